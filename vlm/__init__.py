@@ -1,0 +1,1 @@
+"""The model and everything about it; no langchain, no streamlit, no sqlalchemy."""

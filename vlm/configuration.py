@@ -1,0 +1,60 @@
+"""The configuration of MiniGPT-v2 in the conventions of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+
+class MiniGPTv2Config(PreTrainedConfig):
+    """Nested vision and text configurations plus what joins them.
+
+    `patches_per_token` consecutive patches in raster order make one visual token (4 in arXiv 2310.09478);
+    `image_size` is the side in pixels of the square that the tower sees; `image_token_id` is the
+    placeholder in `input_ids`: by default it lies outside of the language model's vocabulary, so that no
+    text can spell it.
+
+    Raises:
+        ValueError: the patches of a picture do not divide into visual tokens.
+    """
+
+    model_type = "minigpt_v2"
+    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}
+
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    patches_per_token: int = 4
+    image_size: int = 448
+    image_token_id: int | None = None
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.vision_config = _sub_config(self.vision_config, "blip_2_vision_model")
+        self.text_config = _sub_config(self.text_config, "llama")
+        if self.image_token_id is None:
+            self.image_token_id = self.text_config.vocab_size
+        side, rest = divmod(self.image_size, self.vision_config.patch_size)
+        if rest or side * side % self.patches_per_token:
+            raise ValueError(
+                f"a picture of {self.image_size} x {self.image_size} does not divide into patches of "
+                f"{self.vision_config.patch_size}, {self.patches_per_token} of them a token"
+            )
+        self.tie_word_embeddings = self.text_config.tie_word_embeddings
+        super().__post_init__(**kwargs)
+
+    @property
+    def image_tokens(self) -> int:
+        """How many visual tokens one picture becomes."""
+        side: int = self.image_size // self.vision_config.patch_size
+        return side * side // self.patches_per_token
+
+
+def _sub_config(config: dict[str, Any] | PreTrainedConfig | None, default_type: str) -> PreTrainedConfig:
+    if isinstance(config, PreTrainedConfig):
+        return config
+    values = dict(config or {})
+    return AutoConfig.for_model(values.pop("model_type", default_type), **values)
+
+
+__all__ = ["MiniGPTv2Config"]

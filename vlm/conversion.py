@@ -1,0 +1,109 @@
+"""Foreign weights into our form: SmolLM2 from GGUF, DINOv2 from ONNX, the reference's EVA ViT and projection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Dinov2Config,
+    Dinov2Model,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+from .configuration import MiniGPTv2Config
+from .errors import WeightsError
+from .modeling import MiniGPTv2ForConditionalGeneration
+from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+
+IMAGENET_MEAN = [0.485, 0.456, 0.406]
+IMAGENET_STD = [0.229, 0.224, 0.225]
+_GGUF_MARKS = ("quantization_config", "_name_or_path", "_model_name_or_path")
+
+
+def convert_nano(gguf: Path, onnx: Path, image_size: int, folder: Path) -> None:
+    """Write a MiniGPT-v2 folder whose tower and language model are the given files, in bfloat16.
+
+    The linear layer between them is fresh: an adapter brings it.
+    """
+    language_model, tokenizer = read_gguf(gguf)
+    vision_tower = read_dinov2_onnx(onnx)
+    config = MiniGPTv2Config(
+        vision_config=vision_tower.config, text_config=language_model.config, image_size=image_size
+    )
+    torch.manual_seed(0)
+    model = MiniGPTv2ForConditionalGeneration(config)
+    model.vision_tower.load_state_dict(vision_tower.state_dict())
+    model.language_model.load_state_dict(language_model.state_dict())
+    model.generation_config.bos_token_id = tokenizer.bos_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.to(torch.bfloat16).save_pretrained(folder)
+    image_processor = MiniGPTv2ImageProcessor(
+        size={"height": image_size, "width": image_size}, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD
+    )
+    MiniGPTv2Processor(
+        image_processor, tokenizer, image_tokens=config.image_tokens, image_token_id=config.image_token_id
+    ).save_pretrained(folder)
+
+
+def read_gguf(path: Path) -> tuple[LlamaForCausalLM, AutoTokenizer]:
+    """Read a LLaMA-like model and its tokenizer from a GGUF file, weights dequantised to float32."""
+    packed = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    # A model that came from GGUF stays marked as quantised and refuses to be saved.
+    values = {key: value for key, value in packed.config.to_dict().items() if key not in _GGUF_MARKS}
+    model = LlamaForCausalLM(LlamaConfig(**values))
+    model.load_state_dict(packed.state_dict())
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    return model, tokenizer
+
+
+def read_dinov2_onnx(path: Path) -> Dinov2Model:
+    """Read a DINOv2 ViT-S/14 backbone from an ONNX file, in float32.
+
+    The last block is left out: the block before it, after the final LayerNorm, tells more of the things in
+    a photo (its publisher fine-tuned the tower for saliency, which the last block serves).
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    tensors = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.initializer}
+    state = {
+        name.removeprefix("backbone."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("backbone.")
+    }
+    for node in graph.node:
+        # A linear layer's weight has no name of its own: it is the MatMul's input, transposed.
+        if node.op_type == "MatMul" and node.name.startswith("/backbone/") and node.input[1] in tensors:
+            name = node.name.removeprefix("/backbone/").removesuffix("/MatMul").replace("/", ".")
+            state[f"{name}.weight"] = tensors[node.input[1]].T.contiguous()
+    unnamed = {tuple(tensor.shape): tensor for tensor in tensors.values() if tensor.ndim == 3}
+    class_position, patch_positions = unnamed[1, 1, 384], unnamed[1, 1369, 384]
+    state["embeddings.position_embeddings"] = torch.cat([class_position, patch_positions], dim=1)
+    state["embeddings.mask_token"] = torch.zeros(1, 384)
+    config = Dinov2Config(
+        hidden_size=384, num_hidden_layers=11, num_attention_heads=6, patch_size=14, image_size=518
+    )
+    kept = {name: value for name, value in state.items() if ".layer.11." not in name}
+    # from_pretrained knows the published names of every release of transformers; load_state_dict does not.
+    model, report = Dinov2Model.from_pretrained(
+        None, config=config, state_dict=kept, output_loading_info=True
+    )
+    require_all_keys(report, path)
+    return model
+
+
+def require_all_keys(report: dict[str, Any], source: Path) -> None:
+    """Raise `WeightsError` unless every weight found its place and every place its weight."""
+    wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+    if any(wrong.values()):
+        raise WeightsError(f"{source} does not fit the model: {wrong}")
+
+
+__all__ = ["convert_nano", "read_dinov2_onnx", "read_gguf"]

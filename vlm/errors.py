@@ -1,0 +1,22 @@
+"""What can go wrong, said in one line with the remedy; the command line prints these and exits with 1."""
+
+from __future__ import annotations
+
+
+class AssistantError(Exception):
+    """Base of every error that a user can do something about."""
+
+
+class WeightsError(AssistantError):
+    """Weights are missing, incomplete, or not those of the model."""
+
+
+class ImageError(AssistantError):
+    """A picture cannot be read."""
+
+
+class DataError(AssistantError):
+    """A data set is not in the form that was promised."""
+
+
+__all__ = ["AssistantError", "DataError", "ImageError", "WeightsError"]

@@ -1,0 +1,258 @@
+"""The one box module: boxes, grounded text, and the language that the model writes them in.
+
+Coordinates are whole numbers 0..100 of the picture's width and height ("bins"), written
+`{<x0><y0><x1><y1>}`; several boxes of one phrase are joined by `<delim>`; a phrase stands between `<p>`
+and `</p>` (arXiv 2310.09478, section 2.2). Pixels are floats with the origin at the top left corner.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+BINS = 100
+DELIMITER = "<delim>"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in bins 0..100, `x0 <= x1` and `y0 <= y1`; `score` is a probability 0..1, or None if unknown."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    score: float | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x0 <= self.x1 <= BINS and 0 <= self.y0 <= self.y1 <= BINS):
+            raise ValueError(f"not a box within 0..{BINS}: {self.bins}")
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"a box's score lies in 0..1, not {self.score}")
+
+    @classmethod
+    def from_fractions(cls, x0: float, y0: float, x1: float, y1: float, score: float | None = None) -> Box:
+        """Build a box from fractions 0..1 of width and height, in any corner order, cut to the picture.
+
+        Bins truncate like the reference's `int(value * 100)`.
+        """
+        left, right = sorted((_bin(x0), _bin(x1)))
+        top, bottom = sorted((_bin(y0), _bin(y1)))
+        return cls(left, top, right, bottom, score)
+
+    @classmethod
+    def from_pixels(cls, x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box:
+        """Build a box from pixels of a picture of `width` x `height`."""
+        return cls.from_fractions(x0 / width, y0 / height, x1 / width, y1 / height)
+
+    @property
+    def bins(self) -> tuple[int, int, int, int]:
+        """`(x0, y0, x1, y1)` in 0..100."""
+        return self.x0, self.y0, self.x1, self.y1
+
+    @property
+    def area(self) -> int:
+        """Area in square bins."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    def to_pixels(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return `(x0, y0, x1, y1)` in pixels of a picture of `width` x `height`."""
+        x0, y0, x1, y1 = self.bins
+        return x0 * width / BINS, y0 * height / BINS, x1 * width / BINS, y1 * height / BINS
+
+    def iou(self, other: Box) -> float:
+        """Return intersection over union, 0..1; 0 where both boxes are empty."""
+        return intersection_over_union(self.bins, other.bins)
+
+    def with_score(self, score: float | None) -> Box:
+        """Return the same box with another score."""
+        return replace(self, score=score)
+
+
+@dataclass(frozen=True)
+class GroundedPhrase:
+    """A phrase and its boxes; `text` is empty for boxes that the model wrote without a phrase.
+
+    `start` is where the phrase begins in `GroundedText.text`, in characters.
+    """
+
+    text: str
+    boxes: tuple[Box, ...]
+    start: int = field(default=0, compare=False)
+
+    @property
+    def end(self) -> int:
+        """Where the phrase ends in `GroundedText.text`."""
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True)
+class GroundedText:
+    """Text without markup, the phrases grounded in it in reading order, and what the model wrote."""
+
+    text: str
+    phrases: tuple[GroundedPhrase, ...] = ()
+    raw: str = field(default="", compare=False)
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Every box, in the order written."""
+        return tuple(box for phrase in self.phrases for box in phrase.boxes)
+
+
+@dataclass(frozen=True)
+class BoxSpan:
+    """A box and the characters `start:end` of the text that spell it."""
+
+    box: Box
+    start: int
+    end: int
+
+
+def intersection_over_union(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return the IoU of two `(x0, y0, x1, y1)` boxes in one unit; 0 where the union is empty."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    intersection = max(width, 0) * max(height, 0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    union = sum(areas) - intersection
+    return intersection / union if union > 0 else 0.0
+
+
+# --- writing ---------------------------------------------------------------------------------------------
+
+
+def format_box(box: Box) -> str:
+    """Write a box as the model does: `{<x0><y0><x1><y1>}`."""
+    return "{" + "".join(f"<{value}>" for value in box.bins) + "}"
+
+
+def format_boxes(boxes: Iterable[Box]) -> str:
+    """Write the boxes of one phrase, joined by `<delim>`."""
+    return DELIMITER.join(format_box(box) for box in boxes)
+
+
+def format_detection(phrases: Iterable[GroundedPhrase]) -> str:
+    """Write a `[detection]` answer: `<p>phrase</p> {..}<delim>{..}`, one group a phrase."""
+    return " ".join(f"<p>{phrase.text}</p> {format_boxes(phrase.boxes)}" for phrase in phrases)
+
+
+def format_grounded(grounded: GroundedText) -> str:
+    """Write grounded text in the form that `[grounding]` is trained on: `<p>phrase</p>{..}` in the sentence.
+
+    Raises:
+        ValueError: a phrase has no boxes, overlaps the one before, or is not what the text says there.
+    """
+    pieces: list[str] = []
+    cursor = 0
+    for phrase in grounded.phrases:
+        if phrase.start < cursor or grounded.text[phrase.start : phrase.end] != phrase.text:
+            raise ValueError(f"phrase {phrase.text!r} does not stand at {phrase.start} in {grounded.text!r}")
+        if not phrase.boxes:
+            raise ValueError(f"phrase {phrase.text!r} has no box")
+        marked = f"<p>{phrase.text}</p>" if phrase.text else ""
+        pieces += [grounded.text[cursor : phrase.start], marked, format_boxes(phrase.boxes)]
+        cursor = phrase.end
+    return "".join(pieces) + grounded.text[cursor:]
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+_NUMBER = r"<\s{0,2}(-?\d{1,4})\s{0,2}>\s{0,2}"
+# Every repetition is bounded and every alternative starts with another character, so that any text is read
+# in linear time. A brace that opens something like a box but is no box is markup to be dropped.
+_TOKEN = re.compile(
+    r"(?P<box>\{\s{0,2}" + _NUMBER * 4 + r"\})"
+    r"|(?P<broken>\{\s{0,2}<[-<>\d\s]{0,48}\}?)"
+    r"|(?P<delimiter><delim>)"
+    r"|(?P<open><p>)"
+    r"|(?P<close></p>)"
+)
+_WELL_FORMED = re.compile(r"\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}")
+
+
+def find_boxes(text: str) -> list[BoxSpan]:
+    """Return every box that can be read in `text`, with where it stands; never raises.
+
+    Swapped corners are put in order; a box that sticks out of the picture is cut to it (the reference
+    writes -1 or 110 for such); one that lies wholly outside, or is no box at all, is left out.
+    """
+    spans = ((_read(match), match) for match in _TOKEN.finditer(text) if match["box"])
+    return [BoxSpan(box, match.start(), match.end()) for box, match in spans if box is not None]
+
+
+def parse(text: str) -> GroundedText:
+    """Read the model's text: markup removed, phrases with their boxes; never raises, in linear time."""
+    return _Reader().read(text)
+
+
+def is_well_formed_box(text: str) -> bool:
+    """Return whether `text` is exactly one box as training writes it, within 0..100 and corners in order."""
+    spans = find_boxes(text) if _WELL_FORMED.fullmatch(text) else []
+    return len(spans) == 1 and format_box(spans[0].box) == text
+
+
+class _Reader:
+    """The state of reading one text: what was written so far, the open phrase, and the one waiting for boxes."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        self._open: int | None = None
+        self._closed: tuple[int, int] | None = None
+        self._group: tuple[int, int] | None = None
+        self._phrases: list[tuple[tuple[int, int], list[Box]]] = []
+
+    def read(self, text: str) -> GroundedText:
+        cursor = 0
+        for match in _TOKEN.finditer(text):
+            self._write(text[cursor : match.start()], before_markup=True)
+            self._take(match)
+            cursor = match.end()
+        self._write(text[cursor:], before_markup=False)
+        plain = "".join(self._pieces)
+        phrases = (
+            GroundedPhrase(plain[start:end], tuple(boxes), start) for (start, end), boxes in self._phrases
+        )
+        return GroundedText(plain, tuple(phrases), text)
+
+    def _write(self, text: str, *, before_markup: bool) -> None:
+        waits = (self._closed or self._group) is not None
+        if not text or (waits and before_markup and text.isspace()):
+            return  # the space of `<p>phrase</p> {..}`, or between two boxes
+        self._closed = self._group = None
+        self._pieces.append(text)
+        self._length += len(text)
+
+    def _take(self, match: re.Match[str]) -> None:
+        kind = match.lastgroup if match.lastgroup in ("delimiter", "open", "close") else None
+        if match["box"]:
+            box = _read(match)
+            if box is not None:
+                self._add(box)
+        elif kind == "open":
+            self._open, self._closed, self._group = self._length, None, None
+        elif kind == "close" and self._open is not None:
+            self._closed, self._open, self._group = (self._open, self._length), None, None
+
+    def _add(self, box: Box) -> None:
+        if self._group is None:
+            if self._open is not None:  # `</p>` is missing: the phrase ends where its box begins
+                self._closed, self._open = (self._open, self._length), None
+            self._group = self._closed or (self._length, self._length)
+            self._closed = None
+            self._phrases.append((self._group, []))
+        self._phrases[-1][1].append(box)
+
+
+def _bin(fraction: float) -> int:
+    return max(0, min(BINS, int(fraction * BINS)))
+
+
+def _read(match: re.Match[str]) -> Box | None:
+    x0, y0, x1, y1 = (int(value) for value in match.groups()[1:5])
+    (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
+    if x1 < 0 or y1 < 0 or x0 > BINS or y0 > BINS:
+        return None
+    return Box(max(x0, 0), max(y0, 0), min(x1, BINS), min(y1, BINS))

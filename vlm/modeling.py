@@ -1,0 +1,185 @@
+"""MiniGPT-v2 (arXiv 2310.09478) in the conventions of transformers.
+
+A frozen vision tower, whose patch tokens are joined four by four, one linear layer, and a LLaMA-like
+language model. Any vision model of transformers that gives `last_hidden_state` with a class token in front
+will do as the tower, and any causal language model as the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    Blip2VisionModel,
+    GenerationMixin,
+    PreTrainedModel,
+)
+from transformers.cache_utils import Cache
+from transformers.utils.generic import ModelOutput
+
+from .configuration import MiniGPTv2Config
+
+
+@dataclass
+class MiniGPTv2Output(ModelOutput):
+    """What `forward` returns.
+
+    `loss` is the mean over labelled tokens (None without labels); `logits` has the shape (batch, kept
+    positions, vocabulary).
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+class StripMerge(nn.Module):
+    """Joins each run of consecutive patches in raster order: a 1x4 strip, not a 2x2 square.
+
+    The reference's `encode_img`: `view(batch, patches / 4, 4 * width)`.
+    """
+
+    def __init__(self, patches_per_token: int) -> None:
+        super().__init__()
+        self.patches_per_token = patches_per_token
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Turn (batch, patches, width) into (batch, patches / n, n * width)."""
+        batch, count, width = patches.shape
+        if count % self.patches_per_token:
+            raise ValueError(f"{count} patches do not divide into strips of {self.patches_per_token}")
+        return patches.reshape(batch, count // self.patches_per_token, width * self.patches_per_token)
+
+
+class MiniGPTv2PreTrainedModel(PreTrainedModel):
+    """What the model shares with every model of transformers."""
+
+    config_class = MiniGPTv2Config
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+
+class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixin):
+    """Pictures and text in, text out."""
+
+    def __init__(self, config: MiniGPTv2Config) -> None:
+        super().__init__(config)
+        vision_config, text_config = config.vision_config, config.text_config
+        self.vision_tower = AutoModel.from_config(vision_config)
+        if isinstance(self.vision_tower, Blip2VisionModel):
+            # EVA's blocks have eps 1e-6; the reference's `ln_vision` is a plain LayerNorm with 1e-5.
+            self.vision_tower.post_layernorm.eps = 1e-5
+        self.merge = StripMerge(config.patches_per_token)
+        self.projection = nn.Linear(
+            vision_config.hidden_size * config.patches_per_token, text_config.hidden_size
+        )
+        self.language_model = AutoModelForCausalLM.from_config(text_config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the language model's head."""
+        return self.language_model.get_output_embeddings()
+
+    def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Turn pictures (pictures, 3, side, side) into visual tokens (pictures, tokens, text width)."""
+        pixels = pixel_values.to(self.vision_tower.dtype)
+        patches = self.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
+        return self.projection(self.merge(patches).to(self.projection.weight.dtype))
+
+    def embed(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
+        """Embed tokens (batch, length) and put the pictures' visual tokens in place of the placeholders.
+
+        Raises:
+            ValueError: the placeholders are not as many as the visual tokens.
+        """
+        placeholders = input_ids == self.config.image_token_id
+        embeddings = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
+        count = int(placeholders.sum())
+        if pixel_values is None:
+            features = embeddings.new_zeros((0, embeddings.shape[-1]))
+        else:
+            features = self.get_image_features(pixel_values).flatten(0, 1).to(embeddings.dtype)
+        if count != len(features):
+            raise ValueError(
+                f"the prompts hold {count} image placeholders but the pictures give {len(features)} visual "
+                f"tokens: each picture needs {self.config.image_tokens}; was a prompt cut?"
+            )
+        return embeddings.masked_scatter(placeholders.unsqueeze(-1), features) if count else embeddings
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Any,
+    ) -> MiniGPTv2Output:
+        """Run the model; exactly one of `input_ids` and `inputs_embeds` is wanted.
+
+        `pixel_values` (pictures, 3, side, side) goes in the order of the placeholders; `labels` (batch,
+        length) holds -100 where nothing is learnt.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give exactly one of input_ids and inputs_embeds")
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(input_ids, pixel_values)
+        outputs = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            labels=labels,
+            use_cache=use_cache,
+            logits_to_keep=logits_to_keep,
+            **kwargs,
+        )
+        return MiniGPTv2Output(
+            loss=outputs.loss,
+            logits=outputs.logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def prepare_inputs_for_generation(
+        self, input_ids: torch.Tensor, *args: Any, pixel_values: torch.Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Hand the pictures to the first step alone: later steps find them in the cache."""
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        if bool((inputs["input_ids"] == self.config.image_token_id).any()):
+            inputs["pixel_values"] = pixel_values
+        return inputs
+
+
+AutoConfig.register(MiniGPTv2Config.model_type, MiniGPTv2Config)
+AutoModelForImageTextToText.register(MiniGPTv2Config, MiniGPTv2ForConditionalGeneration)
+
+__all__ = ["MiniGPTv2ForConditionalGeneration", "MiniGPTv2Output", "MiniGPTv2PreTrainedModel", "StripMerge"]

