@@ -85,7 +85,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
             # EVA's blocks have eps 1e-6; the reference's `ln_vision` is a plain LayerNorm with 1e-5.
             self.vision_tower.post_layernorm.eps = 1e-5
         self.merge = StripMerge(config.patches_per_token)
-        self.projection = nn.Linear(
+        self.vision_projection = nn.Linear(
             vision_config.hidden_size * config.patches_per_token, text_config.hidden_size
         )
         self.language_model = AutoModelForCausalLM.from_config(text_config)
@@ -107,7 +107,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         """Turn pictures (pictures, 3, side, side) into visual tokens (pictures, tokens, text width)."""
         pixels = pixel_values.to(self.vision_tower.dtype)
         patches = self.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
-        return self.projection(self.merge(patches).to(self.projection.weight.dtype))
+        return self.vision_projection(self.merge(patches).to(self.vision_projection.weight.dtype))
 
     def embed(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
         """Embed tokens (batch, length) and put the pictures' visual tokens in place of the placeholders.
@@ -140,34 +140,59 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        answers_only: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> MiniGPTv2Output:
         """Run the model; exactly one of `input_ids` and `inputs_embeds` is wanted.
 
         `pixel_values` (pictures, 3, side, side) goes in the order of the placeholders; `labels` (batch,
-        length) holds -100 where nothing is learnt.
+        length) holds -100 where nothing is learnt. With `answers_only`, logits are computed at the labelled
+        positions alone and have the shape (labelled positions, vocabulary): same loss, less work. The loss
+        is the mean over labelled tokens, or their sum over `num_items_in_batch` where that is given.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
+        if answers_only and labels is None:
+            raise ValueError("answers_only needs labels")
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, pixel_values)
-        outputs = self.language_model(
+        outputs = self.language_model.get_decoder()(
             inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
+            attention_mask=self._adapt_mask(attention_mask, inputs_embeds.dtype),
             position_ids=position_ids,
             past_key_values=past_key_values,
-            labels=labels,
             use_cache=use_cache,
-            logits_to_keep=logits_to_keep,
             **kwargs,
         )
+        hidden, learnt = outputs.last_hidden_state, None
+        if answers_only:
+            # The token at a position is predicted one position earlier.
+            answers = labels[:, 1:] != -100
+            hidden, learnt = hidden[:, :-1][answers], labels[:, 1:][answers]
+        elif isinstance(logits_to_keep, int):
+            hidden = hidden[:, -logits_to_keep:] if logits_to_keep else hidden
+        else:
+            hidden = hidden[:, logits_to_keep]
+        logits = self.get_output_embeddings()(hidden)
+        if labels is not None and learnt is None:
+            logits_before, learnt = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+        else:
+            logits_before = logits
         return MiniGPTv2Output(
-            loss=outputs.loss,
-            logits=outputs.logits,
+            loss=None if learnt is None else _answer_loss(logits_before, learnt, num_items_in_batch),
+            logits=logits,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _adapt_mask(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+        """Turn a boolean 4-dimensional mask into the additive one that eager attention wants."""
+        eager = self.language_model.config._attn_implementation == "eager"
+        if mask is None or mask.ndim != 4 or mask.dtype != torch.bool or not eager:
+            return mask
+        return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
     def prepare_inputs_for_generation(
         self, input_ids: torch.Tensor, *args: Any, pixel_values: torch.Tensor | None = None, **kwargs: Any
@@ -177,6 +202,15 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         if bool((inputs["input_ids"] == self.config.image_token_id).any()):
             inputs["pixel_values"] = pixel_values
         return inputs
+
+
+def _answer_loss(
+    logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None
+) -> torch.Tensor:
+    """Return the cross entropy of logits (tokens, vocabulary) against labels (tokens), in float32."""
+    if num_items_in_batch is None:
+        return nn.functional.cross_entropy(logits.float(), labels)
+    return nn.functional.cross_entropy(logits.float(), labels, reduction="sum") / num_items_in_batch
 
 
 AutoConfig.register(MiniGPTv2Config.model_type, MiniGPTv2Config)

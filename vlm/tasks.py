@@ -35,32 +35,26 @@ INSTRUCTIONS: dict[Task, tuple[str, ...]] = {
     Task.CAPTION: (
         "briefly describe the image",
         "describe the image in one sentence",
-        "write a short caption for this picture",
-        "what does this photo show?",
+        "write a short caption",
     ),
     Task.VQA: (
         "{argument}",
-        "{argument} answer in one word or a short phrase",
-        "based on the image, answer briefly: {argument}",
+        "{argument} answer briefly",
     ),
     Task.REFER: (
         "give me the location of {argument}",
         "where is {argument}?",
         "locate {argument}",
-        "which region shows {argument}?",
-        "from this image, tell me the location of {argument}",
     ),
     Task.DETECTION: ("{argument}",),
     Task.GROUNDING: (
         "describe this image as detailed as possible",
-        "describe this image in detail and locate what you name",
-        "give a grounded description of this picture",
+        "describe the image and locate what you name",
     ),
     Task.IDENTIFY: (
         "what is this {argument}",
-        "identify the object in {argument}",
-        "what object is in this location {argument}",
-        "name the thing inside {argument}",
+        "identify {argument}",
+        "what is in {argument}",
     ),
 }
 

@@ -1,0 +1,1 @@
+"""Photos with annotations on disk, and the instructions built from them."""

@@ -1,0 +1,128 @@
+"""Referring expressions from detector boxes: phrases that mean exactly one box, or none at all.
+
+Weak grounding in the spirit of GRIT. A rule abstains wherever the photo leaves a doubt: a box that the
+detector is unsure of, a second one that the phrase could mean, two that lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..grounding import Box, intersection_over_union
+from .nouns import noun_phrases
+from .photos import DetectedObject, Photo
+
+# The detector is mostly right from here on ...
+CONFIDENT = 0.4
+# ... and from here on a box may be a thing of the class after all, so that a phrase is no longer unique.
+RIVAL = 0.25
+# Two boxes of one class that overlap more than this are taken for one thing.
+SAME_THING = 0.6
+# Centres of boxes must lie this far apart, in fractions of the width, to be told apart by left and right.
+APART = 0.15
+# A thing named by the photo's own class covers the middle and at least this much of the picture.
+NAMED_AREA = 0.1
+
+
+class ExpressionKind(StrEnum):
+    """How an expression singles its box out."""
+
+    CLASS = "class"  # "the dog", the only one there is
+    CAPTION = "caption"  # "the little girl", by a noun that the captions agree on
+    NAME = "name"  # the photo's own class
+    SIDE = "side"  # "the dog on the left"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A referring expression, without article, and the box that it means."""
+
+    text: str
+    box: Box
+    kind: ExpressionKind
+    label: str
+
+    @property
+    def definite(self) -> str:
+        """The expression with its article, as people ask for it."""
+        return f"the {self.text}"
+
+
+def expressions(photo: Photo) -> list[Expression]:
+    """Return the photo's referring expressions, empty where every rule abstains."""
+    found: list[Expression] = []
+    for label in dict.fromkeys(item.label for item in photo.objects):
+        things = distinct(photo, label)
+        if len(things) == 1 and things[0].score >= CONFIDENT:
+            found += _unique(photo, things[0])
+        elif 2 <= len(things) <= 4 and all(item.score >= CONFIDENT for item in things):
+            found += _sides(things)
+    return found
+
+
+def distinct(photo: Photo, label: str) -> list[DetectedObject]:
+    """Return the boxes of a class that may be a thing, left to right, near copies taken for one."""
+    kept: list[DetectedObject] = []
+    for item in sorted(photo.objects, key=lambda item: -item.score):
+        if item.label != label or item.score < RIVAL:
+            continue
+        if all(intersection_over_union(item.box, other.box) < SAME_THING for other in kept):
+            kept.append(item)
+    return sorted(kept, key=_centre)
+
+
+def to_box(item: DetectedObject) -> Box:
+    """Return the object's box in bins."""
+    return Box.from_fractions(*item.box)
+
+
+def agreed_noun(photo: Photo, label: str) -> str | None:
+    """Return the noun that at least two captions, and more than any rival noun, use for the one of its class."""
+    captions = [
+        {phrase.noun for phrase in noun_phrases(text) if phrase.label == label} for text in photo.captions
+    ]
+    counts = Counter(noun for nouns in captions for noun in nouns).most_common(2)
+    if not counts or counts[0][1] < 2 or (len(counts) == 2 and counts[0][1] == counts[1][1]):
+        return None
+    return counts[0][0]
+
+
+def _unique(photo: Photo, item: DetectedObject) -> list[Expression]:
+    box = to_box(item)
+    found = [Expression(item.label, box, ExpressionKind.CLASS, item.label)]
+    noun = agreed_noun(photo, item.label)
+    if noun is not None and noun != item.label:
+        found.append(Expression(noun, box, ExpressionKind.CAPTION, item.label))
+    if photo.name is not None and _is_the_thing_shown(photo, item):
+        found = [Expression(photo.name, box, ExpressionKind.NAME, item.label)]
+    return found
+
+
+def _is_the_thing_shown(photo: Photo, item: DetectedObject) -> bool:
+    x0, y0, x1, y1 = item.box
+    central = x0 < 0.5 < x1 and y0 < 0.5 < y1
+    alone = sum(other.score >= CONFIDENT for other in photo.objects) == 1
+    return central and alone and (x1 - x0) * (y1 - y0) >= NAMED_AREA
+
+
+def _sides(things: list[DetectedObject]) -> list[Expression]:
+    found = []
+    if _centre(things[1]) - _centre(things[0]) >= APART:
+        found.append(_side(things[0], "left"))
+    if _centre(things[-1]) - _centre(things[-2]) >= APART:
+        found.append(_side(things[-1], "right"))
+    return found
+
+
+def _side(item: DetectedObject, side: str) -> Expression:
+    return Expression(f"{item.label} on the {side}", to_box(item), ExpressionKind.SIDE, item.label)
+
+
+def _centre(item: DetectedObject) -> float:
+    return (item.box[0] + item.box[2]) / 2
+
+
+__all__ = ["CONFIDENT", "RIVAL", "Expression", "ExpressionKind", "agreed_noun", "distinct", "expressions"]
+__all__ += ["to_box"]

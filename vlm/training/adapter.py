@@ -1,0 +1,80 @@
+"""What is trained and shipped: one PEFT adapter that holds LoRA and the linear layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+
+from ..errors import WeightsError
+from ..modeling import MiniGPTv2ForConditionalGeneration
+
+# Only the language model gets LoRA; the tower's layers may have the same names.
+_LINEAR_LAYERS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+_QUERY_VALUE = r".*language_model\..*\.(q_proj|v_proj)"
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """LoRA's rank, alpha and dropout; all linear layers of the language model, or q and v as in the paper."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    all_linear: bool = True
+
+    def lora(self) -> LoraConfig:
+        """Return PEFT's form of it; the linear layer is trained whole."""
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=_LINEAR_LAYERS if self.all_linear else _QUERY_VALUE,
+            modules_to_save=["vision_projection"],
+        )
+
+
+def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig) -> PeftModel:
+    """Return the model with a fresh adapter: all else is frozen."""
+    return get_peft_model(model, config.lora())
+
+
+def load_adapter(
+    model: MiniGPTv2ForConditionalGeneration, folder: Path, *, trainable: bool = False
+) -> PeftModel:
+    """Return the model with a trained adapter.
+
+    Raises:
+        WeightsError: there is no adapter in the folder, or its weights are not exactly those wanted.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        raise WeightsError(f"no adapter in {folder}: train one with `assistant train`, or name another model")
+    config = LoraConfig.from_pretrained(str(folder))
+    config.inference_mode = not trainable
+    adapted = get_peft_model(model, config)
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    state = load_file(folder / "adapter_model.safetensors")
+    wanted = set(get_peft_model_state_dict(adapted))
+    if wanted != set(state):
+        missing, unexpected = sorted(wanted - set(state)), sorted(set(state) - wanted)
+        raise WeightsError(
+            f"{folder} is not an adapter of this model: {len(missing)} weights missing {missing[:2]}, "
+            f"{len(unexpected)} unexpected {unexpected[:2]}"
+        )
+    set_peft_model_state_dict(adapted, state)
+    return adapted
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the adapter in bfloat16, small enough to ship."""
+    model.save_pretrained(str(folder))
+    path = folder / "adapter_model.safetensors"
+    state = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
+    save_file(state, path, metadata={"format": "pt"})
+
+
+__all__ = ["AdapterConfig", "add_adapter", "load_adapter", "save_adapter"]

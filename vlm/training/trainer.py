@@ -1,0 +1,136 @@
+"""One stage of training on transformers' Trainer: frozen tower and language model, LoRA and the linear layer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..data.collator import SharedPictureCollator
+from ..data.mixture import InstructionMixture, MixtureConfig
+from ..data.photos import PhotoFolder
+from ..errors import AssistantError
+from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..processing import MiniGPTv2Processor
+from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A run: where the data lies, where checkpoints go, how long and how fast.
+
+    `batch` counts pictures a step (each carries several samples); `init` is an adapter to start from.
+    """
+
+    data: Path
+    out: Path
+    split: str = "train"
+    steps: int = 2600
+    batch: int = 4
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.05
+    seed: int = 0
+    save_every: int = 200
+    init: Path | None = None
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+
+
+class AnswerTrainer(Trainer):
+    """Computes logits where an answer is learnt and nowhere else: the head is a quarter of the work."""
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Return the mean loss over labelled tokens, over all accumulated batches where there are several."""
+        outputs = model(**inputs, answers_only=True, num_items_in_batch=num_items_in_batch)
+        return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+
+def train(
+    model: MiniGPTv2ForConditionalGeneration, processor: MiniGPTv2Processor, config: TrainingConfig
+) -> Path:
+    """Train an adapter for the model; return the folder that it was written to.
+
+    A run that finds checkpoints in `config.out` goes on from the last one.
+
+    Raises:
+        DataError: the data is not in the promised form.
+        AssistantError: `config.out` holds a run with other settings.
+    """
+    _remember(config)
+    mixture = InstructionMixture(
+        PhotoFolder(config.data, config.split), config.mixture, config.steps * config.batch, config.seed
+    )
+    adapted = (
+        load_adapter(model, config.init, trainable=True)
+        if config.init
+        else add_adapter(model, config.adapter)
+    )
+    trainer = AnswerTrainer(
+        model=adapted,
+        args=_arguments(config),
+        train_dataset=mixture,
+        data_collator=SharedPictureCollator(processor),
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.out)))
+    return _ship(adapted, config.out / "adapter")
+
+
+def _arguments(config: TrainingConfig) -> TrainingArguments:
+    gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(config.out),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type="cosine",
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        bf16=True,
+        use_cpu=not gpu,
+        dataloader_num_workers=8 if gpu else 0,
+        dataloader_pin_memory=gpu,
+        remove_unused_columns=False,
+        # The stream is random already, and its order is what a resumed run relies on.
+        train_sampling_strategy="sequential",
+        save_steps=config.save_every,
+        save_total_limit=3,
+        logging_steps=20,
+        report_to=[],
+    )
+
+
+def _remember(config: TrainingConfig) -> None:
+    """Write the settings of the run, or refuse to go on with a run that had others."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    path = config.out / "training.json"
+    text = _as_json(config)
+    if path.is_file() and path.read_text() != text:
+        raise AssistantError(f"{config.out} holds a run with other settings ({path}): choose another --out")
+    path.write_text(text)
+
+
+def _as_json(config: TrainingConfig) -> str:
+    import json
+
+    return json.dumps(asdict(config), default=str, indent=1) + "\n"
+
+
+def _ship(adapted: PeftModel, folder: Path) -> Path:
+    save_adapter(adapted, folder)
+    return folder
+
+
+__all__ = ["AnswerTrainer", "TrainingConfig", "train"]
