@@ -120,6 +120,16 @@ def intersection_over_union(first: Sequence[float], second: Sequence[float]) -> 
     return intersection / union if union > 0 else 0.0
 
 
+def with_scores(grounded: GroundedText, scores: Sequence[float | None]) -> GroundedText:
+    """Return the text with a score for each of its boxes, in the order written."""
+    remaining = iter(scores)
+    phrases = tuple(
+        replace(phrase, boxes=tuple(box.with_score(next(remaining)) for box in phrase.boxes))
+        for phrase in grounded.phrases
+    )
+    return replace(grounded, phrases=phrases)
+
+
 # --- writing ---------------------------------------------------------------------------------------------
 
 
@@ -160,11 +170,14 @@ def format_grounded(grounded: GroundedText) -> str:
 # --- reading ---------------------------------------------------------------------------------------------
 
 _NUMBER = r"<\s{0,2}(-?\d{1,4})\s{0,2}>\s{0,2}"
-# Every repetition is bounded and every alternative starts with another character, so that any text is read
-# in linear time. A brace that opens something like a box but is no box is markup to be dropped.
+_TAG = r"</?p>|<delim>"
+# Every repetition is bounded and no two alternatives compete for a character, so that any text is read in
+# linear time. A brace that opens something like a box but is no box is markup to be dropped; it ends before
+# the next tag, and leaves the space behind it alone.
+_BROKEN = r"\{\s{0,2}(?=<\s{0,2}(?:[-\d]|\Z))" + rf"(?:\s{{0,2}}(?!{_TAG})[-<>\d]){{1,48}}\}}?"
 _TOKEN = re.compile(
-    r"(?P<box>\{\s{0,2}" + _NUMBER * 4 + r"\})"
-    r"|(?P<broken>\{\s{0,2}<[-<>\d\s]{0,48}\}?)"
+    rf"(?P<box>\{{\s{{0,2}}{_NUMBER * 4}\}})"
+    rf"|(?P<broken>{_BROKEN})"
     r"|(?P<delimiter><delim>)"
     r"|(?P<open><p>)"
     r"|(?P<close></p>)"
@@ -193,57 +206,70 @@ def is_well_formed_box(text: str) -> bool:
     return len(spans) == 1 and format_box(spans[0].box) == text
 
 
+@dataclass
+class _Group:
+    """Where a phrase stands in the text written so far, and the boxes read for it."""
+
+    start: int
+    end: int
+    boxes: list[Box] = field(default_factory=list)
+
+
 class _Reader:
-    """The state of reading one text: what was written so far, the open phrase, and the one waiting for boxes."""
+    """The state of reading one text: the words so far, where the open `<p>` stands, who gets the next box."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._length = 0
         self._open: int | None = None
-        self._closed: tuple[int, int] | None = None
-        self._group: tuple[int, int] | None = None
-        self._phrases: list[tuple[tuple[int, int], list[Box]]] = []
+        self._group: _Group | None = None
+        self._groups: list[_Group] = []
 
     def read(self, text: str) -> GroundedText:
         cursor = 0
         for match in _TOKEN.finditer(text):
-            self._write(text[cursor : match.start()], before_markup=True)
-            self._take(match)
+            between, kind = text[cursor : match.start()], match.lastgroup
+            # Markup alone: the space of `<p>phrase</p> {..}`, or between the boxes of one phrase.
+            markup = self._group is not None and kind in ("box", "broken", "delimiter") and between.isspace()
+            if not markup:
+                self._write(between)
+            self._take(kind, match)
             cursor = match.end()
-        self._write(text[cursor:], before_markup=False)
+        self._write(text[cursor:])
         plain = "".join(self._pieces)
         phrases = (
-            GroundedPhrase(plain[start:end], tuple(boxes), start) for (start, end), boxes in self._phrases
+            GroundedPhrase(plain[group.start : group.end], tuple(group.boxes), group.start)
+            for group in self._groups
+            if group.boxes
         )
         return GroundedText(plain, tuple(phrases), text)
 
-    def _write(self, text: str, *, before_markup: bool) -> None:
-        waits = (self._closed or self._group) is not None
-        if not text or (waits and before_markup and text.isspace()):
-            return  # the space of `<p>phrase</p> {..}`, or between two boxes
-        self._closed = self._group = None
-        self._pieces.append(text)
-        self._length += len(text)
+    def _write(self, words: str) -> None:
+        if words:
+            self._group = None
+            self._pieces.append(words)
+            self._length += len(words)
 
-    def _take(self, match: re.Match[str]) -> None:
-        kind = match.lastgroup if match.lastgroup in ("delimiter", "open", "close") else None
-        if match["box"]:
-            box = _read(match)
-            if box is not None:
-                self._add(box)
-        elif kind == "open":
-            self._open, self._closed, self._group = self._length, None, None
+    def _take(self, kind: str | None, match: re.Match[str]) -> None:
+        if kind == "open":
+            self._open, self._group = self._length, None
         elif kind == "close" and self._open is not None:
-            self._closed, self._open, self._group = (self._open, self._length), None, None
-
-    def _add(self, box: Box) -> None:
-        if self._group is None:
+            self._close_phrase()
+        elif kind == "box" and (box := _read(match)) is not None:
             if self._open is not None:  # `</p>` is missing: the phrase ends where its box begins
-                self._closed, self._open = (self._open, self._length), None
-            self._group = self._closed or (self._length, self._length)
-            self._closed = None
-            self._phrases.append((self._group, []))
-        self._phrases[-1][1].append(box)
+                self._close_phrase(trim=True)
+            group = self._group or self._start_group(self._length, self._length)
+            group.boxes.append(box)
+
+    def _close_phrase(self, *, trim: bool = False) -> None:
+        start, self._open = self._open or 0, None
+        last = self._pieces[-1] if trim and self._length > start else ""
+        self._start_group(start, self._length - len(last) + len(last.rstrip()))
+
+    def _start_group(self, start: int, end: int) -> _Group:
+        self._group = group = _Group(start, max(start, end))
+        self._groups.append(group)
+        return group
 
 
 def _bin(fraction: float) -> int:

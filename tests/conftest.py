@@ -1,0 +1,16 @@
+"""Settings of every test: one thread, no network, and no deadline for a generated example."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# Tiny models are slowed down by a second thread. Set before torch is imported, which most tests do without.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+settings.register_profile("assistant", deadline=None)
+settings.load_profile("assistant")
