@@ -1,0 +1,43 @@
+"""Conversations that last: sessions, turns, steps, boxes and pictures, behind one `SessionStore`."""
+
+from .errors import (
+    DatabaseBusyError,
+    DatabaseDamagedError,
+    DatabaseNotWritableError,
+    DiskFullError,
+    ExchangeError,
+    NewerDatabaseError,
+    SessionNotFoundError,
+    StorageError,
+)
+from .records import (
+    Feedback,
+    NewTurn,
+    Problem,
+    SearchHit,
+    SessionSummary,
+    StoredImage,
+    StoredStep,
+    StoredTurn,
+)
+from .store import SessionStore
+
+__all__ = [
+    "DatabaseBusyError",
+    "DatabaseDamagedError",
+    "DatabaseNotWritableError",
+    "DiskFullError",
+    "ExchangeError",
+    "Feedback",
+    "NewTurn",
+    "NewerDatabaseError",
+    "Problem",
+    "SearchHit",
+    "SessionNotFoundError",
+    "SessionStore",
+    "SessionSummary",
+    "StorageError",
+    "StoredImage",
+    "StoredStep",
+    "StoredTurn",
+]

@@ -1,0 +1,62 @@
+"""Finding what is wrong in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import ForeignKeyConstraint, and_, exists, func, or_, select, text
+from sqlalchemy.engine import Connection
+
+from ..vlm.errors import ImageError
+from .images import ImageFolder
+from .records import Problem
+from .rows import read_images
+from .schema import images, metadata, turns
+
+
+def problems(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
+    """Yield all that is wrong; every picture's file is read, so this takes as long as that."""
+    if connection.dialect.name == "sqlite":
+        for (line,) in connection.execute(text("PRAGMA integrity_check")):
+            if line != "ok":
+                yield Problem("database", line)
+    yield from _orphans(connection)
+    yield from _gaps(connection)
+    yield from _pictures(connection, folder)
+
+
+def _orphans(connection: Connection) -> Iterator[Problem]:
+    """Yield a problem for each foreign key that some rows break."""
+    for table in metadata.sorted_tables:
+        for constraint in table.constraints:
+            if not isinstance(constraint, ForeignKeyConstraint):
+                continue
+            parent = constraint.referred_table.alias()
+            pairs = [(key.parent, parent.c[key.column.name]) for key in constraint.elements]
+            missing = ~exists().where(and_(*(child == column for child, column in pairs)))
+            given = and_(*(child.is_not(None) for child, _ in pairs))
+            count = connection.scalar(select(func.count()).select_from(table).where(given, missing))
+            if count:
+                yield Problem(table.name, f"{count} without their row in {constraint.referred_table.name}")
+
+
+def _gaps(connection: Connection) -> Iterator[Problem]:
+    count, last = func.count(), func.max(turns.c.number)
+    query = select(turns.c.session_id).group_by(turns.c.session_id)
+    query = query.having(or_(count != last, func.min(turns.c.number) != 1))
+    for session_id in connection.scalars(query):
+        yield Problem(f"session {session_id}", "its turns are not numbered 1, 2, 3 and so on")
+
+
+def _pictures(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
+    known = read_images(connection)
+    for image in known:
+        try:
+            folder.load(image)
+        except ImageError as error:
+            yield Problem(f"picture {image.sha256}", str(error))
+    for path in folder.stray(known):
+        yield Problem(str(path), "belongs to no picture; `sweep` removes it")
+    unused = select(images.c.sha256).where(~exists().where(turns.c.image == images.c.sha256))
+    for sha256 in connection.scalars(unused.where(images.c.awaited.is_(None))):
+        yield Problem(f"picture {sha256}", "no turn uses it; `sweep` removes it")

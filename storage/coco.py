@@ -1,0 +1,59 @@
+"""A session's boxes in the COCO format, for programs that train or measure detectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from ..vlm.grounding import Box
+from .images import ImageFolder
+from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, distinct_images
+
+_UNNAMED = "object"
+
+
+def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> str:
+    """Return the JSON: a category for each phrase, an annotation for each box of a turn with a picture.
+
+    A box without a phrase of its own has its step's argument for one, which is what was looked for.
+    """
+    found = [item for turn in turns for item in _boxes(turn)]
+    image_ids = {image: number for number, image in enumerate(distinct_images(turns), 1)}
+    category_ids = {name: number for number, name in enumerate(sorted({name for _, name, _ in found}), 1)}
+    return json.dumps(
+        {
+            "info": {"description": session.title, "date_created": session.created.isoformat()},
+            "images": [_image(number, image, folder) for image, number in image_ids.items()],
+            "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
+            "annotations": [
+                {"id": number, "image_id": image_ids[image], "category_id": category_ids[name]}
+                | _annotation(box, image)
+                for number, (image, name, box) in enumerate(found, 1)
+            ],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _image(number: int, image: StoredImage, folder: ImageFolder) -> dict[str, object]:
+    name = folder.file(image).name
+    return {"id": number, "file_name": name, "width": image.width, "height": image.height}
+
+
+def _boxes(turn: StoredTurn) -> Iterator[tuple[StoredImage, str, Box]]:
+    if turn.image is None:
+        return
+    for step in turn.steps:
+        for phrase in step.phrases:
+            for box in phrase.boxes:
+                yield turn.image, _name(phrase.text, step), box
+
+
+def _name(phrase: str, step: StoredStep) -> str:
+    return phrase.strip().lower() or step.argument.strip().lower() or _UNNAMED
+
+
+def _annotation(box: Box, image: StoredImage) -> dict[str, object]:
+    x0, y0, x1, y1 = box.to_pixels(image.width, image.height)
+    width, height = x1 - x0, y1 - y0
+    return {"bbox": [x0, y0, width, height], "area": width * height, "iscrowd": 0, "score": box.score}

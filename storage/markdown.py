@@ -1,0 +1,88 @@
+"""A session as a document for people: Markdown with the pictures beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..vlm.grounding import Box, GroundedPhrase
+from .errors import StorageError
+from .images import EXTENSIONS, ImageFolder
+from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, distinct_images
+
+# What people and models say is shown as they said it: it may not turn into a link, a picture or HTML.
+_MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$])")
+
+
+def write(session: SessionSummary, turns: Sequence[StoredTurn], pictures: ImageFolder, folder: Path) -> Path:
+    """Write `conversation.md` and the pictures into `folder`; return the path of the former.
+
+    Raises:
+        ImageError: a picture's file is gone or was changed.
+        StorageError: the folder cannot be written.
+    """
+    names = {
+        image: f"picture-{number}.{EXTENSIONS[image.format]}"
+        for number, image in enumerate(distinct_images(turns), 1)
+    }
+    document = folder / "conversation.md"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for image, name in names.items():
+            (folder / name).write_bytes(pictures.load(image))
+        document.write_text("\n\n".join(_document(session, turns, names)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}; name another folder") from error
+    return document
+
+
+def _document(
+    session: SessionSummary, turns: Sequence[StoredTurn], names: dict[StoredImage, str]
+) -> Iterator[str]:
+    yield f"# {_plain(session.title) or 'Conversation'}"
+    yield f"Session {session.id}, begun {session.created:%Y-%m-%d %H:%M} UTC, {len(turns)} turns"
+    shown: StoredImage | None = None
+    for turn in turns:
+        yield f"## {turn.number}"
+        if turn.image is not None and turn.image != shown:
+            yield f"![{names[turn.image].partition('.')[0]}]({names[turn.image]})"
+            shown = turn.image
+        yield f"**You**{_region(turn.region)}\n\n{_quote(turn.user)}"
+        made = ", ".join(filter(None, (_plain(turn.model), f"{turn.seconds:.2f} s")))
+        yield f"**Assistant** ({made})\n\n{_quote(turn.answer)}"
+        if turn.steps:
+            yield "\n".join(line for step in turn.steps for line in _step(step))
+
+
+def _step(step: StoredStep) -> Iterator[str]:
+    words = f"{_plain(step.task or 'chat')} {_plain(step.argument)}".strip()
+    yield f"- {words}{_region(step.region)}: {_plain(step.error or step.text)}"
+    for phrase in step.phrases:
+        yield f"  - {_plain(phrase.text) or 'here'}: {_boxes(phrase)}"
+
+
+def _boxes(phrase: GroundedPhrase) -> str:
+    return "; ".join(
+        _corners(box) + ("" if box.score is None else f" ({box.score:.0%})") for box in phrase.boxes
+    )
+
+
+def _region(box: Box | None) -> str:
+    return "" if box is None else f" about {_corners(box)}"
+
+
+def _corners(box: Box) -> str:
+    """Write a box's corners, in hundredths of the picture's width and height."""
+    return f"({box.x0}, {box.y0}) to ({box.x1}, {box.y1})"
+
+
+def _quote(text: str) -> str:
+    """Write text of any number of lines as a quotation that keeps them."""
+    lines = [_MARKUP.sub(r"\\\1", line) for line in text.splitlines()]
+    return "> " + "  \n> ".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Write text as words on one line."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,189 @@
+"""Rows into values and values into rows."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from ..vlm.errors import ImageError
+from ..vlm.grounding import Box, GroundedPhrase
+from .errors import SessionNotFoundError
+from .records import NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn
+from .schema import boxes, images, sessions, steps, turns
+
+_IMAGE = [images.c[name] for name in ("sha256", "format", "width", "height", "size")]
+_SESSIONS = select(
+    sessions, select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery()
+)
+
+
+def read_sessions(connection: Connection, limit: int | None) -> list[SessionSummary]:
+    """Return the sessions, the one with the newest turn first."""
+    query = _SESSIONS.order_by(sessions.c.updated.desc(), sessions.c.id).limit(limit)
+    return [SessionSummary(*row) for row in connection.execute(query)]
+
+
+def read_session(connection: Connection, session_id: str) -> SessionSummary:
+    """Return one session.
+
+    Raises:
+        SessionNotFoundError: there is no such session.
+    """
+    row = connection.execute(_SESSIONS.where(sessions.c.id == session_id)).one_or_none()
+    if row is None:
+        raise SessionNotFoundError(f"there is no session {session_id!r}; list the sessions to see their ids")
+    return SessionSummary(*row)
+
+
+def insert_session(connection: Connection, title: str, created: datetime, updated: datetime) -> str:
+    """Insert a session and return its new id."""
+    session_id = secrets.token_hex(8)
+    connection.execute(insert(sessions).values(id=session_id, title=title, created=created, updated=updated))
+    return session_id
+
+
+def read_images(connection: Connection) -> list[StoredImage]:
+    """Return all pictures."""
+    return [StoredImage(*row) for row in connection.execute(select(*_IMAGE))]
+
+
+def read_image(connection: Connection, sha256: str) -> StoredImage | None:
+    """Return one picture, None where there is no such."""
+    row = connection.execute(select(*_IMAGE).where(images.c.sha256 == sha256)).one_or_none()
+    return None if row is None else StoredImage(*row)
+
+
+def insert_turn(connection: Connection, session_id: str, number: int, turn: NewTurn, **columns: Any) -> None:
+    """Insert a turn with its steps and boxes; `columns` are those that only a stored turn has.
+
+    Raises:
+        ImageError: the turn's picture is not there.
+    """
+    if turn.image:
+        arrived = update(images).where(images.c.sha256 == turn.image.sha256).values(awaited=None)
+        if connection.execute(arrived).rowcount == 0:
+            raise ImageError(f"the picture {turn.image.sha256} is not in the store; add it again")
+    statement = insert(turns).values(
+        session_id=session_id,
+        number=number,
+        user=turn.user,
+        region=_bins(turn.region),
+        image=turn.image.sha256 if turn.image else None,
+        answer=turn.answer,
+        model=turn.model,
+        seconds=turn.seconds,
+        **columns,
+    )
+    turn_id: int = connection.execute(statement.returning(turns.c.id)).scalar_one()
+    step_rows = [_step_row(turn_id, position, step) for position, step in enumerate(turn.steps, 1)]
+    box_rows = [row for number, step in enumerate(turn.steps, 1) for row in _box_rows(turn_id, number, step)]
+    for table, rows in ((steps, step_rows), (boxes, box_rows)):
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def read_turns(connection: Connection, session_id: str, first: int = 1) -> list[StoredTurn]:
+    """Return a session's turns from number `first` on, whole, in order."""
+    chosen = (turns.c.session_id == session_id) & (turns.c.number >= first)
+    turn_rows = connection.execute(
+        select(turns, *_IMAGE[1:]).outerjoin(images).where(chosen).order_by(turns.c.number)
+    ).all()
+    step_rows = connection.execute(
+        select(steps).join(turns).where(chosen).order_by(steps.c.turn_id, steps.c.position)
+    ).all()
+    box_rows = connection.execute(
+        select(boxes)
+        .join(turns, turns.c.id == boxes.c.turn_id)
+        .where(chosen)
+        .order_by(boxes.c.turn_id, boxes.c.step_position, boxes.c.position)
+    )
+    phrases: defaultdict[tuple[int, int], list[GroundedPhrase]] = defaultdict(list)
+    for key, group in groupby(box_rows, lambda row: (row.turn_id, row.step_position, row.phrase_position)):
+        phrases[key[:2]].append(_phrase(list(group)))
+    turn_steps: defaultdict[int, list[StoredStep]] = defaultdict(list)
+    for row in step_rows:
+        turn_steps[row.turn_id].append(_step(row, phrases[row.turn_id, row.position]))
+    return [_turn(row, turn_steps[row.id]) for row in turn_rows]
+
+
+def _turn(row: Row[Any], steps_: Iterable[StoredStep]) -> StoredTurn:
+    image = StoredImage(row.image, row.format, row.width, row.height, row.size) if row.image else None
+    return StoredTurn(
+        session_id=row.session_id,
+        number=row.number,
+        user=row.user,
+        answer=row.answer,
+        image=image,
+        region=_box(row.region),
+        steps=tuple(steps_),
+        model=row.model,
+        seconds=row.seconds,
+        created=row.created,
+        feedback=row.feedback,
+    )
+
+
+def _step(row: Row[Any], phrases: Iterable[GroundedPhrase]) -> StoredStep:
+    return StoredStep(
+        task=row.task,
+        argument=row.argument,
+        region=_box(row.region),
+        text=row.text,
+        raw=row.raw,
+        phrases=tuple(phrases),
+        seconds=row.seconds,
+        model=row.model,
+        error=row.error,
+    )
+
+
+def _phrase(rows: Sequence[Row[Any]]) -> GroundedPhrase:
+    found = tuple(Box(row.x0, row.y0, row.x1, row.y1, row.score) for row in rows)
+    return GroundedPhrase(rows[0].phrase, found, rows[0].start)
+
+
+def _step_row(turn_id: int, position: int, step: StoredStep) -> dict[str, Any]:
+    return {
+        "turn_id": turn_id,
+        "position": position,
+        "task": step.task,
+        "argument": step.argument,
+        "region": _bins(step.region),
+        "text": step.text,
+        "raw": step.raw,
+        "seconds": step.seconds,
+        "model": step.model,
+        "error": step.error,
+    }
+
+
+def _box_rows(turn_id: int, step_position: int, step: StoredStep) -> list[dict[str, Any]]:
+    found = [(number, phrase, box) for number, phrase in enumerate(step.phrases, 1) for box in phrase.boxes]
+    return [
+        {
+            "turn_id": turn_id,
+            "step_position": step_position,
+            "position": position,
+            "phrase_position": number,
+            "phrase": phrase.text,
+            "start": phrase.start,
+            **dict(zip(("x0", "y0", "x1", "y1"), box.bins, strict=True)),
+            "score": box.score,
+        }
+        for position, (number, phrase, box) in enumerate(found, 1)
+    ]
+
+
+def _bins(region: Box | None) -> list[int] | None:
+    return None if region is None else list(region.bins)
+
+
+def _box(bins: Sequence[int] | None) -> Box | None:
+    return None if bins is None else Box(*bins)

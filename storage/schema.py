@@ -1,0 +1,152 @@
+"""The tables. Alembic (see `migrations/`) makes them; this module is what the store's queries speak of."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+# The newest migration. A database that stands here is opened without loading Alembic.
+REVISION = "0002"
+# A name of our own, so that another program's tables may live in the same server database.
+VERSION_TABLE = "assistant_version"
+# The name of the full-text index, which only SQLite has.
+SEARCH_TABLE = "turns_search"
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept as naive UTC: the one form that every database sorts and gives back alike."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Turn an aware time into UTC without a zone."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Put the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from people and models, where what some database cannot hold becomes U+FFFD.
+
+    A lone surrogate is what an undecodable byte on the command line turns into.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Replace NUL and lone surrogates."""
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("title", Words, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("updated", UtcDateTime, nullable=False, index=True),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("format", String(16), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    # When the picture was last added for a turn still to come; null once a turn has it.
+    Column("awaited", UtcDateTime),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("user", Words, nullable=False),
+    Column("region", JSON(none_as_null=True)),
+    Column("image", ForeignKey("images.sha256"), index=True),
+    Column("answer", Words, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("feedback", Integer),
+    UniqueConstraint("session_id", "number"),
+    CheckConstraint("feedback IN (-1, 0, 1)", "feedback"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("turn_id", ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("task", Words),
+    Column("argument", Words, nullable=False),
+    Column("region", JSON(none_as_null=True)),
+    Column("text", Words, nullable=False),
+    Column("raw", Words, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("error", Words),
+    sqlite_with_rowid=False,
+)
+
+# `position` counts the boxes of a step, `phrase_position` the phrases that they belong to; `start` is where
+# the phrase begins in the step's text.
+boxes = Table(
+    "boxes",
+    metadata,
+    Column("turn_id", Integer, primary_key=True, autoincrement=False),
+    Column("step_position", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("phrase_position", Integer, nullable=False),
+    Column("phrase", Words, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("x0", Integer, nullable=False),
+    Column("y0", Integer, nullable=False),
+    Column("x1", Integer, nullable=False),
+    Column("y1", Integer, nullable=False),
+    Column("score", Float),
+    ForeignKeyConstraint(
+        ["turn_id", "step_position"], ["steps.turn_id", "steps.position"], ondelete="CASCADE"
+    ),
+    CheckConstraint("0 <= x0 AND x0 <= x1 AND x1 <= 100 AND 0 <= y0 AND y0 <= y1 AND y1 <= 100", "bins"),
+    CheckConstraint("0 <= score AND score <= 1", "score"),
+    sqlite_with_rowid=False,
+)

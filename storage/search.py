@@ -1,0 +1,75 @@
+"""Finding turns by their words: with SQLite's full-text index where there is one, by comparing elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, inspect, literal_column, null, or_, select, text
+from sqlalchemy.engine import Connection
+
+from .records import SearchHit
+from .schema import SEARCH_TABLE, sessions, turns
+
+_WORD = re.compile(r"[^\W_]+")
+# Scripts that put no space between words: the index has no entry for a word in the middle of such a run.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_SNIPPET_WORDS = 12  # of the index's snippet
+_SNIPPET_MARGIN = 40  # characters on each side, where we cut it ourselves
+
+
+def find(connection: Connection, words: str, limit: int) -> list[SearchHit]:
+    """Return the newest turns whose question and answer hold every word of `words`, or its beginning."""
+    terms = words.split()
+    if not terms:
+        return []
+    if inspect(connection).has_table(SEARCH_TABLE) and _WORD.search(words) and not _UNSPACED.search(words):
+        query = _matching(words)
+    else:
+        query = _containing(terms)
+    rows = connection.execute(query.order_by(turns.c.created.desc(), turns.c.id.desc()).limit(limit))
+    return [_hit(row, terms) for row in rows]
+
+
+def _hit(row: Row[Any], terms: list[str]) -> SearchHit:
+    snippet = row.snippet or _cut(f"{row.user}\n{row.answer}", terms)
+    return SearchHit(row.session_id, row.title, row.number, snippet, row.created)
+
+
+def _matching(words: str) -> Select[Any]:
+    """Return the index's query. Each word is quoted, so that nothing in it is the index's own syntax."""
+    expression = " ".join(f'"{word}"*' for word in _WORD.findall(words))
+    snippet: ColumnElement[str] = literal_column(
+        f"snippet({SEARCH_TABLE}, -1, '', '', '…', {_SNIPPET_WORDS})"
+    )
+    return (
+        _select(snippet)
+        .join(text(SEARCH_TABLE), literal_column(f"{SEARCH_TABLE}.rowid") == turns.c.id)
+        .where(text(f"{SEARCH_TABLE} MATCH :expression").bindparams(expression=expression))
+    )
+
+
+def _containing(terms: list[str]) -> Select[Any]:
+    texts = (turns.c.user, turns.c.answer)
+    found = [or_(*(column.icontains(term, autoescape=True) for column in texts)) for term in terms]
+    return _select(null()).where(and_(*found))
+
+
+def _select(snippet: ColumnElement[Any]) -> Select[Any]:
+    return select(
+        turns.c.session_id,
+        turns.c.number,
+        turns.c.user,
+        turns.c.answer,
+        turns.c.created,
+        sessions.c.title,
+        snippet.label("snippet"),
+    ).join_from(turns, sessions)
+
+
+def _cut(content: str, terms: list[str]) -> str:
+    """Return the part of `content` around the first of the terms."""
+    places = [content.lower().find(term.lower()) for term in terms]
+    place = min((place for place in places if place >= 0), default=0)
+    start, end = max(0, place - _SNIPPET_MARGIN), place + _SNIPPET_MARGIN
+    return ("…" if start else "") + content[start:end].strip() + ("…" if end < len(content) else "")

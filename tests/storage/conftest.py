@@ -1,0 +1,122 @@
+"""Stores on every database at hand, pictures and turns to fill them with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sqlalchemy import create_engine, text
+
+from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep
+from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.tasks import Task
+
+
+def _server_program(name: str) -> str | None:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server that lives as long as the tests, reached by a socket in a folder."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver psycopg is not installed")
+    initdb, control = _server_program("initdb"), _server_program("pg_ctl")
+    if initdb is None or control is None:
+        pytest.skip("no PostgreSQL server is installed on this machine")
+    # The server refuses to run as root, and its socket's path has to be short.
+    user = "postgres" if os.name == "posix" and os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        if user is not None:
+            shutil.chown(folder, user)
+
+        def run(*command: str) -> None:
+            subprocess.run(command, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+        settings = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+        run(initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        run(control, "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", settings, "-w", "start")
+        try:
+            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        finally:
+            run(control, "-D", f"{folder}/data", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def empty_postgresql(postgresql_url: str) -> str:
+    """The URL of a database without a table."""
+    engine = create_engine(postgresql_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return postgresql_url
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where the store's SQLite file is."""
+    return tmp_path / "data" / "assistant.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, database: Path) -> Iterator[SessionStore]:
+    """An empty store, once on each kind of database."""
+    location: str | Path = database
+    if request.param == "postgresql":
+        location = request.getfixturevalue("empty_postgresql")
+    with SessionStore.open(location, image_folder=tmp_path / "pictures") as store:
+        yield store
+
+
+@pytest.fixture
+def sqlite_store(database: Path) -> Iterator[SessionStore]:
+    """An empty store in a SQLite file that waits only briefly for others."""
+    with SessionStore.open(database, timeout=0.2) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def make_picture() -> Callable[..., bytes]:
+    """Make the bytes of a picture of one colour."""
+
+    def make(
+        colour: str = "red", size: tuple[int, int] = (64, 48), kind: str = "PNG", **options: object
+    ) -> bytes:
+        buffer = BytesIO()
+        Image.new("RGB", size, colour).save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_turn() -> Callable[..., NewTurn]:
+    """Make a turn with two steps, three phrases and four boxes, using every field."""
+
+    def make(
+        user: str = "Where is the man?", answer: str = "On the left.", image: StoredImage | None = None
+    ) -> NewTurn:
+        man = GroundedPhrase("the man", (Box(12, 30, 35, 92, 0.83), Box(0, 0, 100, 100)), start=4)
+        twins = (GroundedPhrase("", (Box(1, 2, 3, 4, 0.0),)), GroundedPhrase("", (Box(5, 6, 7, 8, 1.0),)))
+        return NewTurn(
+            user=user,
+            answer=answer,
+            image=image,
+            region=Box(10, 20, 30, 40) if image else None,
+            steps=(
+                StoredStep(Task.REFER, "the man", Box(1, 1, 9, 9), "t", "{<12>}", (man,), 0.41, "nano"),
+                StoredStep(None, phrases=twins, error="the model gave up"),
+            ),
+            model="nano",
+            seconds=0.45,
+        )
+
+    return make

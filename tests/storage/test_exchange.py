@@ -1,0 +1,253 @@
+"""Exports, and the import of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from assistant.storage import (
+    ExchangeError,
+    NewTurn,
+    SessionNotFoundError,
+    SessionStore,
+    StorageError,
+    StoredStep,
+)
+from assistant.vlm.grounding import Box, GroundedPhrase
+
+MakePicture = Callable[..., bytes]
+MakeTurn = Callable[..., NewTurn]
+
+
+@pytest.fixture
+def session_id(store: SessionStore, make_picture: MakePicture, make_turn: MakeTurn) -> str:
+    """A session with two pictures and every field in use."""
+    session_id = store.create_session("A *walk* in the <park>").id
+    red, blue = store.add_image(make_picture("red", (200, 100))), store.add_image(make_picture("blue"))
+    store.append_turn(session_id, make_turn(image=red))
+    store.append_turn(session_id, make_turn("And here?\nIn this one", "Nobody. ![x](http://x)", image=blue))
+    store.append_turn(session_id, make_turn("狗?", "no picture"))
+    store.append_turn(session_id, NewTurn("", ""))
+    store.set_feedback(session_id, 2, -1)
+    return session_id
+
+
+class TestJson:
+    def test_export_import_export_is_the_identity_but_for_the_sessions_id(
+        self, store: SessionStore, session_id: str
+    ) -> None:
+        exported = store.export_json(session_id)
+        imported = store.import_json(exported)
+        assert imported.id != session_id
+        assert store.export_json(imported.id).replace(imported.id, session_id) == exported
+        assert imported.updated == store.get_session(session_id).updated
+
+    def test_a_session_moves_to_another_store_with_its_pictures(
+        self, store: SessionStore, session_id: str, tmp_path: Path, make_picture: MakePicture
+    ) -> None:
+        with SessionStore.open(tmp_path / "other" / "store.db") as other:
+            imported = other.import_json(store.export_json(session_id).encode())
+            turns = other.turns(imported.id)
+            assert [turn.number for turn in turns] == [1, 2, 3, 4]
+            assert turns[0].steps == store.turns(session_id)[0].steps
+            image = turns[0].image
+            assert image is not None
+            assert other.image_path(image.sha256).read_bytes() == make_picture("red", (200, 100))
+            assert other.verify() == []
+            assert len(other.search("man")) == 2
+
+    def test_the_form_is_what_was_promised(self, store: SessionStore, session_id: str) -> None:
+        content = json.loads(store.export_json(session_id))
+        assert list(content) == ["version", "session", "images", "turns"]
+        assert content["version"] == 1
+        assert sorted(content["session"]) == ["created", "id", "title", "updated"]
+        assert sorted(content["images"][0]) == ["data", "format", "height", "sha256", "size", "width"]
+        turn = content["turns"][0]
+        assert sorted(turn) == sorted(
+            [
+                "number",
+                "user",
+                "region",
+                "image",
+                "answer",
+                "model",
+                "seconds",
+                "created",
+                "feedback",
+                "steps",
+            ]
+        )
+        assert turn["region"] == [10, 20, 30, 40]
+        assert turn["created"].endswith("Z")
+        assert turn["steps"][0] == {
+            "task": "refer",
+            "argument": "the man",
+            "region": [1, 1, 9, 9],
+            "text": "t",
+            "raw": "{<12>}",
+            "phrases": [
+                {
+                    "text": "the man",
+                    "start": 4,
+                    "boxes": [
+                        {"bins": [12, 30, 35, 92], "score": 0.83},
+                        {"bins": [0, 0, 100, 100], "score": None},
+                    ],
+                }
+            ],
+            "seconds": 0.41,
+            "model": "nano",
+            "error": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [
+            pytest.param("version", 2, r"^version: 2 is not known", id="another version"),
+            pytest.param("version", None, r"^version: ", id="no version"),
+            pytest.param("turns.1.number", 7, r"^turns\[1\]\.number: must be 2", id="a gap"),
+            pytest.param("turns.0.image", "0" * 64, r"^turns\[0\]\.image: ", id="no such image"),
+            pytest.param("turns.0.image", "../../x", r"^turns\[0\]\.image: ", id="no hash"),
+            pytest.param("turns.0.image", None, r"^turns\[0\]\.region: ", id="a region of nothing"),
+            pytest.param("turns.0.region", [1, 2, 3], r"^turns\[0\]\.region", id="three corners"),
+            pytest.param("turns.0.region", [9, 2, 3, 4], r"^turns\[0\]\.region: .*0\.\.100", id="swapped"),
+            pytest.param("turns.0.seconds", -1, r"^turns\[0\]\.seconds", id="a negative duration"),
+            pytest.param("turns.0.seconds", "1", r"^turns\[0\]\.seconds", id="a number as text"),
+            pytest.param("turns.0.feedback", 5, r"^turns\[0\]\.feedback", id="too good"),
+            pytest.param("turns.0.created", "yesterday", r"^turns\[0\]\.created", id="no time"),
+            pytest.param("turns.0.created", "2026-01-01T00:00:00", r"^turns\[0\]\.created", id="no zone"),
+            pytest.param("turns.0.extra", 1, r"^turns\[0\]\.extra", id="an unknown field"),
+            pytest.param(
+                "turns.0.steps.0.phrases.0.boxes", [], r"^turns\[0\]\.steps\[0\]\.phrases\[0\]", id="no box"
+            ),
+            pytest.param(
+                "turns.0.steps.0.phrases.0.start", 2**80, r"phrases\[0\]\.start", id="a huge number"
+            ),
+            pytest.param("turns.0.steps.0.phrases.0.boxes.0.score", 2, r"boxes\[0\]\.score", id="too sure"),
+            pytest.param("images.0.data", "????", r"^images\[0\]\.data", id="no base64"),
+            pytest.param("images.0.data", "aGVsbG8=", r"^images\[0\]\.data: .*damaged", id="no picture"),
+            pytest.param("images.0.sha256", "0" * 64, r"^images\[0\]\.sha256", id="another hash"),
+            pytest.param("images.0.width", 5, r"^images\[0\]\.width", id="another width"),
+            pytest.param("session", [], r"^session", id="no session"),
+        ],
+    )
+    def test_a_file_in_another_form_is_refused_naming_the_field(
+        self, store: SessionStore, session_id: str, field: str, value: object, message: str
+    ) -> None:
+        content = json.loads(store.export_json(session_id))
+        put(content, field, value)
+        with pytest.raises(ExchangeError, match=message) as caught:
+            store.import_json(json.dumps(content))
+        assert "\n" not in str(caught.value)
+        assert len(store.list_sessions()) == 1
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", b"\xff\xfe", "[" * 100_000])
+    def test_what_is_no_export_at_all_is_refused(
+        self, sqlite_store: SessionStore, content: str | bytes
+    ) -> None:
+        with pytest.raises(ExchangeError, match="export the session again|version"):
+            sqlite_store.import_json(content)
+
+    def test_a_failed_import_leaves_nothing(
+        self, store: SessionStore, session_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from assistant.storage import rows
+
+        exported = store.export_json(session_id)
+        insert = rows.insert_turn
+
+        def fail_at_3(*arguments: Any, **columns: Any) -> None:
+            if arguments[2] == 3:
+                raise StorageError("stop")
+            insert(*arguments, **columns)
+
+        monkeypatch.setattr(rows, "insert_turn", fail_at_3)
+        with pytest.raises(StorageError, match="stop"):
+            store.import_json(exported)
+        assert len(store.list_sessions()) == 1
+        assert store.verify() == []
+
+
+class TestCoco:
+    def test_boxes_are_in_pixels_of_their_pictures(self, store: SessionStore, session_id: str) -> None:
+        content = json.loads(store.export_coco(session_id))
+        assert [(image["width"], image["height"]) for image in content["images"]] == [(200, 100), (64, 48)]
+        first = content["annotations"][0]
+        assert first["bbox"] == pytest.approx([24.0, 30.0, 46.0, 62.0])
+        assert first["area"] == pytest.approx(46.0 * 62.0)
+        assert (first["score"], first["iscrowd"], first["image_id"]) == (0.83, 0, 1)
+        assert [annotation["id"] for annotation in content["annotations"]] == list(range(1, 9))
+        assert {annotation["image_id"] for annotation in content["annotations"]} == {1, 2}
+
+    def test_categories_are_the_phrases_or_what_was_looked_for(
+        self, store: SessionStore, make_picture: MakePicture
+    ) -> None:
+        image = store.add_image(make_picture())
+        session_id = store.create_session().id
+        nameless = (GroundedPhrase("", (Box(1, 2, 3, 4),)),)
+        steps = (
+            StoredStep("detection", "dogs", phrases=(GroundedPhrase("A Dog", (Box(1, 2, 3, 4),)),)),
+            StoredStep("refer", "the cat", phrases=nameless),
+            StoredStep(None, phrases=nameless),
+        )
+        store.append_turn(session_id, NewTurn("q", "a", image, steps=steps))
+        content = json.loads(store.export_coco(session_id))
+        names = {category["id"]: category["name"] for category in content["categories"]}
+        found = [names[annotation["category_id"]] for annotation in content["annotations"]]
+        assert found == ["a dog", "the cat", "object"]
+
+    def test_the_files_named_are_those_of_the_store(self, store: SessionStore, session_id: str) -> None:
+        for image in json.loads(store.export_coco(session_id))["images"]:
+            assert store.image_path(Path(image["file_name"]).stem).name == image["file_name"]
+
+
+class TestMarkdown:
+    def test_the_folder_holds_the_conversation_and_its_pictures(
+        self, store: SessionStore, session_id: str, tmp_path: Path
+    ) -> None:
+        document = store.export_markdown(session_id, tmp_path / "out" / "walk")
+        assert sorted(path.name for path in document.parent.iterdir()) == [
+            "conversation.md",
+            "picture-1.png",
+            "picture-2.png",
+        ]
+        with Image.open(document.parent / "picture-1.png") as picture:
+            assert picture.size == (200, 100)
+        text = document.read_text(encoding="utf-8")
+        assert text.index("![picture-1](picture-1.png)") < text.index("Where is the man?")
+        assert text.index("On the left.") < text.index("![picture-2](picture-2.png)")
+        assert "> And here?  \n> In this one" in text
+        assert "the man: (12, 30) to (35, 92) (83%)" in text
+        assert "the model gave up" in text
+
+    def test_nothing_that_was_said_becomes_markup(
+        self, store: SessionStore, session_id: str, tmp_path: Path
+    ) -> None:
+        text = store.export_markdown(session_id, tmp_path).read_text(encoding="utf-8")
+        assert text.startswith("# A \\*walk\\* in the \\<park\\>\n")
+        assert "![x]" not in text
+
+    def test_a_folder_that_cannot_be_made_is_one_clear_line(
+        self, store: SessionStore, session_id: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(StorageError, match="name another folder"):
+            store.export_markdown(session_id, tmp_path / "file" / "out")
+
+    def test_an_unknown_session_leaves_no_folder(self, store: SessionStore, tmp_path: Path) -> None:
+        with pytest.raises(SessionNotFoundError):
+            store.export_markdown("nope", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def put(content: Any, field: str, value: object) -> None:
+    """Set a field named by its path, such as `turns.0.number`."""
+    *way, last = field.split(".")
+    for part in way:
+        content = content[int(part) if part.isdigit() else part]
+    content[last] = value

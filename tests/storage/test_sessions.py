@@ -1,0 +1,162 @@
+"""Sessions and turns, on every database at hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from assistant.storage import NewTurn, SessionNotFoundError, SessionStore, StorageError, StoredStep
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box, GroundedPhrase
+
+MakePicture = Callable[..., bytes]
+MakeTurn = Callable[..., NewTurn]
+
+
+class TestSessions:
+    def test_a_new_session_is_empty_and_dated_now(self, store: SessionStore) -> None:
+        session = store.create_session("Holidays")
+        assert (session.title, session.turns) == ("Holidays", 0)
+        assert session.created == session.updated
+        assert timedelta(0) <= datetime.now(UTC) - session.created < timedelta(minutes=1)
+        assert store.get_session(session.id) == session
+
+    def test_the_session_with_the_newest_turn_is_listed_first(
+        self, store: SessionStore, make_turn: MakeTurn
+    ) -> None:
+        first, second, third = (store.create_session(name).id for name in ("a", "b", "c"))
+        store.append_turn(first, make_turn())
+        assert [session.id for session in store.list_sessions()] == [first, third, second]
+        assert [session.turns for session in store.list_sessions()] == [1, 0, 0]
+        assert [session.id for session in store.list_sessions(limit=2)] == [first, third]
+
+    def test_a_renamed_session_keeps_its_place(self, store: SessionStore) -> None:
+        older, newer = store.create_session("a"), store.create_session("b")
+        assert store.rename_session(older.id, "z").title == "z"
+        assert [session.title for session in store.list_sessions()] == ["b", "z"]
+        assert store.get_session(newer.id) == newer
+
+    def test_a_deleted_session_is_gone_with_its_turns_and_only_it(
+        self, store: SessionStore, make_turn: MakeTurn
+    ) -> None:
+        gone, kept = store.create_session().id, store.create_session().id
+        for session_id in (gone, kept):
+            store.append_turn(session_id, make_turn())
+        store.delete_session(gone)
+        assert [session.id for session in store.list_sessions()] == [kept]
+        assert len(store.turns(kept)[0].steps) == 2
+        assert [hit.session_id for hit in store.search("man")] == [kept]
+        assert store.verify() == []
+
+    def test_an_unknown_session_is_one_clear_line_everywhere(
+        self, store: SessionStore, make_turn: MakeTurn
+    ) -> None:
+        calls: list[Callable[[], object]] = [
+            lambda: store.get_session("nope"),
+            lambda: store.rename_session("nope", "x"),
+            lambda: store.delete_session("nope"),
+            lambda: store.append_turn("nope", make_turn()),
+            lambda: store.turns("nope"),
+            lambda: store.export_json("nope"),
+            lambda: store.set_feedback("nope", 1, 1),
+        ]
+        for call in calls:
+            with pytest.raises(SessionNotFoundError, match="nope") as caught:
+                call()
+            assert "\n" not in str(caught.value)
+            assert isinstance(caught.value, AssistantError)
+
+
+class TestTurns:
+    def test_a_turn_comes_back_as_it_was_given(
+        self, store: SessionStore, make_turn: MakeTurn, make_picture: MakePicture
+    ) -> None:
+        image = store.add_image(make_picture())
+        session_id = store.create_session().id
+        given = make_turn(image=image)
+        stored = store.append_turn(session_id, given)
+        assert stored == store.turns(session_id)[0]
+        for field in dataclasses.fields(NewTurn):
+            assert getattr(stored, field.name) == getattr(given, field.name), field.name
+        scores = [box.score for step in stored.steps for phrase in step.phrases for box in phrase.boxes]
+        assert scores == [0.83, None, 0.0, 1.0]
+        assert stored.steps[0].phrases[0].start == 4
+        assert (stored.session_id, stored.number, stored.feedback) == (session_id, 1, None)
+        assert store.get_session(session_id).updated == stored.created
+
+    def test_phrases_that_look_alike_stay_apart(self, store: SessionStore) -> None:
+        phrases = tuple(GroundedPhrase("a dog", (Box(n, n, n, n),)) for n in range(3))
+        session_id = store.create_session().id
+        store.append_turn(session_id, NewTurn("q", "a", steps=(StoredStep("detection", phrases=phrases),)))
+        assert store.turns(session_id)[0].steps[0].phrases == phrases
+
+    def test_the_last_turns_come_in_order(self, store: SessionStore) -> None:
+        session_id = store.create_session().id
+        for number in range(1, 6):
+            store.append_turn(session_id, NewTurn(f"question {number}", ""))
+        assert [turn.number for turn in store.turns(session_id)] == [1, 2, 3, 4, 5]
+        assert [turn.user for turn in store.turns(session_id, last=2)] == ["question 4", "question 5"]
+        assert len(store.turns(session_id, last=99)) == 5
+        assert store.turns(session_id, last=0) == []
+
+    def test_text_that_a_database_cannot_hold_is_replaced_not_refused(self, store: SessionStore) -> None:
+        session_id = store.create_session("a\0b").id
+        turn = store.append_turn(session_id, NewTurn("\udcff and \0", "狗 🐕 é"))
+        assert (turn.user, turn.answer) == ("\ufffd and \ufffd", "狗 🐕 é")
+        assert store.get_session(session_id).title == "a\ufffdb"
+
+    def test_feedback_can_be_given_changed_and_taken_back(self, store: SessionStore) -> None:
+        session_id = store.create_session().id
+        store.append_turn(session_id, NewTurn("q", "a"))
+        for feedback in (1, -1, 0, None):
+            store.set_feedback(session_id, 1, feedback)  # type: ignore[arg-type]
+            assert store.turns(session_id)[0].feedback == feedback
+        with pytest.raises(ValueError, match="not 2"):
+            store.set_feedback(session_id, 1, 2)  # type: ignore[arg-type]
+        with pytest.raises(SessionNotFoundError, match="turn 2"):
+            store.set_feedback(session_id, 2, 1)
+
+    def test_a_turn_that_cannot_be_kept_whole_leaves_nothing(self, store: SessionStore) -> None:
+        session_id = store.create_session().id
+        before = store.get_session(session_id)
+        wrong = Box(1, 2, 3, 4)
+        object.__setattr__(wrong, "x1", 500)  # the last table to be written refuses it
+        step = StoredStep("refer", phrases=(GroundedPhrase("a", (wrong,)),))
+        with pytest.raises(IntegrityError):
+            store.append_turn(session_id, NewTurn("hidden", "hidden", steps=(step,)))
+        assert store.get_session(session_id) == before
+        assert store.turns(session_id) == store.search("hidden") == store.verify() == []
+        assert store.append_turn(session_id, NewTurn("q", "a")).number == 1
+
+
+class TestValues:
+    @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+    def test_a_duration_is_a_finite_number_from_0_on(self, seconds: float) -> None:
+        with pytest.raises(ValueError, match="seconds"):
+            NewTurn("q", "a", seconds=seconds)
+        with pytest.raises(ValueError, match="seconds"):
+            StoredStep("vqa", seconds=seconds)
+
+    def test_a_phrase_without_a_box_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="'a cat' has no box"):
+            StoredStep("refer", phrases=(GroundedPhrase("a cat", ()),))
+
+    def test_a_region_without_a_picture_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="picture"):
+            NewTurn("q", "a", region=Box(1, 2, 3, 4))
+
+
+class TestLocations:
+    @pytest.mark.parametrize("location", ["sqlite://", "sqlite:///:memory:", "nonsense://x", "://"])
+    def test_a_location_that_keeps_nothing_is_refused_in_one_line(self, location: str) -> None:
+        with pytest.raises(StorageError) as caught:
+            SessionStore.open(location)
+        assert "\n" not in str(caught.value)
+
+    def test_a_server_needs_a_folder_for_pictures(self) -> None:
+        with pytest.raises(StorageError, match="image_folder"):
+            SessionStore.open("postgresql+psycopg://localhost/x")
