@@ -30,7 +30,8 @@ class MiniGPTv2Config(PreTrainedConfig):
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
-        self.vision_config = _sub_config(self.vision_config, "blip_2_vision_model")
+        vision_config = {"image_size": self.image_size} if self.vision_config is None else self.vision_config
+        self.vision_config = _sub_config(vision_config, "blip_2_vision_model")
         self.text_config = _sub_config(self.text_config, "llama")
         if self.image_token_id is None:
             self.image_token_id = self.text_config.vocab_size
@@ -39,6 +40,12 @@ class MiniGPTv2Config(PreTrainedConfig):
             raise ValueError(
                 f"a picture of {self.image_size} x {self.image_size} does not divide into patches of "
                 f"{self.vision_config.patch_size}, {self.patches_per_token} of them a token"
+            )
+        fixed = self.vision_config.model_type == "blip_2_vision_model"  # it does not stretch its positions
+        if fixed and self.vision_config.image_size != self.image_size:
+            raise ValueError(
+                f"the vision tower has positions for {self.vision_config.image_size} pixels, pictures have "
+                f"{self.image_size}"
             )
         self.tie_word_embeddings = self.text_config.tie_word_embeddings
         super().__post_init__(**kwargs)

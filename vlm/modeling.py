@@ -17,8 +17,10 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
+    Blip2VisionConfig,
     Blip2VisionModel,
     GenerationMixin,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers.cache_utils import Cache
@@ -80,10 +82,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
     def __init__(self, config: MiniGPTv2Config) -> None:
         super().__init__(config)
         vision_config, text_config = config.vision_config, config.text_config
-        self.vision_tower = AutoModel.from_config(vision_config)
-        if isinstance(self.vision_tower, Blip2VisionModel):
-            # EVA's blocks have eps 1e-6; the reference's `ln_vision` is a plain LayerNorm with 1e-5.
-            self.vision_tower.post_layernorm.eps = 1e-5
+        self.vision_tower = _build_tower(vision_config)
         self.merge = StripMerge(config.patches_per_token)
         self.vision_projection = nn.Linear(
             vision_config.hidden_size * config.patches_per_token, text_config.hidden_size
@@ -202,6 +201,15 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         if bool((inputs["input_ids"] == self.config.image_token_id).any()):
             inputs["pixel_values"] = pixel_values
         return inputs
+
+
+def _build_tower(config: PreTrainedConfig) -> PreTrainedModel:
+    if not isinstance(config, Blip2VisionConfig):
+        return AutoModel.from_config(config)
+    tower = Blip2VisionModel._from_config(config)  # the Auto classes do not know it
+    # EVA's blocks have eps 1e-6; the reference's `ln_vision` is a plain LayerNorm with 1e-5.
+    tower.post_layernorm.eps = 1e-5
+    return tower
 
 
 def _answer_loss(

@@ -1,0 +1,143 @@
+"""Tiny random models, a real tokenizer of a few hundred pieces, and folders of generated photos."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    Blip2VisionConfig,
+    Dinov2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
+
+from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+
+IMAGE_SIZE = 56  # 4 x 4 patches: 4 visual tokens
+IMAGE_TOKENS = 4
+TOWERS = ("dinov2", "blip2")
+
+_TEXT = [
+    "[INST] <Img></Img> [vqa] what is the color of the dog? [/INST] brown",
+    "[INST] [refer] give me the location of the dog on the left [/INST] {<10><20><30><40>}",
+    "[INST] [caption] briefly describe the image [/INST] a dog is running through the snow",
+    "[identify] what is this {<0><5><60><100>} [detection] a man, two dogs [grounding] describe this image",
+    "<p>a dog</p> {<11><22><33><44>}<delim>{<55><66><77><88>} how many people are there? two",
+]
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer with `<s>`, `</s>` and `<pad>`; it is the same every time."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=["<s>", "</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_TEXT, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+
+
+def vision_config(tower: str) -> PreTrainedConfig:
+    """Return the configuration of a tiny tower: `dinov2` or `blip2`."""
+    common: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}
+    if tower == "dinov2":
+        return Dinov2Config(hidden_size=16, image_size=IMAGE_SIZE, **common)
+    return Blip2VisionConfig(
+        hidden_size=16, intermediate_size=32, image_size=IMAGE_SIZE, initializer_range=0.2, **common
+    )
+
+
+def tiny_config(tower: str = "dinov2") -> MiniGPTv2Config:
+    """Return the configuration of a model with two small layers in each part."""
+    text = LlamaConfig(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        # Wide enough that a random model does not say the same token for ever.
+        initializer_range=0.3,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+        tie_word_embeddings=True,
+    )
+    return MiniGPTv2Config(vision_config=vision_config(tower), text_config=text, image_size=IMAGE_SIZE)
+
+
+def tiny_model(tower: str = "dinov2", seed: int = 0) -> MiniGPTv2ForConditionalGeneration:
+    """Build a random model in float32, the same for the same seed, whose answers depend on the picture."""
+    torch.manual_seed(seed)
+    model = MiniGPTv2ForConditionalGeneration(tiny_config(tower)).eval()
+    torch.nn.init.normal_(model.vision_projection.weight, std=0.3)
+    model.generation_config.bos_token_id = 0
+    model.generation_config.eos_token_id = 1
+    model.generation_config.pad_token_id = 2
+    return model
+
+
+def tiny_processor() -> MiniGPTv2Processor:
+    """Build the processor that goes with `tiny_model`."""
+    return MiniGPTv2Processor(
+        MiniGPTv2ImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}),
+        tiny_tokenizer(),
+        image_tokens=IMAGE_TOKENS,
+        image_token_id=320,
+    )
+
+
+def picture(seed: int, width: int = 40, height: int = 30) -> Image.Image:
+    """Draw a picture of random coarse blocks."""
+    noise = torch.randint(0, 256, (3, 4, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+    return Image.fromarray(noise.numpy()).resize((width, height), Image.Resampling.NEAREST)
+
+
+def write_photo_folder(folder: Path, records: Sequence[dict[str, Any]]) -> Path:
+    """Write `annotations.jsonl` and one tar shard with a generated picture for each record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"source": "generated", "split": "train"} | record) for record in records]
+    (folder / "annotations.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with tarfile.open(folder / "photos-0.tar", "w") as shard:
+        for seed, record in enumerate(records):
+            data = io.BytesIO()
+            picture(seed).save(data, "PNG")
+            member = tarfile.TarInfo(record["image"])
+            member.size = data.tell()
+            data.seek(0)
+            shard.addfile(member, data)
+    return folder
+
+
+def dog_records(count: int) -> list[dict[str, Any]]:
+    """Return annotations of photos with one dog each, at another place in each."""
+    return [
+        {
+            "image": f"dog-{index}.png",
+            "captions": ["a dog is running through the snow", "a brown dog in the snow"],
+            "objects": [{"label": "dog", "score": 0.9, "box": [0.05 * index, 0.2, 0.05 * index + 0.3, 0.8]}],
+        }
+        for index in range(count)
+    ]
+
+
+__all__ = ["IMAGE_SIZE", "IMAGE_TOKENS", "TOWERS", "dog_records", "picture", "tiny_config", "tiny_model"]
+__all__ += ["tiny_processor", "tiny_tokenizer", "vision_config", "write_photo_folder"]

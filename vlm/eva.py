@@ -1,0 +1,172 @@
+"""The reference's vision weights into our form: EVA ViT-g/14 (`eva_vit_g.pth`) and the linear layer.
+
+Key names and numbers are those of the released MiniGPT-v2 files. Everything is read strictly: a key that is
+missing or unknown is an error, but for what the reference itself leaves unused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import Blip2VisionConfig
+
+from .errors import WeightsError
+from .modeling import MiniGPTv2ForConditionalGeneration
+
+State = dict[str, torch.Tensor]
+
+# EVA's MLP is that much wider than the rest, rounded down.
+MLP_RATIO = 4.3637
+
+_EMBEDDINGS = {
+    "cls_token": "embeddings.class_embedding",
+    "pos_embed": "embeddings.position_embedding",
+    "patch_embed.proj.weight": "embeddings.patch_embedding.weight",
+    "patch_embed.proj.bias": "embeddings.patch_embedding.bias",
+}
+_BLOCK = {
+    "norm1": "layer_norm1",
+    "attn.qkv": "self_attn.qkv",
+    "attn.proj": "self_attn.projection",
+    "norm2": "layer_norm2",
+    "mlp.fc1": "mlp.fc1",
+    "mlp.fc2": "mlp.fc2",
+}
+_PROJECTION = ("llama_proj.weight", "llama_proj.bias")
+_LAYER_NORM = ("ln_vision.weight", "ln_vision.bias")
+
+
+def eva_vit_config(
+    image_size: int = 448, hidden_size: int = 1408, layers: int = 39, heads: int = 16
+) -> Blip2VisionConfig:
+    """Return the configuration of the reference's tower, by default of the released one."""
+    return Blip2VisionConfig(
+        hidden_size=hidden_size,
+        intermediate_size=int(hidden_size * MLP_RATIO),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        image_size=image_size,
+        patch_size=14,
+        hidden_act="gelu",
+        layer_norm_eps=1e-6,
+        qkv_bias=True,
+    )
+
+
+def load_reference_vision(
+    model: MiniGPTv2ForConditionalGeneration, eva_vit: Path, projection: Path
+) -> MiniGPTv2ForConditionalGeneration:
+    """Load the reference's tower and linear layer into a model whose tower is `eva_vit_config`'s.
+
+    `projection` holds `llama_proj.*` and may hold `ln_vision.*`.
+
+    Raises:
+        WeightsError: a file cannot be read, or lacks a weight, or holds one that has no place.
+    """
+    linear, layer_norm = convert_projection(read_torch(projection))
+    tower = convert_eva_vit(read_torch(eva_vit), model.config.vision_config) | layer_norm
+    _load(model.vision_tower, tower, eva_vit)
+    _load(model.vision_projection, linear, projection)
+    return model
+
+
+def read_torch(path: Path) -> State:
+    """Read a file of tensors that `torch.save` wrote, running no code from it."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers behind torch.load raise many kinds
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{path} cannot be read as a file of tensors: {reason}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(f"{path} is not a flat file of named tensors")
+    return state
+
+
+def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig) -> State:
+    """Return the weights of a `Blip2VisionModel` from those of an `eva_vit_g.pth`, in float32.
+
+    The LayerNorm behind the tower (`ln_vision`) is in no such file: the released model has weight 1 and
+    bias 0 there, never BLIP-2's. What lies behind the last block used (in the official file a 40th block,
+    a norm and a head) is left out, as by the reference.
+
+    Raises:
+        WeightsError: a key is missing or unknown.
+    """
+    unused = re.compile(rf"(?:blocks\.{config.num_hidden_layers}|norm|head)\.")
+    kept = {name: tensor.float() for name, tensor in state.items() if not unused.match(name)}
+    require_keys(kept, _eva_keys(config.num_hidden_layers), "the EVA ViT")
+    converted = {ours: kept[theirs] for theirs, ours in _EMBEDDINGS.items()}
+    side: int = config.image_size // config.patch_size  # type: ignore[operator]
+    position = "embeddings.position_embedding"
+    converted[position] = interpolate_positions(converted[position], side)
+    for block in range(config.num_hidden_layers):
+        converted |= _convert_block(kept, f"blocks.{block}.", f"encoder.layers.{block}.")
+    converted["post_layernorm.weight"] = torch.ones(config.hidden_size)
+    converted["post_layernorm.bias"] = torch.zeros(config.hidden_size)
+    return converted
+
+
+def convert_projection(state: Mapping[str, torch.Tensor]) -> tuple[State, State]:
+    """Return the weights of the linear layer and, where the file holds `ln_vision`, of that LayerNorm.
+
+    Raises:
+        WeightsError: a key is missing or unknown.
+    """
+    layer_norm = _LAYER_NORM if any(name in state for name in _LAYER_NORM) else ()
+    require_keys(state, (*_PROJECTION, *layer_norm), "the linear layer")
+    linear = {name.removeprefix("llama_proj."): state[name].float() for name in _PROJECTION}
+    return linear, {name.replace("ln_vision", "post_layernorm"): state[name].float() for name in layer_norm}
+
+
+def interpolate_positions(positions: torch.Tensor, side: int) -> torch.Tensor:
+    """Stretch a position embedding (1, 1 + patches, width) to `side` x `side` patches, the class part as is.
+
+    Bicubic without antialiasing, also when shrinking; the grid of the file itself is not touched.
+    """
+    own_side = round((positions.shape[1] - 1) ** 0.5)
+    if own_side == side:
+        return positions
+    grid = positions[:, 1:].float().reshape(1, own_side, own_side, -1).permute(0, 3, 1, 2)
+    grid = nn.functional.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+    return torch.cat([positions[:, :1].float(), grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
+
+
+def require_keys(state: Mapping[str, torch.Tensor], wanted: Iterable[str], what: str) -> None:
+    """Raise `WeightsError`, naming the keys, unless the state holds the wanted ones and no other."""
+    names = set(wanted)
+    missing, unknown = sorted(names - state.keys()), sorted(state.keys() - names)
+    if missing or unknown:
+        raise WeightsError(f"not the weights of {what}: missing {missing}, unknown {unknown}")
+
+
+def _eva_keys(layers: int) -> set[str]:
+    block = {f"{name}.{part}" for name in _BLOCK for part in ("weight", "bias")}
+    block = block - {"attn.qkv.bias"} | {"attn.q_bias", "attn.v_bias"}
+    return set(_EMBEDDINGS) | {f"blocks.{index}.{name}" for index in range(layers) for name in block}
+
+
+def _convert_block(state: State, theirs: str, ours: str) -> State:
+    query, value = state[f"{theirs}attn.q_bias"], state[f"{theirs}attn.v_bias"]
+    # Keys have no bias.
+    biases = {f"{theirs}attn.qkv.bias": torch.cat([query, torch.zeros_like(value), value])}
+    return {
+        f"{ours}{new}.{part}": (state | biases)[f"{theirs}{old}.{part}"]
+        for old, new in _BLOCK.items()
+        for part in ("weight", "bias")
+    }
+
+
+def _load(module: nn.Module, state: State, source: Path) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reasons = "; ".join(line.strip() for line in str(error).splitlines()[1:])
+        raise WeightsError(f"{source} does not fit the model: {reasons}") from error
+
+
+__all__ = ["convert_eva_vit", "convert_projection", "eva_vit_config", "interpolate_positions"]
+__all__ += ["load_reference_vision", "read_torch"]
