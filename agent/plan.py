@@ -1,0 +1,62 @@
+"""What the planner is told and what it answers: plain frozen values, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..vlm.grounding import Box
+from ..vlm.tasks import Task
+
+CHAT = "chat"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to ask the model: a task (None is free conversation), its argument, and the part it is about."""
+
+    task: Task | None
+    argument: str = ""
+    region: Box | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name, `chat` for free conversation."""
+        return self.task.value if self.task else CHAT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps that answer one message, in order, and a sentence for a person that explains the choice."""
+
+    steps: tuple[Step, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class PastStep:
+    """A step of an earlier turn, with the boxes that it found."""
+
+    task: Task | None
+    argument: str = ""
+    boxes: tuple[Box, ...] = ()
+    region: Box | None = None
+
+
+@dataclass(frozen=True)
+class PastTurn:
+    """An earlier turn: what the person wrote, what was asked of the model, and the answer."""
+
+    user: str
+    steps: tuple[PastStep, ...] = ()
+    answer: str = ""
+
+
+@dataclass(frozen=True)
+class PlanContext:
+    """What the planner knows besides the message: earlier turns, oldest first, and the region just drawn."""
+
+    turns: tuple[PastTurn, ...] = ()
+    region: Box | None = None
+
+
+__all__ = ["CHAT", "PastStep", "PastTurn", "Plan", "PlanContext", "Step"]

@@ -1,0 +1,111 @@
+"""Regions: boxes typed into a message, and questions about what stands in one."""
+
+from __future__ import annotations
+
+import re
+
+from ..vlm.grounding import BINS, Box, find_boxes
+from .carriers import PICTURE
+
+_NUMBER = r"(?:[xy][0-3]?\s?[=:]\s?)?<?(\d{1,3}(?:\.\d{1,4})?)>?%?"
+_BETWEEN = r"(?:\s{0,2}[,;:/xX×-]\s{0,2}|\s{1,2}|><|\)?\s{0,2}(?:to|and|,|-)\s{0,2}\(?)"
+_NUMBERS = re.compile(rf"[{{\[(<]{{0,2}}(?<![\d.]){_BETWEEN.join([_NUMBER] * 4)}(?![\d.])[}}\])>]{{0,2}}", re.IGNORECASE)
+
+_PLACE = (
+    r"(?:box|area|region|rectangle|frame|spot|square|selection|part|crop|outline|circle|location|place|position|section|zone|marker|"
+    r"highlight|patch|bounding box|bbox|coordinates|point|corner)"
+)
+_HERE = (
+    rf"(?:(?:in|inside|within|at|on|under|of|by|for|from)(?: of)? )?(?:here|there|(?:the|this|that|my) (?:\w+ )?{_PLACE}|{_PLACE}|it|this|that)"
+    r"(?: (?:i (?:drew|marked|selected|made|just drew|have drawn|highlighted|circled|gave)|shown|here|above|below|you (?:just )?(?:found|marked|drew)))?"
+)
+_THING = r"(?:object|thing|item|element|entity|stuff|bit|guy|piece|part)"
+_MARKED = r"(?:i (?:\w+ )?(?:drew|marked|selected|highlighted|circled|boxed|outlined)|(?:high)?lighted|marked|selected|circled|boxed|outlined)"
+_IT = (
+    rf"(?:(?:this|that) one|this|that|it|these|those|him|her|he|she|they|them|(?:this|that|the|these|those) (?:\w+ )?{_THING}s?(?: {_MARKED})?|(?:the )?(?:content|contents)(?: of)?)"
+)
+_KIND = r"(?: (?:called|exactly|anyway|supposed to be|here|please|then|again|actually|even|over here|over there|in english))*"
+_QUESTIONS = tuple(
+    re.compile(question, re.IGNORECASE)
+    for question in (
+        rf"(?:and )?(?:what|who|wat)(?:'s| is| are|'re| was)? {_IT}(?: {_HERE})?{_KIND}",
+        rf"(?:what|who)(?:'s| is| are| do you see| can you see| do we have| have we got| can be seen| did i (?:select|mark)|)? ?(?:there |shown |located |visible |found )?{_HERE}{_KIND}",
+        rf"(?:what|which) (?:is )?(?:the )?(?:name of )?(?:the )?{_THING} (?:is|do you see|can you see|does|are)?(?: ?(?:{_IT}|located|shown|found|there))?(?: ?{_HERE})?(?: contain| hold| show)?",
+        rf"what(?:'s| is) (?:the )?(?:\w+ )?{_THING}(?: {_HERE}| {_MARKED})?",
+        rf"what(?:'s| is) (?:the )?name (?:of|for) {_IT}(?: {_HERE})?",
+        rf"what (?:do|would) (?:you|we|people) call {_IT}(?: {_HERE})?",
+        rf"what(?:'s| is| does| do)? ?{_HERE} (?:contain|show|hold|have|depict|represent)s?",
+        r"(?:what|who) (?:am i|are we|did i|have i|do i|i'm|i am)(?: just)? ?(?:pointing(?: at| to)?|select(?:ed|ing)?|mark(?:ed)?|circl(?:e|ed)|box(?:ed)?|outline[d]?|highlight(?:ed|ing)?|draw|drawn|drew|showing(?: you)?|looking at|touch(?:ing|ed)?|hover(?:ing)?(?: over)?|click(?:ed)?(?: on)?)(?: here| around| on| at| a box around)?",
+        rf"(?:name|identify|label|recogni[sz]e|describe|caption|classify|explain|refer to|tell me about|say what|id|determine)(?: me| to me| for me| briefly| just| only| shortly)?(?: (?:what(?:'s| is) )?(?:{_IT}|(?:the|what(?:'s| is)|whatever(?:'s| is)|everything|only|{_THING})(?: {_THING})?))?(?: ?{_HERE})?(?: please| in a few words| in short| in one phrase| briefly)?",
+        rf"(?:give|tell|generate|write|provide)(?: me| us)? (?:a |an |the )?(?:\w+ ){{0,2}}(?:name|expression|description|label|caption|phrase|identity)(?: (?:of|for) {_IT}(?: {_HERE})?| {_HERE})?",
+        rf"(?:and |now )?(?:{_HERE}|{_IT})(?: {_HERE})?",
+        rf"(?:a |the )?(?:name|object|thing|what|who|identity|id|which)(?: (?:is )?(?:in |at |of )?(?:{_IT}|{_HERE}))?",
+        rf"what (?:object|thing|item) (?:is|do you see|can you see) (?:located |shown )?{_HERE}",
+        rf"what (?:does|do) {_IT} (?:look like|show)",
+    )
+)
+_DEICTIC = re.compile(
+    rf"\b(?:this|that|these|those|here|it|he|she|him|her|his|they|them|their|its|there|(?:the|in|inside) (?:\w+ )?(?:{_PLACE}|selected|marked|highlighted))\b", re.I
+)
+_WHOLE = re.compile(rf"\b(?:this|that|the|whole|entire) {PICTURE}\b", re.IGNORECASE)
+
+
+def typed_region(text: str) -> tuple[Box | None, str]:
+    """Take a box typed into `text` out of it: `what is in [10, 20, 30, 40]` -> the box and `what is in this box`."""
+    spans = find_boxes(text)
+    if spans:
+        return spans[0].box, _without(text, spans[0].start, spans[0].end)
+    match = _NUMBERS.search(text)
+    box = _box([float(number) for number in match.groups()]) if match else None
+    if match is None or box is None:
+        return None, text
+    return box, _without(text, match.start(), match.end())
+
+
+def asks_what_it_is(text: str) -> bool:
+    """Return whether a request asks for nothing but what stands in a region."""
+    return not _WHOLE.search(text) and any(question.fullmatch(text) for question in _QUESTIONS)
+
+
+def points_at_something(text: str) -> bool:
+    """Return whether a request speaks of what a region shows: "what colour is this?"."""
+    return bool(_DEICTIC.search(_WHOLE.sub(" ", text)))
+
+
+def points_here(text: str) -> bool:
+    """Return whether a request says "this" or "here" of something not named."""
+    return bool(re.search(rf"\b(?:this|that|here)\b(?! \w+ (?:is|has))(?! {PICTURE})|\b(?:in|inside) the {_PLACE}\b", text, re.I))
+
+
+def speaks_of_the_whole(text: str) -> bool:
+    """Return whether a request names the whole picture."""
+    return bool(_WHOLE.search(text))
+
+
+def is_bare(text: str) -> bool:
+    """Return whether a text is nothing but a pointing word: `this one`, `here`, `in this box`."""
+    return bool(_BARE.fullmatch(text))
+
+
+_BARE = re.compile(rf"(?:{_HERE}|{_IT}|(?:this|that) one|(?:the one )?(?:in )?(?:this|the) \w+)", re.IGNORECASE)
+
+
+def _without(text: str, start: int, end: int) -> str:
+    before = re.sub(r"(?:\b(?:coordinates|coords|points?|pixels|bins|at|from|of)\b|[=:({\[])[\s:=]*$", "", text[:start]).rstrip()
+    after = text[end:].lstrip(" ])}")
+    if not before and not after.strip(" ?!."):
+        return ""
+    if re.search(rf"\b{_PLACE}$", before, re.IGNORECASE):
+        return re.sub(rf"\b(?:the |this |an? )?({_PLACE})$", r"this \1", before, flags=re.IGNORECASE) + " " + after
+    before = re.sub(r"\b(?:in|inside|within|on)$", "", before).rstrip()
+    return f"{before} in this box {after}".strip()
+
+
+def _box(values: list[float]) -> Box | None:
+    """Return four typed numbers as a box: fractions where all are at most 1 and one is broken, else bins."""
+    if max(values) <= 1 and any(value % 1 for value in values):
+        return Box.from_fractions(*values)
+    if max(values) > BINS:
+        return None
+    x0, y0, x1, y1 = (round(value) for value in values)
+    return Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))

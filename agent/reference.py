@@ -1,0 +1,243 @@
+"""What was spoken of, and the words that point back at it: he, it, them, the other one, the smallest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..vlm.grounding import Box
+from ..vlm.tasks import Task
+from . import words
+from .phrases import chunks, core, definite, head, is_adjective, is_phrase, names_many, plural, singular, tokens
+from .plan import PastStep, PastTurn
+
+_RECENT_TURNS = 8
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Something spoken of: a phrase that names it, whether it is several things, and where it was found."""
+
+    phrase: str
+    many: bool
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """The head noun."""
+        return head(self.phrase)
+
+
+# --- collecting -------------------------------------------------------------------------------------------
+
+_ENTITY_ASKED = re.compile(
+    r"(?:what|who)(?:'s| is| are)? (?!(?:colou?r|size|time|kind of weather|brand|breed|shape)\b).*", re.IGNORECASE
+)
+_NO_ENTITY = re.compile(r"(?:yes|no|\d+|\w+ing|not sure|unknown|none|nothing)\b", re.IGNORECASE)
+_COUNTED = re.compile(r"how many ((?:(?!are\b|is\b|do\b|does\b|can\b|of\b|in\b|on\b)[\w-]+ ){0,3}?[\w-]+)(?= |\?|$)", re.IGNORECASE)
+
+
+def mentions_of(turns: Sequence[PastTurn]) -> list[Mention]:
+    """Return what the latest turns spoke of, the most recent first."""
+    found: list[Mention] = []
+    for turn in reversed(turns[-_RECENT_TURNS:]):
+        for index, step in enumerate(reversed(turn.steps)):
+            found += mentions_of_step(step, turn.answer if index == 0 else "")
+    return found
+
+
+def mentions_of_step(step: PastStep, answer: str = "") -> list[Mention]:
+    """Return what one step spoke of, its answer included, the likeliest to be meant next first."""
+    if step.task in (Task.REFER, Task.DETECTION) and step.argument:
+        many = step.task is Task.DETECTION or names_many(step.argument)
+        return [Mention(definite(step.argument), many, step.boxes)]
+    if step.task is Task.IDENTIFY:
+        boxes = (step.region,) if step.region else step.boxes
+        return [Mention(definite(phrase), names_many(phrase), boxes) for phrase in _entities(answer)[:1]]
+    if step.task is Task.VQA:
+        asked = [Mention(definite(phrase), names_many(phrase)) for phrase in _entities_asked(step.argument)]
+        return _answered(step.argument, answer) + asked
+    return [Mention(definite(phrase), names_many(phrase)) for phrase in _entities(answer)]
+
+
+def mentions_in(text: str) -> list[Mention]:
+    """Return what a remark speaks of, in order."""
+    found = [chunk.text for chunk in chunks(text)] or ([text] if head(text) else [])
+    if is_phrase(text) and found:
+        found[0] = text.strip(" .,!?")
+    return [Mention(definite(phrase), names_many(phrase)) for phrase in found if not _is_picture(phrase)]
+
+
+def _answered(question: str, answer: str) -> list[Mention]:
+    if not answer or not _ENTITY_ASKED.fullmatch(question) or _NO_ENTITY.match(answer) or len(answer.split()) > 8:
+        return []
+    return [Mention(definite(phrase), names_many(phrase)) for phrase in _entities(answer)[:1] if not is_adjective(phrase)]
+
+
+def _entities(answer: str) -> list[str]:
+    """Return what an answer names: its noun phrases, or the whole of a short answer without determiner."""
+    found = [chunk.text for chunk in chunks(answer) if not _is_picture(chunk.text)]
+    if not found and 0 < len(answer.split()) <= 6 and head(answer):
+        return [answer.strip(" .!")]
+    return found
+
+
+def _entities_asked(question: str) -> list[str]:
+    counted = _COUNTED.match(question)
+    named = [counted[1]] if counted and head(counted[1]) else []
+    return named + [chunk.text for chunk in chunks(question) if names_a_thing(chunk.text)]
+
+
+def names_a_thing(phrase: str) -> bool:
+    """Return whether a phrase names something in the picture, not the picture or a property."""
+    noun = head(phrase).lower()
+    return bool(noun) and noun not in words.ATTRIBUTES and not _is_picture(phrase)
+
+
+def _is_picture(phrase: str) -> bool:
+    return head(phrase).lower() in words.PICTURES
+
+
+# --- pointing back ----------------------------------------------------------------------------------------
+
+_PRONOUN = re.compile(
+    r"\b(?P<word>he|she|it|they|him|her|them|his|hers|its|their|theirs)\b(?P<verb>'s|'re|'ll)?(?! \+)", re.IGNORECASE
+)
+_POSSESSIVE = {"his", "its", "their", "hers", "theirs"}
+_MALE = {"he", "him", "his"}
+_FEMALE = {"she", "her", "hers"}
+_NEUTER = {"it", "its"}
+_WEATHER = (
+    "raining|snowing|sunny|cloudy|day|daytime|night|nighttime|night-time|dark|winter|summer|spring|autumn|fall|cold|hot|warm|windy|"
+    "morning|evening|afternoon|noon|foggy|rainy|sunrise|sunset|christmas|true|likely|indoors|outdoors|inside or"
+)
+_DUMMY = re.compile(
+    rf"\bit(?:'s| is| looks?| seems?| appears?)?(?: (?:really|very|still|too|to be|like|a|going to|about to))? (?:{_WEATHER})\b|"
+    rf"\b(?:time|day|season|year|month|weather|hour) (?:is|of day is|of year is) it\b|\bit (?:rain|snow)\b",
+    re.IGNORECASE,
+)
+_ONE = re.compile(r"\b(?P<lead>[\w-]+) (?P<one>ones?)\b(?! (?:of|word|sentence|phrase|line|or|short|by)\b)", re.IGNORECASE)
+_ONE_LEADS = words.DETERMINERS | {"which", "two", "three"}
+_THOSE = re.compile(r"\b(?:those|the ones)\b(?= (?:in|on|at|with|without|by|near|behind|under|who|that|which|from|wearing|\w+ing)\b)", re.IGNORECASE)
+_WHICH = re.compile(r"\bwhich(?= (is|are|has|have|looks?|was|does)\b)", re.IGNORECASE)
+_HOW_MANY = re.compile(r"\bhow many(?= (?:are|have|wear|do|can|is)\b|\W*$)", re.IGNORECASE)
+_DEMONSTRATIVE = re.compile(r"\b(?:(?P<one>this|that)|these|those)\b(?=\W*$| (?:is|are|was|were|made|look|looks|doing|has|have|do|does)\b| \w+\W*$)", re.IGNORECASE)
+
+
+def resolve(text: str, mentions: Sequence[Mention], *, pointing: bool = False) -> str:
+    """Return `text` with what points back replaced by what it means; `pointing` keeps "it" and "this" for a region."""
+    if not mentions:
+        return text
+    text = resolve_ones(text, mentions)
+    skip = [match.span() for match in _DUMMY.finditer(text)]
+
+    def replace(match: re.Match[str]) -> str:
+        word = match["word"].lower()
+        if any(start <= match.start() < end for start, end in skip):
+            return match[0]
+        if pointing and word not in {"they", "them", "their"}:
+            return match[0]
+        own = [Mention(chunk.text, names_many(chunk.text)) for chunk in chunks(text[: match.start()])]
+        if any(_agrees(word, mention) for mention in own):
+            return match[0]
+        meant = antecedent(word, mentions)
+        return _in_place(match, meant, text) if meant else match[0]
+
+    text = _PRONOUN.sub(replace, text)
+    return text if pointing else _resolve_those(text, mentions)
+
+
+def resolve_ones(text: str, mentions: Sequence[Mention]) -> str:
+    """Return `text` with "one", a bare "which" and a bare "how many" given the noun just spoken of."""
+    noun = next((mention.noun for mention in mentions if mention.noun), "")
+    if not noun:
+        return text
+
+    def named(match: re.Match[str]) -> str:
+        lead = match["lead"]
+        if lead.lower() not in _ONE_LEADS and not is_adjective(lead):
+            return match[0]
+        return f"{lead} {singular(noun) if match['one'].lower() == 'one' else plural(noun)}"
+
+    text = _ONE.sub(named, text)
+    text = _THOSE.sub(f"the {plural(noun)}", text)
+    text = _WHICH.sub(lambda match: f"{match[0]} {plural(noun) if match[1] in ('are', 'have') else singular(noun)}", text)
+    text = re.sub(r"\bthe (?:others|rest)\b", f"the other {plural(noun)}", text, flags=re.IGNORECASE)
+    bare = _HOW_MANY.search(text)
+    if bare:
+        behind = text[bare.end() :].strip(" ?") or "are there"
+        text = f"{text[: bare.end()]} {plural(noun)} {behind}?"
+    return text
+
+
+def antecedent(word: str, mentions: Iterable[Mention]) -> Mention | None:
+    """Return what a pronoun means: the first mention that agrees with it, else the first that could."""
+    mentions = list(mentions)
+    sure = next((mention for mention in mentions if _agrees(word, mention)), None)
+    if sure:
+        return sure
+    if word in {"they", "them", "their", "theirs"}:
+        return mentions[0] if mentions else None
+    return next((mention for mention in mentions if not mention.many), mentions[0] if mentions else None)
+
+
+def _agrees(word: str, mention: Mention) -> bool:
+    noun = mention.noun.lower()
+    if word in _MALE | _FEMALE:
+        return not mention.many and noun in words.PEOPLE - (words.FEMALE if word in _MALE else words.MALE)
+    if word in _NEUTER:
+        return not mention.many and noun not in words.PEOPLE
+    return mention.many
+
+
+def _in_place(match: re.Match[str], meant: Mention, text: str) -> str:
+    word, verb, phrase = match["word"].lower(), match["verb"], meant.phrase
+    if word in _POSSESSIVE or (word == "her" and _noun_follows(text[match.end() :])):
+        return phrase + ("'" if phrase.endswith("s") else "'s")
+    if verb:
+        return f"{phrase} {'are' if meant.many else 'is'}"
+    return phrase
+
+
+def _noun_follows(rest: str) -> bool:
+    found = tokens(rest[:40])
+    return bool(found) and bool(core(found[0])) and found[0].lower() not in words.VERBS
+
+
+def _resolve_those(text: str, mentions: Sequence[Mention]) -> str:
+    def replace(match: re.Match[str]) -> str:
+        next_word = re.match(r" (\w+)\W*$", text[match.end() :])
+        if next_word and head(next_word[1]) and not match["one"] and next_word[1].endswith("s"):
+            return match[0]  # "those chairs"
+        meant = next((mention for mention in mentions if mention.many != bool(match["one"])), None)
+        return meant.phrase if meant else match[0]
+
+    return _DEMONSTRATIVE.sub(replace, text)
+
+
+def complete(phrase: str, noun: str, many: bool) -> str:
+    """Give a phrase that leaves its noun out the noun: `the smallest` -> `the smallest boat`, `on the left`."""
+    if not noun or head(phrase):
+        return phrase
+    first = phrase.split(" ", 1)[0].lower()
+    if first in words.PREPOSITIONS | words.RELATIVES | {"wearing", "holding"}:
+        return f"the {plural(noun) if many else singular(noun)} {phrase}"
+    leading = re.match(r"(?:(?:the|all|every|each|both|another|other|any|only|two|three|a|an|\d+)\b ?)*", phrase, re.IGNORECASE)
+    adjectives = core(phrase)
+    last = adjectives[-1] if adjectives else (leading[0].split() or [""])[-1] if leading else ""
+    if not last:
+        return phrase
+    place = phrase.index(last, 0 if not adjectives else phrase.index(adjectives[0])) + len(last)
+    several = names_many(phrase) or (many and not picks_one(last))
+    return f"{phrase[:place]} {plural(noun) if several else singular(noun)}{phrase[place:]}"
+
+
+def picks_one(adjective: str) -> bool:
+    """Return whether an adjective picks one thing out of several: `smallest`, `other`, `left`."""
+    lower = adjective.lower()
+    return lower.endswith(("est", "er")) or lower in {"other", "another", "left", "right", "first", "second", "third", "last", "next", "middle"}
+
+
+__all__ = ["Mention", "antecedent", "complete", "mentions_in", "mentions_of", "mentions_of_step", "resolve", "names_a_thing",
+    "picks_one"]

@@ -1,0 +1,114 @@
+"""One turn: run the steps of a plan over a picture, and answer in words."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ..vlm.answers import Request
+from ..vlm.errors import AssistantError
+from ..vlm.grounding import Box, GroundedPhrase
+from ..vlm.tasks import Task, Turn
+from ..vlm.vision_language_model import VisionLanguageModel
+from .answer import compose
+from .plan import Plan, Step
+
+logger = logging.getLogger(__name__)
+
+# Questions about a region are asked over that part of the picture alone ...
+_CROPPED = (Task.VQA, Task.CAPTION, None)
+# ... with this much of the region's size around it, since things make sense in their surroundings.
+_MARGIN = 0.15
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A step, the sentence that it came to, and what the model wrote; `error` says why it failed, or None."""
+
+    step: Step
+    text: str
+    raw: str = ""
+    phrases: tuple[GroundedPhrase, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TurnResult:
+    """The answer to one message; `seconds` is wall time."""
+
+    plan: Plan
+    steps: tuple[StepResult, ...]
+    answer: str
+    seconds: float
+
+    @property
+    def phrases(self) -> tuple[GroundedPhrase, ...]:
+        """Every phrase that was grounded, in the order of the steps."""
+        return tuple(phrase for step in self.steps for phrase in step.phrases)
+
+
+def run(
+    model: VisionLanguageModel,
+    plan: Plan,
+    image: Image.Image | None,
+    history: tuple[Turn, ...] = (),
+) -> TurnResult:
+    """Run the steps in order; one that fails says so and leaves the others their results."""
+    start = time.perf_counter()
+    results = tuple(_run_step(model, step, image, history) for step in plan.steps)
+    answer = " ".join(dict.fromkeys(result.text for result in results))
+    return TurnResult(plan, results, answer, time.perf_counter() - start)
+
+
+def _run_step(
+    model: VisionLanguageModel, step: Step, image: Image.Image | None, history: tuple[Turn, ...]
+) -> StepResult:
+    start = time.perf_counter()
+    try:
+        generation = model.generate([_request(step, image, history)])[0]
+    except (AssistantError, ValueError) as error:
+        logger.info("step %s failed", step.name, exc_info=True)
+        text = f"I could not do [{step.name}]: {error}."
+        return StepResult(step, text, error=str(error), seconds=time.perf_counter() - start)
+    phrases = _phrases(step, generation.grounded.phrases, generation.grounded.text)
+    text = compose(step, generation)
+    return StepResult(step, text, generation.raw, phrases, time.perf_counter() - start)
+
+
+def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -> Request:
+    if image is None and step.task is not None:
+        raise AssistantError("there is no picture to look at: give one")
+    if step.task is Task.IDENTIFY and step.region is None:
+        raise AssistantError("no region is marked: draw a box, or give --region x0,y0,x1,y1")
+    if step.region is not None and image is not None and step.task in _CROPPED:
+        return Request(step.task, step.argument, image=crop(image, step.region), history=())
+    if step.task is None:
+        return Request(None, step.argument, image=image, history=history)
+    return Request(step.task, step.argument, step.region if step.task is Task.IDENTIFY else None, image)
+
+
+def crop(image: Image.Image, region: Box) -> Image.Image:
+    """Return the part of the picture round a region, at least one pixel in size."""
+    x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
+    across, down = (x1 - x0) * _MARGIN, (y1 - y0) * _MARGIN
+    left, top = max(int(x0 - across), 0), max(int(y0 - down), 0)
+    right, bottom = min(round(x1 + across), image.width), min(round(y1 + down), image.height)
+    left, top = min(left, image.width - 1), min(top, image.height - 1)
+    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+
+
+def _phrases(step: Step, found: tuple[GroundedPhrase, ...], text: str) -> tuple[GroundedPhrase, ...]:
+    """Name boxes that the model wrote without a phrase after what was asked for."""
+    if step.task is Task.IDENTIFY and step.region is not None:
+        return (GroundedPhrase(text, (step.region,)),)
+    named = (GroundedPhrase(phrase.text or step.argument, phrase.boxes, phrase.start) for phrase in found)
+    if step.task is Task.REFER:
+        return tuple(GroundedPhrase(phrase.text, phrase.boxes[:1]) for phrase in named)[:1]
+    return tuple(GroundedPhrase(p.text, tuple(dict.fromkeys(p.boxes)), p.start) for p in named)
+
+
+__all__ = ["StepResult", "TurnResult", "crop", "run"]
