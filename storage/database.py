@@ -165,10 +165,12 @@ def _translate(context: ExceptionContext) -> StorageError | None:
         for prefix, kind, remedy in _SQLITE_ERRORS:
             if code.startswith(prefix):
                 return kind(f"{_name(url)} {remedy}")
+    if type(original).__name__ != "OperationalError":
         return None
-    if type(original).__name__ == "OperationalError":  # of any other driver: the server, not the query
-        return StorageError(f"{_name(url)} does not answer: {str(original).splitlines()[0]}")
-    return None
+    # What every driver calls so is the database's doing: a table that is gone, a server that does not answer.
+    told, *_ = str(original).splitlines() or [""]
+    remedy = "put back a copy" if isinstance(original, sqlite3.Error) else "see that the server runs"
+    return StorageError(f"{_name(url)} cannot be used: {told}; {remedy}")
 
 
 def _name(url: URL | None) -> str:

@@ -191,8 +191,6 @@ def _read_turn(session_id: str, index: int, turn: _Turn, images: dict[str, Store
         raise ExchangeError(f"{field}.number: must be {index + 1}, not {turn.number}")
     if turn.image is not None and turn.image not in images:
         raise ExchangeError(f"{field}.image: is not among the images")
-    if turn.region is not None and turn.image is None:
-        raise ExchangeError(f"{field}.region: there is no image that it is a part of")
     return StoredTurn(
         session_id=session_id,
         number=turn.number,

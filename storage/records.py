@@ -75,7 +75,7 @@ class NewTurn:
     `seconds` is wall time.
 
     Raises:
-        ValueError: `seconds` is no duration, or there is a region but no picture.
+        ValueError: `seconds` is no duration.
     """
 
     user: str
@@ -88,8 +88,6 @@ class NewTurn:
 
     def __post_init__(self) -> None:
         _check_duration(self.seconds)
-        if self.region is not None and self.image is None:
-            raise ValueError("a region needs the picture that it is a part of")
 
 
 @dataclass(frozen=True, kw_only=True)

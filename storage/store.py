@@ -26,8 +26,8 @@ PATIENCE = timedelta(hours=1)
 class SessionStore:
     """Conversations in a database and their pictures in a folder, for any number of threads and programs.
 
-    Every method is one transaction: done wholly or not at all. Besides what it names, each raises
-    `StorageError` where the database or the folder cannot be read or written. Use `open`.
+    What belongs together is written wholly or not at all. Besides what it names, each method raises
+    `StorageError` where the database or the folder cannot be read or written. Begin with `open`.
     """
 
     def __init__(self, engine: Engine, folder: ImageFolder) -> None:
@@ -109,6 +109,8 @@ class SessionStore:
 
     def delete_session(self, session_id: str) -> None:
         """Delete a session, its turns, and the pictures that no other session uses.
+
+        Where the pictures' folder cannot be written the session is gone all the same; `sweep` does the rest.
 
         Raises:
             SessionNotFoundError: there is no such session.

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-
 from assistant.storage import (
     ExchangeError,
     NewTurn,
@@ -19,14 +17,25 @@ from assistant.storage import (
     StoredStep,
 )
 from assistant.vlm.grounding import Box, GroundedPhrase
+from PIL import Image
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]
 
 
 @pytest.fixture
-def session_id(store: SessionStore, make_picture: MakePicture, make_turn: MakeTurn) -> str:
-    """A session with two pictures and every field in use."""
+def fill(make_picture: MakePicture, make_turn: MakeTurn) -> Callable[[SessionStore], str]:
+    """Make a session with two pictures and every field in use."""
+    return lambda store: _fill(store, make_picture, make_turn)
+
+
+@pytest.fixture
+def session_id(store: SessionStore, fill: Callable[[SessionStore], str]) -> str:
+    """Such a session in the store."""
+    return fill(store)
+
+
+def _fill(store: SessionStore, make_picture: MakePicture, make_turn: MakeTurn) -> str:
     session_id = store.create_session("A *walk* in the <park>").id
     red, blue = store.add_image(make_picture("red", (200, 100))), store.add_image(make_picture("blue"))
     store.append_turn(session_id, make_turn(image=red))
@@ -59,7 +68,7 @@ class TestJson:
             assert image is not None
             assert other.image_path(image.sha256).read_bytes() == make_picture("red", (200, 100))
             assert other.verify() == []
-            assert len(other.search("man")) == 2
+            assert [hit.number for hit in other.search("nobody")] == [2]
 
     def test_the_form_is_what_was_promised(self, store: SessionStore, session_id: str) -> None:
         content = json.loads(store.export_json(session_id))
@@ -113,7 +122,6 @@ class TestJson:
             pytest.param("turns.1.number", 7, r"^turns\[1\]\.number: must be 2", id="a gap"),
             pytest.param("turns.0.image", "0" * 64, r"^turns\[0\]\.image: ", id="no such image"),
             pytest.param("turns.0.image", "../../x", r"^turns\[0\]\.image: ", id="no hash"),
-            pytest.param("turns.0.image", None, r"^turns\[0\]\.region: ", id="a region of nothing"),
             pytest.param("turns.0.region", [1, 2, 3], r"^turns\[0\]\.region", id="three corners"),
             pytest.param("turns.0.region", [9, 2, 3, 4], r"^turns\[0\]\.region: .*0\.\.100", id="swapped"),
             pytest.param("turns.0.seconds", -1, r"^turns\[0\]\.seconds", id="a negative duration"),
@@ -137,20 +145,25 @@ class TestJson:
         ],
     )
     def test_a_file_in_another_form_is_refused_naming_the_field(
-        self, store: SessionStore, session_id: str, field: str, value: object, message: str
+        self,
+        sqlite_store: SessionStore,
+        fill: Callable[[SessionStore], str],
+        field: str,
+        value: object,
+        message: str,
     ) -> None:
-        content = json.loads(store.export_json(session_id))
+        content = json.loads(sqlite_store.export_json(fill(sqlite_store)))
         put(content, field, value)
         with pytest.raises(ExchangeError, match=message) as caught:
-            store.import_json(json.dumps(content))
+            sqlite_store.import_json(json.dumps(content))
         assert "\n" not in str(caught.value)
-        assert len(store.list_sessions()) == 1
+        assert len(sqlite_store.list_sessions()) == 1
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", b"\xff\xfe", "[" * 100_000])
     def test_what_is_no_export_at_all_is_refused(
         self, sqlite_store: SessionStore, content: str | bytes
     ) -> None:
-        with pytest.raises(ExchangeError, match="export the session again|version"):
+        with pytest.raises(ExchangeError, match=r"export the session again|version"):
             sqlite_store.import_json(content)
 
     def test_a_failed_import_leaves_nothing(

@@ -11,11 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
 from assistant.storage import DatabaseBusyError, DiskFullError, NewTurn, SessionStore, StoredImage, store
 from assistant.storage import images as images_module
 from assistant.vlm.errors import ImageError
+from PIL import Image
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]

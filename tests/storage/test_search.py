@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from assistant.storage import NewTurn, SessionStore
 
 
@@ -15,7 +14,7 @@ def pets(store: SessionStore) -> SessionStore:
         ("Where is the dog?", "Under the table, asleep."),
         ("And the cat?", "The cat sits on 100% of the sofa."),
         ("What does snake_case mean?", "It's a way to write names: a_b \\ c."),
-        ("狗在哪里？", "在桌子下面。"),
+        ("狗在哪里", "在桌子下面。"),
         ("Ou est le CAFE?", "Le café est là, <b>voilà</b>."),
     ]:
         store.append_turn(session_id, NewTurn(user, answer))
@@ -49,27 +48,12 @@ class TestFinding:
     def test_words_find_turns(self, pets: SessionStore, words: str, found: list[int]) -> None:
         assert numbers(pets, words) == found
 
-    @pytest.mark.parametrize(
-        "words",
-        [
-            '"',
-            "'",
-            "dog AND",
-            "NOT",
-            "NEAR(dog",
-            "(",
-            "*",
-            "dog*",
-            "user:dog",
-            "-dog",
-            "^dog",
-            "{a b}:c",
-            "a\0b",
-        ]
-        + ["'; DROP TABLE turns; --", '""', "AND OR NOT", "\udcff", "😀", "--", ":x", "dog" * 2000],
-    )
-    def test_no_text_is_a_syntax_error(self, pets: SessionStore, words: str) -> None:
-        pets.search(words)
+    def test_no_text_is_a_syntax_error(self, pets: SessionStore) -> None:
+        signs = ['"', "'", "(", "*", "--", ":x", '""', "a\0b", "\udcff", "😀", "\\"]
+        columns = ["dog*", "user:dog", "-dog", "^dog", "{a b}:c", "NEAR(dog"]
+        words = ["dog AND", "NOT", "AND OR NOT", "'; DROP TABLE turns; --", "dog" * 2000]
+        for text in signs + columns + words:
+            pets.search(text)
         assert numbers(pets, "dog") == [1]
 
     def test_an_operator_is_an_ordinary_word(self, store: SessionStore) -> None:

@@ -56,7 +56,7 @@ def _create_turns() -> None:
         sa.Column("created", sa.DateTime, nullable=False),
         sa.Column("feedback", sa.Integer),
         sa.PrimaryKeyConstraint("id", name="pk_turns"),
-        sa.UniqueConstraint("session_id", "number", name="uq_turns_session_id"),
+        sa.UniqueConstraint("session_id", "number", name="uq_turns_session_id_number"),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.id"], name="fk_turns_session_id", ondelete="CASCADE"
         ),
@@ -100,7 +100,7 @@ def _create_boxes() -> None:
         sa.ForeignKeyConstraint(
             ["turn_id", "step_position"],
             ["steps.turn_id", "steps.position"],
-            name="fk_boxes_turn_id",
+            name="fk_boxes_turn_id_step_position",
             ondelete="CASCADE",
         ),
         sa.CheckConstraint(

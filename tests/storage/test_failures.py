@@ -1,0 +1,260 @@
+"""What a broken, locked, read-only or full place for the database does: one clear line, and no harm."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from assistant.storage import (
+    DatabaseBusyError,
+    DatabaseDamagedError,
+    DatabaseNotWritableError,
+    NewTurn,
+    SessionStore,
+    StorageError,
+)
+
+MakeTurn = Callable[..., NewTurn]
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="this way of failing needs a POSIX system")
+
+# Fills the store at argv[1] until it fails, then says how. Where a turn went wrong, all before it are there.
+FILL = """
+import sys
+from assistant.storage import NewTurn, SessionStore
+from assistant.vlm.errors import AssistantError
+store = SessionStore.open(sys.argv[1])
+session = store.create_session()
+{before}
+turns = 0
+try:
+    while turns < 3000:
+        store.append_turn(session.id, NewTurn("question " + "x" * 2000, "answer"))
+        turns += 1
+except AssistantError as error:
+    print(type(error).__name__, turns, error, sep="|")
+"""
+
+
+def run(code: str, *arguments: str | Path) -> list[str]:
+    """Run a program of its own, which prints one line; return the parts of that line."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    return line.split("|")
+
+
+class TestDamage:
+    def test_a_file_that_is_no_database_is_refused_and_left_alone(self, database: Path) -> None:
+        database.parent.mkdir()
+        database.write_bytes(b"Dear diary, today I learned about SQLite.\n" * 100)
+        before = database.read_bytes()
+        with pytest.raises(DatabaseDamagedError, match=r"assistant\.db is not a database") as caught:
+            SessionStore.open(database)
+        assert "\n" not in str(caught.value)
+        assert database.read_bytes() == before
+
+    def test_damage_within_is_told_when_it_is_met(self, database: Path, make_turn: MakeTurn) -> None:
+        with SessionStore.open(database) as store:
+            session_id = store.create_session().id
+            for _ in range(200):
+                store.append_turn(session_id, make_turn())
+        data = bytearray(database.read_bytes())
+        data[len(data) // 3 : len(data) // 3 + 20_000] = b"\xa5" * 20_000
+        database.write_bytes(data)
+        with (
+            pytest.raises(DatabaseDamagedError, match="is damaged") as caught,
+            SessionStore.open(database) as store,
+        ):
+            store.turns(session_id)
+        assert "\n" not in str(caught.value)
+
+    def test_half_a_database_is_told(self, database: Path, make_turn: MakeTurn) -> None:
+        with SessionStore.open(database) as store:
+            session_id = store.create_session().id
+            for _ in range(50):
+                store.append_turn(session_id, make_turn())
+        os.truncate(database, database.stat().st_size // 2)
+        with pytest.raises(DatabaseDamagedError), SessionStore.open(database) as store:
+            store.turns(session_id)
+
+    def test_a_missing_table_is_one_clear_line(self, database: Path) -> None:
+        with SessionStore.open(database) as store:
+            session_id = store.create_session().id
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("DROP TABLE boxes")
+        with (
+            SessionStore.open(database) as store,
+            pytest.raises(StorageError, match="put back a copy") as caught,
+        ):
+            store.turns(session_id)
+        assert "\n" not in str(caught.value)
+
+    def test_orphans_and_gaps_are_found(self, database: Path, make_turn: MakeTurn) -> None:
+        with SessionStore.open(database) as store:
+            for _ in range(2):
+                session_id = store.create_session().id
+                for _ in range(3):
+                    store.append_turn(session_id, make_turn())
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM turns WHERE id = 2")  # foreign keys are off on this connection
+            connection.execute("DELETE FROM sessions WHERE id = ?", [session_id])
+        with SessionStore.open(database) as store:
+            problems = [str(problem) for problem in store.verify()]
+        assert "turns: 3 without their row in sessions" in problems
+        assert "steps: 2 without their row in turns" in problems
+        assert any("not numbered" in problem for problem in problems)
+
+
+class TestLocks:
+    def test_a_database_that_another_program_writes_is_told_and_works_afterwards(
+        self, sqlite_store: SessionStore, database: Path, make_turn: MakeTurn
+    ) -> None:
+        session_id = sqlite_store.create_session().id
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(DatabaseBusyError, match="another program; try again") as caught:
+                sqlite_store.append_turn(session_id, make_turn())
+            assert sqlite_store.turns(session_id) == []  # reading goes on
+            other.execute("ROLLBACK")
+        assert "\n" not in str(caught.value)
+        assert sqlite_store.append_turn(session_id, make_turn()).number == 1
+
+    def test_a_new_database_that_another_program_holds_is_told(self, database: Path) -> None:
+        database.parent.mkdir()
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(DatabaseBusyError):
+                SessionStore.open(database, timeout=0.1)
+        SessionStore.open(database).close()
+
+
+@needs_posix
+class TestRights:
+    """Rights do not bind the superuser, so the superuser's tests step down once all is loaded."""
+
+    @pytest.fixture
+    def public(self) -> Iterator[Path]:
+        """A folder that everybody may enter and nobody else may write."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            yield Path(folder)
+            Path(folder).chmod(0o755)
+
+    def test_a_folder_that_may_not_be_written_is_told(self, public: Path) -> None:
+        public.chmod(0o555)
+        code = """
+from assistant.storage import SessionStore, StorageError
+import os, sys, sqlalchemy.dialects.sqlite.pysqlite
+if os.geteuid() == 0:
+    os.seteuid(65534)
+for place in ("store.db", "deeper/store.db"):
+    try:
+        SessionStore.open(os.path.join(sys.argv[1], place))
+    except StorageError as error:
+        print(type(error).__name__, error, sep="|", end="|")
+print()
+"""
+        first, line, second, deeper, _ = run(code, public)
+        assert first == second == DatabaseNotWritableError.__name__
+        assert line.endswith("store.db cannot be opened; check the rights of file and folder")
+        assert "cannot be made: Permission denied" in deeper
+        assert list(public.iterdir()) == []
+
+    def test_a_database_that_may_not_be_written_is_told(self, public: Path) -> None:
+        with SessionStore.open(public / "store.db") as store:
+            session_id = store.create_session("kept").id
+        for path in public.iterdir():
+            path.chmod(0o444)
+        public.chmod(0o555)
+        code = """
+from assistant.storage import NewTurn, SessionStore, StorageError
+import os, sys, sqlalchemy.dialects.sqlite.pysqlite
+if os.geteuid() == 0:
+    os.seteuid(65534)
+try:
+    store = SessionStore.open(sys.argv[1])
+    store.append_turn(sys.argv[2], NewTurn("q", "a"))
+except StorageError as error:
+    print(type(error).__name__, error, sep="|")
+"""
+        kind, line = run(code, public / "store.db", session_id)
+        assert kind == DatabaseNotWritableError.__name__
+        assert "check the rights" in line
+        public.chmod(0o755)
+        with SessionStore.open(public / "store.db") as store:
+            assert store.turns(session_id) == []
+
+
+@needs_posix
+class TestFullDisk:
+    def check(self, database: Path, turns: int) -> None:
+        """The store has what was committed, whole, and takes more once there is room."""
+        with SessionStore.open(database) as store:
+            (session,) = store.list_sessions()
+            assert session.turns == turns > 0
+            assert len(store.turns(session.id)) == turns
+            assert store.verify() == []
+            assert store.append_turn(session.id, NewTurn("q", "a")).number == turns + 1
+
+    def test_a_limit_on_file_size_is_told_and_harms_nothing(self, database: Path) -> None:
+        limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
+        kind, turns, line = run(FILL.format(before=limit), database)
+        assert kind in ("StorageError", "DiskFullError")
+        assert "check the disk" in line or "disk is full" in line
+        self.check(database, int(turns))
+
+    def test_a_picture_that_finds_no_room_is_told_and_leaves_nothing(
+        self, database: Path, tmp_path: Path, make_picture: Callable[..., bytes]
+    ) -> None:
+        SessionStore.open(database).close()
+        picture = tmp_path / "large.bmp"
+        picture.write_bytes(make_picture(kind="BMP", size=(400, 400)))
+        code = """
+import resource, sys
+from pathlib import Path
+from assistant.storage import SessionStore, StorageError
+store = SessionStore.open(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    store.add_image(Path(sys.argv[2]))
+except StorageError as error:
+    print(type(error).__name__, error, sep="|")
+"""
+        kind, line = run(code, database, picture)
+        assert kind == "DiskFullError"
+        assert "disk is full; make room" in line
+        assert {path.name for path in Path(f"{database}.images").iterdir()} == {".lock"}
+        with SessionStore.open(database) as store:
+            assert store.verify() == []
+
+    def test_a_full_disk_is_told_and_harms_nothing(self, tmp_path: Path) -> None:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=700k", "none", str(disk)], capture_output=True, check=False
+        )
+        if mounted.returncode != 0:
+            pytest.skip("only a superuser who may mount can make a disk that is full")
+        try:
+            kind, turns, line = run(FILL.format(before=""), disk / "store.db")
+            assert kind == "DiskFullError"
+            assert "the disk is full; make room and try again" in line
+            subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+            self.check(disk / "store.db", int(turns))
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_errors_are_of_the_family_that_the_command_line_prints() -> None:
+    from assistant.vlm.errors import AssistantError
+
+    assert issubclass(StorageError, AssistantError)

@@ -1,0 +1,60 @@
+"""A program that writes turns, for tests in which several write at once or one is killed.
+
+Usage: writer.py DATABASE THREADS TURNS SHARED. Each thread writes TURNS turns, by turns to the session SHARED
+and to one of its own, and prints the session and the number of each once it is kept.
+"""
+
+import sys
+import threading
+import traceback
+from io import BytesIO
+
+from assistant.storage import NewTurn, SessionStore, StoredStep
+from assistant.vlm.grounding import Box, GroundedPhrase
+from PIL import Image
+
+PHRASES = (
+    GroundedPhrase("a man", (Box(1, 2, 3, 4, 0.5), Box(5, 6, 7, 8))),
+    GroundedPhrase("", (Box(0, 0, 1, 1),)),
+)
+STEPS = (StoredStep("refer", "a man", phrases=PHRASES), StoredStep("vqa", "what?", text="that"))
+
+
+def picture(shade: int) -> bytes:
+    buffer = BytesIO()
+    Image.new("L", (32, 32), shade % 256).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(store: SessionStore, turns: int, shared: str) -> None:
+    own = store.create_session().id
+    for count in range(turns):
+        image = store.add_image(picture(count // 8)) if count % 8 == 0 else image  # noqa: F821
+        session_id = shared if count % 2 else own
+        turn = store.append_turn(session_id, NewTurn("question", "answer", image, steps=STEPS))
+        sys.stdout.write(f"{session_id} {turn.number}\n")
+        sys.stdout.flush()
+
+
+def main() -> int:
+    database, threads, turns, shared = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    failures: list[str] = []
+
+    def attempt() -> None:
+        try:
+            write(store, turns, shared)
+        except BaseException:
+            failures.append(traceback.format_exc())
+
+    with SessionStore.open(database) as store:
+        workers = [threading.Thread(target=attempt) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    sys.stderr.write("".join(failures))
+    return len(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
