@@ -32,7 +32,7 @@ _GIVING = (
     r"(?:draw|put|place|add|give|get|send|return|provide|generate|produce|create|make|output|want|need)"
     r"\s+(?:me\s+|us\s+|up\s+)?(?:a|an|the|its|some|one|another|bounding|box|boxes|short|brief|detailed|location)\b"
 )
-_SEARCHING = r"(?:look|search|hunt|scan|zoom)\s+(?:for|around|in|to)\b"
+_SEARCHING = r"(?:(?:look|search|hunt|scan|zoom)\s+(?:for|around|in|to)|sum up)\b"
 REQUEST = (
     rf"(?:(?:{words.one_of(words.FINDING)}|{words.one_of(words.DESCRIBING)}|{words.one_of(words.MAKING)})\b|{MARKING}|"
     rf"{_SEEING}|{_GIVING}|{_SEARCHING}|{WH_WORD}|(?:whether|if)\s+{SUBJECT}|{AUXILIARY}\s+{SUBJECT}|"
@@ -46,13 +46,14 @@ _POLITE = (
     r"(?:please|kindly|maybe|possibly|perhaps|just|also|quickly|then|now|help me(?: to)?|try (?:to|and)|to|like to|"
     r"be so kind (?:as to|and)|be kind enough to|be able to|have|for me)"
 )
+_MIND = r"(?:would|do) you mind\s+(?:please )?(?=\w+ing\b)|(?:do you )?fancy\s+(?=\w+ing\b)"
 OPENERS = (
     # list marks and stray punctuation
     r"[-*•>\s]+",
     r"\(?\d{1,2}[.)]\s+",
     r"[,.:;!?]+\s*",
     # words that join or soften; not where they belong to a phrase ("next to", "just left of")
-    r"(?:please|kindly|ok|okay|so|um+|uh+|hmm+|and|then|but|also|just|finally|lastly|quickly|now|afterwards|hey|btw|next|"
+    r"(?:please(?: to)?|kindly|ok|okay|so|um+|uh+|hmm+|and|then|but|also|just|finally|lastly|quickly|now|afterwards|hey|btw|next|"
     r"again|maybe|perhaps|instead|after that)\b[\s,:.!-]+(?!(?:of|on|to|left|right|in)\b)",
     # greetings and answers, cut off by a comma or before a request
     r"(?:hi|hello|dear|good (?:morning|evening|afternoon|day)|yes|yeah|sure|great|cool|nice|perfect|awesome|thanks|"
@@ -65,7 +66,7 @@ OPENERS = (
     # polite frames around an imperative
     r"(?:i was wondering|i wonder(?:ed)?|i'm wondering|i am wondering|i'm curious|i am curious)"
     r"(?: about| to know| (?:if|whether) you (?:can|could|would))?,?\s+",
-    r"(?:would|do) you mind\s+(?:please )?(?=\w+ing\b)",
+    _MIND,
     r"(?:would it be|is it|it is|would be) possible (?:for you )?to\s+{request}",
     r"(?:any chance|is there any chance) (?:that )?(?:of )?you (?:can|could|would)\s+",
     r"(?:(?:can|could|would|will|may|might|shall) (?:you|we|someone|i)|you (?:can|could|must|should|have to|need to)|"
@@ -108,6 +109,8 @@ def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
 _OPENER = _compiled(OPENERS)
 _CLOSER = re.compile(rf"[\s,;:.!?-]*(?<![\w'])(?:{CLOSERS})[\s.!?…]*$", re.IGNORECASE)
 _STARTS_REQUEST = re.compile(REQUEST, re.IGNORECASE)
+_MINDING = re.compile(_MIND, re.IGNORECASE)
+_GERUND = re.compile(r"\w+ing\b")
 _LONGEST_CLOSER = 60
 
 
@@ -115,13 +118,21 @@ def trim(text: str) -> str:
     """Return a request without what carries it: `Could you please find the dog for me?` -> `find the dog`."""
     text = text.strip()
     while (match := _OPENER.match(text)) and match.end() < len(text):
-        text = text[match.end() :]
+        gerund = _GERUND.match(text, match.end()) if _MINDING.match(text) else None
+        text = _base(gerund[0]) + text[gerund.end() :] if gerund else text[match.end() :]
     return _without_closers(text)
 
 
 def starts_request(text: str) -> bool:
     """Return whether a request begins with the first word of `text` once its openers are gone."""
-    return bool(_STARTS_REQUEST.match(trim(text)))
+    return bool(_STARTS_REQUEST.match(trim(text))) and not _CLOSER.fullmatch(f" {text}")
+
+
+def _base(gerund: str) -> str:
+    """Return the verb of a gerund: `locating` -> `locate`, `spotting` -> `spot`, `pointing` -> `point`."""
+    stem = gerund.lower().removesuffix("ing")
+    verbs = words.FINDING | words.MARKING | words.DESCRIBING | words.SEEING | words.MAKING
+    return next((verb for verb in (stem, stem + "e", stem[:-1]) if verb in verbs), stem if stem[-1:] != stem[-2:-1] else stem[:-1])
 
 
 def _without_closers(text: str) -> str:

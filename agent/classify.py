@@ -86,7 +86,7 @@ def _find(plain: str, text: str) -> Reading | None:
 def _question(plain: str, text: str) -> Reading | None:
     count = _COUNT.fullmatch(plain)
     if count:
-        text = _counting(count["what"])
+        plain = text = _counting(count["what"])
     elif not (_QUESTION.match(plain) or _SEEING.match(plain) or (text.endswith("?") and _STATEMENT.match(plain))):
         return None
     if talk.speaks_of_assistant(plain):

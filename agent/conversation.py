@@ -9,7 +9,7 @@ from ..vlm.tasks import Task
 from . import ellipsis, pointing, talk
 from .carriers import trim
 from .classify import Kind, Reading, classify
-from .describing import asks_for_grounding, asks_for_shorter, names_whatever, wants_more_detail
+from .describing import asks_for_grounding, asks_for_shorter, names_whatever, speaks_of_a_caption, wants_more_detail
 from .finding import find_target, target_of
 from .phrases import is_phrase
 from .plan import PastStep, PlanContext, Step
@@ -24,11 +24,11 @@ _PRONOUN = re.compile(r"\b(?:he|she|it|they|him|her|them|his|its|their)\b", re.I
 class Conversation:
     """Collects the steps of one message; `why` says in a sentence how they were chosen."""
 
-    def __init__(self, context: PlanContext, typed: Box | None) -> None:
+    def __init__(self, context: PlanContext, typed: list[Box]) -> None:
         self.steps: list[Step] = []
         self._reasons: list[str] = []
-        self._region = typed or context.region
-        self._typed = typed is not None
+        self._region = typed[0] if typed else context.region
+        self._typed = typed
         self._earlier = _last_step(context)
         self._found = _single_box(self._earlier)
         self._past = mentions_of(context.turns)
@@ -105,6 +105,9 @@ class Conversation:
 
     def _fall_back(self, text: str, leftover: list[Reading]) -> None:
         """Plan a message that holds no request: a bare phrase is looked for, anything else is conversation."""
+        if speaks_of_a_caption(text):
+            self._add(Step(Task.CAPTION), "it speaks of a caption for the picture")
+            return
         phrase = next((reading for reading in leftover if reading.kind is Kind.FRAGMENT), None)
         remark = any(talk.is_small_talk(reading.argument) for reading in leftover)
         if phrase is None or (len(leftover) > 1 and not remark):
@@ -121,7 +124,9 @@ class Conversation:
             task, argument = self._place(task, reading.argument, argument)
         if task is Task.VQA and self._keeps_chatting(reading.argument):
             task = None
-        self._add(Step(task, argument, self._region_for(reading)), reading.why)
+        regions = self._typed if reading.about_region and self._typed else [self._region_for(reading)]
+        for region in regions:
+            self._add(Step(task, argument, region), reading.why)
 
     def _place(self, task: Task, said: str, meant: str) -> tuple[Task, str]:
         """Return the task and phrase of something to find, once it is known what was meant."""

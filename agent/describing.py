@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from . import words
 from .carriers import PICTURE
 
 # --- grounding: a description that also tells where things are --------------------------------------------
@@ -11,7 +12,7 @@ from .carriers import PICTURE
 _DESCRIPTION = re.compile(
     r"\b(?:describ\w+|descriptions?|caption\w*|narrat\w+|account|summar\w+|report|overview|depict|paragraph|"
     r"tell me (?:all |everything )?about|talk about|walk (?:me|us) through|explain (?:the|this|what)|"
-    r"what (?:do |can )?(?:you|we) (?:can )?see|what(?:'s| is) (?:in|on|going on|happening)|write (?:about|what))\b",
+    r"what (?:do |can )?(?:you|we) (?:can )?see|what(?:'s| is) (?:in|on|going on|happening)|write (?:(?:\w+ ){0,4}about|what))\b",
     re.IGNORECASE,
 )
 _PLACING = (
@@ -35,7 +36,7 @@ _WHATEVER = re.compile(
     r" (?:of the |the |main |key |important |single |individual |different |visible )*"
     r"(?:objects?|things?|items?|elements?|nouns?|entit\w+|details?|parts?|phrases?|components?|subjects?)|"
     r"everything|every ?one of them|each of (?:them|these|those)|each one|they are|it is|they're|each (?:is|stands|sits)|"
-    r"(?:you|it|that) (?:mention|name|talk about|describe|refer to|list|cite|see)s?|you(?:'ve| have) named|"
+    r"(?<!could )(?<!can )(?<!would )(?<!will )(?<!must )(?<!should )(?:you|it|that) (?:mention|name|talk about|describe|refer to|list|cite|see)s?|you(?:'ve| have) named|"
     r"(?:is|are|gets?|being) (?:mentioned|named|described|listed|cited)|mentioned|as you (?:go|mention|name)|"
     r"along the way|in the text|inline|while (?:describing|you)|them|whatever)\b",
     re.IGNORECASE,
@@ -161,9 +162,24 @@ _CAPTIONS = tuple(
         rf"what (?:things|objects) (?:do you see|can you see|are (?:there )?)(?: ?{_IN_WHOLE})?$(?!.)",
     )
 )
+# A caption spoken of in passing: "one plain sentence that says what it shows is enough".
+_LOOSE = re.compile(
+    r"\b(?:one|a|an|single|short|brief|quick|plain|simple|the|some) (?:[\w-]+ ){0,3}(?:caption|sentence|description|alt text|summary|line|title)\b",
+    re.IGNORECASE,
+)
+_ANY_PICTURE = re.compile(rf"\b{PICTURE}\b", re.IGNORECASE)
 _FAULTY_MANNER = re.compile(r"\b(?:background|foreground|corner|hand|hands|left|right|middle|centre|center)\b", re.I)
 
 
 def asks_for_caption(text: str) -> bool:
     """Return whether a request, freed of its carriers, wants the whole picture described in short."""
-    return not _FAULTY_MANNER.search(text) and any(pattern.fullmatch(text) for pattern in _CAPTIONS)
+    if _FAULTY_MANNER.search(text):
+        return False
+    found = set(re.findall(r"[\w'-]+", text.lower()))
+    says_no_more = found <= words.CAPTION_WORDS and found & words.CAPTION_CUES and found & words.PICTURES
+    return bool(says_no_more) or any(pattern.fullmatch(text) for pattern in _CAPTIONS)
+
+
+def speaks_of_a_caption(text: str) -> bool:
+    """Return whether a message that asks for nothing else wants a few words about the picture."""
+    return bool(_LOOSE.search(text) and _ANY_PICTURE.search(text))

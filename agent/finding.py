@@ -19,11 +19,7 @@ class Target:
     phrase: str
 
 
-_GERUNDS = (
-    "finding locating showing pointing highlighting marking circling detecting outlining selecting spotting labelling "
-    "labeling framing boxing tagging identifying picking indicating annotating pinpointing"
-)
-_VERB = rf"(?:{words.one_of(words.FINDING)}\b|{words.one_of(_GERUNDS.split())}\b|{MARKING})"
+_VERB = rf"(?:{words.one_of(words.FINDING)}\b|{MARKING})"
 _BOX = (
     r"(?:(?:bounding[- ])?box(?:es)?|rectangles?|circles?|frames?|outlines?|markers?|pins?|arrows?|locations?|positions?|"
     r"coordinates?|whereabouts|exact spot|spot|place|region|area|bounds|squares?|borders?|rings?|labels?)"
@@ -107,7 +103,7 @@ def find_target(text: str) -> Target | None:
 
 def target_of(phrase: str) -> Target:
     """Return a phrase as something to find: many things are detected, one is referred to."""
-    cleaned = clean(phrase)
+    cleaned = re.sub(r"^(?:only|just) ", "", clean(phrase), flags=re.IGNORECASE)
     many = names_many(cleaned)
     unquantified = _QUANTIFIER.match(cleaned)
     if unquantified and head(cleaned[unquantified.end() :]):

@@ -14,7 +14,7 @@ from . import languages
 from .conversation import Conversation
 from .identifiers import typed_identifier
 from .plan import Plan, PlanContext, Step
-from .pointing import typed_region
+from .pointing import typed_regions
 from .text import correct, mask_quotes, normalise, unmask_quotes
 
 # A message longer than this is a document rather than a request: its beginning decides.
@@ -55,8 +55,8 @@ def _of_a_message(text: str, context: PlanContext) -> Plan:
     foreign = languages.read(masked, context.region is not None) if task is None else None
     if foreign is None:
         masked = correct(masked)
-    box, masked = typed_region(masked)
-    conversation = Conversation(context, box)
+    boxes, masked = typed_regions(masked)
+    conversation = Conversation(context, boxes)
     if task is not None:
         conversation.obey(task, masked)
     elif foreign is not None:

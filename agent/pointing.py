@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 
 from ..vlm.grounding import BINS, Box, find_boxes
+from . import words
 from .carriers import PICTURE
+
+_MOST_REGIONS = 8
+_ASKING = frozenset("what what's who who's identify name label recognise recognize describe caption classify determine expression "
+    "description phrase call called term identity guess refer".split())
 
 _NUMBER = r"(?:[xy][0-3]?\s?[=:]\s?)?<?(\d{1,3}(?:\.\d{1,4})?)>?%?"
 _BETWEEN = r"(?:\s{0,2}[,;:/xX×-]\s{0,2}|\s{1,2}|><|\)?\s{0,2}(?:to|and|,|-)\s{0,2}\(?)"
@@ -21,6 +26,7 @@ _HERE = (
 )
 _THING = r"(?:object|thing|item|element|entity|stuff|bit|guy|piece|part)"
 _MARKED = r"(?:i (?:\w+ )?(?:drew|marked|selected|highlighted|circled|boxed|outlined)|(?:high)?lighted|marked|selected|circled|boxed|outlined)"
+_I_MARKED = r"i(?:'ve| have)? (?:just )?(?:drew|drawn|marked|selected|highlighted|circled|boxed|outlined)"
 _IT = (
     rf"(?:(?:this|that) one|this|that|it|these|those|him|her|he|she|they|them|(?:this|that|the|these|those) (?:\w+ )?{_THING}s?(?: {_MARKED})?|(?:the )?(?:content|contents)(?: of)?)"
 )
@@ -32,6 +38,9 @@ _QUESTIONS = tuple(
         rf"(?:what|who)(?:'s| is| are| do you see| can you see| do we have| have we got| can be seen| did i (?:select|mark)|)? ?(?:there |shown |located |visible |found )?{_HERE}{_KIND}",
         rf"(?:what|which) (?:is )?(?:the )?(?:name of )?(?:the )?{_THING} (?:is|do you see|can you see|does|are)?(?: ?(?:{_IT}|located|shown|found|there))?(?: ?{_HERE})?(?: contain| hold| show)?",
         rf"what(?:'s| is) (?:the )?(?:\w+ )?{_THING}(?: {_HERE}| {_MARKED})?",
+        rf"what {_IT}(?: {_HERE})?(?: is| are)(?: called)?",
+        rf"how (?:is|are|do you|do we|would you) (?:call(?:ed)? {_IT}|{_IT} called)(?: {_HERE})?",
+        rf"(?:(?:name|identify|describe|tell me|say|label) )?(?:what|the (?:thing|part|object|area)s?(?: that)?) {_I_MARKED}",
         rf"what(?:'s| is) (?:the )?name (?:of|for) {_IT}(?: {_HERE})?",
         rf"what (?:do|would) (?:you|we|people) call {_IT}(?: {_HERE})?",
         rf"what(?:'s| is| does| do)? ?{_HERE} (?:contain|show|hold|have|depict|represent)s?",
@@ -50,21 +59,37 @@ _DEICTIC = re.compile(
 _WHOLE = re.compile(rf"\b(?:this|that|the|whole|entire) {PICTURE}\b", re.IGNORECASE)
 
 
-def typed_region(text: str) -> tuple[Box | None, str]:
-    """Take a box typed into `text` out of it: `what is in [10, 20, 30, 40]` -> the box and `what is in this box`."""
+def typed_regions(text: str) -> tuple[list[Box], str]:
+    """Take the boxes typed into `text` out of it: `what is in [10, 20, 30, 40]` -> the box, `what is in this box`."""
+    boxes: list[Box] = []
+    while (found := _typed_region(text)) is not None and len(boxes) < _MOST_REGIONS:
+        box, start, end = found
+        text = _joined(text, start, end) if boxes else _without(text, start, end)
+        boxes.append(box)
+    return boxes, text
+
+
+def _typed_region(text: str) -> tuple[Box, int, int] | None:
     spans = find_boxes(text)
     if spans:
-        return spans[0].box, _without(text, spans[0].start, spans[0].end)
+        return spans[0].box, spans[0].start, spans[0].end
     match = _NUMBERS.search(text)
     box = _box([float(number) for number in match.groups()]) if match else None
-    if match is None or box is None:
-        return None, text
-    return box, _without(text, match.start(), match.end())
+    return (box, match.start(), match.end()) if match and box else None
+
+
+def _joined(text: str, start: int, end: int) -> str:
+    """Drop a further box together with what joins it to the one before."""
+    return re.sub(r"[\s,]*(?:\band\b|&)?[\s,]*$", "", text[:start]) + text[end:]
 
 
 def asks_what_it_is(text: str) -> bool:
     """Return whether a request asks for nothing but what stands in a region."""
-    return not _WHOLE.search(text) and any(question.fullmatch(text) for question in _QUESTIONS)
+    if _WHOLE.search(text):
+        return False
+    found = set(re.findall(r"[\w'-]+", text.lower()))
+    says_no_more = found <= words.POINTING_WORDS and found & _ASKING and _DEICTIC.search(text)
+    return bool(says_no_more) or any(question.fullmatch(text) for question in _QUESTIONS)
 
 
 def points_at_something(text: str) -> bool:
@@ -91,14 +116,14 @@ _BARE = re.compile(rf"(?:{_HERE}|{_IT}|(?:this|that) one|(?:the one )?(?:in )?(?
 
 
 def _without(text: str, start: int, end: int) -> str:
-    before = re.sub(r"(?:\b(?:coordinates|coords|points?|pixels|bins|at|from|of)\b|[=:({\[])[\s:=]*$", "", text[:start]).rstrip()
+    before = re.sub(r"(?:\b(?:coordinates|coords|points?|pixels|bins)\b|[=:({\[])[\s:=]*$", "", text[:start]).rstrip()
     after = text[end:].lstrip(" ])}")
     if not before and not after.strip(" ?!."):
         return ""
     if re.search(rf"\b{_PLACE}$", before, re.IGNORECASE):
         return re.sub(rf"\b(?:the |this |an? )?({_PLACE})$", r"this \1", before, flags=re.IGNORECASE) + " " + after
-    before = re.sub(r"\b(?:in|inside|within|on)$", "", before).rstrip()
-    return f"{before} in this box {after}".strip()
+    joint = "" if re.search(r"\b(?:in|inside|within|on|for|of|at|to|from|with|by|is|are)$", before) else "in "
+    return f"{before} {joint}this box {after}".strip()
 
 
 def _box(values: list[float]) -> Box | None:

@@ -156,7 +156,7 @@ def resolve_ones(text: str, mentions: Sequence[Mention]) -> str:
 
     def named(match: re.Match[str]) -> str:
         lead = match["lead"]
-        if lead.lower() not in _ONE_LEADS and not is_adjective(lead):
+        if lead.lower() not in _ONE_LEADS and not is_adjective(lead) and not lead.endswith(("ed", "ing")):
             return match[0]
         return f"{lead} {singular(noun) if match['one'].lower() == 'one' else plural(noun)}"
 

@@ -18,7 +18,7 @@ SHORTHAND = {
     "u": "you", "ur": "your", "r": "are", "pls": "please", "plz": "please", "plse": "please", "w/": "with",
     "w/o": "without", "&": "and", "n": "and", "wheres": "where's", "whats": "what's", "whos": "who's",
     "hows": "how's", "gimme": "give me", "lemme": "let me", "wanna": "want to", "gonna": "going to",
-    "teh": "the", "hte": "the", "th": "the", "wher": "where", "whre": "where", "wehre": "where", "were's": "where's",
+    "thsi": "this", "tihs": "this", "htis": "this", "teh": "the", "hte": "the", "th": "the", "wher": "where", "whre": "where", "wehre": "where", "were's": "where's",
     "wat": "what", "wut": "what", "waht": "what", "whta": "what", "wht": "what", "hwat": "what", "hw": "how",
     "fnd": "find", "fidn": "find", "findd": "find", "sho": "show", "shwo": "show", "im": "i'm", "id": "i'd",
     "dont": "don't", "isnt": "isn't", "arent": "aren't", "doesnt": "doesn't", "cant": "can't", "didnt": "didn't",

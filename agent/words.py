@@ -156,6 +156,33 @@ CREATIONS = _words(
     "conversation diary monologue meme pun anecdote screenplay jingle"
 )
 
+# --- requests made of common words alone ------------------------------------------------------------------
+
+# A request for what stands in a region says nothing but these.
+POINTING_WORDS = _words(
+    "what what's whats who who's which is are this that it these those the a an in inside within at on of for from by to and or "
+    "box boxes area areas region regions rectangle frame spot square selection part crop outline circle location place position "
+    "section zone marker coordinates object objects thing things item items element entity stuff something content contents "
+    "identify name label recognise recognize describe describing caption classify determine generate give tell me us say write "
+    "produce provide make state guess phrase expression referring description short brief one few words word name names term "
+    "here there i i've have just drew drawn marked selected highlighted circled boxed outlined pointing pointed you see can could "
+    "would call called do does contain show shown located found know knows need want please exactly refers refer main single "
+    "each both two single bit identity be might supposed depicted represented under my i'm am as briefly only"
+)
+# A request for a caption says nothing but these, one of CAPTION_CUES among them.
+CAPTION_CUES = _words(
+    "describe describing description caption captioning summary summarize summarise summing sum overview gist happening going shows "
+    "depicts shown depicted see alt seen visible about content contents portrayed represents represent depict portray title"
+)
+CAPTION_WORDS = CAPTION_CUES | PICTURES | _words(
+    "what what's is are this that the a an it in on of for to and or with as about up me us my our your i you we can could would do "
+    "does give make write tell say provide show please short brief briefly quick quickly simple simply simplest plain one two three single "
+    "few words word sentence sentences line lines phrase text just only very really nice good small little basic general short-ish at glance "
+    "here there there's i'd like need want exactly all whole overall some kind sort main idea be so kind than more no max maximum under ten "
+    "five 5 10 15 20 twenty fifteen using by within attached uploaded following above below from look looks being taking place exactly concise "
+    "concisely short one-line one-sentence suitable blind person someone who cannot who's can't see it let know help understand have has"
+)
+
 # --- general knowledge ------------------------------------------------------------------------------------
 
 # Words that turn a question away from the picture, unless it says "this", "here" or "in the picture".
@@ -166,7 +193,7 @@ WORLD = (
     "was born", "world cup", "olympics", "history", "stand for", "stands for", "meaning of", "synonym", "synonyms",
     "antonym", "opposite of", "plural of", "definition", "difference between", "formula", "square root",
     "equation", "in general", "usually", "normally", "typically", "generally", "in the wild", "on average",
-    "scientific name", "speed of", "boiling point", "freezing point", "tallest building", "recipe", "recipes",
+    "scientific name", "speed of", "boiling point", "freezing point", "recipe", "recipes",
     "tomorrow", "yesterday", "news", "forecast", "python", "javascript", "programming", "algorithm", "software",
     "machine learning", "neural network", "artificial intelligence", "internet", "online", "website", "stock",
     "nearby", "near me", "restaurant near", "hotel", "flight", "flights", "cheap", "rhymes with", "word for",
