@@ -42,16 +42,16 @@ def draw(
     numbered in reading order. The smallest boxes lie on top.
     """
     phrases = grounded.phrases if isinstance(grounded, GroundedText) else tuple(grounded)
-    scene = image.convert("RGB")  # Pillow copies here, even from RGB
     if not any(phrase.boxes for phrase in phrases):
-        return scene
-    thickness = max(sv.calculate_optimal_line_thickness(scene.size), round(min(scene.size) / 300))
-    detections = _detections(phrases, scene.size, thickness)
-    scene = sv.BoxAnnotator(sv.Color.from_hex(INK), thickness + 2).annotate(scene, detections)
-    scene = sv.BoxAnnotator(_colours(), thickness).annotate(scene, detections)
+        return image.convert("RGB")  # Pillow copies here, even from RGB
+    thickness = max(sv.calculate_optimal_line_thickness(image.size), round(min(image.size) / 300))
+    detections = _detections(phrases, image.size, thickness)
+    scene = sv.pillow_to_cv2(image.convert("RGB"))  # once, not once an annotator: it is what takes the time
+    sv.BoxAnnotator(sv.Color.from_hex(INK), thickness + 2).annotate(scene, detections)
+    sv.BoxAnnotator(_colours(), thickness).annotate(scene, detections)
     if labels:
-        scene = _Labels(scene.size, detections).annotate(scene, detections)
-    return scene
+        _Labels(image.size, detections).annotate(scene, detections)
+    return sv.cv2_to_pillow(scene)
 
 
 def _colours() -> sv.ColorPalette:
@@ -80,25 +80,24 @@ def _visible(corners: Floats, size: tuple[int, int], thickness: int) -> Floats:
     A box ends with its last pixel, empty boxes grow to a mark that can be seen, and lines at the edge of
     the picture move inside.
     """
-    low, high = corners[:, :2], corners[:, 2:] - 1
-    grow = np.maximum(3 * thickness - (high - low), 0) / 2
     margin = thickness // 2
-    limit = np.maximum(np.array(size) - 1 - margin, 0)
-    low, high = (
-        np.clip(edge.round(), np.minimum(margin, limit), limit) for edge in (low - grow, high + grow)
-    )
-    return np.hstack([low, high]).astype(np.float32)
+    last = np.maximum(np.array(size) - 1 - margin, 0)
+    first = np.minimum(margin, last)
+    low, high = (np.clip(edge.round(), first, last) for edge in (corners[:, :2], corners[:, 2:] - 1))
+    sides = np.maximum(high - low, np.minimum(3 * thickness, last - first))
+    low = np.clip(((low + high - sides) / 2).round(), first, last - sides)
+    return np.hstack([low, low + sides]).astype(np.float32)
 
 
 # --- labels ----------------------------------------------------------------------------------------------
 
 
 def _label(text: str, score: float | None, number: int) -> str:
-    text = " ".join(text.split())
+    text = "".join(character for character in " ".join(text.split()) if character.isprintable())
     if len(text) > _LABEL_CHARACTERS:
         text = text[: _LABEL_CHARACTERS - 1].rstrip() + "…"
     percent = "" if score is None else f"{score:.0%}"
-    return " ".join(part for part in (text, percent) if part) or str(number)
+    return "\N{NO-BREAK SPACE}".join(part for part in (text, percent) if part) or str(number)
 
 
 class _Labels(sv.LabelAnnotator):
@@ -158,7 +157,8 @@ def _covered(covers: Floats, boxes: Floats) -> Floats:
     """Return the share 0..1 of each box (M, 4) that lies under each cover (N, 4), as (N, M)."""
     low = np.maximum(covers[:, None, :2], boxes[None, :, :2])
     high = np.minimum(covers[:, None, 2:], boxes[None, :, 2:])
-    overlap = np.maximum(high - low, 0).prod(axis=2)
+    sides = np.maximum(high - low, 0)
+    overlap = sides[..., 0] * sides[..., 1]
     shares: Floats = overlap / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1)
     return shares
 

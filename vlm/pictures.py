@@ -84,7 +84,7 @@ def open_picture(source: Source) -> Picture:
         pixels = f"{image.width} {image.height} ".encode() + image.tobytes()
         return Picture(image, width, height, _sha256(pixels), source.format or "memory", None, tuple(notes))
     path = str(source) if isinstance(source, str | Path) else None
-    name = "the picture" if path is None else path if path.isprintable() else repr(path)
+    name = "the picture" if path is None else _printable(path)
     content = _read(source, name)
     with _decoding(name):
         try:
@@ -102,12 +102,17 @@ def open_picture(source: Source) -> Picture:
 # --- reading ---------------------------------------------------------------------------------------------
 
 
+def _printable(path: str) -> str:
+    """Return the path for a message of one line: no line breaks in it, nor pages of it."""
+    shown = path if path.isprintable() else repr(path)
+    return shown if len(shown) <= 200 else "…" + shown[-199:]
+
+
 def _read(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
     try:
         content = _read_bytes(source)
     except FileNotFoundError:
-        address = "://" in name
-        remedy = "download it first" if address else "check the path and the spelling"
+        remedy = "download it first" if "://" in str(source) else "check the path and the spelling"
         raise ImageError(f"{name}: there is no such file; {remedy}") from None
     except IsADirectoryError:
         raise ImageError(f"{name}: this is a folder; name one picture in it") from None
