@@ -33,21 +33,27 @@ class Reading:
 
 
 _QUESTION = re.compile(
-    rf"(?:{WH_WORD}|{AUXILIARY}\b|am|whether|if|in what|on what|in which|on which|at what|to whom|of what|with what|by whom|from what|"
+    rf"(?:{WH_WORD}|{AUXILIARY}\b|am|whether|if|in what|on what|in which|on which|at what|to whom|of what|"
+    rf"with what|by whom|from what|"
     r"any|anyone|anything|anybody|what's|who's|how's|there(?:'s| is| are) )",
     re.IGNORECASE,
 )
 _SEEING = re.compile(
-    rf"(?:{words.one_of(words.SEEING)}|describe|identify|find|look up|work out|figure out|recogni[sz]e|translate|rate|choose|assess|calculate|"
-    r"classify|judge|interpret|explain|describing|counting|reading|analy[sz]e|state|answer|compute|solve|convert|spell|define|quote|detect|show)\b",
+    rf"(?:{words.one_of(words.SEEING)}|describe|identify|find|look up|work out|figure out|recogni[sz]e|"
+    rf"translate|rate|choose|assess|calculate|"
+    r"classify|judge|interpret|explain|describing|counting|reading|analy[sz]e|state|answer|compute|solve|"
+    r"convert|spell|define|quote|detect|show)\b",
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    r"(?:count|counting|(?:what(?:'s| is) )?(?:the )?(?:number|amount|count) of)(?: up)?(?: how many| all| every)?(?: of)?(?: the)? (?P<what>.+)", re.I
+    r"(?:count|counting|(?:what(?:'s| is) )?(?:the )?(?:number|amount|count) of)(?: up)?(?: how many| all| "
+    r"every)?(?: of)?(?: the)? (?P<what>.+)",
+    re.I,
 )
 _CLAUSE = re.compile(r"(?:whether|if)\s+(?P<clause>.+)", re.IGNORECASE)
 _STATEMENT = re.compile(
-    r"(?:i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|don't|do not|never|if|because|as|since|when|once)\b|"
+    r"(?:i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|don't|do not|never|if|"
+    r"because|as|since|when|once)\b|"
     rf".*\s(?:{AUXILIARY}|was|be|looks?|seems?|love|likes?|am|wants?|needs?|got)\b(?! (?:in|on|at)$)",
     re.IGNORECASE,
 )
@@ -60,13 +66,17 @@ def classify(piece: str, points: bool) -> Reading:
     text = trim(piece)
     plain = text.rstrip(" ?!.,")
     if points and pointing.asks_what_it_is(plain):
-        return Reading(Kind.REQUEST, Task.IDENTIFY, plain, "it asks what stands in that region", about_region=True)
+        return Reading(
+            Kind.REQUEST, Task.IDENTIFY, plain, "it asks what stands in that region", about_region=True
+        )
     if talk.is_small_talk(text) or not plain:
         return Reading(Kind.REMARK, None, text, "it is small talk")
     if talk.asks_to_make(plain):
         return Reading(Kind.REQUEST, None, text, "it asks for words to be made up, not for what is seen")
     if asks_for_grounding(plain):
-        return Reading(Kind.REQUEST, Task.GROUNDING, "", "it asks for a detailed description, or one with boxes")
+        return Reading(
+            Kind.REQUEST, Task.GROUNDING, "", "it asks for a detailed description, or one with boxes"
+        )
     if asks_for_caption(plain):
         return Reading(Kind.REQUEST, Task.CAPTION, "", "it asks what the whole picture shows")
     return _find(plain, text) or _question(plain, text) or _phrase(plain, text)
@@ -87,7 +97,9 @@ def _question(plain: str, text: str) -> Reading | None:
     count = _COUNT.fullmatch(plain)
     if count:
         plain = text = _counting(count["what"])
-    elif not (_QUESTION.match(plain) or _SEEING.match(plain) or (text.endswith("?") and _STATEMENT.match(plain))):
+    elif not (
+        _QUESTION.match(plain) or _SEEING.match(plain) or (text.endswith("?") and _STATEMENT.match(plain))
+    ):
         return None
     if talk.speaks_of_assistant(plain):
         return Reading(Kind.REQUEST, None, text, "it is about the assistant or the conversation")

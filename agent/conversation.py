@@ -9,7 +9,13 @@ from ..vlm.tasks import Task
 from . import ellipsis, pointing, talk
 from .carriers import trim
 from .classify import Kind, Reading, classify
-from .describing import asks_for_grounding, asks_for_shorter, names_whatever, speaks_of_a_caption, wants_more_detail
+from .describing import (
+    asks_for_grounding,
+    asks_for_shorter,
+    names_whatever,
+    speaks_of_a_caption,
+    wants_more_detail,
+)
 from .finding import find_target, target_of
 from .phrases import is_phrase
 from .plan import PastStep, PlanContext, Step
@@ -104,7 +110,7 @@ class Conversation:
         return reading.task in (*_PLACES, Task.VQA) and not _PRONOUN.fullmatch(reading.argument)
 
     def _fall_back(self, text: str, leftover: list[Reading]) -> None:
-        """Plan a message that holds no request: a bare phrase is looked for, anything else is conversation."""
+        """Plan a message without a request: a bare phrase is looked for, the rest is conversation."""
         if speaks_of_a_caption(text):
             self._add(Step(Task.CAPTION), "it speaks of a caption for the picture")
             return
@@ -210,7 +216,7 @@ class Conversation:
     # --- regions ------------------------------------------------------------------------------------------
 
     def _points_at(self, text: str) -> bool:
-        """Return whether "this" in `text` has a region: one just drawn or typed, or the one thing just found."""
+        """Return whether "this" has a region: one just drawn or typed, or the one thing just found."""
         return self._region is not None or (
             self._found is not None and not self.steps and not self._said and not _PERSON.search(text)
         )
@@ -220,7 +226,9 @@ class Conversation:
             return self._region or self._found
         points = pointing.points_at_something(reading.argument)
         if self._region is None:
-            return self._found if reading.task is Task.VQA and pointing.points_here(reading.argument) else None
+            return (
+                self._found if reading.task is Task.VQA and pointing.points_here(reading.argument) else None
+            )
         asks = reading.task is Task.VQA and not pointing.speaks_of_the_whole(reading.argument)
         return self._region if self._typed or points or asks else None
 
@@ -235,7 +243,11 @@ class Conversation:
 def picks_one_first(phrase: str) -> bool:
     """Return whether a phrase's own words before any place are but a choice: `the second from the left`."""
     found = phrase.split()
-    return len(found) > 1 and picks_one(found[1].lower()) if found[:1] == ["the"] else picks_one(found[0].lower())
+    return (
+        len(found) > 1 and picks_one(found[1].lower())
+        if found[:1] == ["the"]
+        else picks_one(found[0].lower())
+    )
 
 
 def _last_step(context: PlanContext) -> PastStep | None:

@@ -12,22 +12,27 @@ from .carriers import PICTURE
 _DESCRIPTION = re.compile(
     r"\b(?:describ\w+|descriptions?|caption\w*|narrat\w+|account|summar\w+|report|overview|depict|paragraph|"
     r"tell me (?:all |everything )?about|talk about|walk (?:me|us) through|explain (?:the|this|what)|"
-    r"what (?:do |can )?(?:you|we) (?:can )?see|what(?:'s| is) (?:in|on|going on|happening)|write (?:(?:\w+ ){0,4}about|what))\b",
+    r"what (?:do |can )?(?:you|we) (?:can )?see|what(?:'s| is) (?:in|on|going on|happening)|write (?:(?:\w+ "
+    r"){0,4}about|what))\b",
     re.IGNORECASE,
 )
 _PLACING = (
-    r"(?:(?:bounding )?box(?:es)?|rectangles?|locations?|positions?|coordinates?|regions?|frames|outlines|grounding|"
+    r"(?:(?:bounding )?box(?:es)?|rectangles?|locations?|positions?|coordinates?|regions?|frames|outlines|"
+    r"grounding|"
     r"whereabouts|bounding|placement)"
 )
 _WITH_PLACES = re.compile(
-    rf"\b(?:with|including|include|plus|and|add|incl\.?|give|show|using|along with|together with|also|complete with)"
+    rf"\b(?:with|including|include|plus|and|add|incl\.?|give|show|using|along with|together with|also|"
+    rf"complete with)"
     rf" (?:the |all |their |its |object |matching |corresponding |exact |also )*{_PLACING}"
-    r"(?! (?:around|of|for|on|over) (?:the|a|an|my|his|her)? ?(?!object|thing|item|element|everything|each|every|all)\w)",
+    r"(?! (?:around|of|for|on|over) (?:the|a|an|my|his|her)? ?(?!object|thing|item|element|everything|each|"
+    r"every|all)\w)",
     re.IGNORECASE,
 )
 _PLACES = re.compile(
     rf"\b(?:{_PLACING}|ground(?:ed|ing)?|mark(?:ed|ing)?|locat(?:e|ed|ing)|locali[sz]\w+|outlin(?:e|ed|ing)|"
-    r"highlight(?:ed|ing)?|box(?:ed|ing)?|point(?:ed|ing)? (?:out|at|to)|where|frame[ds]?|pinpoint\w*|circl(?:e|ed|ing)|"
+    r"highlight(?:ed|ing)?|box(?:ed|ing)?|point(?:ed|ing)? (?:out|at|to)|where|frame[ds]?|pinpoint\w*|"
+    r"circl(?:e|ed|ing)|"
     r"indicat(?:e|ed|ing)|annotat\w+|link(?:ed|ing)?)\b",
     re.IGNORECASE,
 )
@@ -35,30 +40,39 @@ _WHATEVER = re.compile(
     r"\b(?:(?:each|every|all|any|the|main|key|important|individual|those|these|different|various)"
     r" (?:of the |the |main |key |important |single |individual |different |visible )*"
     r"(?:objects?|things?|items?|elements?|nouns?|entit\w+|details?|parts?|phrases?|components?|subjects?)|"
-    r"everything|every ?one of them|each of (?:them|these|those)|each one|they are|it is|they're|each (?:is|stands|sits)|"
-    r"(?<!could )(?<!can )(?<!would )(?<!will )(?<!must )(?<!should )(?:you|it|that) (?:mention|name|talk about|describe|refer to|list|cite|see)s?|you(?:'ve| have) named|"
+    r"everything|every ?one of them|each of (?:them|these|those)|each one|they are|it is|they're|each (?:is|"
+    r"stands|sits)|"
+    r"(?<!could )(?<!can )(?<!would )(?<!will )(?<!must )(?<!should )(?:you|it|that) (?:mention|name|talk "
+    r"about|describe|refer to|list|cite|see)s?|you(?:'ve| have) named|"
     r"(?:is|are|gets?|being) (?:mentioned|named|described|listed|cited)|mentioned|as you (?:go|mention|name)|"
     r"along the way|in the text|inline|while (?:describing|you)|them|whatever)\b",
     re.IGNORECASE,
 )
 _DETAIL = re.compile(
-    r"\b(?:in (?:\w+ )?(?:depth|details?)|(?:as |more |very |most |so |fully )*detailed|thorough(?:ly)?|exhaustive(?:ly)?|"
-    r"comprehensive(?:ly)?|every (?:little |single |small )?detail|all (?:the |of the )?details|elaborate(?:ly)?|"
+    r"\b(?:in (?:\w+ )?(?:depth|details?)|(?:as |more |very |most |so |fully )*detailed|thorough(?:ly)?|"
+    r"exhaustive(?:ly)?|"
+    r"comprehensive(?:ly)?|every (?:little |single |small )?detail|all (?:the |of the )?details|"
+    r"elaborate(?:ly)?|"
     r"(?:long|full|complete|rich|extensive|careful|lengthy|proper|vivid|longer|fuller|richer) (?:\w+ )?"
-    r"(?:description|account|caption|paragraph|report)|at length|extensively|as much (?:detail )?as|in full|fully|"
+    r"(?:description|account|caption|paragraph|report)|at length|extensively|as much (?:detail )?as|in full|"
+    r"fully|"
     r"(?:long|whole|full) paragraph|several sentences|everything (?:about|you (?:can )?(?:see|notice)|that)|"
     r"all (?:that )?you (?:can )?see)\b",
     re.IGNORECASE,
 )
 _GROUNDED = re.compile(
-    r"\bground(?:ed|ing)\b.{0,20}\b(?:caption\w*|description|describe|text|summary)|\bdescri\w+ .{0,40}\bground(?:ed|ing)\b|"
-    rf"\bground (?:the|this|your) (?:{PICTURE}|caption|description|scene|answer|text)\b|^ground(?:ed|ing)(?: please)?$",
+    r"\bground(?:ed|ing)\b.{0,20}\b(?:caption\w*|description|describe|text|summary)|\bdescri\w+ "
+    r".{0,40}\bground(?:ed|ing)\b|"
+    rf"\bground (?:the|this|your) (?:{PICTURE}|caption|description|scene|answer|text)\b|^ground(?:ed|ing)(?: "
+    rf"please)?$",
     re.IGNORECASE,
 )
 # "detail" that belongs to a smaller thing than the picture.
 _OF_A_PART = re.compile(
-    rf"\bdescri(?:be|bing|ption of)(?: me| to me)? (?:in (?:\w+ )?details? )?(?:the|his|her|its|their|that|a|an) (?!(?:\w+ )?"
-    rf"(?:{PICTURE}|surroundings|view|situation|contents?|objects?|things?|elements?|main|different|image's|whole|full)\b)",
+    rf"\bdescri(?:be|bing|ption of)(?: me| to me)? (?:in (?:\w+ )?details? )?(?:the|his|her|its|their|that|a|"
+    rf"an) (?!(?:\w+ )?"
+    rf"(?:{PICTURE}|surroundings|view|situation|contents?|objects?|things?|elements?|main|different|image's|"
+    rf"whole|full)\b)",
     re.IGNORECASE,
 )
 
@@ -75,7 +89,9 @@ def asks_for_grounding(text: str) -> bool:
 
 
 _TARGETED = re.compile(
-    r"\b(?:find|locate|detect|circle|count|how many|where (?:is|are)|(?:mark|box|highlight|frame) (?:the|all|every))\b", re.I
+    r"\b(?:find|locate|detect|circle|count|how many|where (?:is|are)|(?:mark|box|highlight|frame) (?:the|all|"
+    r"every))\b",
+    re.I,
 )
 
 
@@ -99,12 +115,14 @@ def asks_for_shorter(text: str) -> bool:
 
 
 _MORE = re.compile(
-    r"(?:(?:\w+ ){0,4}(?:(?:in )?(?:more|greater|full) detail(?:s|ed)?|longer|at length|in detail|detailed|fuller|elaborate(?: on that)?|"
+    r"(?:(?:\w+ ){0,4}(?:(?:in )?(?:more|greater|full) detail(?:s|ed)?|longer|at length|in detail|detailed|"
+    r"fuller|elaborate(?: on that)?|"
     r"expand(?: on that)?)(?: \w+){0,3}|(?:the |with )?(?:bounding )?boxes(?: too)?)$",
     re.IGNORECASE,
 )
 _SHORTER = re.compile(
-    r"(?:(?:make|say|put|keep|give|can you|now|it|that|this|me|a|an|but|much|to|one) )*(?:short(?:er|en)?|brief(?:er|ly)?|in (?:one|a few|fewer|a single|\d+|ten|five) "
+    r"(?:(?:make|say|put|keep|give|can you|now|it|that|this|me|a|an|but|much|to|one) )*(?:short(?:er|en)?|"
+    r"brief(?:er|ly)?|in (?:one|a few|fewer|a single|\d+|ten|five) "
     r"(?:words?|sentences?|lines?)|summari[sz]e|sum up|shorten)(?: it| that| please| version| one)*",
     re.IGNORECASE,
 )
@@ -113,20 +131,26 @@ _SHORTER = re.compile(
 # --- captions ---------------------------------------------------------------------------------------------
 
 _POINTER = (
-    r"(?:this|the|that|my|our|your|a|an|attached|following|above|given|whole|entire|overall|uploaded|current|whatever|"
+    r"(?:this|the|that|my|our|your|a|an|attached|following|above|given|whole|entire|overall|uploaded|current|"
+    r"whatever|"
     r"shown|provided)"
 )
-_AFTER_PICTURE = r"(?: (?:here|above|below|you see|i (?:sent|uploaded|took|attached|gave|shared)(?: you)?|for me|to me))*"
+_AFTER_PICTURE = (
+    r"(?: (?:here|above|below|you see|i (?:sent|uploaded|took|attached|gave|shared)(?: you)?|for me|to me))*"
+)
 _WHOLE = rf"(?:{_POINTER} )*(?:\w+ )?{PICTURE}{_AFTER_PICTURE}"
 _IN_WHOLE = rf"(?:here|there|(?:(?:in|on|inside|within|at|from|about) )?(?:{_WHOLE}|it|this|here|view))"
 _SEEN = (
-    rf"what (?:do |can |could |did )?(?:you|we|i) (?:can |could )?(?:see|notice|observe|make out|got|have)(?: {_IN_WHOLE})?|"
-    rf"what(?:'s| is| are| do we have| we have| can be| could be|) ?(?:there |seen |visible |shown |depicted |going on |"
+    rf"what (?:do |can |could |did )?(?:you|we|i) (?:can |could )?(?:see|notice|observe|make out|got|"
+    rf"have)(?: {_IN_WHOLE})?|"
+    rf"what(?:'s| is| are| do we have| we have| can be| could be|) ?(?:there |seen |visible |shown |depicted "
+    rf"|going on |"
     rf"happening |taking place |being shown |displayed |pictured |that |up )*(?:{_IN_WHOLE})|"
     r"what(?:'s| is) (?:going on|happening|depicted|shown|visible|there|taking place)"
 )
 _MANNER = (
-    r"(?:[\s,:-]+(?:in|with|using|for|as|to|briefly|brief|short|shortly|only|just|quickly|simply|like|but|by|within|under|"
+    r"(?:[\s,:-]+(?:in|with|using|for|as|to|briefly|brief|short|shortly|only|just|quickly|simply|like|but|by|"
+    r"within|under|"
     r"no more|max|maximum|that|so|if|no|one|a few|at most|keep|please|very|really|nothing|not)\b.{0,80})?"
 )
 _VERBS = (
@@ -134,25 +158,34 @@ _VERBS = (
     r"tell(?: me| us)?(?: something| a (?:little|bit)| more| a little bit)? about|talk(?: to me)? about|"
     r"say something(?: short| brief)? about|comment on|interpret)"
 )
-_HOW = r"(?:(?:me|us|to me|for me|briefly|shortly|quickly|simply|please|in short|in brief|in one sentence|now) )*"
+_HOW = (
+    r"(?:(?:me|us|to me|for me|briefly|shortly|quickly|simply|please|in short|in brief|in one sentence|now) "
+    r")*"
+)
 _NOUNS = (
-    r"(?:caption|description|summary|alt(?:ernative)?[- ]?text|overview|one-liner|title|tagline|gist|synopsis|"
+    r"(?:caption|description|summary|alt(?:ernative)?[- ]?text|overview|one-liner|title|tagline|gist|"
+    r"synopsis|"
     r"one sentence|sentence)"
 )
 _GIVING = (
-    r"(?:(?:give|write|make|provide|create|generate|produce|get|suggest|add|propose|need|want|have|do|say|i need|i want|"
+    r"(?:(?:give|write|make|provide|create|generate|produce|get|suggest|add|propose|need|want|have|do|say|i "
+    r"need|i want|"
     r"i'd like|i would like|draft|come up with|put|compose|show|tell|send|formulate|offer)(?: me| us| up)? )?"
 )
 _ADJECTIVES = r"(?:(?:a|an|the|some|one|another|your|just|only|very|and|[\w-]+,?) ){0,5}"
 _CAPTIONS = tuple(
     re.compile(rf"(?:{pattern}){_MANNER}[\s.!?]*", re.IGNORECASE)
     for pattern in (
-        rf"(?:(?:briefly|quickly|shortly|simply|concisely|please) )*{_VERBS} {_HOW}(?:{_WHOLE}|{_SEEN}|this|it|everything|here)",
-        r"(?:(?:briefly|quickly|shortly|simply|concisely) )*(?:describe|caption|summari[sz]e)(?: it)?(?: this)?",
-        rf"{_GIVING}{_ADJECTIVES}{_NOUNS}(?: (?:of|for|about|on|to) (?:{_WHOLE}|{_SEEN}|this|it|here|everything))?",
+        rf"(?:(?:briefly|quickly|shortly|simply|concisely|please) )*{_VERBS} {_HOW}(?:{_WHOLE}|{_SEEN}|this|"
+        rf"it|everything|here)",
+        r"(?:(?:briefly|quickly|shortly|simply|concisely) )*(?:describe|caption|summari[sz]e)(?: it)?(?: "
+        r"this)?",
+        rf"{_GIVING}{_ADJECTIVES}{_NOUNS}(?: (?:of|for|about|on|to) (?:{_WHOLE}|{_SEEN}|this|it|here|"
+        rf"everything))?",
         rf"{_WHOLE},? (?:caption|description|summary|describe|title|content)",
         _SEEN,
-        rf"what(?:'s| is| does)? {_POINTER}(?: {PICTURE})?(?: is)? (?:of|about|showing|depicting|show|depict|contain|portray|"
+        rf"what(?:'s| is| does)? {_POINTER}(?: {PICTURE})?(?: is)? (?:of|about|showing|depicting|show|depict|"
+        rf"contain|portray|"
         rf"represent|have|tell us|say about|an? {PICTURE} (?:of|about|showing))(?: us| me)?",
         rf"what(?:'s| is)? (?:in )?{_WHOLE}(?: is)?(?: (?:of|about|showing|depicting|mean))?",
         rf"what (?:kind of |sort of )?(?:{PICTURE}|thing) (?:is|are) (?:this|it|we looking at)",
@@ -164,11 +197,16 @@ _CAPTIONS = tuple(
 )
 # A caption spoken of in passing: "one plain sentence that says what it shows is enough".
 _LOOSE = re.compile(
-    r"\b(?:one|a|an|single|short|brief|quick|plain|simple|the|some) (?:[\w-]+ ){0,3}(?:caption|sentence|description|alt text|summary|line|title)\b",
+    r"\b(?:one|a|an|single|short|brief|quick|plain|simple|the|some) (?:[\w-]+ ){0,3}(?:caption|sentence|"
+    r"description|alt text|summary|line|title)\b",
     re.IGNORECASE,
 )
 _ANY_PICTURE = re.compile(rf"\b{PICTURE}\b", re.IGNORECASE)
-_FAULTY_MANNER = re.compile(r"\b(?:background|foreground|corner|hand|hands|left|right|middle|centre|center)\b", re.I)
+_FAULTY_MANNER = re.compile(
+    r"\b(?:background|foreground|corner|hand|hands|left|right|middle|centre|"
+    r"center)\b",
+    re.I,
+)
 
 
 def asks_for_caption(text: str) -> bool:

@@ -15,8 +15,10 @@ from .reference import Mention, complete, names_a_thing, resolve
 
 _LEAD = re.compile(
     r"(?:(?:and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|keep|merely)[\s,]+|"
-    r"(?:what about|how about|what of|(?:do )?(?:the )?same (?:thing |question )?(?:for|with|about)|ditto(?: for)?|likewise(?: for)?|"
-    r"repeat (?:that |it |this )?(?:for|with)|again (?:for|with)|this time(?: for)?|filter(?: them)?(?: to| by)?|limit (?:it|them) to)"
+    r"(?:what about|how about|what of|(?:do )?(?:the )?same (?:thing |question )?(?:for|with|about)|ditto(?: "
+    r"for)?|likewise(?: for)?|"
+    r"repeat (?:that |it |this )?(?:for|with)|again (?:for|with)|this time(?: for)?|filter(?: them)?(?: to| "
+    r"by)?|limit (?:it|them) to)"
     r"[\s,]+)+",
     re.IGNORECASE,
 )
@@ -25,21 +27,41 @@ _CONTRAST = (
     re.compile(r"(?P<new>\S.{0,80}?),? (?:not|instead of|rather than) (?P<old>[^,.;]{1,80})", re.IGNORECASE),
 )
 _CORRECTION = re.compile(
-    r"(?:(?:no|nope|nah|wrong|sorry|oops|actually|rather|incorrect|hmm|please|well|not quite|oh)(?=[\s,.;:!-]+(?:the|i|not|that|this|it|"
-    r"other|another|a|you|wrong|try|look|my|in|on|with|find|show|where|what|how|is|are|left|right|[\w-]+ ones?)\b|\W*$|[,.;:!])"
-    r"|(?:not (?:that|this|it|him|her|them|those|there|what i (?:meant|asked|wanted))(?: ones?| \w+)?|wrong (?:one|\w+)|"
-    r"(?:that|this|it)(?:'s| is| was) (?:not (?:it|him|her|them|right|correct|the one|what i (?:meant|asked for|wanted|asked|was looking for)|"
+    r"(?:(?:no|nope|nah|wrong|sorry|oops|actually|rather|incorrect|hmm|please|well|not quite|"
+    r"oh)(?=[\s,.;:!-]+(?:the|i|not|that|this|it|"
+    r"other|another|a|you|wrong|try|look|my|in|on|with|find|show|where|what|how|is|are|left|right|[\w-]+ "
+    r"ones?)\b|\W*$|[,.;:!])"
+    r"|(?:not (?:that|this|it|him|her|them|those|there|what i (?:meant|asked|wanted))(?: ones?| \w+)?|wrong "
+    r"(?:one|\w+)|"
+    r"(?:that|this|it)(?:'s| is| was) (?:not (?:it|him|her|them|right|correct|the one|what i (?:meant|asked "
+    r"for|wanted|asked|was looking for)|"
     r"(?:the|a) [\w ]{1,30}?)|wrong|incorrect|(?:the|a) wrong [\w]+)|that isn't (?:it|him|her|right|the \w+)|"
-    r"you (?:got|found|marked|showed|picked|chose)(?: me)? the wrong \w+|(?:try|look|check) again|not quite)(?=[\s,.;:!-]|$)"
-    r"|i (?:mean|meant|said|wanted|was (?:asking|looking) (?:for|about)|asked (?:for|about))(?=\s))[\s,.;:!-]*",
+    r"you (?:got|found|marked|showed|picked|chose)(?: me)? the wrong \w+|(?:try|look|check) again|not "
+    r"quite)(?=[\s,.;:!-]|$)"
+    r"|i (?:mean|meant|said|wanted|was (?:asking|looking) (?:for|about)|asked (?:for|"
+    r"about))(?=\s))[\s,.;:!-]*",
     re.IGNORECASE,
 )
 _AGAIN = re.compile(r"\b(?:try|look|check) again\b", re.IGNORECASE)
-_MODIFIER = re.compile(r"(?:[\s,]*(?:in|on|at|with|without|by|near|behind|under|from|of|to|next to|wearing|holding|closest to)\b(?: the| a| an| his| her| their)?(?: [\w'-]+)(?: [\w'-]+(?=\W|$))?)")
-_PLACE_PHRASE = re.compile(rf"(?:{words.one_of(words.PREPOSITIONS - {'of', 'like', 'as', 'than', 'without', 'except'})})\b", re.IGNORECASE)
-_LAST_PLACE = re.compile(r" (?:in|on|at|under|behind|near|inside|above|below|beside|next to|in front of|on top of)\b(?: (?:the|a|an|his|her|this))? ?[\w' -]*?(?=\W*$)", re.I)
+_MODIFIER = re.compile(
+    r"(?:[\s,]*(?:in|on|at|with|without|by|near|behind|under|from|of|to|next to|wearing|"
+    r"holding|closest to)\b(?: the| a| an| his| her| their)?(?: [\w'-]+)(?: [\w'-]+(?=\W|$))?)"
+)
+_PLACE_PHRASE = re.compile(
+    rf"(?:{words.one_of(words.PREPOSITIONS - {'of', 'like', 'as', 'than', 'without', 'except'})})\b",
+    re.IGNORECASE,
+)
+_LAST_PLACE = re.compile(
+    r" (?:in|on|at|under|behind|near|inside|above|below|beside|next to|in front of|on "
+    r"top of)\b(?: (?:the|a|an|his|her|this))? ?[\w' -]*?(?=\W*$)",
+    re.I,
+)
 _WH_FRAGMENT = re.compile(r"(?:(?:what|which|how) (?:kind of |type of )?[\w-]+|how|who|when)", re.IGNORECASE)
-_COUNTED = re.compile(r"(how many )((?:(?!are\b|is\b|do\b|does\b|can\b|of\b)[\w-]+ ){0,3}?[\w-]+)(?= |\?|$)", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"(how many )((?:(?!are\b|is\b|do\b|does\b|can\b|of\b)[\w-]+ ){0,3}?[\w-]+)(?= |\?|"
+    r"$)",
+    re.IGNORECASE,
+)
 
 
 def without_lead(text: str) -> tuple[str, bool]:
@@ -49,7 +71,7 @@ def without_lead(text: str) -> tuple[str, bool]:
 
 
 def correction(text: str) -> str | None:
-    """Return what a correction puts in the earlier request's place: None if it is none, `""` if it names nothing."""
+    """Return what a correction asks for instead: None if it is no correction, `""` if it names nothing."""
     rest = text
     while match := _CORRECTION.match(rest):
         rest = rest[match.end() :]
@@ -95,7 +117,7 @@ def repeat(earlier: PastStep, phrase: str, mentions: Sequence[Mention]) -> Step:
 
 
 def substitute(question: str, phrase: str) -> str:
-    """Return a question asked about something else: `what colour is the car?`, `the bike` -> `... is the bike?`."""
+    """Ask a question about something else: `what colour is the car?`, `the bike` -> `... is the bike?`."""
     if _PLACE_PHRASE.match(phrase):
         replaced, count = _LAST_PLACE.subn(f" {phrase}", question, count=1)
         return replaced if count else f"{question.rstrip(' ?')} {phrase}?"
@@ -117,11 +139,13 @@ def _replaced_chunk(question: str, phrase: str) -> Chunk | None:
     """Return the phrase of the question that is about the same kind of thing."""
     found = [chunk for chunk in chunks(question) if names_a_thing(chunk.text)]
     if re.match(rf"{AUXILIARY} there\b", question, re.IGNORECASE) or not found:
-        found = found or [chunk for chunk in chunks(question)]
+        found = found or chunks(question)
         return found[0] if found else _bare_subject(question)
     noun = head(phrase).lower()
     if noun:
-        alike = [chunk for chunk in found if (head(chunk.text).lower() in words.PEOPLE) == (noun in words.PEOPLE)]
+        alike = [
+            chunk for chunk in found if (head(chunk.text).lower() in words.PEOPLE) == (noun in words.PEOPLE)
+        ]
         return (alike or found)[0]
     return found[0]
 
@@ -133,7 +157,7 @@ def _bare_subject(question: str) -> Chunk | None:
 
 
 def _without_modifier(question: str, after: str) -> str:
-    """Drop what told the old thing from others, unless it is what the question asks: `is the cat on the sofa?`."""
+    """Drop what told the old thing from others, unless that is asked: `is the cat on the sofa?`."""
     match = _MODIFIER.match(after)
     if not match:
         return after

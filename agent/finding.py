@@ -1,4 +1,4 @@
-"""Requests for a place: whose place is asked for, and whether it is one thing (refer) or several (detection)."""
+"""Requests for a place: what is asked for, and whether it is one thing (refer) or several (detection)."""
 
 from __future__ import annotations
 
@@ -21,36 +21,47 @@ class Target:
 
 _VERB = rf"(?:{words.one_of(words.FINDING)}\b|{MARKING})"
 _BOX = (
-    r"(?:(?:bounding[- ])?box(?:es)?|rectangles?|circles?|frames?|outlines?|markers?|pins?|arrows?|locations?|positions?|"
+    r"(?:(?:bounding[- ])?box(?:es)?|rectangles?|circles?|frames?|outlines?|markers?|pins?|arrows?|"
+    r"locations?|positions?|"
     r"coordinates?|whereabouts|exact spot|spot|place|region|area|bounds|squares?|borders?|rings?|labels?)"
 )
 _GIVE = (
-    r"(?:(?:i |we )?(?:draw|put|place|add|make|create|give|get|show|return|output|provide|set|send|tell|mark|need|want|find|"
-    r"detect|predict|would like|'d like|what's|what is|what are|state|identify|report|have)(?:ing)?(?: me| us| to me)? )?"
+    r"(?:(?:i |we )?(?:draw|put|place|add|make|create|give|get|show|return|output|provide|set|send|tell|mark|"
+    r"need|want|find|"
+    r"detect|predict|would like|'d like|what's|what is|what are|state|identify|report|have)(?:ing)?(?: me| "
+    r"us| to me)? )?"
 )
-_PART = rf"(?:part|region|area|corner|side|section|bit|half|quadrant|place)(?: of {PICTURE}| of (?:the|this) {PICTURE})?"
+_PART = (
+    rf"(?:part|region|area|corner|side|section|bit|half|quadrant|place)(?: of {PICTURE}| of (?:the|this) "
+    rf"{PICTURE})?"
+)
 _FRAMES = tuple(
     re.compile(frame, re.IGNORECASE)
     for frame in (
         # where is the dog; where in the picture can I see the dog
         rf"where(?:abouts)?(?:(?: exactly)?,? (?:in|on) (?:this|the) {PICTURE},?)?(?: exactly| precisely)?"
-        r"(?:'s| is| are|'re| was| were| do you see| do we see| (?:can|could|would|might) (?:i|we|you|one) (?:see|find|spot|locate)|"
+        r"(?:'s| is| are|'re| was| were| do you see| do we see| (?:can|could|would|might) (?:i|we|you|one) "
+        r"(?:see|find|spot|locate)|"
         r" (?:can|could) be(?: seen)?| to find| it is| they are)?(?: exactly| located)? (?P<target>.+?)"
-        r"(?: (?:is|are|be)(?: located| placed| situated| positioned| found| hiding| exactly)?| (?:located|placed|situated|"
+        r"(?: (?:is|are|be)(?: located| placed| situated| positioned| found| hiding| exactly)?| (?:located|"
+        r"placed|situated|"
         r"positioned|hiding|at|exactly))*",
         rf"(?:in |on |at |to )?(?:which|what) {_PART}"
         r" (?:is|are|can i (?:see|find)|do you see|shows?|has|have|contains?|holds?|corresponds? to|depicts?)"
         r" (?P<target>.+?)(?: (?:in|located|found|placed))?",
         # draw a box around the dog; the location of the dog
         rf"{_GIVE}(?:(?:a|an|the|its|one|some|all|their|exact|red|precise|tight|[\w-]+) ){{0,3}}{_BOX}"
-        r" (?:around|on|for|of|over|round|about|at|onto|above|near|enclosing|covering|containing|where|with|showing|to|"
+        r" (?:around|on|for|of|over|round|about|at|onto|above|near|enclosing|covering|containing|where|with|"
+        r"showing|to|"
         r"that (?:contains?|shows?|has|have|covers?)) (?P<target>.+?)(?: (?:is|are)(?: located)?)?",
         rf"{_BOX}: ?(?P<target>.+)",
         r"(?P<target>.+?)(?:'s|,)? (?:location|position|bounding box(?:es)?|coordinates|whereabouts)",
         r"(?P<target>.+?)[,:-]? where(?:abouts)?(?:'s| is| are)?(?: it| he| she| they| that| this)?",
         # find the dog; point out the dog
-        rf"{_VERB}(?: please)?(?: (?:to|for) (?:me|us))?(?: (?:me|us))?(?: please)?(?: (?:out|to|at|for|on|up|in|around))?"
-        r"(?: (?:to|for) (?:me|us))?(?: where(?: is| are)?)?(?: ?: ?| )(?P<target>.+?)(?: (?:is|are)(?: located)?)?",
+        rf"{_VERB}(?: please)?(?: (?:to|for) (?:me|us))?(?: (?:me|us))?(?: please)?(?: (?:out|to|at|for|on|"
+        rf"up|in|around))?"
+        r"(?: (?:to|for) (?:me|us))?(?: where(?: is| are)?)?(?: ?: ?| )(?P<target>.+?)(?: (?:is|are)(?: "
+        r"located)?)?",
         r"(?:i(?:'m| am) )?(?:look|search|hunt|scan)(?:ing)?(?: around)? for (?P<target>.+)",
         r"i (?:can't|cannot|can not|couldn't|don't|do not) (?:find|see|spot|locate) (?P<target>.+)",
         r"(?:i|i'd|we|i would|i'm trying)(?: really| just)? (?:want|need|like|would like|love|to)(?: to)? "
@@ -61,30 +72,42 @@ _FRAMES = tuple(
     )
 )
 _BARE = re.compile(
-    rf"(?:where(?:abouts)?(?: exactly)?|(?:{words.one_of(words.FINDING | words.MARKING)})(?: me| us)?(?: where)?)", re.IGNORECASE
+    rf"(?:where(?:abouts)?(?: exactly)?|(?:{words.one_of(words.FINDING | words.MARKING)})(?: me| us)?(?: "
+    rf"where)?)",
+    re.IGNORECASE,
 )
 # Questions with "where" that ask for a fact: where it was taken, where somebody looks.
 _NO_PLACE = re.compile(
-    r"where (?:do|does|did|should|to|has|have|will|would)\b|where.*\b(?:taken|from|born|made|looking|going|heading|pointing|facing|"
+    r"where (?:do|does|did|should|to|has|have|will|would)\b|where.*\b(?:taken|from|born|made|looking|going|"
+    r"heading|pointing|facing|"
     r"headed|shot|travell?ing|walking to|coming from|set|grown|invented|happening|taking place)$|where was\b|"
     rf"where(?:'s| is| are) (?:this|that|these|those|we|i|you)(?: {PICTURE})?(?: (?:taken|set))?$",
     re.IGNORECASE,
 )
 _QUANTIFIER = re.compile(
-    r"(?:(?:me|us|out|please|any and all|each and every|every single|every one|each one|all|any|every|each|both)"
+    r"(?:(?:me|us|out|please|any and all|each and every|every single|every one|each one|all|any|every|each|"
+    r"both)"
     r"(?: of)?(?: (?:the|these|those|them))?\s+)(?=\S)",
     re.IGNORECASE,
 )
 _TAILS = re.compile(
-    rf"(?:,? (?:(?:that|which|who)(?: are| is)? )?(?:visible |shown |present |located |depicted |seen |found )?(?:anywhere )?"
-    rf"(?:in|on|from|within|inside|of|across|throughout|at) (?:this|the|my|that|our)? ?(?:\w+ )?{PICTURE}(?: (?:here|above|below))?|"
-    r",? (?:that |which )?(?:you|i|we) (?:can )?(?:see|find|spot|detect|notice)(?: here| there)?|,? here|,? visible|"
-    r",? (?:and )?(?:with|using|by drawing|in|inside) (?:a |an |the |some |red )?(?:bounding )?(?:box(?:es)?|rectangles?|circles?)|"
+    rf"(?:,? (?:(?:that|which|who)(?: are| is)? )?(?:visible |shown |present |located |depicted |seen |found "
+    rf")?(?:anywhere )?"
+    rf"(?:in|on|from|within|inside|of|across|throughout|at) (?:this|the|my|that|our)? ?(?:\w+ )?{PICTURE}(?: "
+    rf"(?:here|above|below))?|"
+    r",? (?:that |which )?(?:you|i|we) (?:can )?(?:see|find|spot|detect|notice)(?: here| there)?|,? here|,? "
+    r"visible|"
+    r",? (?:and )?(?:with|using|by drawing|in|inside) (?:a |an |the |some |red )?(?:bounding )?(?:box(?:es)?|"
+    r"rectangles?|circles?)|"
     r",? right now|,? wherever (?:they|it) (?:are|is)|,? (?:that )?(?:are|is) (?:visible|present|there)|"
     r",? exactly|,? there|,? now|,? too|,? also|,? as well|,? again|[\s,;:.!?]+)$",
     re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(rf"(?:out )?(?:the |a |his |her |its |their )?(?:\w+ )?{words.one_of(words.ATTRIBUTES)}(?: (?:of|in)\b|$)", re.I)
+_ATTRIBUTE = re.compile(
+    rf"(?:out )?(?:the |a |his |her |its |their )?(?:\w+ "
+    rf")?{words.one_of(words.ATTRIBUTES)}(?: (?:of|in)\b|$)",
+    re.I,
+)
 
 
 def find_target(text: str) -> Target | None:

@@ -11,9 +11,10 @@ _NAMES = "|".join(Task)
 _LEADING = re.compile(rf"\s{{0,9}}\[\s{{0,9}}({_NAMES})\s{{0,9}}\]\s{{0,9}}[:,-]?\s*", re.IGNORECASE)
 _TRAILING = re.compile(rf"\[\s{{0,9}}({_NAMES})\s{{0,9}}\][\s.!?]{{0,9}}$", re.IGNORECASE)
 # Behind one of these a bracketed word is spoken of, not used: "the sign says [refer]".
-_SPOKEN_OF = words.DETERMINERS | words.PREPOSITIONS | words.AUXILIARIES | words.CONJUNCTIONS | frozenset(
-    "say says said saying read reads reading labelled labeled label called word words text mean means type typed "
-    "named name printed written identifier token button command prefix typing write spell spells".split()
+_SPOKEN_OF = words.DETERMINERS | words.PREPOSITIONS | words.AUXILIARIES | words.CONJUNCTIONS | words.word_set(
+    "say says said saying read reads reading labelled labeled label called word words text mean means "
+    "type typed named name printed written identifier token button command prefix typing write spell "
+    "spells"
 )  # fmt: skip
 
 

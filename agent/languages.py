@@ -7,6 +7,7 @@ import unicodedata
 from functools import cache
 
 from ..vlm.tasks import Task
+from . import words
 from .classify import Kind, Reading
 from .lexicons import LEXICONS, Lexicon
 
@@ -18,15 +19,17 @@ _SCRIPTS = (
     ("ar", re.compile("[\u0600-\u06ff]")),
     ("hi", re.compile("[\u0900-\u097f]")),
 )
-_ENGLISH = frozenset(
-    "the a an is are where what who how which find show me of in on with and please describe this that there picture image photo "
-    "it to for can you do does have has all many any see his her their i my at from not your be by or was he she they".split()
+_ENGLISH = words.word_set(
+    "the a an is are where what who how which find show me of in on with and please describe this "
+    "that there picture image photo it to for can you do does have has all many any see his her their "
+    "i my at from not your be by or was he she they"
 )
 # English words that another language has too count for neither.
-_SHARED = frozenset("a an in on is me of man no hat die was o as i e do the image photo see".split())
+_SHARED = words.word_set("a an in on is me of man no hat die was o as i e do the image photo see")
 _UNFOLDED = str.maketrans("łđıøßŁĐİ", "ldiosLDI")
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*'?")
 _LONGEST_BARE = 2
+_MARKS = " ?!.,;:\u3002\uff1f\uff01\u3001"
 
 
 def read(text: str, has_region: bool) -> Reading | None:
@@ -80,7 +83,7 @@ def _letters(language: str) -> str:
 
 @cache
 def _pattern(alternatives: str) -> re.Pattern[str]:
-    boundary = r"(?<!\w)" if re.match(r"[\W\w]*[a-zа-я]", alternatives) else ""
+    boundary = r"(?<!\w)" if re.match(r"[\W\w]*[a-z\u0430-\u044f]", alternatives) else ""
     return re.compile(f"{boundary}(?:{alternatives})")
 
 
@@ -95,12 +98,22 @@ def _task(lexicon: Lexicon, text: str, has_region: bool) -> tuple[Task | None, s
         return None, "it is conversation that needs no picture"
     if (has(lexicon.describe) or has(lexicon.overview)) and has(lexicon.detail):
         return Task.GROUNDING, "it asks for a detailed description, or one with boxes"
-    if has(lexicon.overview) or (has(lexicon.describe) and (has(lexicon.picture) or len(text.split()) <= _LONGEST_BARE)):
+    if has(lexicon.overview) or (
+        has(lexicon.describe) and (has(lexicon.picture) or len(text.split()) <= _LONGEST_BARE)
+    ):
         return Task.CAPTION, "it asks what the whole picture shows"
     if places:
         many = has(lexicon.many)
-        return (Task.DETECTION, "it asks where several things are") if many else (Task.REFER, "it asks where one thing is")
-    if text.rstrip().endswith("?") and not _continues(lexicon, text) or has(lexicon.question) or has(lexicon.describe):
+        return (
+            (Task.DETECTION, "it asks where several things are")
+            if many
+            else (Task.REFER, "it asks where one thing is")
+        )
+    if (
+        (text.rstrip().endswith("?") and not _continues(lexicon, text))
+        or has(lexicon.question)
+        or has(lexicon.describe)
+    ):
         return Task.VQA, "it is a question about the picture"
     return None, "it asks for nothing in the picture"
 
@@ -113,7 +126,7 @@ def _argument(lexicon: Lexicon, text: str, folded: str) -> str:
     for match in asking.finditer(folded):
         pieces.append(text[cursor : match.start()])
         cursor = match.end()
-    rest = " ".join("".join([*pieces, text[cursor:]]).split()).strip(" ?!.,;:。？！、")
+    rest = " ".join("".join([*pieces, text[cursor:]]).split()).strip(_MARKS)
     return rest or text
 
 
@@ -123,4 +136,4 @@ def _continues(lexicon: Lexicon, folded: str) -> bool:
 
 def _bare(lexicon: Lexicon, text: str, folded: str) -> str:
     match = re.match(rf"(?:{lexicon.lead})\s*", folded)
-    return text[match.end() :].strip(" ?!.,。？！") if match else text
+    return text[match.end() :].strip(_MARKS) if match else text

@@ -19,8 +19,10 @@ _PARTICIPLE = re.compile(r"\w+ing$|\w{3,}(?<!se)(?<!we)(?<!ee)(?<!spe)ed$")
 _SUPERLATIVE = re.compile(r"\w{2,}est$")
 _ONES = {"one", "ones"}
 _STATEMENT = re.compile(
-    r"(?:i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|don't|do not|never|if|because|as|since|when|once)\b|"
-    rf".*\s(?:{words.one_of(words.AUXILIARIES)}|was|be|looks?|seems?|love|likes?|am|wants?|needs?|got)\b(?! (?:in|on|at)$)",
+    r"(?:i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|don't|do not|never|if|"
+    r"because|as|since|when|once)\b|"
+    rf".*\s(?:{words.one_of(words.AUXILIARIES)}|was|be|looks?|seems?|love|likes?|am|wants?|needs?|got)\b(?! "
+    rf"(?:in|on|at)$)",
     re.IGNORECASE,
 )
 _RELATIVE = re.compile(r"\b(?:who|that|which|whose|where|with)\b", re.IGNORECASE)
@@ -87,12 +89,12 @@ def names_many(phrase: str) -> bool:
         return True
     noun = head(phrase)
     if noun.lower() in words.PAIRS:
-        return not (found[0] in _ARTICLES) or _is_list(phrase)
+        return found[0] not in _ARTICLES or _is_list(phrase)
     return is_plural_noun(noun) or _is_list(phrase)
 
 
 def _is_list(phrase: str) -> bool:
-    """Return whether the first two things are joined: `a cat and a dog`, `cup, plate`, not `red and white car`."""
+    """Return whether two things are joined: `a cat and a dog`, `cup, plate`, not `red and white car`."""
     found = core(phrase)
     behind = tokens(phrase)
     if not found or is_adjective(found[-1]):

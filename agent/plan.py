@@ -12,7 +12,7 @@ CHAT = "chat"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to ask the model: a task (None is free conversation), its argument, and the part it is about."""
+    """One thing to ask the model; task None is free conversation, region the part that it is about."""
 
     task: Task | None
     argument: str = ""

@@ -9,58 +9,85 @@ from . import words
 from .carriers import PICTURE
 
 _MOST_REGIONS = 8
-_ASKING = frozenset("what what's who who's identify name label recognise recognize describe caption classify determine expression "
-    "description phrase call called term identity guess refer".split())
-
+# What a request made of common words alone asks with.
+_ASKING = words.word_set(
+    "what what's who who's identify name label recognise recognize describe caption classify "
+    "determine expression description phrase call called term identity guess refer"
+)
 _NUMBER = r"(?:[xy][0-3]?\s?[=:]\s?)?<?(\d{1,3}(?:\.\d{1,4})?)>?%?"
-_BETWEEN = r"(?:\s{0,2}[,;:/xX×-]\s{0,2}|\s{1,2}|><|\)?\s{0,2}(?:to|and|,|-)\s{0,2}\(?)"
-_NUMBERS = re.compile(rf"[{{\[(<]{{0,2}}(?<![\d.]){_BETWEEN.join([_NUMBER] * 4)}(?![\d.])[}}\])>]{{0,2}}", re.IGNORECASE)
+_BETWEEN = r"(?:\s{0,2}[,;:/xX\u00d7-]\s{0,2}|\s{1,2}|><|\)?\s{0,2}(?:to|and|,|-)\s{0,2}\(?)"
+_NUMBERS = re.compile(
+    rf"[{{\[(<]{{0,2}}(?<![\d.]){_BETWEEN.join([_NUMBER] * 4)}(?![\d.])[}}\])>]{{0,2}}",
+    re.IGNORECASE,
+)
 
 _PLACE = (
-    r"(?:box|area|region|rectangle|frame|spot|square|selection|part|crop|outline|circle|location|place|position|section|zone|marker|"
-    r"highlight|patch|bounding box|bbox|coordinates|point|corner)"
+    r"(?:box|area|region|rectangle|frame|spot|square|selection|part|crop|outline|circle|location|place|"
+    r"position|section|zone|marker|highlight|patch|bounding box|bbox|coordinates|point|corner)"
 )
 _HERE = (
-    rf"(?:(?:in|inside|within|at|on|under|of|by|for|from)(?: of)? )?(?:here|there|(?:the|this|that|my) (?:\w+ )?{_PLACE}|{_PLACE}|it|this|that)"
-    r"(?: (?:i (?:drew|marked|selected|made|just drew|have drawn|highlighted|circled|gave)|shown|here|above|below|you (?:just )?(?:found|marked|drew)))?"
+    rf"(?:(?:in|inside|within|at|on|under|of|by|for|from)(?: of)? )?(?:here|there|(?:the|this|that|my) "
+    rf"(?:\w+ )?{_PLACE}|{_PLACE}|it|this|that)"
+    r"(?: (?:i (?:drew|marked|selected|made|just drew|have drawn|highlighted|circled|gave)|shown|here|above|"
+    r"below|you (?:just )?(?:found|marked|drew)))?"
 )
 _THING = r"(?:object|thing|item|element|entity|stuff|bit|guy|piece|part)"
-_MARKED = r"(?:i (?:\w+ )?(?:drew|marked|selected|highlighted|circled|boxed|outlined)|(?:high)?lighted|marked|selected|circled|boxed|outlined)"
+_MARKED = (
+    r"(?:i (?:\w+ )?(?:drew|marked|selected|highlighted|circled|boxed|outlined)|(?:high)?lighted|marked|"
+    r"selected|circled|boxed|outlined)"
+)
 _I_MARKED = r"i(?:'ve| have)? (?:just )?(?:drew|drawn|marked|selected|highlighted|circled|boxed|outlined)"
 _IT = (
-    rf"(?:(?:this|that) one|this|that|it|these|those|him|her|he|she|they|them|(?:this|that|the|these|those) (?:\w+ )?{_THING}s?(?: {_MARKED})?|(?:the )?(?:content|contents)(?: of)?)"
+    rf"(?:(?:this|that) one|this|that|it|these|those|him|her|he|she|they|them|(?:this|that|the|these|those) "
+    rf"(?:\w+ )?{_THING}s?(?: {_MARKED})?|(?:the )?(?:content|contents)(?: of)?)"
 )
-_KIND = r"(?: (?:called|exactly|anyway|supposed to be|here|please|then|again|actually|even|over here|over there|in english))*"
+_KIND = (
+    r"(?: (?:called|exactly|anyway|supposed to be|here|please|then|again|actually|even|over here|over there|"
+    r"in english))*"
+)
 _QUESTIONS = tuple(
     re.compile(question, re.IGNORECASE)
     for question in (
         rf"(?:and )?(?:what|who|wat)(?:'s| is| are|'re| was)? {_IT}(?: {_HERE})?{_KIND}",
-        rf"(?:what|who)(?:'s| is| are| do you see| can you see| do we have| have we got| can be seen| did i (?:select|mark)|)? ?(?:there |shown |located |visible |found )?{_HERE}{_KIND}",
-        rf"(?:what|which) (?:is )?(?:the )?(?:name of )?(?:the )?{_THING} (?:is|do you see|can you see|does|are)?(?: ?(?:{_IT}|located|shown|found|there))?(?: ?{_HERE})?(?: contain| hold| show)?",
+        rf"(?:what|who)(?:'s| is| are| do you see| can you see| do we have| have we got| can be seen| did i "
+        rf"(?:select|mark)|)? ?(?:there |shown |located |visible |found )?{_HERE}{_KIND}",
+        rf"(?:what|which) (?:is )?(?:the )?(?:name of )?(?:the )?{_THING} (?:is|do you see|can you see|does|"
+        rf"are)?(?: ?(?:{_IT}|located|shown|found|there))?(?: ?{_HERE})?(?: contain| hold| show)?",
         rf"what(?:'s| is) (?:the )?(?:\w+ )?{_THING}(?: {_HERE}| {_MARKED})?",
         rf"what {_IT}(?: {_HERE})?(?: is| are)(?: called)?",
         rf"how (?:is|are|do you|do we|would you) (?:call(?:ed)? {_IT}|{_IT} called)(?: {_HERE})?",
-        rf"(?:(?:name|identify|describe|tell me|say|label) )?(?:what|the (?:thing|part|object|area)s?(?: that)?) {_I_MARKED}",
+        rf"(?:(?:name|identify|describe|tell me|say|label) )?(?:what|the (?:thing|part|object|area)s?(?: "
+        rf"that)?) {_I_MARKED}",
         rf"what(?:'s| is) (?:the )?name (?:of|for) {_IT}(?: {_HERE})?",
         rf"what (?:do|would) (?:you|we|people) call {_IT}(?: {_HERE})?",
         rf"what(?:'s| is| does| do)? ?{_HERE} (?:contain|show|hold|have|depict|represent)s?",
-        r"(?:what|who) (?:am i|are we|did i|have i|do i|i'm|i am)(?: just)? ?(?:pointing(?: at| to)?|select(?:ed|ing)?|mark(?:ed)?|circl(?:e|ed)|box(?:ed)?|outline[d]?|highlight(?:ed|ing)?|draw|drawn|drew|showing(?: you)?|looking at|touch(?:ing|ed)?|hover(?:ing)?(?: over)?|click(?:ed)?(?: on)?)(?: here| around| on| at| a box around)?",
-        rf"(?:name|identify|label|recogni[sz]e|describe|caption|classify|explain|refer to|tell me about|say what|id|determine)(?: me| to me| for me| briefly| just| only| shortly)?(?: (?:what(?:'s| is) )?(?:{_IT}|(?:the|what(?:'s| is)|whatever(?:'s| is)|everything|only|{_THING})(?: {_THING})?))?(?: ?{_HERE})?(?: please| in a few words| in short| in one phrase| briefly)?",
-        rf"(?:give|tell|generate|write|provide)(?: me| us)? (?:a |an |the )?(?:\w+ ){{0,2}}(?:name|expression|description|label|caption|phrase|identity)(?: (?:of|for) {_IT}(?: {_HERE})?| {_HERE})?",
+        r"(?:what|who) (?:am i|are we|did i|have i|do i|i'm|i am)(?: just)? ?(?:pointing(?: at| to)?|"
+        r"select(?:ed|ing)?|mark(?:ed)?|circl(?:e|ed)|box(?:ed)?|outline[d]?|highlight(?:ed|ing)?|draw|drawn|"
+        r"drew|showing(?: you)?|looking at|touch(?:ing|ed)?|hover(?:ing)?(?: over)?|click(?:ed)?(?: on)?)(?: "
+        r"here| around| on| at| a box around)?",
+        rf"(?:name|identify|label|recogni[sz]e|describe|caption|classify|explain|refer to|tell me about|say "
+        rf"what|id|determine)(?: me| to me| for me| briefly| just| only| shortly)?(?: (?:what(?:'s| is) "
+        rf")?(?:{_IT}|(?:the|what(?:'s| is)|whatever(?:'s| is)|everything|only|{_THING})(?: {_THING})?))?(?: "
+        rf"?{_HERE})?(?: please| in a few words| in short| in one phrase| briefly)?",
+        rf"(?:give|tell|generate|write|provide)(?: me| us)? (?:a |an |the )?(?:\w+ ){{0,2}}(?:name|"
+        rf"expression|description|label|caption|phrase|identity)(?: (?:of|for) {_IT}(?: {_HERE})?| {_HERE})?",
         rf"(?:and |now )?(?:{_HERE}|{_IT})(?: {_HERE})?",
-        rf"(?:a |the )?(?:name|object|thing|what|who|identity|id|which)(?: (?:is )?(?:in |at |of )?(?:{_IT}|{_HERE}))?",
+        rf"(?:a |the )?(?:name|object|thing|what|who|identity|id|which)(?: (?:is )?(?:in |at |of )?(?:{_IT}|"
+        rf"{_HERE}))?",
         rf"what (?:object|thing|item) (?:is|do you see|can you see) (?:located |shown )?{_HERE}",
         rf"what (?:does|do) {_IT} (?:look like|show)",
     )
 )
 _DEICTIC = re.compile(
-    rf"\b(?:this|that|these|those|here|it|he|she|him|her|his|they|them|their|its|there|(?:the|in|inside) (?:\w+ )?(?:{_PLACE}|selected|marked|highlighted))\b", re.I
+    rf"\b(?:this|that|these|those|here|it|he|she|him|her|his|they|them|their|its|there|(?:the|in|inside) "
+    rf"(?:\w+ )?(?:{_PLACE}|selected|marked|highlighted))\b",
+    re.I,
 )
 _WHOLE = re.compile(rf"\b(?:this|that|the|whole|entire) {PICTURE}\b", re.IGNORECASE)
 
 
 def typed_regions(text: str) -> tuple[list[Box], str]:
-    """Take the boxes typed into `text` out of it: `what is in [10, 20, 30, 40]` -> the box, `what is in this box`."""
+    """Take typed boxes out of a text: `what is in [10, 20, 30, 40]` -> the box, `what is in this box`."""
     boxes: list[Box] = []
     while (found := _typed_region(text)) is not None and len(boxes) < _MOST_REGIONS:
         box, start, end = found
@@ -99,7 +126,14 @@ def points_at_something(text: str) -> bool:
 
 def points_here(text: str) -> bool:
     """Return whether a request says "this" or "here" of something not named."""
-    return bool(re.search(rf"\b(?:this|that|here)\b(?! \w+ (?:is|has))(?! {PICTURE})|\b(?:in|inside) the {_PLACE}\b", text, re.I))
+    return bool(
+        re.search(
+            rf"\b(?:this|that|here)\b(?! \w+ (?:is|has))(?! {PICTURE})|\b(?:in|inside) the "
+            rf"{_PLACE}\b",
+            text,
+            re.I,
+        )
+    )
 
 
 def speaks_of_the_whole(text: str) -> bool:
@@ -112,16 +146,24 @@ def is_bare(text: str) -> bool:
     return bool(_BARE.fullmatch(text))
 
 
-_BARE = re.compile(rf"(?:{_HERE}|{_IT}|(?:this|that) one|(?:the one )?(?:in )?(?:this|the) \w+)", re.IGNORECASE)
+_BARE = re.compile(
+    rf"(?:{_HERE}|{_IT}|(?:this|that) one|(?:the one )?(?:in )?(?:this|the) "
+    rf"\w+)",
+    re.IGNORECASE,
+)
+
+
+_LABEL = re.compile(r"(?:\b(?:coordinates|coords|points?|pixels|bins)\b|[=:({\[])[\s:=]{0,4}$")
 
 
 def _without(text: str, start: int, end: int) -> str:
-    before = re.sub(r"(?:\b(?:coordinates|coords|points?|pixels|bins)\b|[=:({\[])[\s:=]*$", "", text[:start]).rstrip()
+    before = _LABEL.sub("", text[:start]).rstrip()
     after = text[end:].lstrip(" ])}")
     if not before and not after.strip(" ?!."):
         return ""
     if re.search(rf"\b{_PLACE}$", before, re.IGNORECASE):
-        return re.sub(rf"\b(?:the |this |an? )?({_PLACE})$", r"this \1", before, flags=re.IGNORECASE) + " " + after
+        before = re.sub(rf"\b(?:the |this |an? )?({_PLACE})$", r"this \1", before, flags=re.IGNORECASE)
+        return f"{before} {after}"
     joint = "" if re.search(r"\b(?:in|inside|within|on|for|of|at|to|from|with|by|is|are)$", before) else "in "
     return f"{before} {joint}this box {after}".strip()
 

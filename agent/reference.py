@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
 from . import words
-from .phrases import chunks, core, definite, head, is_adjective, is_phrase, names_many, plural, singular, tokens
+from .phrases import (
+    chunks,
+    core,
+    definite,
+    head,
+    is_adjective,
+    is_phrase,
+    names_many,
+    plural,
+    singular,
+    tokens,
+)
 from .plan import PastStep, PastTurn
 
 _RECENT_TURNS = 8
@@ -32,10 +43,16 @@ class Mention:
 # --- collecting -------------------------------------------------------------------------------------------
 
 _ENTITY_ASKED = re.compile(
-    r"(?:what|who)(?:'s| is| are)? (?!(?:colou?r|size|time|kind of weather|brand|breed|shape)\b).*", re.IGNORECASE
+    r"(?:what|who)(?:'s| is| are)? (?!(?:colou?r|size|time|kind of weather|brand|breed|"
+    r"shape)\b).*",
+    re.IGNORECASE,
 )
 _NO_ENTITY = re.compile(r"(?:yes|no|\d+|\w+ing|not sure|unknown|none|nothing)\b", re.IGNORECASE)
-_COUNTED = re.compile(r"how many ((?:(?!are\b|is\b|do\b|does\b|can\b|of\b|in\b|on\b)[\w-]+ ){0,3}?[\w-]+)(?= |\?|$)", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"how many ((?:(?!are\b|is\b|do\b|does\b|can\b|of\b|in\b|on\b)[\w-]+ ){0,3}?[\w-]+)(?= "
+    r"|\?|$)",
+    re.IGNORECASE,
+)
 
 
 def mentions_of(turns: Sequence[PastTurn]) -> list[Mention]:
@@ -70,9 +87,18 @@ def mentions_in(text: str) -> list[Mention]:
 
 
 def _answered(question: str, answer: str) -> list[Mention]:
-    if not answer or not _ENTITY_ASKED.fullmatch(question) or _NO_ENTITY.match(answer) or len(answer.split()) > 8:
+    if (
+        not answer
+        or not _ENTITY_ASKED.fullmatch(question)
+        or _NO_ENTITY.match(answer)
+        or len(answer.split()) > 8
+    ):
         return []
-    return [Mention(definite(phrase), names_many(phrase)) for phrase in _entities(answer)[:1] if not is_adjective(phrase)]
+    return [
+        Mention(definite(phrase), names_many(phrase))
+        for phrase in _entities(answer)[:1]
+        if not is_adjective(phrase)
+    ]
 
 
 def _entities(answer: str) -> list[str]:
@@ -102,31 +128,48 @@ def _is_picture(phrase: str) -> bool:
 # --- pointing back ----------------------------------------------------------------------------------------
 
 _PRONOUN = re.compile(
-    r"\b(?P<word>he|she|it|they|him|her|them|his|hers|its|their|theirs)\b(?P<verb>'s|'re|'ll)?(?! \+)", re.IGNORECASE
+    r"\b(?P<word>he|she|it|they|him|her|them|his|hers|its|their|theirs)\b(?P<verb>'s|'re|'ll)?(?! "
+    r"\+)",
+    re.IGNORECASE,
 )
 _POSSESSIVE = {"his", "its", "their", "hers", "theirs"}
 _MALE = {"he", "him", "his"}
 _FEMALE = {"she", "her", "hers"}
 _NEUTER = {"it", "its"}
 _WEATHER = (
-    "raining|snowing|sunny|cloudy|day|daytime|night|nighttime|night-time|dark|winter|summer|spring|autumn|fall|cold|hot|warm|windy|"
-    "morning|evening|afternoon|noon|foggy|rainy|sunrise|sunset|christmas|true|likely|indoors|outdoors|inside or"
+    "raining|snowing|sunny|cloudy|day|daytime|night|nighttime|night-time|dark|winter|summer|spring|autumn|"
+    "fall|cold|hot|warm|windy|"
+    "morning|evening|afternoon|noon|foggy|rainy|sunrise|sunset|christmas|true|likely|indoors|outdoors|inside "
+    "or"
 )
 _DUMMY = re.compile(
-    rf"\bit(?:'s| is| looks?| seems?| appears?)?(?: (?:really|very|still|too|to be|like|a|going to|about to))? (?:{_WEATHER})\b|"
+    rf"\bit(?:'s| is| looks?| seems?| appears?)?(?: (?:really|very|still|too|to be|like|a|going to|about "
+    rf"to))? (?:{_WEATHER})\b|"
     rf"\b(?:time|day|season|year|month|weather|hour) (?:is|of day is|of year is) it\b|\bit (?:rain|snow)\b",
     re.IGNORECASE,
 )
-_ONE = re.compile(r"\b(?P<lead>[\w-]+) (?P<one>ones?)\b(?! (?:of|word|sentence|phrase|line|or|short|by)\b)", re.IGNORECASE)
+_ONE = re.compile(
+    r"\b(?P<lead>[\w-]+) (?P<one>ones?)\b(?! (?:of|word|sentence|phrase|line|or|short|"
+    r"by)\b)",
+    re.IGNORECASE,
+)
 _ONE_LEADS = words.DETERMINERS | {"which", "two", "three"}
-_THOSE = re.compile(r"\b(?:those|the ones)\b(?= (?:in|on|at|with|without|by|near|behind|under|who|that|which|from|wearing|\w+ing)\b)", re.IGNORECASE)
+_THOSE = re.compile(
+    r"\b(?:those|the ones)\b(?= (?:in|on|at|with|without|by|near|behind|under|who|that|which|"
+    r"from|wearing|\w+ing)\b)",
+    re.IGNORECASE,
+)
 _WHICH = re.compile(r"\bwhich(?= (is|are|has|have|looks?|was|does)\b)", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many(?= (?:are|have|wear|do|can|is)\b|\W*$)", re.IGNORECASE)
-_DEMONSTRATIVE = re.compile(r"\b(?:(?P<one>this|that)|these|those)\b(?=\W*$| (?:is|are|was|were|made|look|looks|doing|has|have|do|does)\b| \w+\W*$)", re.IGNORECASE)
+_DEMONSTRATIVE = re.compile(
+    r"\b(?:(?P<one>this|that)|these|those)\b(?=\W*$| (?:is|are|was|were|made|look|"
+    r"looks|doing|has|have|do|does)\b| \w+\W*$)",
+    re.IGNORECASE,
+)
 
 
 def resolve(text: str, mentions: Sequence[Mention], *, pointing: bool = False) -> str:
-    """Return `text` with what points back replaced by what it means; `pointing` keeps "it" and "this" for a region."""
+    """Replace what points back by what it means; `pointing` keeps "it" and "this" for a region."""
     if not mentions:
         return text
     text = resolve_ones(text, mentions)
@@ -162,7 +205,9 @@ def resolve_ones(text: str, mentions: Sequence[Mention]) -> str:
 
     text = _ONE.sub(named, text)
     text = _THOSE.sub(f"the {plural(noun)}", text)
-    text = _WHICH.sub(lambda match: f"{match[0]} {plural(noun) if match[1] in ('are', 'have') else singular(noun)}", text)
+    text = _WHICH.sub(
+        lambda match: f"{match[0]} {plural(noun) if match[1] in ('are', 'have') else singular(noun)}", text
+    )
     text = re.sub(r"\bthe (?:others|rest)\b", f"the other {plural(noun)}", text, flags=re.IGNORECASE)
     bare = _HOW_MANY.search(text)
     if bare:
@@ -217,13 +262,18 @@ def _resolve_those(text: str, mentions: Sequence[Mention]) -> str:
 
 
 def complete(phrase: str, noun: str, many: bool) -> str:
-    """Give a phrase that leaves its noun out the noun: `the smallest` -> `the smallest boat`, `on the left`."""
+    """Give a phrase the noun that it leaves out: `the smallest` -> `the smallest boat`."""
     if not noun or head(phrase):
         return phrase
     first = phrase.split(" ", 1)[0].lower()
     if first in words.PREPOSITIONS | words.RELATIVES | {"wearing", "holding"}:
         return f"the {plural(noun) if many else singular(noun)} {phrase}"
-    leading = re.match(r"(?:(?:the|all|every|each|both|another|other|any|only|two|three|a|an|\d+)\b ?)*", phrase, re.IGNORECASE)
+    leading = re.match(
+        r"(?:(?:the|all|every|each|both|another|other|any|only|two|three|a|an|\d+)\b "
+        r"?)*",
+        phrase,
+        re.IGNORECASE,
+    )
     adjectives = core(phrase)
     last = adjectives[-1] if adjectives else (leading[0].split() or [""])[-1] if leading else ""
     if not last:
@@ -236,8 +286,28 @@ def complete(phrase: str, noun: str, many: bool) -> str:
 def picks_one(adjective: str) -> bool:
     """Return whether an adjective picks one thing out of several: `smallest`, `other`, `left`."""
     lower = adjective.lower()
-    return lower.endswith(("est", "er")) or lower in {"other", "another", "left", "right", "first", "second", "third", "last", "next", "middle"}
+    return lower.endswith(("est", "er")) or lower in {
+        "other",
+        "another",
+        "left",
+        "right",
+        "first",
+        "second",
+        "third",
+        "last",
+        "next",
+        "middle",
+    }
 
 
-__all__ = ["Mention", "antecedent", "complete", "mentions_in", "mentions_of", "mentions_of_step", "resolve", "names_a_thing",
-    "picks_one"]
+__all__ = [
+    "Mention",
+    "antecedent",
+    "complete",
+    "mentions_in",
+    "mentions_of",
+    "mentions_of_step",
+    "names_a_thing",
+    "picks_one",
+    "resolve",
+]

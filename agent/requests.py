@@ -13,7 +13,11 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 # Behind a bare comma these may open a relative clause: "the man, who is tall".
-_RELATIVE = re.compile(r"(?:who|which|whose|where|when)\s+(?!(?:is|are|'s) (?:the|it|he|she|they)\b)\S", re.IGNORECASE)
+_RELATIVE = re.compile(
+    r"(?:who|which|whose|where|when)\s+(?!(?:is|are|'s) (?:the|it|he|she|"
+    r"they)\b)\S",
+    re.IGNORECASE,
+)
 _HEAD_LENGTH = 160
 
 

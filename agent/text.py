@@ -6,8 +6,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from . import words
+
 _CHARACTERS = str.maketrans(
-    {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "—": ", ", "–": "-"}
+    dict.fromkeys("\u2018\u2019\u00b4`", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"')
+    | {"\u2014": ", ", "\u2013": "-"}
 )
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\ufe0f\u00ad]")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -18,31 +22,37 @@ SHORTHAND = {
     "u": "you", "ur": "your", "r": "are", "pls": "please", "plz": "please", "plse": "please", "w/": "with",
     "w/o": "without", "&": "and", "n": "and", "wheres": "where's", "whats": "what's", "whos": "who's",
     "hows": "how's", "gimme": "give me", "lemme": "let me", "wanna": "want to", "gonna": "going to",
-    "thsi": "this", "tihs": "this", "htis": "this", "teh": "the", "hte": "the", "th": "the", "wher": "where", "whre": "where", "wehre": "where", "were's": "where's",
+    "thsi": "this", "tihs": "this", "htis": "this", "teh": "the", "hte": "the", "th": "the",
+    "wher": "where", "whre": "where", "wehre": "where", "were's": "where's",
     "wat": "what", "wut": "what", "waht": "what", "whta": "what", "wht": "what", "hwat": "what", "hw": "how",
-    "fnd": "find", "fidn": "find", "findd": "find", "sho": "show", "shwo": "show", "im": "i'm", "id": "i'd",
-    "dont": "don't", "isnt": "isn't", "arent": "aren't", "doesnt": "doesn't", "cant": "can't", "didnt": "didn't",
+    "fnd": "find", "fidn": "find", "findd": "find", "sho": "show", "shwo": "show", "im": "i'm",
+    "dont": "don't", "isnt": "isn't", "arent": "aren't", "doesnt": "doesn't", "cant": "can't",
+    "didnt": "didn't",
     "theres": "there's", "thats": "that's", "its'": "its", "thx": "thanks", "tnx": "thanks", "ty": "thanks",
-    "bbox": "bounding box", "bboxes": "bounding boxes", "boxs": "boxes", "bx": "box", "coords": "coordinates", "alot": "a lot",
+    "bbox": "bounding box", "bboxes": "bounding boxes", "boxs": "boxes", "bx": "box",
+    "coords": "coordinates", "alot": "a lot",
     "abt": "about", "ppl": "people", "hav": "have", "evry": "every", "evrything": "everything", "al": "all",
     "cna": "can", "colr": "color", "colur": "colour", "wich": "which", "whcih": "which", "mny": "many",
     "teel": "tell", "tel": "tell", "ther": "there", "hilight": "highlight", "hilite": "highlight",
 }  # fmt: skip
 
 # The words that decide what a message asks for; a near miss of one is read as that word.
-_KEYWORDS = tuple(
-    "picture pictures image images photo photos photograph describe description detail details detailed detect "
-    "locate location coordinates caption identify highlight object objects bounding boxes grounded please "
-    "mention summarize everything something where which what".split()
+_KEYWORDS = sorted(
+    words.word_set(
+        "picture pictures image images photo photos photograph describe description detail details "
+        "detailed detect locate location coordinates caption identify highlight object objects bounding "
+        "boxes grounded please mention summarize everything something where which what"
+    )
 )
 # Real words that a keyword is near to.
-_REAL = frozenset(
-    "identity bouncing boxers boxer defect defects retail captain wheat whats thing things "
-    "abject vocation descried locale locals imagine imagined imaging bound pitcher pitchers scripture "
-    "detain dental wheres watch objection there these".split()
+_REAL = words.word_set(
+    "identity bouncing boxers boxer defect defects retail captain wheat whats thing things abject "
+    "vocation descried locale locals imagine imagined imaging bound pitcher pitchers scripture detain "
+    "dental wheres watch objection there these"
 )
 _BY_LETTER: dict[str, tuple[str, ...]] = {
-    letter: tuple(word for word in _KEYWORDS if word[0] == letter) for letter in {word[0] for word in _KEYWORDS}
+    letter: tuple(word for word in _KEYWORDS if word[0] == letter)
+    for letter in {word[0] for word in _KEYWORDS}
 }
 _WORD = re.compile(r"(?<![\w'])(?:w/o|w/(?=\s)|&(?=\s)|[a-z]{1,14}'?[a-z]{0,2})(?![\w'])", re.IGNORECASE)
 
@@ -95,7 +105,7 @@ def _corrected(word: str) -> str:
 
 
 def _is_slip(word: str, keyword: str) -> bool:
-    """Return whether `word` is a plausible slip of the fingers for `keyword`: the longer, the more may differ."""
+    """Return whether `word` is a likely slip for `keyword`: the longer, the more may differ."""
     if sorted(word) == sorted(keyword):
         return _distance(word, keyword) == 1
     allowed = 2 if len(keyword) >= 8 else 1
