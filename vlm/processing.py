@@ -59,8 +59,6 @@ class MiniGPTv2Processor(ProcessorMixin):
     ) -> None:
         self.image_tokens = image_tokens
         self.image_token_id = len(tokenizer) if image_token_id is None else image_token_id
-        # A person who types a special token's name means the text.
-        tokenizer.backend_tokenizer.encode_special_tokens = True
         tokenizer.padding_side = "left"
         super().__init__(image_processor, tokenizer, **kwargs)
 
@@ -129,7 +127,9 @@ class MiniGPTv2Processor(ProcessorMixin):
             return [self.tokenizer.eos_token_id]
         if segment.kind is SegmentKind.IMAGE:
             return [self.image_token_id] * self.image_tokens
-        ids: list[int] = self.tokenizer(segment.text, add_special_tokens=False)["input_ids"]
+        # A person who types a special token's name means the text.
+        encoded = self.tokenizer(segment.text, add_special_tokens=False, split_special_tokens=True)
+        ids: list[int] = encoded["input_ids"]
         return ids
 
 

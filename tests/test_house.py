@@ -1,0 +1,125 @@
+"""The house: floors that imports respect, rooms that are packaged, a door that opens quickly."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A room imports only from the rooms named here.
+BELOW = {
+    "ui": {"agent", "storage", "tools", "vlm"},
+    "agent": {"tools", "storage", "vlm"},
+    "tools": {"vlm"},
+    "storage": {"vlm"},
+    "vlm": set(),
+}
+# What a room is too low, or too light, to know of; agent/ uses langgraph but draws and stores nothing.
+FOREIGN = {
+    "vlm": {"langchain", "langchain_core", "langgraph", "streamlit", "sqlalchemy", "alembic", "typer", "mcp"},
+    "storage": {"langchain", "langchain_core", "langgraph", "streamlit", "torch", "transformers", "typer"},
+    "tools": {"streamlit", "sqlalchemy", "alembic", "typer"},
+    "agent": {"streamlit", "sqlalchemy", "alembic", "typer"},
+}
+HEAVY = {"torch", "transformers", "peft", "onnx", "langchain", "langchain_core", "langgraph", "streamlit"}
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the full dotted name of everything that a module of ours imports."""
+    package = ("assistant", *path.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, item.name) for item in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*origin, node.module)) if node.module else ".".join(origin)
+            # `from .. import tools` names a room only together with what is imported.
+            yield from ((node.lineno, f"{base}.{item.name}") for item in node.names)
+
+
+def upward(room: str) -> list[str]:
+    allowed = BELOW[room] | {room}
+    found = []
+    for path in modules(room):
+        for line, name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "assistant" and len(parts) > 1 and parts[1] in BELOW and parts[1] not in allowed:
+                found.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_a_room_imports_only_from_rooms_below_it(room: str) -> None:
+    assert upward(room) == []
+
+
+@pytest.mark.parametrize("room", FOREIGN)
+def test_a_room_knows_nothing_of_what_other_rooms_are_built_with(room: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in modules(room)
+        for line, name in imported(path)
+        if name.split(".")[0] in FOREIGN[room]
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("import assistant.ui.cli", "assistant.ui.cli"),
+        ("from assistant import ui", "assistant.ui"),
+        ("from ...agent.plan import Plan", "assistant.agent.plan.Plan"),
+        ("from .. import errors", "assistant.vlm.errors"),
+        ("from .photos import Photo", "assistant.vlm.data.photos.Photo"),
+        ("def late():\n    from ...tools import x", "assistant.tools.x"),
+    ],
+)
+def test_every_form_of_import_is_seen(
+    statement: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    module = tmp_path / "vlm" / "data" / "module.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(statement)
+    assert [found for _, found in imported(module)] == [name]
+
+
+def test_every_room_is_packaged_and_every_package_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = set(project["tool"]["setuptools"]["packages"])
+    folders = {path.parent.relative_to(ROOT) for room in BELOW for path in (ROOT / room).rglob("__init__.py")}
+    assert {".".join(("assistant", *folder.parts)) for folder in folders} <= packaged
+    assert [name for name in packaged if not ROOT.joinpath(*name.split(".")[1:]).is_dir()] == []
+
+
+def test_every_folder_with_a_module_is_a_package() -> None:
+    # Alembic runs its migrations as scripts, by their path.
+    loose = {
+        str(path.parent.relative_to(ROOT))
+        for room in BELOW
+        for path in modules(room)
+        if not (path.parent / "__init__.py").is_file() and "migrations" not in path.parts
+    }
+    assert loose == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["assistant", "assistant.vlm", "assistant.vlm.grounding", "assistant.vlm.tasks"]
+)
+def test_the_door_opens_without_anything_heavy(module: str) -> None:
+    code = f"import json, sys, {module}; print(json.dumps([name for name in sys.modules if '.' not in name]))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert HEAVY.intersection(json.loads(loaded.stdout)) == set()

@@ -1,0 +1,398 @@
+"""Photos on disk and the instructions built from them: clear errors, and no expression in doubt."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from assistant.vlm.data.collator import SharedPictureCollator, shared_prefix_mask
+from assistant.vlm.data.expressions import ExpressionKind, expressions
+from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
+from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig
+from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
+from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Question
+from assistant.vlm.data.views import cropped, mirrored
+from assistant.vlm.errors import DataError
+from assistant.vlm.grounding import Box, format_box, is_well_formed_box, parse
+from assistant.vlm.processing import MiniGPTv2Processor
+from assistant.vlm.tasks import Task, Turn, build_prompt, instruction
+
+from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+
+Fractions = tuple[float, float, float, float]
+LEFT, MIDDLE, RIGHT = (0.0, 0.2, 0.2, 0.8), (0.4, 0.2, 0.6, 0.8), (0.75, 0.2, 0.95, 0.8)
+
+
+def thing(box: Fractions, label: str = "dog", score: float = 0.9) -> DetectedObject:
+    return DetectedObject(label=label, score=score, box=box)
+
+
+def photo(*objects: DetectedObject, **fields: Any) -> Photo:
+    return Photo(image="a.png", source="generated", split="train", objects=objects, **fields)
+
+
+def texts(seen: Photo) -> list[str]:
+    return [item.text for item in expressions(seen)]
+
+
+class TestPhotoFolder:
+    def test_a_picture_is_read_from_its_shard(self, tmp_path: Path) -> None:
+        folder = PhotoFolder(write_photo_folder(tmp_path, dog_records(3)), "train")
+        assert [item.image for item in folder.photos] == ["dog-0.png", "dog-1.png", "dog-2.png"]
+        assert folder.read(folder.photos[2]).tobytes() == picture(2).tobytes()
+
+    def test_only_photos_of_the_split_are_taken(self, tmp_path: Path) -> None:
+        records = dog_records(2)
+        records[1]["split"] = "test"
+        folder = PhotoFolder(write_photo_folder(tmp_path, records), "test")
+        assert [item.image for item in folder.photos] == ["dog-1.png"]
+
+    def test_a_folder_without_annotations_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"no .*annotations\.jsonl"):
+            PhotoFolder(tmp_path, "train")
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            pytest.param("{broken", "not JSON", id="not JSON"),
+            pytest.param("", "not JSON", id="empty line"),
+            pytest.param(
+                '{"image": "a", "source": "s", "split": "train", "captoins": []}', "captoins", id="typo"
+            ),
+            pytest.param('{"image": "a", "split": "train"}', "source: Field required", id="missing field"),
+            pytest.param(
+                '{"image": "a", "source": "s", "split": "t", '
+                '"objects": [{"label": "dog", "score": 2, "box": [0, 0, 1, 1]}]}',
+                r"objects\.0\.score",
+                id="score above one",
+            ),
+            pytest.param(
+                '{"image": "a", "source": "s", "split": "t", '
+                '"objects": [{"label": "dog", "score": 1, "box": [0, 0, 1]}]}',
+                r"objects\.0\.box\.3",
+                id="three corners",
+            ),
+        ],
+    )
+    def test_a_wrong_line_is_named_with_file_and_number(
+        self, tmp_path: Path, line: str, message: str
+    ) -> None:
+        write_photo_folder(tmp_path, dog_records(1))
+        path = tmp_path / "annotations.jsonl"
+        path.write_text(path.read_text() + line + "\n")
+        with pytest.raises(DataError, match=rf"annotations\.jsonl:2: .*{message}") as caught:
+            PhotoFolder(tmp_path, "train")
+        assert "\n" not in str(caught.value)
+
+    def test_a_split_without_photos_is_named(self, tmp_path: Path) -> None:
+        write_photo_folder(tmp_path, dog_records(1))
+        with pytest.raises(DataError, match="no photo in the split 'validation'"):
+            PhotoFolder(tmp_path, "validation")
+
+    def test_a_picture_in_no_shard_is_named(self, tmp_path: Path) -> None:
+        write_photo_folder(tmp_path, dog_records(1))
+        path = tmp_path / "annotations.jsonl"
+        path.write_text(path.read_text() + path.read_text().replace("dog-0", "dog-9"))
+        with pytest.raises(DataError, match=r"1 photos are in no shard of .*, dog-9\.png for one"):
+            PhotoFolder(tmp_path, "train")
+
+
+class TestExpressions:
+    def test_the_only_dog_is_the_dog(self) -> None:
+        (only,) = expressions(photo(thing(LEFT)))
+        assert (only.text, only.definite, only.kind) == ("dog", "the dog", ExpressionKind.CLASS)
+        assert only.box == Box(0, 20, 20, 80)
+
+    def test_two_dogs_are_told_apart_by_their_sides(self) -> None:
+        found = expressions(photo(thing(RIGHT), thing(LEFT)))
+        assert {item.text: item.box for item in found} == {
+            "dog on the left": Box(0, 20, 20, 80),
+            "dog on the right": Box(75, 20, 95, 80),
+        }
+
+    def test_of_three_only_the_outer_ones_have_a_side(self) -> None:
+        assert texts(photo(thing(LEFT), thing(MIDDLE), thing(RIGHT))) == [
+            "dog on the left",
+            "dog on the right",
+        ]
+
+    def test_a_side_shared_by_two_is_no_side(self) -> None:
+        near = (0.05, 0.0, 0.3, 0.3)
+        assert texts(photo(thing(LEFT), thing(near), thing(RIGHT))) == ["dog on the right"]
+
+    @pytest.mark.parametrize(
+        "objects",
+        [
+            pytest.param([], id="nothing"),
+            pytest.param([thing(LEFT, score=0.39)], id="one in doubt"),
+            pytest.param([thing(LEFT), thing(RIGHT, score=0.3)], id="a faint rival"),
+            pytest.param([thing(LEFT), thing((0.05, 0.0, 0.3, 0.3))], id="two side by side"),
+            pytest.param([thing((0.2 * i, 0, 0.2 * i + 0.1, 1)) for i in range(5)], id="a crowd"),
+        ],
+    )
+    def test_where_the_photo_leaves_a_doubt_nothing_is_said(self, objects: list[DetectedObject]) -> None:
+        assert texts(photo(*objects)) == []
+
+    def test_a_shadow_of_a_rival_does_not_count(self) -> None:
+        assert texts(photo(thing(LEFT), thing(RIGHT, score=0.2))) == ["dog"]
+
+    def test_two_boxes_of_one_thing_are_one(self) -> None:
+        found = expressions(photo(thing(LEFT, score=0.8), thing((0.0, 0.22, 0.2, 0.8), score=0.9)))
+        assert [item.box for item in found] == [Box(0, 22, 20, 80)]
+
+    def test_classes_do_not_rival_one_another(self) -> None:
+        assert texts(photo(thing(LEFT), thing(RIGHT, "cat"))) == ["dog", "cat"]
+
+    def test_a_noun_that_captions_agree_on_names_the_thing_too(self) -> None:
+        girl = thing(LEFT, "person")
+        assert texts(photo(girl, captions=("a little girl runs", "the girl is happy", "a child"))) == [
+            "person",
+            "girl",
+        ]
+
+    @pytest.mark.parametrize(
+        "captions", [("a girl runs", "a boy runs"), ("a girl",), ("a girl", "a girl", "a boy", "a boy"), ()]
+    )
+    def test_a_noun_that_captions_do_not_agree_on_is_not_used(self, captions: tuple[str, ...]) -> None:
+        assert texts(photo(thing(LEFT, "person"), captions=captions)) == ["person"]
+
+    def test_the_name_of_the_photo_means_its_one_central_thing(self) -> None:
+        central = (0.2, 0.2, 0.8, 0.8)
+        assert texts(photo(thing(central), name="golden retriever")) == ["golden retriever"]
+        assert texts(photo(thing(LEFT), name="golden retriever")) == ["dog"]
+        assert texts(photo(thing(central), thing(LEFT, "cat"), name="golden retriever")) == ["dog", "cat"]
+
+
+class TestNouns:
+    def test_phrases_keep_their_words_and_place(self) -> None:
+        (phrase,) = noun_phrases("Look: a small brown puppy in the snow")
+        assert (phrase.text, phrase.start, phrase.noun, phrase.label) == (
+            "a small brown puppy",
+            6,
+            "puppy",
+            "dog",
+        )
+
+    @pytest.mark.parametrize(
+        "caption", ["two dogs run", "dogs", "hot dogs", "a dog house", "the bus driver", "a snowy hill", ""]
+    )
+    def test_plurals_compounds_and_other_things_are_left_out(self, caption: str) -> None:
+        assert noun_phrases(caption) == []
+
+    def test_mentions_are_found_in_any_form(self) -> None:
+        assert mentions("Three PUPPIES play", "dog")
+        assert mentions("two men", "person")
+        assert not mentions("a dogma", "dog")
+
+    @pytest.mark.parametrize(
+        ("noun", "many"),
+        [
+            ("dog", "dogs"),
+            ("bus", "buses"),
+            ("puppy", "puppies"),
+            ("boy", "boys"),
+            ("wine glass", "wine glasses"),
+        ],
+    )
+    def test_plural(self, noun: str, many: str) -> None:
+        assert plural(noun) == many
+
+    @pytest.mark.parametrize(
+        ("expression", "label"),
+        [("the man in red", "person"), ("two dogs", "dog"), ("the hot dog", "hot dog"), ("the sky", None)],
+    )
+    def test_the_class_that_an_expression_names(self, expression: str, label: str | None) -> None:
+        assert class_of(expression) == label
+
+
+class TestViews:
+    def test_mirrored_boxes_and_words_go_with_the_picture(self) -> None:
+        seen = photo(
+            thing(LEFT),
+            captions=("A dog on the left of the brightest light",),
+            questions=(Question(question="Is it on the right?", answer=("left", "yes")),),
+        )
+        image = picture(0)
+        flipped, mirror = mirrored(seen, image)
+        assert flipped.objects[0].box == pytest.approx((0.8, 0.2, 1.0, 0.8))
+        assert flipped.captions == ("A dog on the right of the brightest light",)
+        assert flipped.questions[0] == Question(question="Is it on the left?", answer=("right", "yes"))
+        assert mirror.getpixel((0, 0)) == image.getpixel((image.width - 1, 0))
+        assert seen.objects[0].box == LEFT
+
+    def test_a_cropped_box_still_encloses_its_thing(self) -> None:
+        image = Image.new("L", (200, 100))
+        image.paste(255, (80, 40, 120, 60))
+        for seed in range(30):
+            view, seen = cropped(photo(thing((0.4, 0.4, 0.6, 0.6))), image, random.Random(seed))
+            assert seen.width >= 99
+            for item in view.objects:
+                drawn = seen.getbbox()
+                assert drawn is not None
+                scale = (seen.width, seen.height) * 2
+                box = [value * side for value, side in zip(item.box, scale, strict=True)]
+                assert box == pytest.approx(drawn, abs=1.5)
+
+    def test_what_a_crop_cuts_off_is_in_doubt_or_gone(self) -> None:
+        scores: dict[float, int] = {}
+        for seed in range(200):
+            view, _ = cropped(photo(thing(LEFT)), picture(0), random.Random(seed))
+            for item in view.objects:
+                scores[item.score] = scores.get(item.score, 0) + 1
+        assert set(scores) == {0.9, 0.3}
+        assert sum(scores.values()) < 200
+
+    def test_words_on_the_whole_photo_do_not_follow_a_crop(self) -> None:
+        question = Question(question="what?", answer=("dog",))
+        seen = photo(thing(LEFT), captions=("a dog",), questions=(question,), name="dog")
+        view, _ = cropped(seen, picture(0), random.Random(0))
+        assert (view.captions, view.questions, view.name) == ((), (), None)
+
+
+class TestInstructions:
+    def test_a_caption_is_grounded_where_phrase_and_box_match(self) -> None:
+        seen = photo(thing(LEFT), thing(RIGHT, "person"))
+        grounded = ground_caption(seen, "a brown dog looks at a man")
+        assert [(item.text, item.boxes) for item in grounded.phrases] == [
+            ("a brown dog", (Box(0, 20, 20, 80),)),
+            ("a man", (Box(75, 20, 95, 80),)),
+        ]
+
+    @pytest.mark.parametrize(
+        ("objects", "caption"),
+        [
+            pytest.param([thing(LEFT), thing(RIGHT)], "a dog runs", id="two dogs"),
+            pytest.param([thing(LEFT)], "a dog and another: a puppy", id="two phrases"),
+            pytest.param([thing(LEFT, score=0.3)], "a dog runs", id="a faint dog"),
+            pytest.param([thing(LEFT, "cat")], "a dog runs", id="another thing"),
+        ],
+    )
+    def test_a_caption_in_doubt_is_not_grounded(self, objects: list[DetectedObject], caption: str) -> None:
+        assert ground_caption(photo(*objects), caption).phrases == ()
+
+    def test_answers_are_written_in_the_language_of_boxes(self) -> None:
+        seen = photo(thing(LEFT), thing(RIGHT), thing(MIDDLE, "cat"), captions=("a cat sits",))
+        random_ = random.Random(0)
+        referred = BUILDERS[Task.REFER](seen, random_)
+        assert len(referred) == 3
+        assert all(is_well_formed_box(sample.turn.answer or "") for sample in referred)
+        detected = [
+            parse(sample.turn.answer or "").phrases for sample in BUILDERS[Task.DETECTION](seen, random_)
+        ]
+        assert [len(group[0].boxes) for group in detected] == [2, 1, 2]
+        (grounded,) = BUILDERS[Task.GROUNDING](seen, random_)
+        assert grounded.turn.answer == "<p>a cat</p>{<40><20><60><80>} sits"
+        identified = {sample.turn.answer for sample in BUILDERS[Task.IDENTIFY](seen, random_)}
+        assert identified == {"dog on the left", "dog on the right", "cat"}
+
+    @pytest.mark.parametrize(
+        "objects",
+        [
+            pytest.param([thing((0.15 * i, 0, 0.15 * i + 0.1, 1)) for i in range(6)], id="a crowd"),
+            pytest.param([thing(LEFT), thing(RIGHT, score=0.3)], id="a faint one"),
+        ],
+    )
+    def test_dogs_that_may_not_be_all_are_neither_counted_nor_asked_for(
+        self, objects: list[DetectedObject]
+    ) -> None:
+        assert BUILDERS[Task.DETECTION](photo(*objects), random.Random(0)) == []
+        assert BUILDERS[Task.VQA](photo(*objects), random.Random(0)) == []
+
+    def test_what_a_caption_mentions_is_never_asked_for_as_absent(self) -> None:
+        seen = photo(captions=("puppies, a kitten and horses",))
+        asked = [
+            sample.turn.user for seed in range(60) for sample in BUILDERS[Task.VQA](seen, random.Random(seed))
+        ]
+        assert asked
+        assert not any(word in question for question in asked for word in (" dog ", " cat ", " horse "))
+
+
+class TestMixture:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> PhotoFolder:
+        return PhotoFolder(write_photo_folder(tmp_path, dog_records(4)), "train")
+
+    def test_an_example_depends_on_seed_and_index_alone(self, folder: PhotoFolder) -> None:
+        first, second = (InstructionMixture(folder, MixtureConfig(), 8, seed=3) for _ in range(2))
+        forwards = [first[index] for index in range(8)]
+        backwards = [second[index] for index in reversed(range(8))][::-1]
+        assert [item.samples for item in forwards] == [item.samples for item in backwards]
+        assert [item.image.tobytes() for item in forwards] == [item.image.tobytes() for item in backwards]
+
+    def test_another_seed_gives_another_stream(self, folder: PhotoFolder) -> None:
+        streams = [
+            [json.dumps(str(item.samples)) for item in map(mixture.__getitem__, range(8))]
+            for mixture in (InstructionMixture(folder, MixtureConfig(), 8, seed) for seed in (0, 1))
+        ]
+        assert streams[0] != streams[1]
+
+    def test_no_task_is_asked_more_often_than_it_may(self, folder: PhotoFolder) -> None:
+        mixture = InstructionMixture(folder, MixtureConfig(per_task={Task.REFER: 1}, crop=0.0), 5, seed=0)
+        assert [[sample.task for sample in mixture[index].samples] for index in range(5)] == [
+            [Task.REFER]
+        ] * 5
+
+
+class TestSharedPicture:
+    SAMPLES = (
+        Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog is running")),
+        Sample(Task.REFER, Turn(instruction(Task.REFER, "the dog"), format_box(Box(1, 2, 3, 4)))),
+        Sample(None, Turn("how many people are there?", "two")),
+    )
+
+    def test_the_loss_is_that_of_the_samples_one_by_one(self) -> None:
+        processor = tiny_processor()
+        examples = [Example(picture(0), list(self.SAMPLES)), Example(picture(1), list(self.SAMPLES[1:2]))]
+        for attention in ("sdpa", "eager"):
+            model = tiny_model()
+            model.set_attn_implementation(attention)
+            with torch.no_grad():
+                packed = model(**SharedPictureCollator(processor)(examples)).loss
+                alone = [
+                    self.loss_sum(model, processor, example.image, sample)
+                    for example in examples
+                    for sample in example.samples
+                ]
+            losses, tokens = zip(*alone, strict=True)
+            torch.testing.assert_close(packed, torch.stack(losses).sum() / sum(tokens), rtol=1e-5, atol=1e-5)
+
+    @staticmethod
+    def loss_sum(
+        model: torch.nn.Module, processor: MiniGPTv2Processor, image: Image.Image, sample: Sample
+    ) -> tuple[torch.Tensor, int]:
+        encoded = processor.encode(build_prompt([sample.turn], image=True))
+        labels = torch.tensor([encoded.labels])
+        output = model(
+            input_ids=torch.tensor([encoded.input_ids]),
+            labels=labels,
+            pixel_values=processor.pixels([image]),
+            num_items_in_batch=1,
+        )
+        return output.loss, int((labels != -100).sum())
+
+    def test_rows_are_padded_to_few_lengths_and_padding_is_not_learnt(self) -> None:
+        processor = tiny_processor()
+        batch = SharedPictureCollator(processor)([Example(picture(0), list(self.SAMPLES))])
+        assert batch["input_ids"].shape[1] % 32 == 0
+        assert batch["input_ids"].shape == batch["labels"].shape == batch["position_ids"].shape
+        padding = batch["input_ids"] == processor.tokenizer.pad_token_id
+        assert (batch["labels"][padding] == -100).all()
+        assert (batch["input_ids"] == processor.image_token_id).sum() == processor.image_tokens
+
+    def test_a_sample_sees_the_picture_and_itself_but_no_other_sample(self) -> None:
+        mask = shared_prefix_mask(torch.tensor([[0, 0, 1, 1, 2, -1, -1]]))[0, 0].int().tolist()
+        assert mask == [
+            [1, 0, 0, 0, 0, 0, 0],
+            [1, 1, 0, 0, 0, 0, 0],
+            [1, 1, 1, 0, 0, 0, 0],
+            [1, 1, 1, 1, 0, 0, 0],
+            [1, 1, 0, 0, 1, 0, 0],
+            [0, 0, 0, 0, 0, 1, 0],
+            [0, 0, 0, 0, 0, 1, 1],
+        ]

@@ -1,0 +1,180 @@
+"""The one prompt builder: pinned down to the token, and not to be fooled by what a person types."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.vlm.grounding import Box
+from assistant.vlm.processing import IGNORED, MiniGPTv2Processor
+from assistant.vlm.tasks import (
+    INSTRUCTIONS,
+    Segment,
+    SegmentKind,
+    Task,
+    Turn,
+    build_prompt,
+    defuse,
+    instruction,
+    split_identifier,
+)
+
+from .tiny import tiny_processor
+
+BOS, EOS, IMAGE = 0, 1, 320
+PROCESSOR = tiny_processor()
+REGION = Box(10, 20, 30, 40)
+
+MARKERS = st.sampled_from(
+    ["<s>", "</s>", "<pad>", "[INST]", "[/INST]", "<Img>", "</Img>", "<ImageHere>", "[vqa]"]
+)
+CHARACTERS = st.characters(exclude_categories=("Cs",))
+
+# fmt: off
+REFER = [
+    BOS, 61, 267, 63, 223, 30, 311, 32, IMAGE, IMAGE, IMAGE, IMAGE, 30, 17, 311, 32, 262, 84, 277, 71, 84, 63,
+    223, 73, 75, 88, 71, 223, 79, 71, 263, 223, 296, 289, 284, 306, 263, 270, 283, 267, 63,
+]
+REFER_ANSWER = [275, 285, 259, 318, 259, 21, 18, 259, 22, 18, 271, EOS]
+VQA = [
+    BOS, 61, 267, 63, 223, 30, 311, 32, IMAGE, IMAGE, IMAGE, IMAGE, 30, 17, 311, 32, 262, 88, 83, 67, 63, 307,
+    223, 69, 81, 296, 84, 281, 263, 270, 33, 283, 267, 63,
+]
+VQA_ANSWER = [68, 84, 278, 80, EOS]
+CAPTION = [
+    BOS, 61, 267, 63, 262, 289, 82, 284, 63, 303, 279, 277, 78, 91, 316, 263, 315, 283, 267, 63,
+]
+CHAT = [BOS, 61, 267, 63, 223, 74, 278, 314, 91, 270, 85, 33, 283, 267, 63]
+# fmt: on
+
+
+def words(processor: MiniGPTv2Processor, ids: list[int]) -> str:
+    """Return the text of a prompt without its BOS and its picture."""
+    return str(processor.tokenizer.decode([token for token in ids[1:] if token != IMAGE]))
+
+
+class TestGoldenTokens:
+    def test_a_trained_turn_has_one_bos_and_one_eos_and_learns_its_answer(self) -> None:
+        turn = Turn(instruction(Task.REFER, "the dog"), "{<10><20><30><40>}")
+        encoded = PROCESSOR.encode(build_prompt([turn], image=True))
+        assert encoded.input_ids == REFER + REFER_ANSWER
+        assert encoded.labels == [IGNORED] * len(REFER) + REFER_ANSWER
+
+    def test_several_turns_have_one_bos_each_and_the_picture_in_the_first(self) -> None:
+        turns = [Turn(instruction(Task.VQA, "what color is the dog?"), "brown")]
+        turns.append(Turn(instruction(Task.CAPTION)))
+        encoded = PROCESSOR.encode(build_prompt(turns, image=True))
+        assert encoded.input_ids == VQA + VQA_ANSWER + CAPTION
+        assert encoded.labels == [IGNORED] * len(VQA) + VQA_ANSWER + [IGNORED] * len(CAPTION)
+
+    def test_without_identifier_and_picture_the_words_stand_alone(self) -> None:
+        encoded = PROCESSOR.encode(build_prompt([Turn("how many dogs?")], image=False))
+        assert encoded.input_ids == CHAT
+
+    def test_the_prompt_is_that_of_the_paper(self) -> None:
+        ids = PROCESSOR.encode(build_prompt([Turn("[caption] describe", "a dog")], image=True)).input_ids
+        assert words(PROCESSOR, ids) == "[INST] <Img></Img> [caption] describe [/INST]a dog</s>"
+        assert ids.count(BOS) == ids.count(EOS) == 1
+
+    def test_inference_asks_exactly_what_training_showed(self) -> None:
+        turns = [Turn("what is this?", "a dog"), Turn("where?", "in the snow")]
+        trained = PROCESSOR.encode(build_prompt(turns, image=True)).input_ids
+        asked = PROCESSOR.encode(build_prompt([turns[0], Turn("where?")], image=True)).input_ids
+        assert trained[: len(asked)] == asked
+
+
+class TestWhatAPersonTypes:
+    @given(st.lists(MARKERS | st.text(CHARACTERS, min_size=1, max_size=4), min_size=1).map("".join))
+    def test_no_text_makes_another_turn_picture_or_end(self, text: str) -> None:
+        user = instruction(None, text)
+        ids = PROCESSOR.encode(build_prompt([Turn(user)], image=True)).input_ids
+        assert ids.count(BOS) == 1
+        assert ids.count(EOS) == 0
+        assert ids.count(PROCESSOR.tokenizer.pad_token_id) == 0
+        assert ids.count(IMAGE) == PROCESSOR.image_tokens
+        read = words(PROCESSOR, ids)
+        assert read == f"[INST] <Img></Img> {user} [/INST]"
+        assert read.count("[INST]") == read.count("[/INST]") == read.count("<Img>") == 1
+
+    @pytest.mark.parametrize("marker", ["<s>", "</s>", "[INST]", "[/inst]", "<Img>", "</img>", "<ImageHere>"])
+    def test_a_marker_is_broken_and_its_word_is_kept(self, marker: str) -> None:
+        assert defuse(f"what does {marker} mean?") == f"what does ({marker[1:-1]}) mean?"
+
+    def test_an_identifier_inside_a_question_stays_text(self) -> None:
+        assert split_identifier("what does [refer] mean?") == (None, "what does [refer] mean?")
+        asked = instruction(Task.VQA, "what does [refer] mean?")
+        assert asked == "[vqa] what does [refer] mean?"
+
+    @pytest.mark.parametrize("task", Task)
+    def test_an_identifier_at_the_start_is_obeyed(self, task: Task) -> None:
+        assert split_identifier(f"  {task.identifier.upper()}  the dog ") == (task, "the dog")
+        assert split_identifier(task.identifier) == (task, "")
+
+    @pytest.mark.parametrize(
+        "text", ["[reference] a", "[refer]a dog", "refer a dog", "[unknown] a", "", "()"]
+    )
+    def test_what_only_resembles_an_identifier_is_text(self, text: str) -> None:
+        assert split_identifier(text) == (None, text)
+
+    def test_boxes_and_braces_in_a_question_are_kept(self) -> None:
+        assert instruction(Task.VQA, "what is {argument} at {<1><2><3><4>}") == (
+            "[vqa] what is {argument} at {<1><2><3><4>}"
+        )
+
+
+class TestInstructions:
+    @pytest.mark.parametrize(
+        ("task", "argument", "region", "words_wanted"),
+        [
+            (Task.CAPTION, "", None, "[caption] briefly describe the image"),
+            (Task.VQA, " how  many\ndogs? ", None, "[vqa] how many dogs?"),
+            (Task.REFER, "the dog", None, "[refer] give me the location of the dog"),
+            (Task.DETECTION, "dogs, a man", None, "[detection] dogs, a man"),
+            (Task.GROUNDING, "", None, "[grounding] describe this image as detailed as possible"),
+            (Task.GROUNDING, "describe the dogs", None, "[grounding] describe the dogs"),
+            (Task.IDENTIFY, "", REGION, "[identify] what is this {<10><20><30><40>}"),
+            (Task.VQA, "what is he doing?", REGION, "[vqa] what is he doing? {<10><20><30><40>}"),
+            (None, "hello", None, "hello"),
+            (None, "and this?", REGION, "and this? {<10><20><30><40>}"),
+        ],
+    )
+    def test_the_words_of_each_task(
+        self, task: Task | None, argument: str, region: Box | None, words_wanted: str
+    ) -> None:
+        assert instruction(task, argument, region) == words_wanted
+
+    @pytest.mark.parametrize("task", [Task.VQA, Task.REFER, Task.DETECTION])
+    def test_a_task_without_its_argument_is_refused(self, task: Task) -> None:
+        with pytest.raises(ValueError, match=rf"\[{task}\] needs"):
+            instruction(task, "  ")
+
+    def test_identify_without_a_region_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="needs a region"):
+            instruction(Task.IDENTIFY, "the dog")
+
+    def test_every_task_has_wordings_that_begin_with_its_identifier(self) -> None:
+        assert set(INSTRUCTIONS) == set(Task)
+        for task, wordings in INSTRUCTIONS.items():
+            for wording in range(len(wordings)):
+                assert instruction(task, "a dog", REGION, wording).startswith(f"[{task}] ")
+
+
+class TestPromptBuilder:
+    def test_the_segments_of_a_turn_with_a_picture(self) -> None:
+        assert build_prompt([Turn("hello", "hi")], image=True) == [
+            Segment(SegmentKind.BEGIN),
+            Segment(SegmentKind.TEXT, "[INST] <Img>"),
+            Segment(SegmentKind.IMAGE),
+            Segment(SegmentKind.TEXT, "</Img> hello [/INST]"),
+            Segment(SegmentKind.ANSWER, "hi"),
+            Segment(SegmentKind.END),
+        ]
+
+    def test_no_turn_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one turn"):
+            build_prompt([], image=True)
+
+    def test_a_turn_without_an_answer_before_the_last_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="turn 1 of 2 has no answer"):
+            build_prompt([Turn("a"), Turn("b")], image=False)

@@ -1,0 +1,194 @@
+"""Training on tiny models: what moves, what stays, what a run that was interrupted gives."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+
+from assistant.vlm.data.collator import SharedPictureCollator
+from assistant.vlm.data.instructions import Sample
+from assistant.vlm.data.mixture import Example
+from assistant.vlm.errors import AssistantError, DataError, WeightsError
+from assistant.vlm.processing import MiniGPTv2Processor
+from assistant.vlm.tasks import Task, Turn, instruction
+from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
+from assistant.vlm.training.trainer import TrainingConfig, train
+
+from .tiny import TOWERS, dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+
+State = dict[str, torch.Tensor]
+ADAPTER = AdapterConfig(rank=2, alpha=4)
+
+
+@pytest.fixture(scope="module")
+def processor() -> MiniGPTv2Processor:
+    return tiny_processor()
+
+
+@pytest.fixture(scope="module")
+def batch(processor: MiniGPTv2Processor) -> State:
+    samples = [
+        Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog is running")),
+        Sample(Task.REFER, Turn(instruction(Task.REFER, "the dog"), "{<1><20><31><80>}")),
+    ]
+    return SharedPictureCollator(processor)([Example(picture(0), samples), Example(picture(1), samples[1:])])
+
+
+def fit(model: PeftModel, batch: State, steps: int, rate: float) -> list[float]:
+    """Train on one batch; return the loss before each step."""
+    optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=rate)
+    losses = []
+    for _ in range(steps):
+        loss = model(**batch, answers_only=True).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def logits(model: torch.nn.Module, batch: State) -> torch.Tensor:
+    with torch.no_grad():
+        output: torch.Tensor = model(**batch).logits
+    return output
+
+
+class TestWhatMoves:
+    @pytest.mark.parametrize("tower", TOWERS)
+    def test_only_lora_and_the_linear_layer_move(self, tower: str, batch: State) -> None:
+        model = add_adapter(tiny_model(tower), ADAPTER)
+        before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        fit(model.train(), batch, steps=2, rate=1e-2)
+        moved = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
+        trained = {
+            name for name in before if "language_model" in name and ("lora_A" in name or "lora_B" in name)
+        } | {name for name in before if "vision_projection.modules_to_save" in name}
+        assert moved == trained
+        assert any("lora_A" in name for name in moved)
+        assert not any("vision_tower" in name for name in trained)
+        assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
+
+    def test_the_paper_adapts_queries_and_values_alone(self) -> None:
+        model = add_adapter(tiny_model(), replace(ADAPTER, all_linear=False))
+        adapted = {
+            name.split(".lora_")[0].rsplit(".")[-1] for name, _ in model.named_parameters() if "lora_" in name
+        }
+        assert adapted == {"q_proj", "v_proj"}
+
+    def test_a_fresh_adapter_changes_nothing(self, batch: State) -> None:
+        plain = logits(tiny_model(), batch)
+        torch.testing.assert_close(logits(add_adapter(tiny_model(), ADAPTER).eval(), batch), plain)
+
+    def test_one_tiny_batch_is_learnt_by_heart(self, batch: State) -> None:
+        model = add_adapter(tiny_model(), AdapterConfig(rank=8, alpha=16)).train()
+        losses = fit(model, batch, steps=60, rate=2e-2)
+        assert losses[0] > 3
+        assert losses[-1] < 0.3
+
+
+class TestAdapterFolder:
+    @pytest.fixture
+    def folder(self, tmp_path: Path, batch: State) -> Path:
+        model = add_adapter(tiny_model(), ADAPTER)
+        fit(model, batch, steps=2, rate=1e-2)
+        save_adapter(model, tmp_path / "adapter", "tiny")
+        return tmp_path / "adapter"
+
+    def test_a_saved_adapter_answers_as_it_was_trained(self, folder: Path, batch: State) -> None:
+        loaded = logits(load_adapter(tiny_model(), folder).eval(), batch)
+        assert (loaded - logits(tiny_model(), batch)).abs().max() > 0.1
+        model = add_adapter(tiny_model(), ADAPTER)
+        fit(model, batch, steps=2, rate=1e-2)
+        trained = model.eval()
+        # Shipped in bfloat16: eight bits of precision.
+        torch.testing.assert_close(loaded, logits(trained, batch), rtol=0.05, atol=0.1)
+
+    def test_it_holds_what_was_trained_and_nothing_else(self, folder: Path) -> None:
+        state = load_file(folder / "adapter_model.safetensors")
+        assert all("lora_" in name or "vision_projection" in name for name in state)
+        assert {tensor.dtype for tensor in state.values()} == {torch.bfloat16}
+
+    def test_a_loaded_adapter_trains_only_where_asked(self, folder: Path) -> None:
+        frozen, trainable = (load_adapter(tiny_model(), folder, trainable=wish) for wish in (False, True))
+        assert not any(weight.requires_grad for weight in frozen.parameters())
+        assert any(weight.requires_grad for weight in trainable.parameters())
+
+    def test_an_empty_folder_is_no_adapter(self, tmp_path: Path) -> None:
+        with pytest.raises(WeightsError, match="no adapter in"):
+            load_adapter(tiny_model(), tmp_path)
+
+    @pytest.mark.parametrize("change", ["missing", "unexpected"])
+    def test_weights_that_are_not_exactly_those_wanted_are_refused(self, folder: Path, change: str) -> None:
+        path = folder / "adapter_model.safetensors"
+        state = load_file(path)
+        if change == "missing":
+            state.pop(next(name for name in state if "lora_A" in name))
+        else:
+            state["base_model.model.stray.weight"] = torch.zeros(1)
+        save_file(state, path)
+        with pytest.raises(WeightsError, match=f"1 .*{change}"):
+            load_adapter(tiny_model(), folder)
+
+
+class TestRuns:
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> TrainingConfig:
+        return TrainingConfig(
+            data=write_photo_folder(tmp_path / "photos", dog_records(3)),
+            out=tmp_path / "run",
+            steps=4,
+            batch=2,
+            learning_rate=1e-2,
+            warmup_steps=1,
+            save_every=2,
+            adapter=AdapterConfig(rank=2, alpha=4, dropout=0.1),
+        )
+
+    @staticmethod
+    def run(config: TrainingConfig, drawn_before: int = 0) -> State:
+        model, processor = tiny_model(), tiny_processor()
+        torch.rand(drawn_before)  # whatever used random numbers earlier in the process
+        folder = train(model, processor, config)
+        assert folder == config.out / "adapter"
+        return load_file(folder / "adapter_model.safetensors")
+
+    def test_a_resumed_run_equals_one_that_was_not_interrupted(self, config: TrainingConfig) -> None:
+        whole = self.run(config)
+        halfway = load_file(config.out / "checkpoint-2" / "adapter_model.safetensors")
+        assert any(not torch.equal(whole[name], halfway[name].bfloat16()) for name in whole)
+        shutil.rmtree(config.out / "checkpoint-4")
+        shutil.rmtree(config.out / "adapter")
+        resumed = self.run(config, drawn_before=17)
+        assert resumed.keys() == whole.keys()
+        assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+    def test_the_seed_determines_the_run(self, config: TrainingConfig, tmp_path: Path) -> None:
+        short = replace(config, steps=1, warmup_steps=0)
+        first = self.run(replace(short, out=tmp_path / "first"))
+        second = self.run(replace(short, out=tmp_path / "second"), drawn_before=17)
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+    def test_a_changed_setting_is_refused_in_one_line(self, config: TrainingConfig) -> None:
+        self.run(replace(config, steps=1))
+        with pytest.raises(AssistantError, match="other settings") as caught:
+            self.run(replace(config, steps=1, learning_rate=1e-3))
+        assert "\n" not in str(caught.value)
+        assert str(config.out) in str(caught.value)
+
+    def test_data_that_is_not_there_is_told_before_anything_is_trained(self, config: TrainingConfig) -> None:
+        with pytest.raises(DataError, match="no photo in the split"):
+            self.run(replace(config, split="validation"))
+
+    def test_a_run_can_start_from_an_adapter(self, config: TrainingConfig, tmp_path: Path) -> None:
+        start = self.run(replace(config, steps=1))
+        onwards = replace(config, steps=1, warmup_steps=0, out=tmp_path / "on", init=config.out / "adapter")
+        end = self.run(onwards)
+        assert start.keys() == end.keys()
+        assert any(not torch.equal(start[name], end[name]) for name in start)
