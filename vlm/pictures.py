@@ -33,6 +33,7 @@ FILE_LIMIT = 512 * 1024**2
 LONG_SIDE = 4096
 """Larger pictures are reduced to this many pixels on their longer side."""
 
+_TOO_MANY_PIXELS = f"it has more than {PIXEL_LIMIT // 10**6} million pixels; save it smaller"
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -91,7 +92,6 @@ def open_picture(source: Source) -> Picture:
             opened = Image.open(BytesIO(content), formats=FORMATS)
         except UnidentifiedImageError:
             raise ImageError(_what_it_is_instead(content)) from None
-        _refuse_bombs(*opened.size)
         size = opened.size
         opened.draft(None, _reduced(*size))  # lets a JPEG be reduced while it is decoded, at no extra memory
         frames = _frames_note(opened)
@@ -180,9 +180,6 @@ def _decoding(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: {_TOO_MANY_PIXELS}") from None
     except Exception as error:  # on damaged files Pillow's readers raise about anything
         raise ImageError(f"{name}: it is incomplete or damaged; copy or download it again") from error
-
-
-_TOO_MANY_PIXELS = f"it has more than {PIXEL_LIMIT // 10**6} million pixels; save it smaller"
 
 
 def _refuse_bombs(width: int, height: int) -> None:
