@@ -22,8 +22,9 @@ class MiniGPTv2Config(PreTrainedConfig):
     model_type = "minigpt_v2"
     sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}
 
-    vision_config: dict[str, Any] | PreTrainedConfig | None = None
-    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    # A configuration, or its values as a dictionary, which becomes one when the model's is built.
+    vision_config: Any = None
+    text_config: Any = None
     patches_per_token: int = 4
     image_size: int = 448
     image_token_id: int | None = None

@@ -100,7 +100,7 @@ def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig
     kept = {name: tensor.float() for name, tensor in state.items() if not unused.match(name)}
     require_keys(kept, _eva_keys(config.num_hidden_layers), "the EVA ViT")
     converted = {ours: kept[theirs] for theirs, ours in _EMBEDDINGS.items()}
-    side: int = config.image_size // config.patch_size  # type: ignore[operator]
+    side: int = config.image_size // config.patch_size
     position = "embeddings.position_embedding"
     converted[position] = interpolate_positions(converted[position], side)
     for block in range(config.num_hidden_layers):

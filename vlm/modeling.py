@@ -92,7 +92,8 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's token embedding."""
-        return self.language_model.get_input_embeddings()
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the language model's token embedding."""
@@ -100,13 +101,17 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
 
     def get_output_embeddings(self) -> nn.Module:
         """Return the language model's head."""
-        return self.language_model.get_output_embeddings()
+        head: nn.Module = self.language_model.get_output_embeddings()
+        return head
 
     def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Turn pictures (pictures, 3, side, side) into visual tokens (pictures, tokens, text width)."""
         pixels = pixel_values.to(self.vision_tower.dtype)
         patches = self.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
-        return self.vision_projection(self.merge(patches).to(self.vision_projection.weight.dtype))
+        tokens: torch.Tensor = self.vision_projection(
+            self.merge(patches).to(self.vision_projection.weight.dtype)
+        )
+        return tokens
 
     def embed(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
         """Embed tokens (batch, length) and put the pictures' visual tokens in place of the placeholders.
@@ -115,7 +120,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
             ValueError: the placeholders are not as many as the visual tokens.
         """
         placeholders = input_ids == self.config.image_token_id
-        embeddings = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
+        embeddings: torch.Tensor = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
         count = int(placeholders.sum())
         if pixel_values is None:
             features = embeddings.new_zeros((0, embeddings.shape[-1]))
@@ -154,43 +159,41 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         if answers_only and labels is None:
             raise ValueError("answers_only needs labels")
-        if inputs_embeds is None:
+        if input_ids is not None:
             inputs_embeds = self.embed(input_ids, pixel_values)
         outputs = self.language_model.get_decoder()(
             inputs_embeds=inputs_embeds,
-            attention_mask=self._adapt_mask(attention_mask, inputs_embeds.dtype),
+            attention_mask=self._adapt_mask(attention_mask),
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
-        hidden, learnt = outputs.last_hidden_state, None
-        if answers_only:
+        hidden, head = outputs.last_hidden_state, self.get_output_embeddings()
+        loss = None
+        if labels is None:
+            logits = head(_kept(hidden, logits_to_keep))
+        else:
             # The token at a position is predicted one position earlier.
-            answers = labels[:, 1:] != -100
-            hidden, learnt = hidden[:, :-1][answers], labels[:, 1:][answers]
-        elif isinstance(logits_to_keep, int):
-            hidden = hidden[:, -logits_to_keep:] if logits_to_keep else hidden
-        else:
-            hidden = hidden[:, logits_to_keep]
-        logits = self.get_output_embeddings()(hidden)
-        if labels is not None and learnt is None:
-            logits_before, learnt = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
-        else:
-            logits_before = logits
+            learnt = labels[:, 1:]
+            answers = learnt != -100 if answers_only else torch.ones_like(learnt, dtype=torch.bool)
+            logits = head(hidden[:, :-1][answers] if answers_only else hidden)
+            predicted = logits if answers_only else logits[:, :-1].flatten(0, 1)
+            loss = _answer_loss(predicted, learnt[answers], num_items_in_batch)
         return MiniGPTv2Output(
-            loss=None if learnt is None else _answer_loss(logits_before, learnt, num_items_in_batch),
+            loss=loss,
             logits=logits,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
 
-    def _adapt_mask(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+    def _adapt_mask(self, mask: torch.Tensor | None) -> torch.Tensor | None:
         """Turn a boolean 4-dimensional mask into the additive one that eager attention wants."""
         eager = self.language_model.config._attn_implementation == "eager"
         if mask is None or mask.ndim != 4 or mask.dtype != torch.bool or not eager:
             return mask
+        dtype = self.language_model.dtype
         return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
     def prepare_inputs_for_generation(
@@ -210,6 +213,13 @@ def _build_tower(config: PreTrainedConfig) -> PreTrainedModel:
     # EVA's blocks have eps 1e-6; the reference's `ln_vision` is a plain LayerNorm with 1e-5.
     tower.post_layernorm.eps = 1e-5
     return tower
+
+
+def _kept(hidden: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
+    """Return the positions whose logits are wanted: the last so many (0: all), or those of an index."""
+    if isinstance(logits_to_keep, torch.Tensor):
+        return hidden[:, logits_to_keep]
+    return hidden[:, -logits_to_keep:] if logits_to_keep else hidden
 
 
 def _answer_loss(

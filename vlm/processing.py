@@ -52,7 +52,7 @@ class MiniGPTv2Processor(ProcessorMixin):
     def __init__(
         self,
         image_processor: Any = None,
-        tokenizer: PreTrainedTokenizerBase | None = None,
+        tokenizer: Any = None,
         image_tokens: int = 256,
         image_token_id: int | None = None,
         **kwargs: Any,
@@ -73,11 +73,11 @@ class MiniGPTv2Processor(ProcessorMixin):
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Return pictures as a float tensor (pictures, 3, side, side)."""
-        return self.image_processor([image.convert("RGB") for image in images], return_tensors="pt")[
-            "pixel_values"
-        ]
+        batch = self.image_processor([image.convert("RGB") for image in images], return_tensors="pt")
+        pixels: torch.Tensor = batch["pixel_values"]
+        return pixels
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         images: Sequence[Image.Image | None],
         conversations: Sequence[Sequence[Turn]],

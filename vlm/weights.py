@@ -164,9 +164,10 @@ def _megabytes(preset: Preset, times_the_wheels: float) -> int:
 
 
 def _disk_full(preset: Preset) -> WeightsError:
+    needed_mb = _megabytes(preset, _SPACE_TO_BUILD)
     return WeightsError(
-        f"the disk is full: {preset.name} takes {_megabytes(preset, _SPACE_TO_BUILD)} MB while it is built, in "
-        f"{cache_folder()}; make room or set ASSISTANT_CACHE to another folder, {_again(preset)}"
+        f"the disk is full: {preset.name} takes {needed_mb} MB while it is built in {cache_folder()}; "
+        f"make room or set ASSISTANT_CACHE to another folder, {_again(preset)}"
     )
 
 

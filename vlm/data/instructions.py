@@ -59,7 +59,7 @@ def detecting(photo: Photo, random_: random.Random) -> list[Sample]:
     """Object parsing and grounding: a phrase in, every box of it out, left to right."""
     groups: list[GroundedPhrase] = []
     for label in dict.fromkeys(item.label for item in photo.objects):
-        boxes = _all_of(photo, label)
+        boxes = all_of(photo, label)
         if boxes:
             name = plural(label) if len(boxes) > 1 and random_.random() < 0.5 else label
             groups.append(GroundedPhrase(name, boxes))
@@ -120,7 +120,7 @@ def _sample(
     return Sample(task, Turn(instruction(task, argument, region, wording), answer))
 
 
-def _all_of(photo: Photo, label: str) -> tuple[Box, ...]:
+def all_of(photo: Photo, label: str) -> tuple[Box, ...]:
     """Return every box of a class, or none where one is in doubt or there is a crowd."""
     things = distinct(photo, label)
     if len(things) > CROWD or any(item.score < CONFIDENT for item in things):
@@ -129,7 +129,7 @@ def _all_of(photo: Photo, label: str) -> tuple[Box, ...]:
 
 
 def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tuple[str, str]]:
-    boxes = _all_of(photo, label)
+    boxes = all_of(photo, label)
     if not boxes:
         return []
     how_many = random_.choice(("how many {} are there?", "how many {} do you see?", "count the {}"))
@@ -150,4 +150,4 @@ def _absent(photo: Photo, random_: random.Random) -> str | None:
     return None if hinted or not photo.captions else label
 
 
-__all__ = ["BUILDERS", "Sample", "ground_caption"]
+__all__ = ["BUILDERS", "Sample", "all_of", "ground_caption"]

@@ -68,6 +68,7 @@ class PhotoFolder:
 
     def __init__(self, folder: Path, split: str) -> None:
         self.folder = folder
+        self.split = split
         annotations = folder / "annotations.jsonl"
         if not annotations.is_file():
             raise DataError(f"no {annotations}: --data wants a folder with annotations.jsonl and tar shards")

@@ -43,8 +43,11 @@ def cropped(photo: Photo, image: Image.Image, random_: random.Random) -> tuple[P
     left, top = random_.uniform(0, 1 - width), random_.uniform(0, 1 - height)
     window = (left, top, left + width, top + height)
     objects = tuple(seen for item in photo.objects if (seen := _seen_through(window, item)) is not None)
-    pixels = tuple(
-        round(value * size) for value, size in zip(window, (image.width, image.height) * 2, strict=True)
+    pixels = (
+        round(left * image.width),
+        round(top * image.height),
+        round((left + width) * image.width),
+        round((top + height) * image.height),
     )
     update = {"objects": objects, "captions": (), "questions": (), "name": None}
     return photo.model_copy(update=update), image.crop(pixels)
@@ -59,8 +62,12 @@ def _seen_through(window: tuple[float, float, float, float], item: DetectedObjec
     if visible < GLIMPSED:
         return None
     width, height = right - left, bottom - top
-    box = ((seen[0] - left) / width, (seen[1] - top) / height)
-    box += ((seen[2] - left) / width, (seen[3] - top) / height)
+    box = (
+        (seen[0] - left) / width,
+        (seen[1] - top) / height,
+        (seen[2] - left) / width,
+        (seen[3] - top) / height,
+    )
     score = item.score if visible >= VISIBLE else min(item.score, GLIMPSED_SCORE)
     return DetectedObject(label=item.label, score=score, box=box)
 

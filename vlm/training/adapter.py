@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from safetensors.torch import load_file, save_file
 
 from ..errors import WeightsError
@@ -54,9 +60,9 @@ def load_adapter(
         raise WeightsError(f"no adapter in {folder}: train one with `assistant train`, or name another model")
     config = LoraConfig.from_pretrained(str(folder))
     config.inference_mode = not trainable
+    # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
+    config.base_model_name_or_path = model.name_or_path
     adapted = get_peft_model(model, config)
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-
     state = load_file(folder / "adapter_model.safetensors")
     wanted = set(get_peft_model_state_dict(adapted))
     if wanted != set(state):
@@ -69,8 +75,9 @@ def load_adapter(
     return adapted
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the adapter in bfloat16, small enough to ship."""
+def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:
+    """Write the adapter in bfloat16, small enough to ship, with the name of the model it belongs to."""
+    model.peft_config["default"].base_model_name_or_path = base_name
     model.save_pretrained(str(folder))
     path = folder / "adapter_model.safetensors"
     state = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}

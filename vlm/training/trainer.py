@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..data.collator import SharedPictureCollator
 from ..data.mixture import InstructionMixture, MixtureConfig
 from ..data.photos import PhotoFolder
+from ..engine.local import load_model
 from ..errors import AssistantError
 from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
+from ..weights import base_model
 from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 
 
@@ -58,11 +61,14 @@ class AnswerTrainer(Trainer):
 
 
 def train(
-    model: MiniGPTv2ForConditionalGeneration, processor: MiniGPTv2Processor, config: TrainingConfig
+    model: MiniGPTv2ForConditionalGeneration,
+    processor: MiniGPTv2Processor,
+    config: TrainingConfig,
+    base_name: str = "",
 ) -> Path:
     """Train an adapter for the model; return the folder that it was written to.
 
-    A run that finds checkpoints in `config.out` goes on from the last one.
+    `base_name` is the preset that the adapter notes as its base, so that it is loaded on no other. A run that finds checkpoints in `config.out` goes on from the last one.
 
     Raises:
         DataError: the data is not in the promised form.
@@ -72,6 +78,7 @@ def train(
     mixture = InstructionMixture(
         PhotoFolder(config.data, config.split), config.mixture, config.steps * config.batch, config.seed
     )
+    set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
     adapted = (
         load_adapter(model, config.init, trainable=True)
         if config.init
@@ -84,7 +91,18 @@ def train(
         data_collator=SharedPictureCollator(processor),
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.out)))
-    return _ship(adapted, config.out / "adapter")
+    save_adapter(adapted, config.out / "adapter", base_name)
+    return config.out / "adapter"
+
+
+def train_preset(name: str, config: TrainingConfig) -> Path:
+    """Train an adapter for a model by name; return the folder that it was written to."""
+    preset = PRESETS[name]
+    base = base_model(preset)
+    # On a CPU the backward pass of fused attention is slower than plain matrix products.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    model = load_model(base, attn_implementation=attention)
+    return train(model, MiniGPTv2Processor.from_pretrained(base), config, base_name=name)
 
 
 def _arguments(config: TrainingConfig) -> TrainingArguments:
@@ -123,14 +141,7 @@ def _remember(config: TrainingConfig) -> None:
 
 
 def _as_json(config: TrainingConfig) -> str:
-    import json
-
     return json.dumps(asdict(config), default=str, indent=1) + "\n"
 
 
-def _ship(adapted: PeftModel, folder: Path) -> Path:
-    save_adapter(adapted, folder)
-    return folder
-
-
-__all__ = ["AnswerTrainer", "TrainingConfig", "train"]
+__all__ = ["AnswerTrainer", "TrainingConfig", "train", "train_preset"]

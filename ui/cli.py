@@ -1,0 +1,56 @@
+"""The command line: `assistant …`. Answers go to stdout, all else to stderr; exit 0 done, 1 failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from ..vlm.errors import AssistantError
+from .commands import asking, models, sessions, training
+
+EPILOG = """Examples:
+
+  assistant ask photo.jpg "where is the dog?" --save found.png
+
+  assistant ask photo.jpg "[vqa] what colour is the ball?" --json
+
+  assistant plan "find the cat and describe the picture"
+"""
+
+app = typer.Typer(
+    name="assistant",
+    help="Ask a picture a question; get the answer in words and as boxes.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("ask")(asking.ask)
+app.command("plan")(asking.plan)
+app.add_typer(sessions.app, name="sessions")
+app.add_typer(models.app, name="models")
+app.command("train")(training.train)
+app.command("evaluate")(training.evaluate)
+
+# What a shell reports for a program ended by Ctrl-C.
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except AssistantError as error:
+        if os.environ.get("ASSISTANT_DEBUG"):
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,195 @@
+"""`assistant ask` and `assistant plan`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from ...vlm.errors import AssistantError
+from ...vlm.grounding import Box
+from ...vlm.tasks import Task
+from .options import DEFAULT_MODEL, DatabaseOption, JsonOption, ModelOption, load_model, open_store
+
+if TYPE_CHECKING:
+    from ...agent.turn import StepResult, TurnResult
+    from ...storage import StoredTurn
+    from ...vlm.pictures import Picture
+
+Region = tuple[float, float, float, float]
+
+
+def ask(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture file, or - for stdin.")],
+    question: Annotated[str, typer.Argument(help="What to ask, in plain words; `[refer] …` picks the task.")],
+    task: Annotated[Optional[Task], typer.Option(help="Pick the task by hand.")] = None,  # noqa: UP045
+    region: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="X0,Y0,X1,Y1", help="Ask about this part of the picture, in pixels."),
+    ] = None,
+    save: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="PICTURE", help="Write the picture with the boxes drawn on it."),
+    ] = None,
+    session: Annotated[Optional[str], typer.Option(metavar="ID", help="Go on with a session.")] = None,  # noqa: UP045
+    model: ModelOption = DEFAULT_MODEL,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a picture a question.
+
+    Examples:
+
+      assistant ask photo.jpg "where is the dog?" --save found.png
+
+      assistant ask photo.jpg "what is this?" --region 40,60,200,220
+
+      cat photo.jpg | assistant ask - "how many people are there?" --json
+    """
+    from ...vlm.pictures import open_picture
+
+    source: str | bytes = sys.stdin.buffer.read() if image == "-" else image
+    picture = open_picture(source)
+    for note in picture.notes:
+        typer.echo(f"Note: {note}", err=True)
+    _check_writable(save)
+    box = _region(region, picture) if region else None
+    with open_store(database) as store:
+        session_id = store.get_session(session).id if session else None
+        from ...agent.assistant import Assistant
+
+        assistant = Assistant(load_model(model), store)
+        kept = store.add_image(source if isinstance(source, bytes) else Path(source))
+        if session_id is None:
+            session_id = store.create_session(title=question[:60]).id
+        turn, result = assistant.ask(session_id, question, picture, kept, box, task)
+    if save:
+        _save(picture, result, save)
+    if as_json:
+        typer.echo(json.dumps(_as_json(turn, result, picture), ensure_ascii=False))
+    else:
+        typer.echo(result.answer)
+        typer.echo(f"Session {session_id}: go on with --session {session_id}", err=True)
+    if all(step.error for step in result.steps):
+        raise typer.Exit(1)
+
+
+def plan(
+    message: Annotated[Optional[str], typer.Argument(help="What a person might ask.")] = None,  # noqa: UP045
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Read cases on stdin, a JSON object a line; write their plans.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how a message would be answered, without running it.
+
+    Examples:
+
+      assistant plan "describe the picture and find the dog"
+
+      assistant plan --jsonl < cases.jsonl > plans.jsonl
+    """
+    from ...agent.cases import plan_line, read_cases
+    from ...agent.plan import PlanContext
+    from ...agent.planner import Planner
+
+    planner = Planner()
+    if jsonl == (message is not None):
+        raise typer.BadParameter("give either a message or --jsonl")
+    if jsonl:
+        for case in read_cases(sys.stdin):
+            typer.echo(plan_line(case.id, planner.plan(case.message, case.context)))
+        return
+    made = planner.plan(str(message), PlanContext())
+    if as_json:
+        typer.echo(json.dumps(json.loads(plan_line("", made)) | {"why": made.why}, ensure_ascii=False))
+        return
+    for step in made.steps:
+        where = f" in {list(step.region.bins)}" if step.region else ""
+        typer.echo(f"[{step.name}] {step.argument}{where}".rstrip())
+    typer.echo(f"Why: {made.why}", err=True)
+
+
+def _region(text: str, picture: Picture) -> Box:
+    try:
+        x0, y0, x1, y1 = (float(value) for value in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--region wants four numbers x0,y0,x1,y1, not {text!r}") from None
+    if not (
+        min(x0, x1) >= 0
+        and max(x0, x1) <= picture.width
+        and min(y0, y1) >= 0
+        and max(y0, y1) <= picture.height
+    ):
+        raise typer.BadParameter(
+            f"--region lies outside of the picture of {picture.width} x {picture.height}"
+        )
+    return Box.from_pixels(x0, y0, x1, y1, picture.width, picture.height)
+
+
+def _check_writable(save: Path | None) -> None:
+    """Refuse a place that cannot be written before the model has worked for it."""
+    from PIL import Image
+
+    if save is None:
+        return
+    if save.suffix.lower() not in Image.registered_extensions():
+        raise typer.BadParameter(f"--save {save}: end the name in .png or .jpg")
+    if not save.parent.is_dir():
+        raise AssistantError(f"there is no folder {save.parent} to save the picture in: make it first")
+
+
+def _save(picture: Picture, result: TurnResult, path: Path) -> None:
+    from ..render import draw
+
+    try:
+        draw(picture.image, result.phrases).save(path)
+    except OSError as error:
+        raise AssistantError(f"cannot write {path}: {error}") from error
+    typer.echo(f"Saved {path}", err=True)
+
+
+def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str, Any]:
+    return {
+        "session": turn.session_id,
+        "turn": turn.number,
+        "image": {
+            "path": picture.path,
+            "width": picture.width,
+            "height": picture.height,
+            "sha256": picture.sha256,
+        },
+        "answer": result.answer,
+        "steps": [_step_as_json(step, picture) for step in result.steps],
+        "model": turn.model,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _step_as_json(result: StepResult, picture: Picture) -> dict[str, Any]:
+    region = result.step.region
+    size = (picture.width, picture.height)
+    return {
+        "task": result.step.name,
+        "argument": result.step.argument,
+        "region": [round(value, 1) for value in region.to_pixels(*size)] if region else None,
+        "text": result.text,
+        "raw": result.raw,
+        "boxes": [
+            {
+                "phrase": phrase.text,
+                "box": [round(value, 1) for value in box.to_pixels(*size)],
+                "bins": list(box.bins),
+                "score": None if box.score is None else round(box.score, 4),
+            }
+            for phrase in result.phrases
+            for box in phrase.boxes
+        ],
+        "seconds": round(result.seconds, 3),
+    } | ({"error": result.error} if result.error else {})
+
+
+__all__ = ["ask", "plan"]

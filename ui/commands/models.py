@@ -1,0 +1,76 @@
+"""`assistant models`: which models there are, and their weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...vlm.errors import AssistantError
+from ...vlm.presets import PRESETS, Preset
+from .options import JsonOption
+
+if TYPE_CHECKING:
+    from ...vlm.weights import ModelStatus
+
+app = typer.Typer(help="List, fetch and show models.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]
+
+
+@app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the models by name, and whether their weights are here."""
+    from ...vlm.weights import describe
+
+    statuses = [describe(preset) for preset in PRESETS.values()]
+    if as_json:
+        typer.echo(json.dumps([_as_json(status) for status in statuses]))
+        return
+    for status in statuses:
+        here = "ready" if status.present else f"not fetched: assistant models pull {status.name}"
+        typer.echo(f"{status.name:8} {status.description} ({here})")
+
+
+@app.command()
+def pull(name: NameArgument) -> None:
+    """Fetch a model's weights, check them, and convert them once.
+
+    Example:
+
+      assistant models pull nano
+    """
+    from ...vlm.weights import base_model
+
+    typer.echo(str(base_model(_preset(name))))
+
+
+@app.command()
+def show(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show a model's parts, their origin and licences, and the card of its adapter."""
+    from ...vlm.weights import describe
+
+    preset = _preset(name)
+    status = describe(preset)
+    if as_json:
+        typer.echo(json.dumps(_as_json(status)))
+        return
+    typer.echo(f"{status.name}: {status.description}")
+    typer.echo(f"weights: {status.folder} ({'present' if status.present else 'not fetched'})")
+    for part in status.parts:
+        typer.echo(f"part: {part.package} {part.version}, {part.licence}, sha256 {part.sha256}")
+    card = preset.adapter / "README.md"
+    if card.is_file():
+        typer.echo("\n" + card.read_text(encoding="utf-8"))
+
+
+def _preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise AssistantError(f"no model {name!r}: there is {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _as_json(status: ModelStatus) -> dict[str, object]:
+    return json.loads(json.dumps(asdict(status), default=str))  # type: ignore[no-any-return]

@@ -1,0 +1,66 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from ...vlm.errors import AssistantError
+from ...vlm.presets import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from ...storage import SessionStore
+    from ...vlm.vision_language_model import VisionLanguageModel
+
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", metavar="NAME|FOLDER", help="A model's name, or an adapter's or model's folder."),
+]
+DatabaseOption = Annotated[
+    Optional[str],  # noqa: UP045 - Typer reads this at run time
+    typer.Option("--db", metavar="PATH|URL", help="Where sessions are kept. [env: ASSISTANT_DB]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def database_location(option: str | None) -> str:
+    """Return where sessions are kept: the option, the environment, or the user's data folder."""
+    location = option or os.environ.get("ASSISTANT_DB")
+    if location:
+        return location
+    import platformdirs
+
+    return str(platformdirs.user_data_path("assistant") / "sessions.db")
+
+
+def open_store(option: str | None) -> SessionStore:
+    """Open the store of sessions."""
+    from ...storage import SessionStore
+
+    location = database_location(option)
+    if "://" not in location:
+        try:
+            Path(location).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AssistantError(
+                f"cannot make the folder of {location}: {error.strerror}; use --db"
+            ) from error
+    return SessionStore.open(location)
+
+
+def load_model(name: str) -> VisionLanguageModel:
+    """Load a model without the chatter of the libraries below it."""
+    import transformers
+
+    from ...vlm.vision_language_model import VisionLanguageModel
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return VisionLanguageModel.load(name)
+
+
+__all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "database_location", "load_model"]
+__all__ += ["open_store"]

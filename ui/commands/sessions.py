@@ -1,0 +1,142 @@
+"""`assistant sessions`: look at conversations that were kept, take them out, and delete them."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from ...vlm.errors import AssistantError
+from .options import DatabaseOption, JsonOption, open_store
+
+if TYPE_CHECKING:
+    from ...storage import SessionSummary, StoredTurn
+
+app = typer.Typer(help="List, show, search, export, import and delete sessions.", no_args_is_help=True)
+
+SessionArgument = Annotated[
+    str, typer.Argument(metavar="SESSION", help="A session's id, as `list` shows it.")
+]
+
+
+class Form(StrEnum):
+    """What a session is exported as."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+    COCO = "coco"
+
+
+@app.command("list")
+def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """List the sessions, the newest first."""
+    with open_store(database) as store:
+        found = store.list_sessions()
+    if as_json:
+        typer.echo(json.dumps([_summary(session) for session in found], ensure_ascii=False))
+        return
+    for session in found:
+        typer.echo(
+            f"{session.id}  {session.updated:%Y-%m-%d %H:%M}  {session.turns:4} turns  {session.title}"
+        )
+
+
+@app.command()
+def show(session: SessionArgument, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Show a session's turns."""
+    with open_store(database) as store:
+        summary, turns = store.get_session(session), store.turns(session)
+        if as_json:
+            typer.echo(store.export_json(session))
+            return
+    typer.echo(f"{summary.title} ({summary.id})")
+    for turn in turns:
+        typer.echo(f"\n{turn.number}. {turn.user}\n   {_tasks(turn)} {turn.answer}")
+
+
+@app.command()
+def search(
+    words: Annotated[str, typer.Argument(help="Words of a question or an answer.")],
+    database: DatabaseOption = None,
+) -> None:
+    """Find turns by their words."""
+    with open_store(database) as store:
+        hits = store.search(words)
+    for hit in hits:
+        typer.echo(f"{hit.session_id} turn {hit.number}: {hit.snippet}")
+    if not hits:
+        typer.echo("Nothing found.", err=True)
+
+
+@app.command()
+def export(
+    session: SessionArgument,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="PATH", help="A file, or for markdown a folder; stdout without it."),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.JSON,
+    database: DatabaseOption = None,
+) -> None:
+    """Write a session as JSON (which `import` reads), as Markdown with its pictures, or as COCO annotations."""
+    if form is Form.MARKDOWN and out is None:
+        raise typer.BadParameter("--format markdown needs --out FOLDER, for the pictures")
+    with open_store(database) as store:
+        if form is Form.MARKDOWN and out is not None:
+            typer.echo(str(store.export_markdown(session, out)))
+            return
+        text = store.export_coco(session) if form is Form.COCO else store.export_json(session)
+    if out is None:
+        typer.echo(text)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AssistantError(f"cannot write {out}: {error.strerror}") from error
+    typer.echo(str(out))
+
+
+@app.command("import")
+def import_session(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A session exported as JSON.")],
+    database: DatabaseOption = None,
+) -> None:
+    """Read a session that was exported as JSON."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AssistantError(f"cannot read {path}: {error.strerror}") from error
+    with open_store(database) as store:
+        typer.echo(store.import_json(content).id)
+
+
+@app.command()
+def delete(
+    session: SessionArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Delete a session, and the pictures that no other session uses."""
+    with open_store(database) as store:
+        summary = store.get_session(session)
+        if not yes:
+            typer.confirm(f"Delete {summary.title!r} with {summary.turns} turns?", abort=True, err=True)
+        store.delete_session(session)
+    typer.echo(f"Deleted {session}", err=True)
+
+
+def _summary(session: SessionSummary) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "title": session.title,
+        "created": session.created.isoformat(),
+        "updated": session.updated.isoformat(),
+        "turns": session.turns,
+    }
+
+
+def _tasks(turn: StoredTurn) -> str:
+    return " ".join(f"[{step.task or 'chat'}]" for step in turn.steps)

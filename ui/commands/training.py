@@ -1,0 +1,103 @@
+"""`assistant train` and `assistant evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from ...vlm.tasks import Task
+from .options import DEFAULT_MODEL, ModelOption, load_model
+
+DataOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="A folder with annotations.jsonl and tar shards of photos.")
+]
+
+
+def train(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where checkpoints and the adapter go.")],
+    steps: Annotated[Optional[int], typer.Option(min=1, help="How many steps.")] = None,  # noqa: UP045
+    batch: Annotated[Optional[int], typer.Option(min=1, help="Pictures a step.")] = None,  # noqa: UP045
+    learning_rate: Annotated[Optional[float], typer.Option(min=0, help="The peak rate.")] = None,  # noqa: UP045
+    save_every: Annotated[Optional[int], typer.Option(min=1, help="Steps a checkpoint.")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="Determines data and weights.")] = None,  # noqa: UP045
+    init: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="ADAPTER", help="Start from this adapter instead of a fresh one."),
+    ] = None,
+) -> None:
+    """Train an adapter for nano: the linear layer and LoRA. A run that was stopped goes on where it was.
+
+    Example:
+
+      assistant train --data photos --out runs/first --steps 2300
+    """
+    from ...vlm.training.trainer import TrainingConfig, train_preset
+
+    given: dict[str, Any] = {
+        "steps": steps,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "save_every": save_every,
+        "seed": seed,
+        "init": init,
+    }
+    config = TrainingConfig(
+        data=data, out=out, **{name: value for name, value in given.items() if value is not None}
+    )
+    typer.echo(str(train_preset(DEFAULT_MODEL, config)))
+
+
+def evaluate(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes, as JSON.")],
+    split: Annotated[str, typer.Option(help="The photos of this split.")] = "val",
+    tasks: Annotated[
+        str, typer.Option(metavar="TASK,…", help="What to measure.")
+    ] = "refer,caption,vqa,identify,detection",
+    limit: Annotated[Optional[int], typer.Option(min=1, help="The most items a task.")] = None,  # noqa: UP045
+    model: ModelOption = DEFAULT_MODEL,
+) -> None:
+    """Measure a model on annotated photos.
+
+    Example:
+
+      assistant evaluate --data photos --split val --tasks refer,caption --limit 100 --out report.json
+    """
+    from ...vlm.data.photos import PhotoFolder
+    from ...vlm.evaluation.evaluate import evaluate as run
+    from ...vlm.evaluation.evaluate import write_report
+
+    wanted = _tasks(tasks)
+    folder = PhotoFolder(data, split)
+    report = run(load_model(model), folder, wanted, limit, _show_progress)
+    write_report(report, out)
+    for name, result in report["tasks"].items():
+        for measure, figure in result["measures"].items():
+            low, high = figure["low"], figure["high"]
+            typer.echo(
+                f"{name:10} {measure:30} {figure['value']:.3f}  [{low:.3f}, {high:.3f}]  n={figure['count']}"
+            )
+    typer.echo(f"Report: {out}", err=True)
+
+
+def _tasks(text: str) -> list[Task]:
+    from ...vlm.evaluation.suites import SUITES
+
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in [task.value for task in SUITES]]
+    if unknown:
+        raise typer.BadParameter(f"--tasks: {unknown[0]!r} is none of {', '.join(SUITES)}")
+    return [Task(name) for name in names]
+
+
+def _show_progress(task: Task, done: int, total: int) -> None:
+    end = "\n" if done == total or not sys.stderr.isatty() else ""
+    if end or sys.stderr.isatty():
+        typer.echo(f"\r{task.identifier} {done}/{total}{end}", err=True, nl=False)
+
+
+__all__ = ["evaluate", "train"]

@@ -1,0 +1,110 @@
+"""Requests to the model and its typed answers: plain values, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from .grounding import Box, GroundedPhrase, GroundedText
+from .tasks import Task, Turn, instruction
+
+# The longest answer by task, in tokens; a box takes up to 19.
+_MAX_NEW_TOKENS: dict[Task | None, int] = {
+    Task.CAPTION: 48,
+    Task.VQA: 32,
+    Task.REFER: 24,
+    Task.DETECTION: 240,
+    Task.GROUNDING: 160,
+    Task.IDENTIFY: 24,
+    None: 96,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing to ask: a task (None for free conversation), its argument, a region, a picture, earlier turns."""
+
+    task: Task | None
+    argument: str = ""
+    region: Box | None = None
+    image: Image.Image | None = None
+    history: tuple[Turn, ...] = ()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The conversation that the model reads, the open question last."""
+        return (*self.history, Turn(instruction(self.task, self.argument, self.region)))
+
+    @property
+    def max_new_tokens(self) -> int:
+        """The most tokens that the answer may have."""
+        return _MAX_NEW_TOKENS[self.task]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What the model wrote (`grounded.raw`), read; boxes carry scores where the engine gives probabilities.
+
+    `complete` is False for an answer that was cut at its longest; `seconds` is the time of its batch.
+    """
+
+    grounded: GroundedText
+    seconds: float
+    complete: bool = True
+
+    @property
+    def raw(self) -> str:
+        """The model's words, markup included."""
+        return self.grounded.raw
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence about the picture."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A word or a short phrase that answers a question."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Referral:
+    """The one box that an expression means, or None where the model gave none.
+
+    `confidence` is the box's score, 0..1, and 0 without a box.
+    """
+
+    expression: str
+    box: Box | None
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Every box found for each phrase."""
+
+    phrases: tuple[GroundedPhrase, ...]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """The words that single a region out."""
+
+    text: str
+    region: Box
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A turn of free conversation."""
+
+    text: str
+
+
+__all__ = ["Answer", "Caption", "Detections", "Expression", "Generation", "Referral", "Reply", "Request"]

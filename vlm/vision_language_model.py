@@ -1,0 +1,90 @@
+"""The façade that tools call: one method a task, typed in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from .answers import Answer, Caption, Detections, Expression, Generation, Referral, Reply, Request
+from .grounding import Box, GroundedPhrase, GroundedText
+from .presets import DEFAULT_MODEL
+from .tasks import Task, Turn
+
+if TYPE_CHECKING:
+    from .engine.base import Engine
+
+
+class VisionLanguageModel:
+    """Asks one model about pictures; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def load(cls, model: str = DEFAULT_MODEL) -> VisionLanguageModel:
+        """Load a model by name or folder, fetching its base weights if they are missing.
+
+        Raises:
+            WeightsError: there is no such model, or its weights cannot be had.
+        """
+        from .engine.local import LocalEngine
+
+        return cls(LocalEngine.load(model))
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.engine.name
+
+    def caption(self, image: Image.Image) -> Caption:
+        """Say in a sentence what the picture shows."""
+        return Caption(self._ask(Request(Task.CAPTION, image=image)).grounded.text)
+
+    def vqa(self, image: Image.Image, question: str, region: Box | None = None) -> Answer:
+        """Answer a question in a word or a short phrase; `region` narrows it down."""
+        return Answer(self._ask(Request(Task.VQA, question, region, image)).grounded.text)
+
+    def refer(self, image: Image.Image, expression: str) -> Referral:
+        """Locate the one thing that an expression means (referring expression comprehension)."""
+        boxes = self._ask(Request(Task.REFER, expression, image=image)).grounded.boxes
+        box = boxes[0] if boxes else None
+        return Referral(expression, box, (box.score or 0.0) if box else 0.0)
+
+    def detect(self, image: Image.Image, phrase_or_sentence: str) -> Detections:
+        """Find every box of a phrase, or of each phrase of a sentence (parse and ground)."""
+        grounded = self._ask(Request(Task.DETECTION, phrase_or_sentence, image=image)).grounded
+        return Detections(tuple(map(_without_copies, grounded.phrases)))
+
+    def ground(self, image: Image.Image, instruction: str | None = None) -> GroundedText:
+        """Describe the picture and locate what is named (grounded captioning)."""
+        return self._ask(Request(Task.GROUNDING, instruction or "", image=image)).grounded
+
+    def identify(self, image: Image.Image, region: Box) -> Expression:
+        """Name what is in a region (referring expression generation)."""
+        return Expression(self._ask(Request(Task.IDENTIFY, region=region, image=image)).grounded.text, region)
+
+    def chat(self, image: Image.Image | None, turns: Sequence[Turn]) -> Reply:
+        """Reply freely to the last of `turns`, the one without an answer."""
+        *history, last = turns
+        return Reply(self._ask(Request(None, last.user, image=image, history=tuple(history))).grounded.text)
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """Yield the raw answer to one request piece by piece."""
+        return self.engine.stream(request)
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Answer a batch of requests of any mix of tasks."""
+        return self.engine.generate(requests)
+
+    def _ask(self, request: Request) -> Generation:
+        return self.generate([request])[0]
+
+
+def _without_copies(phrase: GroundedPhrase) -> GroundedPhrase:
+    """Drop boxes that a small model repeats to the letter."""
+    return GroundedPhrase(phrase.text, tuple(dict.fromkeys(phrase.boxes)), phrase.start)
+
+
+__all__ = ["VisionLanguageModel"]
