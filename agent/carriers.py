@@ -26,7 +26,8 @@ AUXILIARY = (
 MARKING = (
     rf"{words.one_of(words.MARKING)}\b(?=\s*(?::|(?:the|a|an|all|every|each|any|both|his|her|their|its|my|it|"
     rf"him|them|"
-    r"me|out|to|at|around|where|\d+|those|these|this|that|one|everything|everyone|anything|what|who|in|"
+    r"me|out|to|at|around|where|\d+|those|these|this|that|one|everything|everyone|anything|what|who|whoever|"
+    r"whatever|in|"
     r"up)\b))"
 )
 _SEEING = rf"{words.one_of(words.SEEING)}\b(?=\s+\S)"
@@ -47,7 +48,8 @@ _CLAUSE = rf"(?:{WH_WORD}|(?:if|whether)\b)"
 # --- openers ----------------------------------------------------------------------------------------------
 
 _POLITE = (
-    r"(?:please|kindly|maybe|possibly|perhaps|just|also|quickly|then|now|help me(?: to)?|try (?:to|and)|to|"
+    r"(?:please|kindly|maybe|possibly|perhaps|just|also|first|quickly|then|now|help me(?: to)?|try (?:to|"
+    r"and)|to|"
     r"like to|"
     r"be so kind (?:as to|and)|be kind enough to|be able to|have|for me)"
 )
@@ -70,6 +72,8 @@ OPENERS = (
     r"no worries)"
     r"(?: of all)?(?: (?:assistant|there|friend|mate|all|again|so much|very much|bot|buddy|sir|everyone))?"
     r"(?:\s*[,:;.!]+\s*|\s+{request})",
+    r"if it(?:'s| is)(?: not|n't) too much (?:trouble|bother|hassle|to ask)[\s,]+",
+    r"(?:may|can|could|might) i (?:ask|trouble|bother|get|have) you to\s+",
     r"if (?:you|it|that)(?:'s| is)? ?(?:can|could|would|please|don't mind|want|possible|ok|okay|have (?:a "
     r")?(?:time|minute))"
     r"\b[\s,]+",

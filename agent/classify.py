@@ -35,7 +35,7 @@ class Reading:
 _QUESTION = re.compile(
     rf"(?:{WH_WORD}|{AUXILIARY}\b|am|whether|if|in what|on what|in which|on which|at what|to whom|of what|"
     rf"with what|by whom|from what|"
-    r"any|anyone|anything|anybody|what's|who's|how's|there(?:'s| is| are) )",
+    r"any|anyone|anything|anybody|what's|who's|how's)",
     re.IGNORECASE,
 )
 _SEEING = re.compile(
@@ -95,13 +95,13 @@ def _find(plain: str, text: str) -> Reading | None:
 
 def _question(plain: str, text: str) -> Reading | None:
     count = _COUNT.fullmatch(plain)
-    if count:
+    if count and not talk.is_worldly(plain):
         plain = text = _counting(count["what"])
     elif not (
         _QUESTION.match(plain) or _SEEING.match(plain) or (text.endswith("?") and _STATEMENT.match(plain))
     ):
         return None
-    if talk.speaks_of_assistant(plain):
+    if talk.speaks_of_assistant(plain) or talk.is_worldly(plain):
         return Reading(Kind.REQUEST, None, text, "it is about the assistant or the conversation")
     clause = _CLAUSE.fullmatch(text)
     if not talk.speaks_of_picture(clause["clause"] if clause else plain):

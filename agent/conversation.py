@@ -19,12 +19,23 @@ from .describing import (
 from .finding import find_target, target_of
 from .phrases import is_phrase
 from .plan import PastStep, PlanContext, Step
-from .reference import Mention, complete, mentions_in, mentions_of, mentions_of_step, picks_one, resolve
+from .reference import (
+    Mention,
+    complete,
+    mentions_in,
+    mentions_of,
+    mentions_of_step,
+    picks_one,
+    resolve,
+    resolve_ones,
+)
 from .requests import split
 
 _PLACES = (Task.REFER, Task.DETECTION)
 _PERSON = re.compile(r"\b(?:who|he|she|him|her|they|them|these|those)\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE)
+
+_THOSE = re.compile(r"(?:those|the ones)\b", re.IGNORECASE)
 
 
 class Conversation:
@@ -162,6 +173,7 @@ class Conversation:
             return text
         phrase, led = ellipsis.without_lead(text)
         plain = trim(phrase).rstrip(" ?!.,")
+        plain = resolve_ones(plain, mentions_of_step(earlier)) if _THOSE.match(plain) else plain
         question = ellipsis.question_about(plain, self._mentions)
         if question and earlier.task is not None:
             self._add(Step(Task.VQA, question), "it asks something more about what was just spoken of")

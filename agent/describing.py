@@ -11,7 +11,8 @@ from .carriers import PICTURE
 
 _DESCRIPTION = re.compile(
     r"\b(?:describ\w+|descriptions?|caption\w*|narrat\w+|account|summar\w+|report|overview|depict|paragraph|"
-    r"tell me (?:all |everything )?about|talk about|walk (?:me|us) through|explain (?:the|this|what)|"
+    r"tell me (?:(?:all |everything )?about|all|everything|what)|talk about|walk (?:me|us) through|explain "
+    r"(?:the|this|what)|"
     r"what (?:do |can )?(?:you|we) (?:can )?see|what(?:'s| is) (?:in|on|going on|happening)|write (?:(?:\w+ "
     r"){0,4}about|what))\b",
     re.IGNORECASE,
@@ -77,9 +78,16 @@ _OF_A_PART = re.compile(
 )
 
 
+_TERSE = re.compile(
+    r"(?:(?:detail(?:ed|s)?|description|boxes|bounding boxes|with|and|in|"
+    r"plus)[\s,+]*)+",
+    re.IGNORECASE,
+)
+
+
 def asks_for_grounding(text: str) -> bool:
     """Return whether a message wants a description in detail, or one that places what it mentions."""
-    if _GROUNDED.search(text):
+    if _GROUNDED.search(text) or (_TERSE.fullmatch(text) and _DETAIL.search(text)):
         return True
     if not _DESCRIPTION.search(text) or _OF_A_PART.search(text):
         return False
@@ -191,6 +199,7 @@ _CAPTIONS = tuple(
         rf"what (?:kind of |sort of )?(?:{PICTURE}|thing) (?:is|are) (?:this|it|we looking at)",
         r"what (?:am i|are we|are you|i am|i'm|we are) (?:looking at|seeing|viewing)(?: here)?",
         rf"what (?:can|could|would) you (?:tell me|say|tell) about (?:{_WHOLE}|this|it)",
+        rf"how (?:would|could|can|should) (?:you|i|we|one) {_VERBS} {_HOW}(?:{_WHOLE}|this|it)",
         r"what does it (?:show|depict|contain)|what happens(?: here)?|what(?: is|'s) it about",
         rf"what (?:things|objects) (?:do you see|can you see|are (?:there )?)(?: ?{_IN_WHOLE})?$(?!.)",
     )

@@ -9,9 +9,9 @@ from ..vlm.tasks import Task
 from . import words
 from .carriers import AUXILIARY
 from .finding import target_of
-from .phrases import Chunk, chunks, head, is_plural_noun, without_determiner
+from .phrases import Chunk, chunks, core, head, is_plural_noun, without_determiner
 from .plan import PastStep, Step
-from .reference import Mention, complete, names_a_thing, resolve
+from .reference import Mention, complete, mentions_of_step, names_a_thing, resolve
 
 _LEAD = re.compile(
     r"(?:(?:and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|keep|merely)[\s,]+|"
@@ -44,8 +44,8 @@ _CORRECTION = re.compile(
 )
 _AGAIN = re.compile(r"\b(?:try|look|check) again\b", re.IGNORECASE)
 _MODIFIER = re.compile(
-    r"(?:[\s,]*(?:in|on|at|with|without|by|near|behind|under|from|of|to|next to|wearing|"
-    r"holding|closest to)\b(?: the| a| an| his| her| their)?(?: [\w'-]+)(?: [\w'-]+(?=\W|$))?)"
+    r"[\s,]*(?:in front of|on top of|next to|closest to|in|on|at|with|without|by|near|behind|under|from|of|to)\b ?",
+    re.IGNORECASE,
 )
 _PLACE_PHRASE = re.compile(
     rf"(?:{words.one_of(words.PREPOSITIONS - {'of', 'like', 'as', 'than', 'without', 'except'})})\b",
@@ -107,7 +107,8 @@ def repeat(earlier: PastStep, phrase: str, mentions: Sequence[Mention]) -> Step:
     """Return the earlier step, asked about another phrase."""
     phrase = phrase.strip(" ?!.,")
     if earlier.task is Task.VQA:
-        return Step(Task.VQA, substitute(earlier.argument, resolve(phrase, mentions, pointing=True)))
+        asked_about = mentions_of_step(earlier) or mentions
+        return Step(Task.VQA, substitute(earlier.argument, resolve(phrase, asked_about, pointing=True)))
     if earlier.task is None:
         return Step(None, phrase)
     many = earlier.task is Task.DETECTION
@@ -158,11 +159,15 @@ def _bare_subject(question: str) -> Chunk | None:
 
 def _without_modifier(question: str, after: str) -> str:
     """Drop what told the old thing from others, unless that is asked: `is the cat on the sofa?`."""
-    match = _MODIFIER.match(after)
-    if not match:
-        return after
-    asked = not after[match.end() :].strip(" ?") and re.match(AUXILIARY, question, re.IGNORECASE)
-    return after if asked else after[match.end() :]
+    rest = after
+    while match := _MODIFIER.match(rest):
+        behind = rest[match.end() :]
+        noun = core(behind)
+        if not noun:
+            break
+        rest = behind[behind.index(noun[-1]) + len(noun[-1]) :]
+    asked = not rest.strip(" ?") and re.match(AUXILIARY, question, re.IGNORECASE)
+    return after if asked else rest
 
 
 def _agreeing(before: str, phrase: str) -> str:

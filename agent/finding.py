@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..vlm.tasks import Task
 from . import words
 from .carriers import MARKING, PICTURE
-from .phrases import head, names_many
+from .phrases import core, head, names_many
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ _GIVE = (
     r"us| to me)? )?"
 )
 _PART = (
-    rf"(?:part|region|area|corner|side|section|bit|half|quadrant|place)(?: of {PICTURE}| of (?:the|this) "
+    rf"(?:part|region|area|corner|side|section|bit|half|quadrant|place)s?(?: of {PICTURE}| of (?:the|this) "
     rf"{PICTURE})?"
 )
 _FRAMES = tuple(
@@ -58,10 +58,15 @@ _FRAMES = tuple(
         r"(?P<target>.+?)(?:'s|,)? (?:location|position|bounding box(?:es)?|coordinates|whereabouts)",
         r"(?P<target>.+?)[,:-]? where(?:abouts)?(?:'s| is| are)?(?: it| he| she| they| that| this)?",
         # find the dog; point out the dog
+        rf"{_VERB} (?P<target>it|him|her|them|these|those) (?:out|up|down)",
         rf"{_VERB}(?: please)?(?: (?:to|for) (?:me|us))?(?: (?:me|us))?(?: please)?(?: (?:out|to|at|for|on|"
         rf"up|in|around))?"
         r"(?: (?:to|for) (?:me|us))?(?: where(?: is| are)?)?(?: ?: ?| )(?P<target>.+?)(?: (?:is|are)(?: "
         r"located)?)?",
+        r"(?:i |we )?(?:want|need|would like|'d like) (?P<target>.+?) (?:to be )?(?:boxed|marked|highlighted|"
+        r"circled|outlined|"
+        r"located|found|detected|pointed out|framed|labelled|labeled|annotated)",
+        r"i (?:search|seek) (?:for )?(?P<target>.+)",
         r"(?:i(?:'m| am) )?(?:look|search|hunt|scan)(?:ing)?(?: around)? for (?P<target>.+)",
         r"i (?:can't|cannot|can not|couldn't|don't|do not) (?:find|see|spot|locate) (?P<target>.+)",
         r"(?:i|i'd|we|i would|i'm trying)(?: really| just)? (?:want|need|like|would like|love|to)(?: to)? "
@@ -143,7 +148,9 @@ def clean(phrase: str) -> str:
 
 def is_attribute(phrase: str) -> bool:
     """Return whether a phrase names a property, which is told and not pointed at: `the colour of the car`."""
-    return bool(_ATTRIBUTE.match(phrase))
+    return bool(_ATTRIBUTE.match(phrase)) or (
+        len(core(phrase)) > 1 and head(phrase).lower() in words.ATTRIBUTES
+    )
 
 
 def _target(phrase: str, text: str) -> Target | None:

@@ -58,7 +58,7 @@ def _lexicon_of(text: str) -> tuple[Lexicon | None, str]:
         if len(script.findall(text)) * 2 > len(_WORD.findall(text)):
             return LEXICONS[language], text.lower()
     folded = fold(text)
-    found = _WORD.findall(folded.replace("'", "' "))
+    found = [word for word in _WORD.findall(folded.replace("'", "' ")) if len(word) > 1]
     english = sum(word in _ENGLISH - _SHARED for word in found)
     best, score = None, 0
     for language, lexicon in LEXICONS.items():

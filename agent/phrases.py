@@ -14,12 +14,16 @@ _STOPS -= {"nearest", "closest", "farthest"}
 # These end a phrase behind its noun but may stand before it: "the parked car", "the closest door".
 _STOPS_BEHIND = words.VERBS | {"nearest", "closest", "farthest"}
 _ARTICLES = words.DETERMINERS - {"that", "what", "which", "no", "some", "any", "whose"}
-_OPENING = _ARTICLES | {"some", "any", "whose"}
+_OPENING = _ARTICLES | words.word_set("some any whose two three four five six seven eight nine ten")
 _PARTICIPLE = re.compile(r"\w+ing$|\w{3,}(?<!se)(?<!we)(?<!ee)(?<!spe)ed$")
 _SUPERLATIVE = re.compile(r"\w{2,}est$")
+_SIDES = words.word_set("left right middle back front top bottom")
 _ONES = {"one", "ones"}
 _STATEMENT = re.compile(
-    r"(?:i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|don't|do not|never|if|"
+    r"(?:ignore|forget|print|stop|go|come|be|close|run|send|buy|call|remember|repeat|act|turn|start|wait|"
+    r"listen|change|reset|"
+    r"delete|save|export|upload|i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|"
+    r"don't|do not|never|if|"
     r"because|as|since|when|once)\b|"
     rf".*\s(?:{words.one_of(words.AUXILIARIES)}|was|be|looks?|seems?|love|likes?|am|wants?|needs?|got)\b(?! "
     rf"(?:in|on|at)$)",
@@ -177,6 +181,8 @@ def _ends_phrase(word: str, last: str) -> bool:
     if word in _ONES:
         return False
     if word in _STOPS or not (word[0].isalnum() or word[0] == "'"):
+        return True
+    if last in _SIDES and _PARTICIPLE.match(word):
         return True
     if not last or is_adjective(last):
         return False

@@ -18,7 +18,7 @@ from .pointing import typed_regions
 from .text import correct, mask_quotes, normalise, unmask_quotes
 
 # A message longer than this is a document rather than a request: its beginning decides.
-LONGEST = 2000
+LONGEST = 1200
 
 
 class Planner:

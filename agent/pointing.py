@@ -11,7 +11,7 @@ from .carriers import PICTURE
 _MOST_REGIONS = 8
 # What a request made of common words alone asks with.
 _ASKING = words.word_set(
-    "what what's who who's identify name label recognise recognize describe caption classify "
+    "which what what's who who's identify name label recognise recognize describe caption classify "
     "determine expression description phrase call called term identity guess refer"
 )
 _NUMBER = r"(?:[xy][0-3]?\s?[=:]\s?)?<?(\d{1,3}(?:\.\d{1,4})?)>?%?"
@@ -164,7 +164,14 @@ def _without(text: str, start: int, end: int) -> str:
     if re.search(rf"\b{_PLACE}$", before, re.IGNORECASE):
         before = re.sub(rf"\b(?:the |this |an? )?({_PLACE})$", r"this \1", before, flags=re.IGNORECASE)
         return f"{before} {after}"
-    joint = "" if re.search(r"\b(?:in|inside|within|on|for|of|at|to|from|with|by|is|are)$", before) else "in "
+    joint = (
+        ""
+        if re.search(
+            r"\b(?:in|inside|within|on|for|of|at|to|from|with|by|is|are|between|occup\w+|fill\w*|cover\w*)$",
+            before,
+        )
+        else "in "
+    )
     return f"{before} {joint}this box {after}".strip()
 
 

@@ -78,11 +78,13 @@ def mentions_of_step(step: PastStep, answer: str = "") -> list[Mention]:
     return [Mention(definite(phrase), names_many(phrase)) for phrase in _entities(answer)]
 
 
-def mentions_in(text: str) -> list[Mention]:
-    """Return what a remark speaks of, in order."""
-    found = [chunk.text for chunk in chunks(text)] or ([text] if head(text) else [])
-    if is_phrase(text) and found:
-        found[0] = text.strip(" .,!?")
+def mentions_in(text: str, *, phrases_only: bool = False) -> list[Mention]:
+    """Return what a remark speaks of, in order; `phrases_only` leaves out words without determiner."""
+    found = [chunk.text for chunk in chunks(text) if names_a_thing(chunk.text)]
+    if not phrases_only:
+        found = found or ([text] if head(text) else [])
+        if is_phrase(text) and found:
+            found[0] = text.strip(" .,!?")
     return [Mention(definite(phrase), names_many(phrase)) for phrase in found if not _is_picture(phrase)]
 
 
@@ -181,7 +183,7 @@ def resolve(text: str, mentions: Sequence[Mention], *, pointing: bool = False) -
             return match[0]
         if pointing and word not in {"they", "them", "their"}:
             return match[0]
-        own = [Mention(chunk.text, names_many(chunk.text)) for chunk in chunks(text[: match.start()])]
+        own = mentions_in(text[: match.start()], phrases_only=True)
         if any(_agrees(word, mention) for mention in own):
             return match[0]
         meant = antecedent(word, mentions)

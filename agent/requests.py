@@ -14,10 +14,11 @@ _JOINT = re.compile(
 )
 # Behind a bare comma these may open a relative clause: "the man, who is tall".
 _RELATIVE = re.compile(
-    r"(?:who|which|whose|where|when)\s+(?!(?:is|are|'s) (?:the|it|he|she|"
-    r"they)\b)\S",
+    r"(?:who|which|whose|where|when)\s+(?!(?:is|are|'s) (?:the|it|he|she|they)\b"
+    r"|(?:it|he|she|they) (?:is|are)\b)\S",
     re.IGNORECASE,
 )
+_CONDITION = re.compile(r"^if\s+", re.IGNORECASE)
 _HEAD_LENGTH = 160
 
 
@@ -37,6 +38,7 @@ def _split_sentence(sentence: str) -> list[str]:
         if joint[0].strip() == "," and _RELATIVE.match(rest):
             continue
         if starts_request(rest):
-            pieces.append(sentence[start : joint.start()])
+            # "If there is a dog, find it": what stands before the comma is no question.
+            pieces.append(_CONDITION.sub("", sentence[start : joint.start()]))
             start = joint.end()
     return [*pieces, sentence[start:]]

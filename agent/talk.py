@@ -141,6 +141,12 @@ _HISTORY = re.compile(
     r"tallest|largest|biggest|longest|"
     r"smallest|deepest|highest|fastest|oldest) (?:\w+ )?(?:\w+ )?(?:way|of life|in|between|on|to|planet|"
     r"ocean|animal|mountain|river|country|city|number)\b|"
+    r"\b(?:do|can|would|could|should) you (?:get|need|make|mix|use|write|spell|cook|become)\b|"
+    r"\b(?:book|article|movie|film|video|website|information|info|tutorial)s? (?:about|on how|for)\b|"
+    r"\b(?:nearest|closest|good|best|cheap) (?:pharmacy|hospital|hotel|restaurant|bank|station|supermarket|"
+    r"cinema)\b|"
+    r"\b(?:this|the following) (?:sentence|paragraph|essay|argument|statement)\b|^count (?:from|up|down|to|"
+    r"backwards)\b|"
     r"\b(?:should|can|could|may|must|do|did|am) i\b|\bmy (?!dog|cat|photo)\w+\b.*\bshould\b|\b(?:today|"
     r"tonight)\b",
     re.IGNORECASE,
@@ -172,8 +178,9 @@ _ANCHOR = re.compile(
 )
 _OF_A_KIND = re.compile(
     r"\b(?:what colou?r|how many|what (?:kind|type|breed|number|shape|food|animal|sport|material)s?|how|"
-    r"which|when|why|where)\b.*"
-    r"\b(?:do|does|did|can|has|have|are|is) (?:a |an |most |all )?(?:\w+ )?(?:(?!(?:there|people|visible|"
+    r"which|when|why|where)\b.{0,80}"
+    r"\b(?:do|does|did|can|has|have|are|is) (?:a |an |most |all )?(?:(?!(?:the|this|that|his|her|their|its|"
+    r"any|all|on|in|at)\b)\w+ )?(?:(?!(?:there|people|visible|"
     r"they|these|those|you)\b)\w+s|an? \w+|adult \w+)\b"
     r"(?! (?:\w+ing|on|in|at|behind|near|next|visible|present|parked|shown|here)\b)",
     re.IGNORECASE,
@@ -197,6 +204,13 @@ _NAMES = re.compile(
 )
 
 
+# A full name that is all a request is about: "Mount Fuji", "describe the French Revolution".
+_FULL_NAME = re.compile(
+    r"^(?:[a-z]+ the )?(?:[A-Z][a-z]+ )+[A-Z][a-z]+$|^[A-Z][a-z]+ the [A-Z][a-z]+ "
+    r"[A-Z][a-z]+$"
+)
+
+
 def _names_somebody(text: str) -> bool:
     """Return whether the question ends in a proper name: `the capital of France`, `when was Mozart`."""
     return bool(_NAMES.search(text))
@@ -204,6 +218,6 @@ def _names_somebody(text: str) -> bool:
 
 def is_worldly(text: str) -> bool:
     """Return whether a text speaks of the world at large, or of something that no picture shows."""
-    return not _DEICTIC.search(text) and bool(
-        _WORLD.search(text) or _SUM.search(text) or _HISTORY.search(text)
-    )
+    if _DEICTIC.search(text):
+        return False
+    return any(pattern.search(text) for pattern in (_WORLD, _SUM, _HISTORY, _FULL_NAME))

@@ -46,7 +46,7 @@ _KEYWORDS = sorted(
 )
 # Real words that a keyword is near to.
 _REAL = words.word_set(
-    "identity bouncing boxers boxer defect defects retail captain wheat whats thing things abject "
+    "ground grounds identity bouncing boxers boxer defect defects retail captain wheat whats thing things abject "
     "vocation descried locale locals imagine imagined imaging bound pitcher pitchers scripture detain "
     "dental wheres watch objection there these"
 )

@@ -42,7 +42,8 @@ AUXILIARIES = word_set(
 )
 # Verbs that often follow the noun of a question ("does the man wear ..."), where the noun phrase ends.
 VERBS = word_set(
-    "wear wears wore have has hold holds look looks looked say says said seem seems appear appears "
+    "wear wears wore have has hold holds look looks looked watches waits jumps flies swims kicks throws "
+    "catches rests sleeps smiles waves pulls pushes leans say says said seem seems appear appears "
     "stand stands sit sits lie lies carry carries use uses show shows contain contains cost costs "
     "mean means belong belongs go goes run runs walk walks eat eats drink drinks play plays read "
     "reads want wants need needs like likes feel feels think thinks ride rides drive drives live "
@@ -188,7 +189,8 @@ CREATIONS = word_set(
 
 # A request for what stands in a region says nothing but these.
 POINTING_WORDS = word_set(
-    "what what's whats who who's which is are this that it these those the a an in inside within at "
+    "between occupies occupy occupying contained covers covered fills what what's whats who who's which is "
+    "are this that it these those the a an in inside within at "
     "on of for from by to and or box boxes area areas region regions rectangle frame spot square "
     "selection part crop outline circle location place position section zone marker coordinates "
     "object objects thing things item items element entity stuff something content contents identify "
