@@ -142,7 +142,10 @@ def _pragma(connection: Connection, setting: str) -> None:
     """Set something of SQLite's that has no effect within a transaction, and so goes to the driver itself."""
     driver = connection.connection.driver_connection
     if isinstance(driver, sqlite3.Connection):
-        driver.execute(f"PRAGMA {setting}")
+        try:
+            driver.execute(f"PRAGMA {setting}")
+        except sqlite3.DatabaseError as error:
+            raise _tell(error, connection.engine.url) from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
@@ -157,17 +160,21 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _translate(context: ExceptionContext) -> StorageError | None:
-    """Return our error for a database's, None for one that is a mistake of ours."""
+    """Return our error for one that is the database's doing, None for a mistake of ours.
+
+    Every driver calls the former `OperationalError`; SQLite's calls damage `DatabaseError`.
+    """
     original = context.original_exception
-    url = context.engine.url if context.engine is not None else None
-    if isinstance(original, sqlite3.Error):
-        code = getattr(original, "sqlite_errorname", "")
-        for prefix, kind, remedy in _SQLITE_ERRORS:
-            if code.startswith(prefix):
-                return kind(f"{_name(url)} {remedy}")
-    if type(original).__name__ != "OperationalError":
+    if type(original).__name__ not in ("OperationalError", "DatabaseError"):
         return None
-    # What every driver calls so is the database's doing: a table that is gone, a server that does not answer.
+    return _tell(original, context.engine.url if context.engine is not None else None)
+
+
+def _tell(original: BaseException, url: URL | None) -> StorageError:
+    code = getattr(original, "sqlite_errorname", "")
+    for prefix, kind, remedy in _SQLITE_ERRORS:
+        if code.startswith(prefix):
+            return kind(f"{_name(url)} {remedy}")
     told, *_ = str(original).splitlines() or [""]
     remedy = "put back a copy" if isinstance(original, sqlite3.Error) else "see that the server runs"
     return StorageError(f"{_name(url)} cannot be used: {told}; {remedy}")

@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -17,22 +16,13 @@ from filelock import FileLock, Timeout
 from PIL import ExifTags, Image
 
 from ..vlm.errors import ImageError
+from ..vlm.pictures import FILE_LIMIT, FORMATS
 from .errors import DatabaseBusyError, DatabaseNotWritableError, DiskFullError
 from .records import StoredImage
 
-# Pillow's name of each format that is taken, and how its files end. MPO is what Pillow calls the JPEG of many
-# phones, with a second picture behind the first.
-EXTENSIONS = {
-    "BMP": "bmp",
-    "GIF": "gif",
-    "JPEG": "jpg",
-    "MPO": "jpg",
-    "PNG": "png",
-    "TIFF": "tiff",
-    "WEBP": "webp",
-}
-_READERS = [name for name in EXTENSIONS if name != "MPO"]
-MAXIMUM_BYTES = 100 * 2**20
+# Pillow's name of each format, and how its files end. MPO is the JPEG of many phones, with a second picture
+# behind the first.
+EXTENSIONS = {name: name.lower() for name in FORMATS} | {"JPEG": "jpg", "MPO": "jpg"}
 
 _OURS = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(set(EXTENSIONS.values()))})|\.\w+\.part")
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -47,32 +37,38 @@ def read(source: bytes | Path) -> tuple[bytes, StoredImage]:
     name = str(source) if isinstance(source, Path) else "the picture"
     try:
         size = source.stat().st_size if isinstance(source, Path) else len(source)
-        if size > MAXIMUM_BYTES:
-            raise ImageError(f"{name} has more than {MAXIMUM_BYTES // 2**20} MB; make it smaller")
+        if size > FILE_LIMIT:
+            raise ImageError(f"{name} is larger than {FILE_LIMIT // 2**20} MB; save it smaller")
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
         raise ImageError(f"{name} cannot be read: {error.strerror}") from error
-    kind, width, height = _inspect(data, name)
+    try:
+        kind, width, height = _inspect(data)
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} has too many pixels; save it smaller") from error
+    except Exception as error:  # on damaged files Pillow's readers raise about anything
+        raise ImageError(f"{name} is damaged or not one of {', '.join(FORMATS)}") from error
     return data, StoredImage(hashlib.sha256(data).hexdigest(), kind, width, height, len(data))
 
 
-def _inspect(data: bytes, name: str) -> tuple[str, int, int]:
+def _inspect(data: bytes) -> tuple[str, int, int]:
     """Return a picture's format, and width and height as a person sees it."""
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        kind, (width, height) = image.format or "", image.size
+        sideways = _orientation(image) in _SIDEWAYS
+        image.verify()
+    return (kind, height, width) if sideways else (kind, width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation that is still to be applied; 1 where there is none, or a broken one."""
+    # A PNG without EXIF would be decoded in search of it; a TIFF's size is upright already.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
     try:
-        with warnings.catch_warnings():
-            # A very large picture is only measured here, which costs nothing.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=_READERS) as image:
-                kind, (width, height) = image.format or "", image.size
-                # A PNG without EXIF would be decoded in search of it.
-                known = image.format != "PNG" or "exif" in image.info
-                orientation = image.getexif().get(ExifTags.Base.Orientation) if known else None
-                image.verify()
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has too many pixels; make it smaller") from error
-    except Exception as error:  # Pillow's readers raise nearly anything on bytes that are no picture
-        raise ImageError(f"{name} is damaged or not one of {', '.join(_READERS)}") from error
-    return (kind, height, width) if orientation in _SIDEWAYS else (kind, width, height)
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF is common and says nothing about the pixels
+        return 1
 
 
 class ImageFolder:

@@ -126,7 +126,7 @@ class SessionStore:
         """Keep a picture, once however often it is added; without a turn that uses it, for an hour.
 
         Raises:
-            ImageError: it is no readable picture, or has more than 100 MB.
+            ImageError: it is no readable picture, or too large a one.
         """
         data, image = read(source)
         with self._writing, self._folder.lock(), self._write() as connection:

@@ -20,6 +20,7 @@ from assistant.storage import (
     SessionStore,
     StorageError,
 )
+from assistant.storage.database import create, migrate, parse_location
 
 MakeTurn = Callable[..., NewTurn]
 
@@ -153,7 +154,9 @@ class TestRights:
         public.chmod(0o555)
         code = """
 from assistant.storage import SessionStore, StorageError
-import os, sys, sqlalchemy.dialects.sqlite.pysqlite
+import os, sys, tempfile
+with tempfile.TemporaryDirectory() as folder:
+    SessionStore.open(os.path.join(folder, "store.db")).close()  # loads what others may not be able to read
 if os.geteuid() == 0:
     os.seteuid(65534)
 for place in ("store.db", "deeper/store.db"):
@@ -169,29 +172,38 @@ print()
         assert "cannot be made: Permission denied" in deeper
         assert list(public.iterdir()) == []
 
-    def test_a_database_that_may_not_be_written_is_told(self, public: Path) -> None:
-        with SessionStore.open(public / "store.db") as store:
-            session_id = store.create_session("kept").id
+    @pytest.mark.parametrize("folder_mode", [0o555, 0o777])
+    @pytest.mark.parametrize("revision", ["0001", "head"])
+    def test_a_database_that_may_not_be_written_is_told(
+        self, public: Path, revision: str, folder_mode: int
+    ) -> None:
+        engine = create(parse_location(public / "store.db"), timeout=1)
+        migrate(engine, revision)
+        engine.dispose()
+        with closing(sqlite3.connect(public / "store.db")) as connection, connection:
+            connection.execute("INSERT INTO sessions VALUES ('kept', '', '2026-01-01', '2026-01-01')")
         for path in public.iterdir():
             path.chmod(0o444)
-        public.chmod(0o555)
+        public.chmod(folder_mode)
         code = """
 from assistant.storage import NewTurn, SessionStore, StorageError
-import os, sys, sqlalchemy.dialects.sqlite.pysqlite
+import os, sys, tempfile
+with tempfile.TemporaryDirectory() as folder:
+    SessionStore.open(os.path.join(folder, "store.db")).close()  # loads what others may not be able to read
 if os.geteuid() == 0:
     os.seteuid(65534)
 try:
     store = SessionStore.open(sys.argv[1])
-    store.append_turn(sys.argv[2], NewTurn("q", "a"))
+    store.append_turn('kept', NewTurn("q", "a"))
 except StorageError as error:
     print(type(error).__name__, error, sep="|")
 """
-        kind, line = run(code, public / "store.db", session_id)
+        kind, line = run(code, public / "store.db")
         assert kind == DatabaseNotWritableError.__name__
         assert "check the rights" in line
         public.chmod(0o755)
         with SessionStore.open(public / "store.db") as store:
-            assert store.turns(session_id) == []
+            assert store.turns("kept") == []
 
 
 @needs_posix

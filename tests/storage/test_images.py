@@ -14,7 +14,8 @@ import pytest
 from assistant.storage import DatabaseBusyError, DiskFullError, NewTurn, SessionStore, StoredImage, store
 from assistant.storage import images as images_module
 from assistant.vlm.errors import ImageError
-from PIL import Image
+from assistant.vlm.pictures import open_picture
+from PIL import ExifTags, Image
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]
@@ -27,7 +28,7 @@ def files(store: SessionStore, image: StoredImage) -> list[str]:
 
 
 class TestAdding:
-    @pytest.mark.parametrize("kind", ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"])
+    @pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
     def test_a_picture_is_known_by_its_content(
         self, sqlite_store: SessionStore, make_picture: MakePicture, kind: str
     ) -> None:
@@ -48,13 +49,25 @@ class TestAdding:
         assert first == second
         assert files(store, first) == [f"{first.sha256}.png"]
 
+    @pytest.mark.parametrize("orientation", [1, 3, 6])
+    @pytest.mark.parametrize("kind", ["AVIF", "JPEG", "PNG", "TIFF", "WEBP"])
     def test_the_size_is_that_of_the_picture_as_a_person_sees_it(
-        self, sqlite_store: SessionStore, make_picture: MakePicture
+        self, sqlite_store: SessionStore, make_picture: MakePicture, kind: str, orientation: int
     ) -> None:
         exif = Image.Exif()
-        exif[0x0112] = 6
-        image = sqlite_store.add_image(make_picture(kind="JPEG", exif=exif))
-        assert (image.width, image.height) == (48, 64)
+        exif[ExifTags.Base.Orientation] = orientation
+        data = make_picture(kind=kind, exif=exif)
+        image, seen = sqlite_store.add_image(data), open_picture(data)
+        assert (image.width, image.height) == ((48, 64) if orientation == 6 else (64, 48))
+        assert (image.width, image.height) == (seen.width, seen.height)
+        assert (image.sha256, image.format) == (seen.sha256, seen.format)
+
+    def test_a_phones_picture_with_a_second_one_behind_is_taken(
+        self, sqlite_store: SessionStore, make_picture: MakePicture
+    ) -> None:
+        second = Image.new("RGB", (64, 48))
+        image = sqlite_store.add_image(make_picture(kind="MPO", save_all=True, append_images=[second]))
+        assert sqlite_store.image_path(image.sha256).suffix == ".jpg"
 
     @pytest.mark.parametrize(
         "data",
@@ -68,7 +81,7 @@ class TestAdding:
     def test_what_is_no_picture_is_refused_and_leaves_nothing(
         self, sqlite_store: SessionStore, data: bytes, database: Path
     ) -> None:
-        with pytest.raises(ImageError, match="damaged or not one of BMP"):
+        with pytest.raises(ImageError, match="damaged or not one of JPEG"):
             sqlite_store.add_image(data)
         assert {path.name for path in database.parent.glob("*.images/*")} == {".lock"}
 
@@ -83,7 +96,8 @@ class TestAdding:
     ) -> None:
         monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
         monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("decoded"))
-        image = sqlite_store.add_image(png_header(12_000, 10_000))
+        with pytest.warns(Image.DecompressionBombWarning):
+            image = sqlite_store.add_image(png_header(12_000, 10_000))
         assert (image.width, image.height) == (12_000, 10_000)
         with pytest.raises(ImageError, match="too many pixels"):
             sqlite_store.add_image(png_header(60_000, 60_000))
@@ -93,7 +107,7 @@ class TestAdding:
     ) -> None:
         with pytest.raises(ImageError, match=r"nowhere\.png cannot be read"):
             sqlite_store.add_image(Path("nowhere.png"))
-        monkeypatch.setattr(images_module, "MAXIMUM_BYTES", 10)
+        monkeypatch.setattr(images_module, "FILE_LIMIT", 10)
         with pytest.raises(ImageError, match="MB"):
             sqlite_store.add_image(make_picture())
 

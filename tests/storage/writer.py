@@ -4,6 +4,7 @@ Usage: writer.py DATABASE THREADS TURNS SHARED. Each thread writes TURNS turns, 
 and to one of its own, and prints the session and the number of each once it is kept.
 """
 
+import os
 import sys
 import threading
 import traceback
@@ -32,8 +33,8 @@ def write(store: SessionStore, turns: int, shared: str) -> None:
         image = store.add_image(picture(count // 8)) if count % 8 == 0 else image  # noqa: F821
         session_id = shared if count % 2 else own
         turn = store.append_turn(session_id, NewTurn("question", "answer", image, steps=STEPS))
-        sys.stdout.write(f"{session_id} {turn.number}\n")
-        sys.stdout.flush()
+        # At once and whole: a buffer shared by threads may lose lines when the program is killed.
+        os.write(sys.stdout.fileno(), f"{session_id} {turn.number}\n".encode())
 
 
 def main() -> int:
