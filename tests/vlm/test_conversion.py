@@ -44,7 +44,9 @@ def empty_model(image_size: int) -> MiniGPTv2ForConditionalGeneration:
         text_config=text | {"num_attention_heads": 2},
         image_size=image_size,
     )
-    return MiniGPTv2ForConditionalGeneration(config).eval()
+    model = MiniGPTv2ForConditionalGeneration(config)
+    model.eval()
+    return model
 
 
 def converted_model(image_size: int) -> MiniGPTv2ForConditionalGeneration:

@@ -30,7 +30,7 @@ boxes = st.builds(
     lambda x0, y0, x1, y1: Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), bins, bins, bins, bins
 )
 # Any characters but those that markup begins with.
-words = st.text(st.characters(exclude_characters="<{", exclude_categories=("Cs",)))
+words = st.text(st.characters(exclude_characters="<{", exclude_categories=["Cs"]))
 markup = st.sampled_from(
     ["<p>", "</p>", "<delim>", "{<1><2><3><4>}", "{<-1><110><5><5>}", "{<", "{<1", "><2", ">}", "<", "{", " "]
 )

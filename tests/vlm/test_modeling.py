@@ -43,6 +43,11 @@ def dinov2() -> Model:
     return tiny_model("dinov2")
 
 
+def mixed_batch(processor: MiniGPTv2Processor) -> dict[str, torch.Tensor]:
+    images, conversations = zip(*MIXED, strict=True)
+    return dict(processor(images, conversations))
+
+
 def answers(model: Model, batch: dict[str, torch.Tensor], **options: bool) -> list[list[int]]:
     """Return what the model says greedily, without padding."""
     output = model.generate(**batch, do_sample=False, max_new_tokens=12, **options)
@@ -164,17 +169,17 @@ class TestSaving:
 
 class TestGenerating:
     def test_the_cache_changes_nothing(self, model: Model, processor: MiniGPTv2Processor) -> None:
-        batch = processor(*zip(*MIXED, strict=True))
+        batch = mixed_batch(processor)
         assert answers(model, batch, use_cache=True) == answers(model, batch, use_cache=False)
 
     def test_a_mixed_batch_answers_like_one_by_one(self, model: Model, processor: MiniGPTv2Processor) -> None:
-        together = answers(model, processor(*zip(*MIXED, strict=True)))
+        together = answers(model, mixed_batch(processor))
         alone = [answers(model, processor([image], [turns]))[0] for image, turns in MIXED]
         assert together == alone
         assert len({tuple(answer) for answer in alone}) > 1
 
     def test_padding_does_not_touch_the_logits(self, model: Model, processor: MiniGPTv2Processor) -> None:
-        together = processor(*zip(*MIXED, strict=True))
+        together = mixed_batch(processor)
         with torch.no_grad():
             padded = model(
                 **together, position_ids=(together["attention_mask"].cumsum(-1) - 1).clamp(min=0)

@@ -29,7 +29,7 @@ REGION = Box(10, 20, 30, 40)
 MARKERS = st.sampled_from(
     ["<s>", "</s>", "<pad>", "[INST]", "[/INST]", "<Img>", "</Img>", "<ImageHere>", "[vqa]"]
 )
-CHARACTERS = st.characters(exclude_categories=("Cs",))
+CHARACTERS = st.characters(exclude_categories=["Cs"])
 
 # fmt: off
 REFER = [

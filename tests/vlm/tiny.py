@@ -87,7 +87,8 @@ def tiny_config(tower: str = "dinov2") -> MiniGPTv2Config:
 def tiny_model(tower: str = "dinov2", seed: int = 0) -> MiniGPTv2ForConditionalGeneration:
     """Build a random model in float32, the same for the same seed, whose answers depend on the picture."""
     torch.manual_seed(seed)
-    model = MiniGPTv2ForConditionalGeneration(tiny_config(tower)).eval()
+    model = MiniGPTv2ForConditionalGeneration(tiny_config(tower))
+    model.eval()
     torch.nn.init.normal_(model.vision_projection.weight, std=0.3)
     model.generation_config.bos_token_id = 0
     model.generation_config.eos_token_id = 1
