@@ -71,6 +71,8 @@ def test_only_the_border_and_its_dark_outline_are_drawn() -> None:
         pytest.approx((20, 40), abs=reach),
         pytest.approx((59, 119), abs=reach),
     )
+    rows, columns = np.nonzero((pixels == rgb(phrase_colour(0))).all(axis=-1))
+    assert (columns.min() + columns.max(), rows.min() + rows.max()) == (40 + 119, 20 + 59)
     assert (pixels[20 + reach : 60 - reach, 40 + reach : 120 - reach] == GREY).all()
     assert shows(pixels, phrase_colour(0)) + shows(pixels, INK) == len(changed)
     assert shows(pixels, INK) > 100
