@@ -30,6 +30,7 @@ class Reading:
     argument: str
     why: str
     about_region: bool = False
+    general: bool = False  # a question that seems to need no picture
 
 
 _QUESTION = re.compile(
@@ -101,11 +102,12 @@ def _question(plain: str, text: str) -> Reading | None:
         _QUESTION.match(plain) or _SEEING.match(plain) or (text.endswith("?") and _STATEMENT.match(plain))
     ):
         return None
-    if talk.speaks_of_assistant(plain) or talk.is_worldly(plain):
+    if talk.speaks_of_assistant(plain):
         return Reading(Kind.REQUEST, None, text, "it is about the assistant or the conversation")
     clause = _CLAUSE.fullmatch(text)
-    if not talk.speaks_of_picture(clause["clause"] if clause else plain):
-        return Reading(Kind.REQUEST, None, text, "it is a question that needs no picture")
+    asked = clause["clause"] if clause else plain
+    if talk.is_worldly(plain) or not talk.speaks_of_picture(asked):
+        return Reading(Kind.REQUEST, None, text, "it is a question that needs no picture", general=True)
     return Reading(Kind.REQUEST, Task.VQA, text, "it is a question about the picture")
 
 

@@ -17,18 +17,10 @@ from .describing import (
     wants_more_detail,
 )
 from .finding import find_target, target_of
+from .mentions import Mention, mentions_in, mentions_of, mentions_of_step
 from .phrases import is_phrase
 from .plan import PastStep, PlanContext, Step
-from .reference import (
-    Mention,
-    complete,
-    mentions_in,
-    mentions_of,
-    mentions_of_step,
-    picks_one,
-    resolve,
-    resolve_ones,
-)
+from .reference import complete, picks_one, resolve, resolve_ones
 from .requests import split
 
 _PLACES = (Task.REFER, Task.DETECTION)
@@ -139,11 +131,19 @@ class Conversation:
         task = reading.task
         if task in _PLACES:
             task, argument = self._place(task, reading.argument, argument)
+        if reading.general and argument != reading.argument and self._speaks_of_picture:
+            task = Task.VQA
         if task is Task.VQA and self._keeps_chatting(reading.argument):
             task = None
         regions = self._typed if reading.about_region and self._typed else [self._region_for(reading)]
         for region in regions:
             self._add(Step(task, argument, region), reading.why)
+
+    @property
+    def _speaks_of_picture(self) -> bool:
+        """Return whether what was said last was about the picture, so that "it" stands in the picture."""
+        latest = self.steps[-1] if self.steps else self._earlier
+        return latest is not None and latest.task is not None
 
     def _place(self, task: Task, said: str, meant: str) -> tuple[Task, str]:
         """Return the task and phrase of something to find, once it is known what was meant."""

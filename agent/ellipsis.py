@@ -9,9 +9,10 @@ from ..vlm.tasks import Task
 from . import words
 from .carriers import AUXILIARY
 from .finding import target_of
+from .mentions import Mention, mentions_of_step, names_a_thing
 from .phrases import Chunk, chunks, core, head, is_plural_noun, without_determiner
 from .plan import PastStep, Step
-from .reference import Mention, complete, mentions_of_step, names_a_thing, resolve
+from .reference import complete, resolve
 
 _LEAD = re.compile(
     r"(?:(?:and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|keep|merely)[\s,]+|"
@@ -38,13 +39,15 @@ _CORRECTION = re.compile(
     r"(?:the|a) [\w ]{1,30}?)|wrong|incorrect|(?:the|a) wrong [\w]+)|that isn't (?:it|him|her|right|the \w+)|"
     r"you (?:got|found|marked|showed|picked|chose)(?: me)? the wrong \w+|(?:try|look|check) again|not "
     r"quite)(?=[\s,.;:!-]|$)"
+    r"|i (?:didn't|don't|did not) (?:mean|want|ask for) [\w ]{1,30}?(?=[,.;:!-])"
     r"|i (?:mean|meant|said|wanted|was (?:asking|looking) (?:for|about)|asked (?:for|"
     r"about))(?=\s))[\s,.;:!-]*",
     re.IGNORECASE,
 )
 _AGAIN = re.compile(r"\b(?:try|look|check) again\b", re.IGNORECASE)
 _MODIFIER = re.compile(
-    r"[\s,]*(?:in front of|on top of|next to|closest to|in|on|at|with|without|by|near|behind|under|from|of|to)\b ?",
+    r"[\s,]*(?:in front of|on top of|next to|closest to|"
+    r"in|on|at|with|without|by|near|behind|under|from|of|to)\b ?",
     re.IGNORECASE,
 )
 _PLACE_PHRASE = re.compile(

@@ -38,6 +38,7 @@ _PART = (
 _FRAMES = tuple(
     re.compile(frame, re.IGNORECASE)
     for frame in (
+        r"where(?:'s| has| have) (?P<target>.+?) (?:gone|disappeared|hidden|got to)",
         # where is the dog; where in the picture can I see the dog
         rf"where(?:abouts)?(?:(?: exactly)?,? (?:in|on) (?:this|the) {PICTURE},?)?(?: exactly| precisely)?"
         r"(?:'s| is| are|'re| was| were| do you see| do we see| (?:can|could|would|might) (?:i|we|you|one) "
@@ -83,7 +84,8 @@ _BARE = re.compile(
 )
 # Questions with "where" that ask for a fact: where it was taken, where somebody looks.
 _NO_PLACE = re.compile(
-    r"where (?:do|does|did|should|to|has|have|will|would)\b|where.*\b(?:taken|from|born|made|looking|going|"
+    r"where (?:do(?! you see| we see)|does|did|should|to|has|have|will|would)\b(?!.* (?:gone|disappeared|"
+    r"hidden|got to)$)|where.*\b(?:taken|from|born|made|looking|going|"
     r"heading|pointing|facing|"
     r"headed|shot|travell?ing|walking to|coming from|set|grown|invented|happening|taking place)$|where was\b|"
     rf"where(?:'s| is| are) (?:this|that|these|those|we|i|you)(?: {PICTURE})?(?: (?:taken|set))?$",

@@ -1,4 +1,4 @@
-"""Requests in other languages, read by the keyword tables of `lexicons`."""
+"""Requests in other languages, read by the keyword tables of `lexicons_latin` and `lexicons_other`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cache
 from ..vlm.tasks import Task
 from . import words
 from .classify import Kind, Reading
-from .lexicons import LEXICONS, Lexicon
+from .lexicons import Lexicon
+from .lexicons_latin import LATIN
+from .lexicons_other import OTHER
 
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
@@ -56,12 +58,12 @@ def _lexicon_of(text: str) -> tuple[Lexicon | None, str]:
     for language, script in _SCRIPTS:
         # A name or a quoted word in another script does not change the language of a message.
         if len(script.findall(text)) * 2 > len(_WORD.findall(text)):
-            return LEXICONS[language], text.lower()
+            return OTHER[language], text.lower()
     folded = fold(text)
     found = [word for word in _WORD.findall(folded.replace("'", "' ")) if len(word) > 1]
     english = sum(word in _ENGLISH - _SHARED for word in found)
     best, score = None, 0
-    for language, lexicon in LEXICONS.items():
+    for language, lexicon in LATIN.items():
         count = sum(word in _marks(language) for word in found)
         count += bool(set(text.lower()) & set(_letters(language)))
         if count > score:
@@ -71,13 +73,13 @@ def _lexicon_of(text: str) -> tuple[Lexicon | None, str]:
 
 @cache
 def _marks(language: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(fold(LEXICONS[language].marks).replace("'", "' "))) - _SHARED
+    return frozenset(_WORD.findall(fold(LATIN[language].marks).replace("'", "' "))) - _SHARED
 
 
 @cache
 def _letters(language: str) -> str:
     """Return the accented letters that only this language's table has."""
-    own = {letter for letter in LEXICONS[language].marks if ord(letter) > 127}
+    own = {letter for letter in LATIN[language].marks if ord(letter) > 127}
     return "".join(own)
 
 

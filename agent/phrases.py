@@ -18,6 +18,7 @@ _OPENING = _ARTICLES | words.word_set("some any whose two three four five six se
 _PARTICIPLE = re.compile(r"\w+ing$|\w{3,}(?<!se)(?<!we)(?<!ee)(?<!spe)ed$")
 _SUPERLATIVE = re.compile(r"\w{2,}est$")
 _SIDES = words.word_set("left right middle back front top bottom")
+_INVARIANT = words.word_set("sheep deer fish")
 _ONES = {"one", "ones"}
 _STATEMENT = re.compile(
     r"(?:ignore|forget|print|stop|go|come|be|close|run|send|buy|call|remember|repeat|act|turn|start|wait|"
@@ -94,6 +95,8 @@ def names_many(phrase: str) -> bool:
     noun = head(phrase)
     if noun.lower() in words.PAIRS:
         return found[0] not in _ARTICLES or _is_list(phrase)
+    if noun.lower() in _INVARIANT and any(_SUPERLATIVE.match(word) for word in found):
+        return _is_list(phrase)
     return is_plural_noun(noun) or _is_list(phrase)
 
 

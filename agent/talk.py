@@ -145,6 +145,7 @@ _HISTORY = re.compile(
     r"\b(?:book|article|movie|film|video|website|information|info|tutorial)s? (?:about|on how|for)\b|"
     r"\b(?:nearest|closest|good|best|cheap) (?:pharmacy|hospital|hotel|restaurant|bank|station|supermarket|"
     r"cinema)\b|"
+    r"\bhow many [\w-]+ (?:are |is )?(?:there )?(?:in|on) an? \w|"
     r"\b(?:this|the following) (?:sentence|paragraph|essay|argument|statement)\b|^count (?:from|up|down|to|"
     r"backwards)\b|"
     r"\b(?:should|can|could|may|must|do|did|am) i\b|\bmy (?!dog|cat|photo)\w+\b.*\bshould\b|\b(?:today|"
@@ -187,9 +188,14 @@ _OF_A_KIND = re.compile(
 )
 
 
+def _points(text: str) -> bool:
+    """Return whether a text points at the picture; "that" in "a word that rhymes" does not."""
+    return bool(_DEICTIC.search(_RELATIVE_THAT.sub(" ", text)))
+
+
 def speaks_of_picture(text: str) -> bool:
     """Return whether a question is about this picture, rather than about the world at large."""
-    if _DEICTIC.search(_RELATIVE_THAT.sub(" ", text)):
+    if _points(text):
         return True
     if any(pattern.search(text) for pattern in (_WORLD, _NATURE, _SUM, _HISTORY)) or _names_somebody(text):
         return False
@@ -218,6 +224,6 @@ def _names_somebody(text: str) -> bool:
 
 def is_worldly(text: str) -> bool:
     """Return whether a text speaks of the world at large, or of something that no picture shows."""
-    if _DEICTIC.search(text):
+    if _points(text):
         return False
     return any(pattern.search(text) for pattern in (_WORLD, _SUM, _HISTORY, _FULL_NAME))

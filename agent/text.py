@@ -46,8 +46,8 @@ _KEYWORDS = sorted(
 )
 # Real words that a keyword is near to.
 _REAL = words.word_set(
-    "ground grounds identity bouncing boxers boxer defect defects retail captain wheat whats thing things abject "
-    "vocation descried locale locals imagine imagined imaging bound pitcher pitchers scripture detain "
+    "ground grounds identity bouncing boxers boxer defect defects retail captain wheat whats thing things "
+    "abject vocation descried locale locals imagine imagined imaging bound pitcher pitchers scripture detain "
     "dental wheres watch objection there these"
 )
 _BY_LETTER: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,116 @@
+"""What a conversation has spoken of: the things that a later "it" or "the other one" may mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..vlm.grounding import Box
+from ..vlm.tasks import Task
+from . import words
+from .phrases import chunks, definite, head, is_adjective, is_phrase, names_many
+from .plan import PastStep, PastTurn
+
+_RECENT_TURNS = 8
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Something spoken of: a phrase that names it, whether it is several things, and where it was found."""
+
+    phrase: str
+    many: bool
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """The head noun."""
+        return head(self.phrase)
+
+
+# --- collecting -------------------------------------------------------------------------------------------
+
+_ENTITY_ASKED = re.compile(
+    r"(?:what|who)(?:'s| is| are)? (?!(?:colou?r|size|time|kind of weather|brand|breed|"
+    r"shape)\b).*",
+    re.IGNORECASE,
+)
+_NO_ENTITY = re.compile(r"(?:yes|no|\d+|\w+ing|not sure|unknown|none|nothing)\b", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"how many ((?:(?!are\b|is\b|do\b|does\b|can\b|of\b|in\b|on\b)[\w-]+ ){0,3}?[\w-]+)(?= "
+    r"|\?|$)",
+    re.IGNORECASE,
+)
+
+
+def mentions_of(turns: Sequence[PastTurn]) -> list[Mention]:
+    """Return what the latest turns spoke of, the most recent first."""
+    found: list[Mention] = []
+    for turn in reversed(turns[-_RECENT_TURNS:]):
+        for index, step in enumerate(reversed(turn.steps)):
+            found += mentions_of_step(step, turn.answer if index == 0 else "")
+    return found
+
+
+def mentions_of_step(step: PastStep, answer: str = "") -> list[Mention]:
+    """Return what one step spoke of, its answer included, the likeliest to be meant next first."""
+    if step.task in (Task.REFER, Task.DETECTION) and step.argument:
+        many = step.task is Task.DETECTION or names_many(step.argument)
+        return [Mention(definite(step.argument), many, step.boxes)]
+    if step.task is Task.IDENTIFY:
+        boxes = (step.region,) if step.region else step.boxes
+        return [Mention(definite(phrase), names_many(phrase), boxes) for phrase in _entities(answer)[:1]]
+    if step.task is Task.VQA:
+        asked = [Mention(definite(phrase), names_many(phrase)) for phrase in _entities_asked(step.argument)]
+        return _answered(step.argument, answer) + asked
+    return [Mention(definite(phrase), names_many(phrase)) for phrase in _entities(answer)]
+
+
+def mentions_in(text: str, *, phrases_only: bool = False) -> list[Mention]:
+    """Return what a remark speaks of, in order; `phrases_only` leaves out words without determiner."""
+    found = [chunk.text for chunk in chunks(text) if names_a_thing(chunk.text)]
+    if not phrases_only:
+        found = found or ([text] if head(text) else [])
+        if is_phrase(text) and found:
+            found[0] = text.strip(" .,!?")
+    return [Mention(definite(phrase), names_many(phrase)) for phrase in found if not _is_picture(phrase)]
+
+
+def _answered(question: str, answer: str) -> list[Mention]:
+    if (
+        not answer
+        or not _ENTITY_ASKED.fullmatch(question)
+        or _NO_ENTITY.match(answer)
+        or len(answer.split()) > 8
+    ):
+        return []
+    return [
+        Mention(definite(phrase), names_many(phrase))
+        for phrase in _entities(answer)[:1]
+        if not is_adjective(phrase)
+    ]
+
+
+def _entities(answer: str) -> list[str]:
+    """Return what an answer names: its noun phrases, or the whole of a short answer without determiner."""
+    found = [chunk.text for chunk in chunks(answer) if not _is_picture(chunk.text)]
+    if not found and 0 < len(answer.split()) <= 6 and head(answer):
+        return [answer.strip(" .!")]
+    return found
+
+
+def _entities_asked(question: str) -> list[str]:
+    counted = _COUNTED.match(question)
+    named = [counted[1]] if counted and head(counted[1]) else []
+    return named + [chunk.text for chunk in chunks(question) if names_a_thing(chunk.text)]
+
+
+def names_a_thing(phrase: str) -> bool:
+    """Return whether a phrase names something in the picture, not the picture or a property."""
+    noun = head(phrase).lower()
+    return bool(noun) and noun not in words.ATTRIBUTES and not _is_picture(phrase)
+
+
+def _is_picture(phrase: str) -> bool:
+    return head(phrase).lower() in words.PICTURES
