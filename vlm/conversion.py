@@ -1,4 +1,4 @@
-"""Foreign weights into our form: SmolLM2 from GGUF, DINOv2 from ONNX, the reference's EVA ViT and projection."""
+"""Foreign weights into our form: SmolLM2 from GGUF and DINOv2 from ONNX; `eva.py` has the reference's."""
 
 from __future__ import annotations
 

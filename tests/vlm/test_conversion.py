@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.conversion import require_all_keys
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.eva import (
     State,
@@ -202,6 +203,14 @@ class TestStrictness:
             convert_projection({"llama_proj.weight": linear["llama_proj.weight"]})
         with pytest.raises(WeightsError, match=r"missing \['ln_vision\.bias'\]"):
             convert_projection(linear | {"ln_vision.weight": torch.ones(32)})
+
+    def test_a_report_with_a_missing_weight_is_an_error(self) -> None:
+        report: dict[str, Any] = {"missing_keys": {"a"}, "unexpected_keys": set(), "mismatched_keys": set()}
+        with pytest.raises(
+            WeightsError, match=r"tower\.onnx does not fit the model.*'missing_keys': \['a'\]"
+        ):
+            require_all_keys(report, Path("tower.onnx"))
+        require_all_keys(report | {"missing_keys": set()}, Path("tower.onnx"))
 
     def test_a_file_that_would_run_code_is_refused(self, tmp_path: Path) -> None:
         torch.save({"weight": Path("anything")}, tmp_path / "code.pth")

@@ -102,6 +102,13 @@ class TestPhotoFolder:
         with pytest.raises(DataError, match=r"1 photos are in no shard of .*, dog-9\.png for one"):
             PhotoFolder(tmp_path, "train")
 
+    def test_a_damaged_shard_is_named(self, tmp_path: Path) -> None:
+        write_photo_folder(tmp_path, dog_records(3))
+        shard = tmp_path / "photos-0.tar"
+        shard.write_bytes(shard.read_bytes()[:1000])
+        with pytest.raises(DataError, match=r"photos-0\.tar is no whole tar file"):
+            PhotoFolder(tmp_path, "train")
+
 
 class TestExpressions:
     def test_the_only_dog_is_the_dog(self) -> None:

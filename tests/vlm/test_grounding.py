@@ -42,7 +42,7 @@ def grounded_texts(draw: st.DrawFn) -> GroundedText:
     """Draw words with several phrases in them, each with boxes."""
     text, phrases = "", []
     for _ in range(draw(st.integers(0, 4))):
-        text += draw(words)
+        text += draw(st.just(" ") | words)
         phrase = draw(words.filter(bool))
         phrases.append(
             GroundedPhrase(phrase, tuple(draw(st.lists(boxes, min_size=1, max_size=3))), len(text))

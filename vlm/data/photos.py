@@ -103,9 +103,12 @@ def _read_annotations(path: Path) -> Iterator[Photo]:
 
 def _index_shards(folder: Path) -> Iterator[tuple[str, _Member]]:
     for shard in sorted(folder.glob("*.tar")):
-        with tarfile.open(shard) as archive:
-            for item in archive:
-                yield item.name, _Member(shard, item.offset_data, item.size)
+        try:
+            with tarfile.open(shard) as archive:
+                for item in archive:
+                    yield item.name, _Member(shard, item.offset_data, item.size)
+        except tarfile.TarError as error:
+            raise DataError(f"{shard} is no whole tar file: {error}") from error
 
 
 __all__ = ["DetectedObject", "Photo", "PhotoFolder", "Question"]
