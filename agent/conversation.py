@@ -24,7 +24,10 @@ from .reference import complete, picks_one, resolve, resolve_ones
 from .requests import split
 
 _PLACES = (Task.REFER, Task.DETECTION)
-_PERSON = re.compile(r"\b(?:who|he|she|him|her|they|them|these|those)\b", re.IGNORECASE)
+# These point at a person or into a thing, not at what a box holds.
+_NO_THING = re.compile(
+    r"\b(?:who|he|she|him|her|they|them|these|those|(?:in|on|under|behind) it)\b", re.IGNORECASE
+)
 _PRONOUN = re.compile(r"\b(?:he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE)
 
 _THOSE = re.compile(r"(?:those|the ones)\b", re.IGNORECASE)
@@ -230,7 +233,7 @@ class Conversation:
     def _points_at(self, text: str) -> bool:
         """Return whether "this" has a region: one just drawn or typed, or the one thing just found."""
         return self._region is not None or (
-            self._found is not None and not self.steps and not self._said and not _PERSON.search(text)
+            self._found is not None and not self.steps and not self._said and not _NO_THING.search(text)
         )
 
     def _region_for(self, reading: Reading) -> Box | None:

@@ -147,7 +147,7 @@ _AFTER_PICTURE = (
     r"(?: (?:here|above|below|you see|i (?:sent|uploaded|took|attached|gave|shared)(?: you)?|for me|to me))*"
 )
 _WHOLE = rf"(?:{_POINTER} )*(?:\w+ )?{PICTURE}{_AFTER_PICTURE}"
-_IN_WHOLE = rf"(?:here|there|(?:(?:in|on|inside|within|at|from|about) )?(?:{_WHOLE}|it|this|here|view))"
+_IN_WHOLE = rf"(?:here|there|(?:(?:in|on|inside|within|at|from|about) )?(?:{_WHOLE}|this|here|view))"
 _SEEN = (
     rf"what (?:do |can |could |did )?(?:you|we|i) (?:can |could )?(?:see|notice|observe|make out|got|"
     rf"have)(?: {_IN_WHOLE})?|"

@@ -145,6 +145,8 @@ _HISTORY = re.compile(
     r"\b(?:book|article|movie|film|video|website|information|info|tutorial)s? (?:about|on how|for)\b|"
     r"\b(?:nearest|closest|good|best|cheap) (?:pharmacy|hospital|hotel|restaurant|bank|station|supermarket|"
     r"cinema)\b|"
+    r"\bis it (?:healthy|legal|illegal|ok|okay|safe|bad|good|normal|rude|worth) (?:to|for) \w+ (?!it\b|"
+    r"this\b|that\b)\w|"
     r"\bhow many [\w-]+ (?:are |is )?(?:there )?(?:in|on) an? \w|"
     r"\b(?:this|the following) (?:sentence|paragraph|essay|argument|statement)\b|^count (?:from|up|down|to|"
     r"backwards)\b|"

@@ -132,11 +132,6 @@ PICTURES = word_set(
     "picture pictures photo photos photograph photographs image images pic pics img snapshot "
     "screenshot scene shot snap foto pictur"
 )
-# Whatever a description happens to mention, rather than one thing that the person names.
-GENERIC_THINGS = word_set(
-    "object objects thing things item items element elements noun nouns entity entities everything "
-    "detail details part parts component components subject subjects"
-)
 
 # --- adjectives that stand alone for a noun just spoken of ("the left", "the smallest") --------------------
 
