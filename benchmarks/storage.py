@@ -15,9 +15,10 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
 from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep
 from assistant.vlm.grounding import Box, GroundedPhrase
-from PIL import Image
 
 RUNS = 15
 SEGMENT = 100  # turns

@@ -28,7 +28,10 @@ def _check_bins(bins: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
 
 
 def _to_utc(time: datetime) -> datetime:
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such time in UTC") from error
 
 
 _Bins = Annotated[tuple[int, int, int, int], AfterValidator(_check_bins)]

@@ -1,6 +1,7 @@
 """Alembic's entry: run the migrations on the connection, in the transaction, that the store hands over."""
 
 from alembic import context
+
 from assistant.storage.schema import VERSION_TABLE, metadata
 
 context.configure(

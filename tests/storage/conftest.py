@@ -11,11 +11,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from sqlalchemy import create_engine, text
+
 from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep
 from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.tasks import Task
-from PIL import Image
-from sqlalchemy import create_engine, text
 
 
 def _server_program(name: str) -> str | None:

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from assistant.storage import SessionStore
 
 WRITER = str(Path(__file__).with_name("writer.py"))

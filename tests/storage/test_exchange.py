@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from assistant.storage import (
     ExchangeError,
     NewTurn,
@@ -17,7 +19,6 @@ from assistant.storage import (
     StoredStep,
 )
 from assistant.vlm.grounding import Box, GroundedPhrase
-from PIL import Image
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]
@@ -129,6 +130,9 @@ class TestJson:
             pytest.param("turns.0.feedback", 5, r"^turns\[0\]\.feedback", id="too good"),
             pytest.param("turns.0.created", "yesterday", r"^turns\[0\]\.created", id="no time"),
             pytest.param("turns.0.created", "2026-01-01T00:00:00", r"^turns\[0\]\.created", id="no zone"),
+            pytest.param(
+                "session.updated", "0001-01-01T00:00:00+14:00", r"^session\.updated: ", id="before time"
+            ),
             pytest.param("turns.0.extra", 1, r"^turns\[0\]\.extra", id="an unknown field"),
             pytest.param(
                 "turns.0.steps.0.phrases.0.boxes", [], r"^turns\[0\]\.steps\[0\]\.phrases\[0\]", id="no box"

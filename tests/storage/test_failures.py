@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from assistant.storage import (
     DatabaseBusyError,
     DatabaseDamagedError,

@@ -11,11 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
+
 from assistant.storage import DatabaseBusyError, DiskFullError, NewTurn, SessionStore, StoredImage, store
 from assistant.storage import images as images_module
 from assistant.vlm.errors import ImageError
 from assistant.vlm.pictures import open_picture
-from PIL import ExifTags, Image
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]

@@ -17,6 +17,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, MetaData, create_engine, inspect
+
 from assistant.storage import (
     DatabaseDamagedError,
     NewerDatabaseError,
@@ -26,7 +28,6 @@ from assistant.storage import (
 )
 from assistant.storage import database as database_module
 from assistant.storage.schema import REVISION, SEARCH_TABLE, VERSION_TABLE, metadata
-from sqlalchemy import Engine, MetaData, create_engine, inspect
 
 MakeTurn = Callable[..., NewTurn]
 

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
+
 from assistant.storage import NewTurn, SessionNotFoundError, SessionStore, StorageError, StoredStep
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
-from sqlalchemy.exc import IntegrityError
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]

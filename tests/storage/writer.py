@@ -10,9 +10,10 @@ import threading
 import traceback
 from io import BytesIO
 
+from PIL import Image
+
 from assistant.storage import NewTurn, SessionStore, StoredStep
 from assistant.vlm.grounding import Box, GroundedPhrase
-from PIL import Image
 
 PHRASES = (
     GroundedPhrase("a man", (Box(1, 2, 3, 4, 0.5), Box(5, 6, 7, 8))),
