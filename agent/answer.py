@@ -1,4 +1,4 @@
-"""Words for a person, from what the steps found: they agree with the boxes, and with how sure the model is."""
+"""Words for a person, from what the steps found: they agree with the boxes and with how sure the model is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compose(step: Step, generation: Generation) -> str:
 
 
 def place(box: Box) -> str:
-    """Say where in the picture a box lies, by its centre: "on the left", "at the top right", "in the middle"."""
+    """Say where in the picture a box's centre lies: "on the left", "at the top right", "in the middle"."""
     across = _third((box.x0 + box.x1) / 2, "left", "right")
     down = _third((box.y0 + box.y1) / 2, "top", "bottom")
     if down and across:

@@ -1,4 +1,7 @@
-"""The command line: `assistant …`. Answers go to stdout, all else to stderr; exit 0 done, 1 failed, 2 wrong use."""
+"""The command line: `assistant …`.
+
+Answers go to stdout, all else to stderr; the exit code is 0 for done, 1 for failed, 2 for wrong use.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -20,7 +20,7 @@ class MiniGPTv2Config(PreTrainedConfig):
     """
 
     model_type = "minigpt_v2"
-    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": AutoConfig, "text_config": AutoConfig}
 
     # A configuration, or its values as a dictionary, which becomes one when the model's is built.
     vision_config: Any = None

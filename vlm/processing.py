@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
@@ -12,7 +12,6 @@ from transformers import (
     AutoImageProcessor,
     AutoProcessor,
     BatchFeature,
-    PreTrainedTokenizerBase,
     ProcessorMixin,
 )
 from transformers.image_utils import PILImageResampling
@@ -27,11 +26,11 @@ IGNORED = -100
 class MiniGPTv2ImageProcessor(CLIPImageProcessorPil):
     """RGB, bicubic resize to a square without keeping the aspect ratio, CLIP's mean and standard deviation.
 
-    The reference's `Blip2ImageEvalProcessor` (train and eval alike), so that boxes refer to the whole picture.
+    The reference's `Blip2ImageEvalProcessor`, train and eval alike: boxes refer to the whole picture.
     """
 
     resample = PILImageResampling.BICUBIC
-    size = {"height": 448, "width": 448}
+    size: ClassVar[dict[str, int]] = {"height": 448, "width": 448}
     do_center_crop = False
 
 

@@ -104,7 +104,7 @@ def instruction(task: Task | None, argument: str = "", region: Box | None = None
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: the words of the person (see `instruction`) and the model's answer, `None` when wanted."""
+    """One exchange: a person's words (see `instruction`) and the model's answer, `None` when it is wanted."""
 
     user: str
     answer: str | None = None

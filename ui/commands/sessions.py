@@ -81,7 +81,7 @@ def export(
     form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.JSON,
     database: DatabaseOption = None,
 ) -> None:
-    """Write a session as JSON (which `import` reads), as Markdown with its pictures, or as COCO annotations."""
+    """Write a session as JSON (which `import` reads), as Markdown with pictures, or as COCO annotations."""
     if form is Form.MARKDOWN and out is None:
         raise typer.BadParameter("--format markdown needs --out FOLDER, for the pictures")
     with open_store(database) as store:

@@ -68,7 +68,7 @@ class SharedPictureCollator:
 
 
 def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
-    """Return who may look at whom, (batch, 1, length, length), from the group of each token (batch, length)."""
+    """Return who may look at whom, (batch, 1, length, length), from each token's group (batch, length)."""
     same = groups[:, :, None] == groups[:, None, :]
     prefix = (groups == 0)[:, None, :] & (groups >= 0)[:, :, None]
     causal = torch.ones(groups.shape[1], groups.shape[1], dtype=torch.bool).tril()

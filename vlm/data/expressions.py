@@ -79,7 +79,7 @@ def to_box(item: DetectedObject) -> Box:
 
 
 def agreed_noun(photo: Photo, label: str) -> str | None:
-    """Return the noun that at least two captions, and more than any rival noun, use for the one of its class."""
+    """Return the noun of a class that at least two captions use, and more than use any other noun of it."""
     captions = [
         {phrase.noun for phrase in noun_phrases(text) if phrase.label == label} for text in photo.captions
     ]

@@ -143,7 +143,7 @@ def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tup
 
 
 def _absent(photo: Photo, random_: random.Random) -> str | None:
-    """Return a class that neither a caption nor even a faint box hints at; None for photos without captions."""
+    """Return a class that no caption and no faint box hints at; None for photos without captions."""
     seen = {item.label for item in photo.objects if item.score >= RIVAL}
     label = random_.choice(ABSENT)
     hinted = label in seen or any(mentions(text, label) for text in photo.captions)

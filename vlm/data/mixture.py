@@ -28,17 +28,17 @@ class MixtureConfig:
 
     per_task: dict[Task, int] = field(
         default_factory=lambda: {
-            Task.CAPTION: 1,
-            Task.VQA: 2,
+            Task.CAPTION: 2,
+            Task.VQA: 1,
             Task.REFER: 3,
             Task.DETECTION: 1,
             Task.GROUNDING: 1,
-            Task.IDENTIFY: 2,
+            Task.IDENTIFY: 1,
         }
     )
     grounded_weight: float = 3.0
     mirror: float = 0.5
-    crop: float = 0.5
+    crop: float = 0.4
 
 
 @dataclass(frozen=True)

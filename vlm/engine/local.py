@@ -140,7 +140,7 @@ class _ChosenProbabilities(LogitsProcessor):
     def __init__(self) -> None:
         self._steps: list[torch.Tensor] = []
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def __call__(self, _: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         self._steps.append(scores.float().softmax(-1).amax(-1))
         return scores
 
@@ -154,7 +154,7 @@ class _StopRequest:
 
     requested = False
 
-    def __call__(self, input_ids: torch.Tensor, scores: object, **kwargs: object) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
         return torch.full((input_ids.shape[0],), self.requested, device=input_ids.device)
 
 

@@ -26,7 +26,7 @@ def evaluate(
     folder: PhotoFolder,
     tasks: Sequence[Task],
     limit: int | None = None,
-    progress: Progress = lambda task, done, total: None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Return a report: measures by task, each with its interval, and every answer.
 
@@ -46,7 +46,8 @@ def evaluate(
         answers: list[Generation] = []
         for batch in _batches(items):
             answers += _ask(model, folder, batch)
-            progress(task, len(answers), len(items))
+            if progress is not None:
+                progress(task, len(answers), len(items))
         measures = SUITES[task].score(items, answers)
         report["tasks"][task.value] = {
             "items": len(items),

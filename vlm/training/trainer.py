@@ -1,4 +1,4 @@
-"""One stage of training on transformers' Trainer: frozen tower and language model, LoRA and the linear layer."""
+"""One stage of training on transformers' Trainer: LoRA and the linear layer, all else frozen."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def train(
 ) -> Path:
     """Train an adapter for the model; return the folder that it was written to.
 
-    `base_name` is the preset that the adapter notes as its base, so that it is loaded on no other. A run that finds checkpoints in `config.out` goes on from the last one.
+    `base_name` is the preset that the adapter notes as its base, so that it is loaded on no other. A run
+    that finds checkpoints in `config.out` goes on from the last one.
 
     Raises:
         DataError: the data is not in the promised form.

@@ -1,0 +1,101 @@
+"""How quick and how large `assistant ask` is: help, cold start, warm questions by task, peak memory.
+
+    python benchmarks/asking.py --out benchmarks/results/asking.json
+
+Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+PHOTO = Path(__file__).parents[1] / "ui" / "samples" / "astronaut.jpg"
+QUESTIONS = {
+    "refer": "where is the woman?",
+    "vqa": "how many people are there?",
+    "caption": "describe the picture briefly",
+    "detection": "find all people",
+    "grounding": "[grounding]",
+}
+REPEATS = 5
+
+
+def seconds_of(*command: str) -> float:
+    """Return the wall time of a command that must succeed."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def warm_questions() -> dict[str, float]:
+    """Return the median seconds of a question by task, over a model that is loaded."""
+    from assistant.agent.plan import PlanContext
+    from assistant.agent.planner import Planner
+    from assistant.agent.turn import run
+    from assistant.vlm.pictures import open_picture
+    from assistant.vlm.vision_language_model import VisionLanguageModel
+
+    model, planner = VisionLanguageModel.load(), Planner()
+    image = open_picture(PHOTO).image
+    medians = {}
+    for task, question in QUESTIONS.items():
+        plan = planner.plan(question, PlanContext())
+        run(model, plan, image)  # kernels are prepared on first use
+        medians[task] = statistics.median(run(model, plan, image).seconds for _ in range(REPEATS))
+    return medians
+
+
+def measure() -> dict[str, object]:
+    """Run everything and return the figures, with what they were measured on."""
+    program = [str(Path(sys.executable).parent / "assistant")]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ASSISTANT_DB"] = str(Path(folder) / "sessions.db")
+        help_seconds = statistics.median(seconds_of(*program, "--help") for _ in range(REPEATS))
+        ask = [*program, "ask", str(PHOTO), QUESTIONS["refer"]]
+        seconds_of(*ask)  # files into the page cache
+        cold = statistics.median(seconds_of(*ask) for _ in range(3))
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {
+        "machine": f"{os.cpu_count()} x {_processor()}",
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip(),
+        "help_seconds": round(help_seconds, 3),
+        "cold_ask_seconds": round(cold, 2),
+        "cold_ask_peak_mb": round(peak_mb),
+        "warm_seconds": {task: round(value, 3) for task, value in warm_questions().items()},
+    }
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    """Measure, print, and write the figures if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    figures = json.dumps(measure(), indent=1)
+    print(figures)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(figures + "\n")
+
+
+if __name__ == "__main__":
+    main()
