@@ -23,7 +23,7 @@ _MAX_NEW_TOKENS: dict[Task | None, int] = {
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to ask: a task (None: free conversation), its argument, a region, a picture, earlier turns."""
+    """One thing to ask: task (None: free conversation), argument, region, picture, earlier turns."""
 
     task: Task | None
     argument: str = ""

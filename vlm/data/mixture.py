@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
+from ..errors import DataError
 from ..tasks import Task
 from .expressions import expressions
 from .instructions import BUILDERS, Sample
 from .photos import Photo, PhotoFolder
 from .views import cropped, mirrored
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,15 @@ class InstructionMixture(Dataset[Example]):
 
     def __init__(self, folder: PhotoFolder, config: MixtureConfig, length: int, seed: int) -> None:
         self.folder = folder
+        self.photos = [photo for photo in folder.photos if _can_be_asked(photo)]
+        if not self.photos:
+            raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
+        if len(self.photos) < len(folder.photos):
+            logger.warning("%d photos have nothing to learn from", len(folder.photos) - len(self.photos))
         self.config = config
         self.length = length
         self.seed = seed
-        weights = [config.grounded_weight if expressions(photo) else 1.0 for photo in folder.photos]
+        weights = [config.grounded_weight if expressions(photo) else 1.0 for photo in self.photos]
         generator = torch.Generator().manual_seed(seed)
         self._drawn = torch.multinomial(
             torch.tensor(weights), length, replacement=True, generator=generator
@@ -68,23 +76,16 @@ class InstructionMixture(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         random_ = random.Random(f"{self.seed}:{index}")
-        photo = self.folder.photos[self._drawn[index]]
+        photo = self.photos[self._drawn[index]]
         image = self.folder.read(photo)
-        for view, seen in self._views(photo, image, random_):
-            samples = self._samples(view, random_)
-            if samples:
-                return Example(seen, samples)
-        raise ValueError(f"{photo.image} has no annotation to learn from")
-
-    def _views(
-        self, photo: Photo, image: Image.Image, random_: random.Random
-    ) -> Iterator[tuple[Photo, Image.Image]]:
-        """Yield the view drawn and, in case that it holds nothing to ask for, the whole photo."""
         if random_.random() < self.config.mirror:
             photo, image = mirrored(photo, image)
         if photo.objects and random_.random() < self.config.crop:
-            yield cropped(photo, image, random_)
-        yield photo, image
+            part, seen = cropped(photo, image, random_)
+            samples = self._samples(part, random_)
+            if samples:
+                return Example(seen, samples)
+        return Example(image, self._samples(photo, random_))
 
     def _samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
         chosen: list[Sample] = []
@@ -92,6 +93,10 @@ class InstructionMixture(Dataset[Example]):
             samples = BUILDERS[task](photo, random_)
             chosen += random_.sample(samples, min(most, len(samples)))
         return chosen
+
+
+def _can_be_asked(photo: Photo) -> bool:
+    return any(builder(photo, random.Random(0)) for builder in BUILDERS.values())
 
 
 __all__ = ["Example", "InstructionMixture", "MixtureConfig"]

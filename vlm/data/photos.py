@@ -92,13 +92,20 @@ def _read_annotations(path: Path) -> Iterator[Photo]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                yield Photo.model_validate(json.loads(line))
+                yield _within_the_picture(Photo.model_validate(json.loads(line)), f"{path}:{number}")
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: not JSON: {error}") from error
             except ValidationError as error:
                 first = error.errors()[0]
                 field = ".".join(map(str, first["loc"]))
                 raise DataError(f"{path}:{number}: {field}: {first['msg']}") from error
+
+
+def _within_the_picture(photo: Photo, where: str) -> Photo:
+    for index, item in enumerate(photo.objects):
+        if not all(0.0 <= value <= 1.0 for value in item.box):
+            raise DataError(f"{where}: objects.{index}.box: {item.box} is not in fractions 0..1")
+    return photo
 
 
 def _index_shards(folder: Path) -> Iterator[tuple[str, _Member]]:
