@@ -14,6 +14,8 @@ from .turn import StepResult, TurnResult, run
 # How many earlier turns the planner sees, and how many the model reads in free conversation.
 CONTEXT_TURNS = 20
 CHAT_TURNS = 3
+# A new session is called by the beginning of its first message.
+TITLE_LENGTH = 60
 
 
 class Assistant:
@@ -28,7 +30,7 @@ class Assistant:
 
     def ask(
         self,
-        session_id: str,
+        session_id: str | None,
         message: str,
         picture: Picture | None = None,
         kept: StoredImage | None = None,
@@ -38,13 +40,14 @@ class Assistant:
         """Answer one message, and return the turn as it was kept with the result as it came.
 
         `picture` is what the model looks at and `kept` the same picture in the store; a `task` chosen by
-        hand takes the place of the plan.
+        hand takes the place of the plan. Without a session a new one is made once there is an answer, so
+        that an interrupted question leaves none behind.
 
         Raises:
             SessionNotFoundError: there is no such session.
             StorageError: the turn could not be kept.
         """
-        past = self.store.turns(session_id, last=CONTEXT_TURNS)
+        past = self.store.turns(session_id, last=CONTEXT_TURNS) if session_id else []
         plan = by_hand(task, message, region) if task else self.plan(message, past, region)
         image = picture.image if picture else None
         result = run(self.model, plan, image, _conversation(past))
@@ -57,6 +60,8 @@ class Assistant:
             model=self.model.name,
             seconds=result.seconds,
         )
+        if session_id is None:
+            session_id = self.store.create_session(message[:TITLE_LENGTH]).id
         return self.store.append_turn(session_id, turn), result
 
     def plan(self, message: str, past: list[StoredTurn], region: Box | None = None) -> Plan:

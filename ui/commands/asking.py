@@ -49,6 +49,7 @@ def ask(
 
       cat photo.jpg | assistant ask - "how many people are there?" --json
     """
+    from ...agent.assistant import Assistant
     from ...vlm.pictures import open_picture
 
     source: str | bytes = sys.stdin.buffer.read() if image == "-" else image
@@ -58,21 +59,18 @@ def ask(
     _check_writable(save)
     box = _region(region, picture) if region else None
     with open_store(database) as store:
-        session_id = store.get_session(session).id if session else None
-        from ...agent.assistant import Assistant
-
+        if session:
+            store.get_session(session)  # an unknown one is told before the model has worked for it
         assistant = Assistant(load_model(model), store)
         kept = store.add_image(source if isinstance(source, bytes) else Path(source))
-        if session_id is None:
-            session_id = store.create_session(title=question[:60]).id
-        turn, result = assistant.ask(session_id, question, picture, kept, box, task)
+        turn, result = assistant.ask(session, question, picture, kept, box, task)
     if save:
         _save(picture, result, save)
     if as_json:
         typer.echo(json.dumps(_as_json(turn, result, picture), ensure_ascii=False))
     else:
         typer.echo(result.answer)
-        typer.echo(f"Session {session_id}: go on with --session {session_id}", err=True)
+        typer.echo(f"Session {turn.session_id}: go on with --session {turn.session_id}", err=True)
     if all(step.error for step in result.steps):
         raise typer.Exit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -53,6 +54,8 @@ def open_store(option: str | None) -> SessionStore:
 
 def load_model(name: str) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
+    if sys.stderr.isatty():
+        typer.echo(f"Loading {name} …", err=True)
     import transformers
 
     from ...vlm.vision_language_model import VisionLanguageModel
