@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from ..vlm.answers import Generation
-from ..vlm.data.nouns import plural
 from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.tasks import Task
+from .phrases import core, head, is_plural_noun, plural, singular
 from .plan import Step
+from .words import PAIRS
 
 # Below this score a referral is said with a doubt.
 UNSURE = 0.35
 
-_ARTICLE = re.compile(r"(the|a|an|any|some|my|his|her|their|this|that|these|those)\s+", re.IGNORECASE)
+_DETERMINER = re.compile(
+    r"(?:(?:the|an?|any|some|all|every|each|both|my|your|his|her|its|our|their|this|that|these|those|of|one|two"
+    r"|three|four|five)\s+)+",
+    re.IGNORECASE,
+)
 
 
 def compose(step: Step, generation: Generation) -> str:
@@ -25,7 +29,7 @@ def compose(step: Step, generation: Generation) -> str:
     if step.task is Task.DETECTION:
         return _detections(step.argument, grounded.phrases)
     if step.task is Task.IDENTIFY:
-        return _sentence(f"this is {_with_article(grounded.text)}") if grounded.text else "I cannot tell."
+        return _naming(grounded.text) if grounded.text else "I cannot tell."
     return _sentence(grounded.text) if grounded.text else "I have no answer to that."
 
 
@@ -41,39 +45,57 @@ def place(box: Box) -> str:
 
 
 def _referral(expression: str, boxes: tuple[Box, ...]) -> str:
-    thing = _ARTICLE.sub("", expression, count=1)
+    thing = _bare(expression)
     if not boxes:
         return f"I see no {thing}."
     where = place(boxes[0])
     if boxes[0].score is not None and boxes[0].score < UNSURE:
         return f"I am not sure, but the {thing} may be {where}."
-    return f"The {thing} is {where}."
+    return f"The {thing} {'are' if _is_plural(thing) else 'is'} {where}."
 
 
 def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
-    counts: Counter[str] = Counter()
-    for phrase in phrases:
-        counts[phrase.text or asked] += len(set(phrase.boxes))
-    if not counts:
-        return f"I see no {_ARTICLE.sub('', asked, count=1)}."
-    return f"I see {_listed([_counted(name, count) for name, count in counts.items()])}."
+    found: dict[str, set[Box]] = {}
+    for phrase in phrases:  # a small model may write the same phrase with the same box again
+        found.setdefault(_bare(phrase.text or asked), set()).update(phrase.boxes)
+    if not found:
+        return f"I see no {_bare(asked)}."
+    return f"I see {_listed([_counted(name, len(boxes)) for name, boxes in found.items()])}."
 
 
 def _counted(name: str, count: int) -> str:
-    name = _ARTICLE.sub("", name, count=1)
-    if count > 1 and not name.endswith("s") and name != plural(name):
-        name = name if name.endswith(("people", "men", "children")) else plural(name)
+    noun = _noun(name)
+    if noun and not (count == 1 and noun.lower() in PAIRS):
+        fitting = singular(noun) if count == 1 else plural(noun)
+        name = re.sub(rf"\b{re.escape(noun)}\b", fitting, name, count=1)
     return f"{count} {name}"
+
+
+def _bare(phrase: str) -> str:
+    """Return a phrase without the determiners that it opens with."""
+    return _DETERMINER.sub("", phrase, count=1) if _DETERMINER.match(phrase) else phrase
+
+
+def _noun(phrase: str) -> str:
+    """Return the noun that a phrase is about, also one that may be an adjective ("traffic light")."""
+    words = core(phrase)
+    return words[-1] if len(words) > 1 else head(phrase)
+
+
+def _is_plural(phrase: str) -> bool:
+    return is_plural_noun(_noun(phrase))
 
 
 def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _with_article(noun: str) -> str:
-    if _ARTICLE.match(noun) or noun.endswith("s"):
-        return noun
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+def _naming(phrase: str) -> str:
+    if _is_plural(phrase):
+        return _sentence(f"these are {phrase}")
+    if _DETERMINER.match(phrase):
+        return _sentence(f"this is {phrase}")
+    return _sentence(f"this is {'an' if phrase[:1].lower() in 'aeiou' else 'a'} {phrase}")
 
 
 def _sentence(text: str) -> str:

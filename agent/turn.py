@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from PIL import Image
@@ -108,7 +109,19 @@ def _phrases(step: Step, found: tuple[GroundedPhrase, ...], text: str) -> tuple[
     named = (GroundedPhrase(phrase.text or step.argument, phrase.boxes, phrase.start) for phrase in found)
     if step.task is Task.REFER:
         return tuple(GroundedPhrase(phrase.text, phrase.boxes[:1]) for phrase in named)[:1]
-    return tuple(GroundedPhrase(p.text, tuple(dict.fromkeys(p.boxes)), p.start) for p in named)
+    return _once(named)
+
+
+def _once(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
+    """Leave out what a small model repeats: a box that the same phrase has had before."""
+    seen: set[tuple[str, Box]] = set()
+    kept: list[GroundedPhrase] = []
+    for phrase in phrases:
+        boxes = tuple(box for box in dict.fromkeys(phrase.boxes) if (phrase.text, box) not in seen)
+        seen.update((phrase.text, box) for box in boxes)
+        if boxes:
+            kept.append(GroundedPhrase(phrase.text, boxes, phrase.start))
+    return tuple(kept)
 
 
 __all__ = ["StepResult", "TurnResult", "crop", "run"]
