@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
 from .plan import CHAT, PastStep, PastTurn, Plan, PlanContext
 
 
-class CaseError(ValueError):
+class CaseError(AssistantError):
     """A line is no case; the message names the line and the field."""
 
 
@@ -39,6 +40,8 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
                 raise CaseError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
             except CaseError as error:
                 raise CaseError(f"line {number}: {error}") from error
+            except (ValueError, RecursionError) as error:  # numbers or nesting beyond what Python reads
+                raise CaseError(f"line {number}: cannot be read: {error}") from error
 
 
 def plan_line(case_id: str, plan: Plan) -> str:
