@@ -9,14 +9,12 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from PIL import ExifTags, Image
 
 from ..vlm.errors import ImageError
-from ..vlm.pictures import FILE_LIMIT, FORMATS
+from ..vlm.pictures import FORMATS, measure
 from .errors import DatabaseBusyError, DatabaseNotWritableError, DiskFullError
 from .records import StoredImage
 
@@ -25,50 +23,16 @@ from .records import StoredImage
 EXTENSIONS = {name: name.lower() for name in FORMATS} | {"JPEG": "jpg", "MPO": "jpg"}
 
 _OURS = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(set(EXTENSIONS.values()))})|\.\w+\.part")
-_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 def read(source: bytes | Path) -> tuple[bytes, StoredImage]:
     """Return a picture's bytes and what they are, judged by content; the pixels are not decoded.
 
     Raises:
-        ImageError: the file cannot be read, is no picture of a known format, is damaged or is too large.
+        ImageError: the file cannot be read, or is no picture that can be opened.
     """
-    name = str(source) if isinstance(source, Path) else "the picture"
-    try:
-        size = source.stat().st_size if isinstance(source, Path) else len(source)
-        if size > FILE_LIMIT:
-            raise ImageError(f"{name} is larger than {FILE_LIMIT // 2**20} MB; save it smaller")
-        data = source.read_bytes() if isinstance(source, Path) else source
-    except OSError as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror}") from error
-    try:
-        kind, width, height = _inspect(data)
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has too many pixels; save it smaller") from error
-    except Exception as error:  # on damaged files Pillow's readers raise about anything
-        raise ImageError(f"{name} is damaged or not one of {', '.join(FORMATS)}") from error
+    data, kind, width, height = measure(source)
     return data, StoredImage(hashlib.sha256(data).hexdigest(), kind, width, height, len(data))
-
-
-def _inspect(data: bytes) -> tuple[str, int, int]:
-    """Return a picture's format, and width and height as a person sees it."""
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
-        kind, (width, height) = image.format or "", image.size
-        sideways = _orientation(image) in _SIDEWAYS
-        image.verify()
-    return (kind, height, width) if sideways else (kind, width, height)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation that is still to be applied; 1 where there is none, or a broken one."""
-    # A PNG without EXIF would be decoded in search of it; a TIFF's size is upright already.
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
-        return 1
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken EXIF is common and says nothing about the pixels
-        return 1
 
 
 class ImageFolder:

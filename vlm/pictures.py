@@ -44,6 +44,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# The chunks of a PNG that may say it: EXIF in either form, XMP.
+_PNG_ORIENTATION = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PAGED_FORMATS = ("TIFF",)
 _ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
@@ -58,8 +60,8 @@ class Picture:
     `image` is RGB, upright, and at most `LONG_SIDE` pixels long. `width` and `height` are the pixels of the
     picture in the file, upright as well: larger than `image.size` where the picture was reduced. Boxes are
     relative to the picture, so they fit both. `sha256` is that of the file's bytes, or of the RGB pixels for
-    a picture that was in memory; `format` is Pillow's name ("JPEG"), or "memory"; `notes` are short lines
-    about what was done that a person may want to know.
+    a picture that was in memory; `format` is Pillow's name ("JPEG"), or "memory"; `content` is the file's
+    bytes, if any; `notes` are short lines about what was done that a person may want to know.
     """
 
     image: Image.Image = field(compare=False, repr=False)
@@ -69,6 +71,7 @@ class Picture:
     format: str
     path: str | None = None
     notes: tuple[str, ...] = ()
+    content: bytes = field(default=b"", compare=False, repr=False)
 
 
 def open_picture(source: Source) -> Picture:
@@ -88,15 +91,34 @@ def open_picture(source: Source) -> Picture:
     name = "the picture" if path is None else _printable(path)
     content = _read(source, name)
     with _decoding(name):
-        try:
-            opened = Image.open(BytesIO(content), formats=FORMATS)
-        except UnidentifiedImageError:
-            raise ImageError(_what_it_is_instead(content)) from None
+        opened = _identify(content)
         size = opened.size
         opened.draft(None, _reduced(*size))  # lets a JPEG be reduced while it is decoded, at no extra memory
         frames = _frames_note(opened)
         image, (width, height), notes = _as_seen(opened, size)
-    return Picture(image, width, height, _sha256(content), opened.format or "", path, (*frames, *notes))
+    notes = [*frames, *notes]
+    return Picture(image, width, height, _sha256(content), opened.format or "", path, tuple(notes), content)
+
+
+def measure(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str, int, int]:
+    """Return a file's bytes, its format, and its upright width and height; its pixels are not decoded.
+
+    Raises:
+        ImageError: it is no picture that `open_picture` takes; damage among the pixels is not seen.
+    """
+    name = _printable(str(source)) if isinstance(source, str | Path) else "the picture"
+    content = _read(source, name)
+    with _decoding(name):
+        opened = _identify(content)
+        width, height = opened.size
+        _refuse_bombs(width, height)
+        if opened.format == "PNG" and not any(marker in content for marker in _PNG_ORIENTATION):
+            orientation = 1  # the pixels would be decoded in search of one behind them
+        elif opened.format == "TIFF":
+            orientation = 1  # the size is upright already
+        else:
+            orientation = _orientation(opened)
+    return content, opened.format or "", *((height, width) if orientation >= 5 else (width, height))
 
 
 # --- reading ---------------------------------------------------------------------------------------------
@@ -138,6 +160,13 @@ def _read_bytes(source: str | Path | bytes | BinaryIO) -> bytes:
     if source.seekable():  # like Pillow: an upload that was looked at before is read from its beginning
         source.seek(0)
     return source.read(FILE_LIMIT + 1)
+
+
+def _identify(content: bytes) -> Image.Image:
+    try:
+        return Image.open(BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError(_what_it_is_instead(content)) from None
 
 
 def _what_it_is_instead(content: bytes) -> str:
@@ -272,4 +301,13 @@ def _on_white(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return Image.alpha_composite(white, layer).convert("RGB"), ["transparency shown on white"]
 
 
-__all__ = ["FILE_LIMIT", "FORMATS", "LONG_SIDE", "PIXEL_LIMIT", "Picture", "Source", "open_picture"]
+__all__ = [
+    "FILE_LIMIT",
+    "FORMATS",
+    "LONG_SIDE",
+    "PIXEL_LIMIT",
+    "Picture",
+    "Source",
+    "measure",
+    "open_picture",
+]
