@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from assistant.agent import Plan, PlanContext, Step
 from assistant.agent.cases import CaseError, plan_line, read_cases
 from assistant.vlm.grounding import Box

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assistant.agent import PastStep, PastTurn, Plan, PlanContext, Planner
 from assistant.agent.cases import plan_line, read_cases
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CASES = Path(__file__).with_name("cases.jsonl")
 DRAWN = Box(12, 30, 44, 70)
