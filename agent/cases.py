@@ -54,7 +54,8 @@ def plan_line(case_id: str, plan: Plan) -> str:
         }
         for step in plan.steps
     ]
-    return json.dumps({"id": case_id, "steps": steps}, ensure_ascii=False)
+    line = json.dumps({"id": case_id, "steps": steps}, ensure_ascii=False)
+    return line.encode(errors="backslashreplace").decode()  # half a surrogate pair stays an escape
 
 
 def _case(value: Any) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from ...vlm.errors import AssistantError
 from ...vlm.grounding import Box
 from ...vlm.tasks import Task
-from .options import DEFAULT_MODEL, DatabaseOption, JsonOption, ModelOption, load_model, open_store
+from .options import DEFAULT_MODEL, DatabaseOption, JsonOption, ModelOption, load_model, open_store, to_json
 
 if TYPE_CHECKING:
     from ...agent.turn import StepResult, TurnResult
@@ -54,6 +55,7 @@ def ask(
 
     source: str | bytes = sys.stdin.buffer.read() if image == "-" else image
     picture = open_picture(source)
+    question = question.encode(errors="replace").decode()  # a terminal may pass on what is no UTF-8
     for note in picture.notes:
         typer.echo(f"Note: {note}", err=True)
     _check_writable(save)
@@ -62,15 +64,15 @@ def ask(
         if session:
             store.get_session(session)  # an unknown one is told before the model has worked for it
         assistant = Assistant(load_model(model), store)
-        kept = store.add_image(source if isinstance(source, bytes) else Path(source))
+        kept = store.add_image(picture.content)  # what was seen, also where a pipe can be read only once
         turn, result = assistant.ask(session, question, picture, kept, box, task)
-    if save:
-        _save(picture, result, save)
     if as_json:
-        typer.echo(json.dumps(_as_json(turn, result, picture), ensure_ascii=False))
+        typer.echo(to_json(_as_json(turn, result, picture)))
     else:
         typer.echo(result.answer)
         typer.echo(f"Session {turn.session_id}: go on with --session {turn.session_id}", err=True)
+    if save:
+        _save(picture, result, save)
     if all(step.error for step in result.steps):
         raise typer.Exit(1)
 
@@ -98,12 +100,13 @@ def plan(
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")
     if jsonl:
-        for case in read_cases(sys.stdin):
+        lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
+        for case in read_cases(lines):
             typer.echo(plan_line(case.id, planner.plan(case.message, case.context)))
         return
-    made = planner.plan(str(message), PlanContext())
+    made = planner.plan(str(message).encode(errors="replace").decode(), PlanContext())
     if as_json:
-        typer.echo(json.dumps(json.loads(plan_line("", made)) | {"why": made.why}, ensure_ascii=False))
+        typer.echo(to_json(json.loads(plan_line("", made)) | {"why": made.why}))
         return
     for step in made.steps:
         where = f" in {list(step.region.bins)}" if step.region else ""
@@ -132,9 +135,11 @@ def _check_writable(save: Path | None) -> None:
     """Refuse a place that cannot be written before the model has worked for it."""
     from PIL import Image
 
+    from ...vlm.pictures import FORMATS
+
     if save is None:
         return
-    if save.suffix.lower() not in Image.registered_extensions():
+    if Image.registered_extensions().get(save.suffix.lower()) not in FORMATS:
         raise typer.BadParameter(f"--save {save}: end the name in .png or .jpg")
     if not save.parent.is_dir():
         raise AssistantError(f"there is no folder {save.parent} to save the picture in: make it first")

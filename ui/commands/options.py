@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -52,6 +53,11 @@ def open_store(option: str | None) -> SessionStore:
     return SessionStore.open(location)
 
 
+def to_json(value: Any) -> str:
+    """Return one line of JSON with its characters as they are, save those that no encoding has."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
+
+
 def load_model(name: str) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
     if sys.stderr.isatty():
@@ -66,4 +72,4 @@ def load_model(name: str) -> VisionLanguageModel:
 
 
 __all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "database_location", "load_model"]
-__all__ += ["open_store"]
+__all__ += ["open_store", "to_json"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DatabaseOption, JsonOption, open_store
+from .options import DatabaseOption, JsonOption, open_store, to_json
 
 if TYPE_CHECKING:
     from ...storage import SessionSummary, StoredTurn
@@ -36,7 +35,7 @@ def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) 
     with open_store(database) as store:
         found = store.list_sessions()
     if as_json:
-        typer.echo(json.dumps([_summary(session) for session in found], ensure_ascii=False))
+        typer.echo(to_json([_summary(session) for session in found]))
         return
     for session in found:
         typer.echo(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from ...vlm.errors import AssistantError
 from ...vlm.tasks import Task
 from .options import DEFAULT_MODEL, ModelOption, load_model
 
@@ -35,6 +36,7 @@ def train(
 
       assistant train --data photos --out runs/first --steps 2300
     """
+    from ...vlm.data.photos import PhotoFolder
     from ...vlm.training.trainer import TrainingConfig, train_preset
 
     given: dict[str, Any] = {
@@ -48,6 +50,7 @@ def train(
     config = TrainingConfig(
         data=data, out=out, **{name: value for name, value in given.items() if value is not None}
     )
+    PhotoFolder(config.data, config.split)  # what is wrong with the data is told before weights are fetched
     typer.echo(str(train_preset(DEFAULT_MODEL, config)))
 
 
@@ -73,6 +76,8 @@ def evaluate(
 
     wanted = _tasks(tasks)
     folder = PhotoFolder(data, split)
+    if out.is_dir():
+        raise AssistantError(f"{out} is a folder: name a file for the report in it")
     report = run(load_model(model), folder, wanted, limit, _show_progress)
     write_report(report, out)
     for name, result in report["tasks"].items():

@@ -182,7 +182,11 @@ def _quick_precision() -> torch.dtype:
 def _base_of(adapter: Path) -> str:
     import json
 
-    base = json.loads((adapter / "adapter_config.json").read_text()).get("base_model_name_or_path")
+    path = adapter / "adapter_config.json"
+    try:
+        base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}; copy the adapter again") from error
     if base not in PRESETS:
         raise WeightsError(f"{adapter} is an adapter for {base!r}, which is none of {', '.join(PRESETS)}")
     return str(base)
