@@ -59,9 +59,9 @@ def ask(
     for note in picture.notes:
         typer.echo(f"Note: {note}", err=True)
     _check_writable(save)
-    box = _region(region, picture) if region else None
+    box = None if region is None else _region(region, picture)
     with open_store(database) as store:
-        if session:
+        if session is not None:
             store.get_session(session)  # an unknown one is told before the model has worked for it
         assistant = Assistant(load_model(model), store)
         kept = store.add_image(picture.content)  # what was seen, also where a pipe can be read only once

@@ -38,9 +38,7 @@ def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) 
         typer.echo(to_json([_summary(session) for session in found]))
         return
     for session in found:
-        typer.echo(
-            f"{session.id}  {session.updated:%Y-%m-%d %H:%M}  {session.turns:4} turns  {session.title}"
-        )
+        typer.echo(f"{session.id}  {session.updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {session.title}")
 
 
 @app.command()
@@ -122,7 +120,7 @@ def delete(
     with open_store(database) as store:
         summary = store.get_session(session)
         if not yes:
-            typer.confirm(f"Delete {summary.title!r} with {summary.turns} turns?", abort=True, err=True)
+            typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
         store.delete_session(session)
     typer.echo(f"Deleted {session}", err=True)
 
@@ -135,6 +133,10 @@ def _summary(session: SessionSummary) -> dict[str, Any]:
         "updated": session.updated.isoformat(),
         "turns": session.turns,
     }
+
+
+def _turns(session: SessionSummary) -> str:
+    return f"{session.turns} turn{'' if session.turns == 1 else 's'}"
 
 
 def _tasks(turn: StoredTurn) -> str:
