@@ -1,0 +1,100 @@
+"""The command line run in this process, with a scripted model and a home of its own."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from assistant.ui import cli
+from assistant.ui.commands import asking, options, training
+from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from .fakes import ScriptedEngine
+
+# Warnings that Python does not show unless it is asked to.
+QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command came to; `err` holds the warnings too, in a line each."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """What is on stderr, without the frame and the line breaks of a usage error."""
+        return " ".join(re.sub(r"\x1b\[[\d;]*m|[─│╭╮╰╯]", "", self.err).split())
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where sessions are kept unless a command says otherwise."""
+    return tmp_path / "kept" / "sessions.db"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of 640 x 480."""
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (640, 480), "white").save(path)
+    return path
+
+
+@pytest.fixture
+def command(
+    engine: ScriptedEngine, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Run `assistant` with arguments and bytes on stdin; models other than the default are looked for."""
+    monkeypatch.setenv("ASSISTANT_DB", str(database))
+    monkeypatch.setenv("ASSISTANT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("ASSISTANT_DEBUG", raising=False)
+
+    def load_model(name: str) -> VisionLanguageModel:
+        return VisionLanguageModel(engine) if name == DEFAULT_MODEL else options.load_model(name)
+
+    for module in (asking, training):
+        monkeypatch.setattr(module, "load_model", load_model)
+
+    def run(*arguments: object, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "argv", ["assistant", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        return _run()
+
+    return run
+
+
+def _run() -> Result:
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as exit_:
+            code = exit_.code or 0
+    shown = [f"{item.category.__name__}: {item.message}\n" for item in warned if item.category not in QUIET]
+    said, complained = (stream.detach().getvalue().decode() for stream in (out, err))  # type: ignore[attr-defined]
+    assert isinstance(code, int)
+    return Result(code, said, complained + "".join(shown))

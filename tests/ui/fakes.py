@@ -1,0 +1,54 @@
+"""A model that answers by script, for tests of everything above the engine; it needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from assistant.vlm.answers import Generation, Request
+from assistant.vlm.grounding import parse, with_scores
+from assistant.vlm.tasks import Task
+
+Answer = str | BaseException | Callable[[Request], str]
+
+ANSWERS: dict[Task | None, Answer] = {
+    Task.CAPTION: "a dog runs through the snow",
+    Task.VQA: "brown",
+    Task.REFER: "{<12><30><35><92>}",
+    Task.DETECTION: "<p>dogs</p> {<0><10><20><30>}<delim>{<50><60><70><80>}",
+    Task.GROUNDING: "<p>a dog</p>{<12><30><35><92>} in <p>the snow</p>{<0><50><100><100>}",
+    Task.IDENTIFY: "brown dog",
+    None: "Hello.",
+}
+
+
+class ScriptedEngine:
+    """Answers each task with its raw text, or raises what stands in its place; keeps every request.
+
+    Every box gets `score`.
+    """
+
+    def __init__(
+        self, answers: Mapping[Task | None, Answer] | None = None, score: float | None = 0.83
+    ) -> None:
+        self.answers: dict[Task | None, Answer] = {**ANSWERS, **(answers or {})}
+        self.score = score
+        self.requests: list[Request] = []
+
+    @property
+    def name(self) -> str:
+        return "scripted"
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        return [self._answer(request) for request in requests]
+
+    def stream(self, request: Request) -> Iterator[str]:
+        yield from self._answer(request).raw.split(" ")
+
+    def _answer(self, request: Request) -> Generation:
+        self.requests.append(request)
+        assert request.turns  # as in a real engine, what cannot be put in words raises ValueError here
+        answer = self.answers[request.task]
+        if isinstance(answer, BaseException):
+            raise answer
+        grounded = parse(answer(request) if callable(answer) else answer)
+        return Generation(with_scores(grounded, [self.score] * len(grounded.boxes)), seconds=0.01)

@@ -1,0 +1,587 @@
+"""The command line: what each command prints where, what it keeps, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from PIL import Image
+
+from assistant.storage import SessionStore
+from assistant.ui.cli import app
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box
+from assistant.vlm.tasks import Task
+
+from .conftest import Command, Result
+from .fakes import ScriptedEngine
+
+HEAVY = {"torch", "transformers", "langchain", "langchain_core", "streamlit", "sqlalchemy", "PIL"}
+
+
+def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command's words and the command, groups included."""
+    yield names, group
+    for name, sub in getattr(group, "commands", {}).items():
+        yield from commands(sub, *names, name)
+
+
+ALL = dict(commands(typer.main.get_command(app)))
+
+
+def ask(command: Command, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
+    result = command("ask", *arguments, "--json", stdin=stdin)
+    assert (result.code, result.err) == (0, ""), result
+    answer: dict[str, Any] = json.loads(result.out)
+    return answer
+
+
+def assert_one_line(result: Result, *words: str) -> None:
+    """The command failed with one line on stderr that says all of `words`, and nothing on stdout."""
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("Error: ")
+    assert result.err.count("\n") == 1
+    assert result.err.endswith("\n")
+    assert all(word in result.err for word in words), result.err
+
+
+def assert_wrong_use(result: Result, *words: str) -> None:
+    assert (result.code, result.out) == (2, "")
+    assert all(word in result.complaint for word in words), result.complaint
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", ALL, ids=" ".join)
+    def test_every_command_explains_itself_with_its_examples(
+        self, command: Command, words: tuple[str, ...]
+    ) -> None:
+        result = command(*words, "--help")
+        assert (result.code, result.err) == (0, "")
+        shown = " ".join(result.out.split())
+        documented = f"{ALL[words].help or ''}\n{ALL[words].epilog or ''}".replace("`", "")
+        assert documented.strip().split("\n")[0] in shown
+        examples = [line.strip() for line in documented.splitlines() if "  assistant " in f"  {line.strip()}"]
+        assert all(" ".join(example.split()) in shown for example in examples)
+
+    @pytest.mark.parametrize("words", [(), ("ask",), ("plan",), ("train",), ("evaluate",)], ids=" ".join)
+    def test_the_commands_that_people_begin_with_show_an_example(
+        self, command: Command, words: tuple[str, ...]
+    ) -> None:
+        assert f"assistant {' '.join(words)}".strip() in command(*words, "--help").out.partition("Example")[2]
+
+    @pytest.mark.parametrize("words", ["", "ask", "sessions list", "train"])
+    def test_help_is_printed_without_loading_anything_heavy(self, words: str) -> None:
+        code = (
+            "import json, sys\n"
+            f"sys.argv = ['assistant', *{words.split()!r}, '--help']\n"
+            "from assistant.ui.cli import main\n"
+            "try: main()\n"
+            "except SystemExit: pass\n"
+            "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+        )
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert HEAVY.intersection(json.loads(run.stdout.splitlines()[-1])) == set()
+        assert "Usage: " in run.stdout
+
+    def test_an_unknown_command_and_an_unknown_option_are_wrong_use(
+        self, command: Command, photo: Path
+    ) -> None:
+        assert_wrong_use(command("describe", photo), "No such command 'describe'")
+        assert_wrong_use(command("ask", photo, "what?", "--sav", "x.png"), "No such option", "--sav")
+
+
+class TestAsking:
+    def test_the_answer_is_alone_on_stdout(self, command: Command, photo: Path) -> None:
+        result = command("ask", photo, "where is the dog?")
+        assert (result.code, result.out) == (0, "The dog is on the left.\n")
+        assert result.err.startswith("Session ")
+        assert "--session" in result.err
+
+    def test_json_has_exactly_the_promised_form(self, command: Command, photo: Path) -> None:
+        answer = ask(command, photo, "where is the man in red?")
+        assert list(answer) == ["session", "turn", "image", "answer", "steps", "model", "seconds"]
+        assert list(answer["image"]) == ["path", "width", "height", "sha256"]
+        assert (answer["image"]["path"], answer["image"]["width"]) == (str(photo), 640)
+        assert (answer["turn"], answer["model"]) == (1, "scripted")
+        assert isinstance(answer["seconds"], float)
+        (step,) = answer["steps"]
+        assert isinstance(step.pop("seconds"), float)
+        assert step == {
+            "task": "refer",
+            "argument": "the man in red",
+            "region": None,
+            "text": "The man in red is on the left.",
+            "raw": "{<12><30><35><92>}",
+            "boxes": [
+                {
+                    "phrase": "the man in red",
+                    "box": [76.8, 144.0, 224.0, 441.6],
+                    "bins": [12, 30, 35, 92],
+                    "score": 0.83,
+                }
+            ],
+        }
+
+    def test_boxes_are_in_pixels_of_the_picture_as_a_person_sees_it(
+        self, command: Command, tmp_path: Path
+    ) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGB", (400, 200)).save(tmp_path / "turned.jpg", exif=exif)
+        answer = ask(command, tmp_path / "turned.jpg", "where is the dog?")
+        assert (answer["image"]["width"], answer["image"]["height"]) == (200, 400)
+        assert answer["steps"][0]["boxes"][0]["box"] == [24.0, 120.0, 70.0, 368.0]
+
+    def test_boxes_fit_the_file_where_the_model_saw_it_reduced(
+        self, command: Command, engine: ScriptedEngine, tmp_path: Path
+    ) -> None:
+        Image.new("L", (10_000, 100)).save(tmp_path / "wide.png")
+        result = command("ask", tmp_path / "wide.png", "where is the dog?", "--json")
+        assert json.loads(result.out)["steps"][0]["boxes"][0]["box"] == [1200.0, 30.0, 3500.0, 92.0]
+        assert result.err == "Note: reduced from 10000 x 100 to 4096 x 41 pixels\n"
+        assert engine.requests[0].image is not None
+        assert engine.requests[0].image.size == (4096, 41)
+
+    def test_a_score_that_the_engine_does_not_give_is_null(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        engine.score = None
+        assert ask(command, photo, "where is the dog?")["steps"][0]["boxes"][0]["score"] is None
+
+    def test_a_typed_identifier_is_obeyed(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        assert ask(command, photo, "[refer] how many dogs")["steps"][0]["task"] == "refer"
+        assert (engine.requests[0].task, engine.requests[0].argument) == (Task.REFER, "how many dogs")
+
+    @pytest.mark.parametrize("task", [task for task in Task if task is not Task.IDENTIFY])
+    def test_a_task_chosen_by_hand_is_asked_whatever_the_words(
+        self, command: Command, engine: ScriptedEngine, photo: Path, task: Task
+    ) -> None:
+        answer = ask(command, photo, "how many dogs?", "--task", task)
+        assert [step["task"] for step in answer["steps"]] == [task]
+        assert [request.task for request in engine.requests] == [task]
+
+    def test_an_unknown_task_is_wrong_use(self, command: Command, photo: Path) -> None:
+        assert_wrong_use(command("ask", photo, "x", "--task", "segment"), "'segment' is not one of 'caption'")
+
+    def test_a_picture_comes_from_stdin(self, command: Command, photo: Path) -> None:
+        answer = ask(command, "-", "where is the dog?", stdin=photo.read_bytes())
+        assert (answer["image"]["path"], answer["image"]["height"]) == (None, 480)
+        assert len(answer["image"]["sha256"]) == 64
+
+    def test_nothing_on_stdin_is_one_line(self, command: Command) -> None:
+        assert_one_line(command("ask", "-", "where is the dog?"), "the file is empty")
+
+    def test_a_question_that_is_no_unicode_is_answered_and_kept(self, command: Command, photo: Path) -> None:
+        answer = ask(command, photo, "what is caf\udce9?")
+        assert "what is caf??" in command("sessions", "show", answer["session"]).out
+
+    @pytest.mark.parametrize("question", ["", "  ", "???", "\n", "x" * 5000])
+    def test_any_text_is_answered(self, command: Command, photo: Path, question: str) -> None:
+        result = command("ask", photo, question)
+        assert result.code == 0
+        assert result.out.strip()
+
+    def test_a_turn_in_which_nothing_could_be_done_says_why_and_fails(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        engine.answers[Task.CAPTION] = AssistantError("the model is tired")
+        result = command("ask", photo, "[caption]", "--json")
+        (step,) = json.loads(result.out)["steps"]
+        assert (result.code, step["error"], step["boxes"]) == (1, "the model is tired", [])
+        assert "the model is tired" in command("ask", photo, "[caption]").out
+
+
+class TestRegion:
+    def test_a_region_is_given_in_pixels_and_comes_back_in_pixels(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        (step,) = ask(command, photo, "what is this?", "--region", "64,48,320,240")["steps"]
+        assert (step["task"], step["region"]) == ("identify", [64.0, 48.0, 320.0, 240.0])
+        assert step["boxes"] == [
+            {"phrase": "brown dog", "box": step["region"], "bins": [10, 10, 50, 50], "score": None}
+        ]
+        assert engine.requests[0].region == Box(10, 10, 50, 50)
+
+    def test_corners_may_come_in_any_order(self, command: Command, photo: Path) -> None:
+        (step,) = ask(command, photo, "what is this?", "--region", "320,240,64,48")["steps"]
+        assert step["region"] == [64.0, 48.0, 320.0, 240.0]
+
+    @pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "1,2,3,4,5", "", ",,,", "1;2;3;4"])
+    def test_what_is_no_region_is_wrong_use(self, command: Command, photo: Path, region: str) -> None:
+        assert_wrong_use(
+            command("ask", photo, "what is this?", "--region", region), "--region", "x0,y0,x1,y1"
+        )
+
+    @pytest.mark.parametrize(
+        "region", ["-1,0,9,9", "0,0,641,9", "0,0,9,481", "700,0,710,9", "nan,0,1,1", "0,0,inf,1"]
+    )
+    def test_a_region_outside_of_the_picture_is_wrong_use(
+        self, command: Command, engine: ScriptedEngine, photo: Path, region: str
+    ) -> None:
+        result = command("ask", photo, "what is this?", "--region", region)
+        assert_wrong_use(result, "outside of the picture of 640 x 480")
+        assert engine.requests == []
+
+
+class TestSaving:
+    def test_the_picture_is_written_with_its_boxes_and_said_so(
+        self, command: Command, photo: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "found.png"
+        result = command("ask", photo, "where is the dog?", "--save", out)
+        assert result.out == "The dog is on the left.\n"
+        assert f"Saved {out}\n" in result.err
+        with Image.open(out) as drawn:
+            assert drawn.size == (640, 480)
+            assert drawn.convert("RGB").getcolors() != [(640 * 480, (255, 255, 255))]
+
+    @pytest.mark.parametrize("name", ["found", "found.txt", "found.psd", "found.jpeg2", ".png"])
+    def test_a_name_that_is_no_pictures_is_wrong_use_before_the_model_works(
+        self, command: Command, engine: ScriptedEngine, photo: Path, tmp_path: Path, name: str
+    ) -> None:
+        result = command("ask", photo, "where is the dog?", "--save", tmp_path / name)
+        assert_wrong_use(result, "--save", "end the name in .png or .jpg")
+        assert engine.requests == []
+
+    def test_a_missing_folder_is_told_before_the_model_works(
+        self, command: Command, engine: ScriptedEngine, photo: Path, tmp_path: Path
+    ) -> None:
+        missing = tmp_path / "nowhere"
+        result = command("ask", photo, "where is the dog?", "--save", missing / "found.png")
+        assert_one_line(result, str(missing), "make it first")
+        assert engine.requests == []
+
+    def test_an_answer_whose_drawing_cannot_be_written_is_still_printed(
+        self, command: Command, photo: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "found.png").mkdir()
+        result = command("ask", photo, "where is the dog?", "--save", tmp_path / "found.png")
+        assert (result.code, result.out) == (1, "The dog is on the left.\n")
+        assert "Error: cannot write" in result.err
+
+
+class TestSessions:
+    @pytest.fixture
+    def session(self, command: Command, photo: Path) -> str:
+        """A session with one turn."""
+        return str(ask(command, photo, "where is the dog?")["session"])
+
+    def test_a_session_goes_on(
+        self, command: Command, engine: ScriptedEngine, photo: Path, session: str
+    ) -> None:
+        answer = ask(command, photo, "what colour is it?", "--session", session)
+        assert (answer["session"], answer["turn"], answer["answer"]) == (session, 2, "Brown.")
+        assert engine.requests[-1].argument == "what colour is the dog?"
+
+    def test_an_unknown_session_is_one_line_before_the_model_works(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        for name in ("nobody", ""):
+            assert_one_line(command("ask", photo, "what?", "--session", name), f"no session {name!r}")
+        assert engine.requests == []
+
+    @pytest.mark.parametrize("words", ["show", "export", "delete --yes"])
+    def test_every_command_tells_an_unknown_session_in_one_line(self, command: Command, words: str) -> None:
+        assert_one_line(command("sessions", *words.split(), "nobody"), "no session 'nobody'")
+
+    def test_the_list_names_what_was_asked(self, command: Command, session: str) -> None:
+        line = command("sessions", "list").out
+        assert line.startswith(session)
+        assert "1 turn " in line
+        assert line.endswith("where is the dog?\n")
+        (listed,) = json.loads(command("sessions", "list", "--json").out)
+        assert list(listed) == ["id", "title", "created", "updated", "turns"]
+        assert (listed["id"], listed["turns"]) == (session, 1)
+
+    def test_an_empty_list_is_empty(self, command: Command) -> None:
+        assert command("sessions", "list") == Result(0, "", "")
+        assert command("sessions", "list", "--json").out == "[]\n"
+
+    def test_a_session_is_shown_turn_by_turn(self, command: Command, session: str) -> None:
+        result = command("sessions", "show", session)
+        assert result.out == (
+            f"where is the dog? ({session})\n\n1. where is the dog?\n   [refer] The dog is on the left.\n"
+        )
+        assert json.loads(command("sessions", "show", session, "--json").out)["session"]["id"] == session
+
+    def test_words_are_found(self, command: Command, session: str) -> None:
+        result = command("sessions", "search", "dog")
+        assert result.out.startswith(f"{session} turn 1: ")
+        assert command("sessions", "search", "zebra") == Result(0, "", "Nothing found.\n")
+
+    def test_what_is_exported_as_json_can_be_imported(
+        self, command: Command, session: str, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "session.json"
+        assert command("sessions", "export", session, "--out", file) == Result(0, f"{file}\n", "")
+        imported = command("sessions", "import", file).out.strip()
+        assert imported != session
+        shown = [command("sessions", "show", name).out.replace(name, "") for name in (session, imported)]
+        assert shown[0] == shown[1]
+
+    def test_a_session_is_exported_to_stdout(self, command: Command, session: str) -> None:
+        result = command("sessions", "export", session)
+        assert json.loads(result.out)["turns"][0]["user"] == "where is the dog?"
+
+    def test_boxes_are_exported_as_coco(self, command: Command, session: str) -> None:
+        coco = json.loads(command("sessions", "export", session, "--format", "coco").out)
+        assert coco["annotations"][0]["bbox"] == pytest.approx([76.8, 144.0, 147.2, 297.6])
+        assert coco["categories"] == [{"id": 1, "name": "the dog"}]
+
+    def test_a_session_is_exported_as_markdown_with_its_pictures(
+        self, command: Command, session: str, tmp_path: Path
+    ) -> None:
+        result = command("sessions", "export", session, "--format", "markdown", "--out", tmp_path / "md")
+        document = Path(result.out.strip())
+        assert "The dog is on the left" in document.read_text()
+        assert {path.name for path in document.parent.iterdir()} == {"conversation.md", "picture-1.png"}
+
+    def test_markdown_without_a_folder_is_wrong_use(self, command: Command, session: str) -> None:
+        result = command("sessions", "export", session, "--format", "markdown")
+        assert_wrong_use(result, "--out FOLDER")
+
+    def test_an_export_that_cannot_be_written_is_one_line(
+        self, command: Command, session: str, tmp_path: Path
+    ) -> None:
+        missing = tmp_path / "nowhere" / "session.json"
+        assert_one_line(command("sessions", "export", session, "--out", missing), str(missing))
+        photo = tmp_path / "photo.png"
+        result = command("sessions", "export", session, "--format", "markdown", "--out", photo)
+        assert_one_line(result, str(photo))
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2}', b"\xff\xfe"])
+    def test_what_is_no_export_is_refused_in_one_line(
+        self, command: Command, tmp_path: Path, content: bytes
+    ) -> None:
+        (tmp_path / "session.json").write_bytes(content)
+        assert_one_line(command("sessions", "import", tmp_path / "session.json"))
+        assert command("sessions", "list").out == ""
+
+    def test_importing_a_missing_file_is_one_line(self, command: Command, tmp_path: Path) -> None:
+        assert_one_line(command("sessions", "import", tmp_path / "nowhere.json"), "nowhere.json")
+
+    def test_deleting_asks_first(self, command: Command, session: str) -> None:
+        refused = command("sessions", "delete", session, stdin=b"n\n")
+        assert refused.code == 1
+        assert "with 1 turn?" in refused.err
+        assert session in command("sessions", "list").out
+        agreed = command("sessions", "delete", session, stdin=b"y\n")
+        assert (agreed.code, command("sessions", "list").out) == (0, "")
+
+    def test_deleting_takes_the_picture_along(self, command: Command, session: str, database: Path) -> None:
+        pictures = Path(f"{database}.images")
+        assert [path.suffix for path in pictures.iterdir() if path.suffix] == [".png"]
+        assert command("sessions", "delete", session, "--yes").err == f"Deleted {session}\n"
+        assert [path.suffix for path in pictures.iterdir() if path.suffix] == []
+
+
+class TestDatabase:
+    COMMANDS: tuple[Callable[[str, Path], tuple[object, ...]], ...] = (
+        lambda session, photo: ("ask", photo, "what colour is it?", "--session", session),
+        lambda session, _: ("sessions", "show", session),
+        lambda session, _: ("sessions", "export", session),
+        lambda session, _: ("sessions", "delete", session, "--yes"),
+    )
+
+    @pytest.mark.parametrize("arguments", COMMANDS, ids=["ask", "show", "export", "delete"])
+    def test_every_command_that_names_a_session_looks_where_it_is_told(
+        self,
+        command: Command,
+        photo: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: Callable[[str, Path], tuple[object, ...]],
+    ) -> None:
+        other = tmp_path / "other" / "own.db"
+        session = ask(command, photo, "where is the dog?", "--db", other)["session"]
+        words = arguments(session, photo)
+        assert_one_line(command(*words), "no session")
+        assert command(*words, "--db", other).code == 0
+        again = ask(command, photo, "where is the dog?", "--db", other)["session"]
+        monkeypatch.setenv("ASSISTANT_DB", str(other))
+        assert command(*arguments(again, photo)).code == 0
+
+    def test_lists_searches_and_imports_look_where_they_are_told(
+        self, command: Command, photo: Path, tmp_path: Path
+    ) -> None:
+        other, file = tmp_path / "own.db", tmp_path / "session.json"
+        session = ask(command, photo, "where is the dog?", "--db", other)["session"]
+        command("sessions", "export", session, "--out", file, "--db", other)
+        assert command("sessions", "list").out == command("sessions", "search", "dog").out == ""
+        assert session in command("sessions", "list", "--db", other).out
+        assert session in command("sessions", "search", "dog", "--db", other).out
+        imported = command("sessions", "import", file, "--db", other).out.strip()
+        assert imported in command("sessions", "list", "--db", other).out
+        assert command("sessions", "list").out == ""
+
+    def test_the_option_wins_over_the_environment(
+        self, command: Command, photo: Path, database: Path, tmp_path: Path
+    ) -> None:
+        ask(command, photo, "where is the dog?", "--db", tmp_path / "own.db")
+        assert not database.exists()
+
+    @pytest.mark.parametrize("words", ["ask PHOTO what?", "sessions list", "sessions search dog"])
+    def test_a_file_that_is_no_database_is_one_line(self, command: Command, photo: Path, words: str) -> None:
+        arguments = [photo if word == "PHOTO" else word for word in words.split()]
+        assert_one_line(command(*arguments, "--db", photo), str(photo))
+
+    def test_a_folder_that_cannot_be_made_is_one_line(self, command: Command, photo: Path) -> None:
+        assert_one_line(command("sessions", "list", "--db", photo / "sessions.db"), "--db")
+
+
+class TestInterrupting:
+    def test_ctrl_c_while_the_model_works_leaves_the_database_whole(
+        self, command: Command, engine: ScriptedEngine, photo: Path, database: Path
+    ) -> None:
+        session = ask(command, photo, "where is the dog?")["session"]
+        engine.answers[Task.VQA] = KeyboardInterrupt()
+        for more in ((), ("--session", session)):
+            result = command("ask", photo, "what colour is the dog?", *more)
+            assert (result.code, result.out) == (130, "")
+            assert "Traceback" not in result.err
+        with SessionStore.open(database) as store:
+            assert [(found.id, found.turns) for found in store.list_sessions()] == [(session, 1)]
+            assert store.verify() == []
+        engine.answers[Task.VQA] = "brown"
+        assert ask(command, photo, "what colour is it?", "--session", session)["turn"] == 2
+
+
+class TestModels:
+    @pytest.mark.parametrize("words", ["pull", "show"])
+    def test_an_unknown_name_is_one_line_with_the_known_ones(self, command: Command, words: str) -> None:
+        assert_one_line(command("models", words, "maxi"), "'maxi'", "nano")
+
+    def test_a_model_that_is_not_here_says_how_to_fetch_it(self, command: Command) -> None:
+        assert "assistant models pull nano" in command("models", "list").out
+        (listed,) = json.loads(command("models", "list", "--json").out)
+        assert (listed["name"], listed["present"], listed["size_bytes"]) == ("nano", False, 0)
+
+    def test_a_model_is_shown_with_the_licence_of_each_part(self, command: Command) -> None:
+        result = command("models", "show", "nano")
+        assert "not fetched" in result.out
+        assert "Apache-2.0" in result.out
+        assert "MIT" in result.out
+        parts = json.loads(command("models", "show", "nano", "--json").out)["parts"]
+        assert all(len(part["sha256"]) == 64 for part in parts)
+
+    def test_asking_a_model_that_is_not_there_is_one_line(
+        self, command: Command, photo: Path, tmp_path: Path
+    ) -> None:
+        for model in ("maxi", tmp_path / "nowhere", tmp_path):
+            result = command("ask", photo, "what?", "--model", model)
+            assert_one_line(result, f"no model {str(model)!r}", "nano")
+        assert command("sessions", "list").out == ""
+
+    @pytest.mark.parametrize("content", ['{"base_model_name_or_path": "somebody/else"}', "{", "[]", "{}"])
+    def test_an_adapter_of_another_model_is_one_line(
+        self, command: Command, photo: Path, tmp_path: Path, content: str
+    ) -> None:
+        (tmp_path / "adapter_config.json").write_text(content)
+        assert_one_line(command("ask", photo, "what?", "--model", tmp_path), str(tmp_path))
+
+
+class TestPlanning:
+    def test_a_plan_is_shown_without_running_it(self, command: Command, engine: ScriptedEngine) -> None:
+        result = command("plan", "describe the picture and find the dog")
+        assert result.out == "[caption]\n[refer] the dog\n"
+        assert result.err.startswith("Why: ")
+        assert engine.requests == []
+
+    def test_a_plan_is_shown_as_json(self, command: Command) -> None:
+        plan = json.loads(command("plan", "find the dog", "--json").out)
+        assert plan["steps"] == [{"task": "refer", "argument": "the dog", "region": None}]
+        assert plan["why"]
+
+    def test_cases_become_plans_line_by_line(self, command: Command) -> None:
+        cases = [
+            {"id": "a", "user": "where is the dog?"},
+            {"id": "ä", "user": "what colour is it?", "history": [REFERRED]},
+            {"id": "c", "user": "what is this?", "region": [1, 2, 30, 40]},
+        ]
+        result = command("plan", "--jsonl", stdin="\n".join(map(json.dumps, cases)).encode())
+        assert result.err == ""
+        assert [json.loads(line) for line in result.out.splitlines()] == [
+            {"id": "a", "steps": [{"task": "refer", "argument": "the dog", "region": None}]},
+            {"id": "ä", "steps": [{"task": "vqa", "argument": "what colour is the dog?", "region": None}]},
+            {
+                "id": "c",
+                "steps": [{"task": "identify", "argument": "what is this", "region": [1, 2, 30, 40]}],
+            },
+        ]
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"not json",
+            b"[1]",
+            b'{"id": "b"}',
+            b'{"id": "b", "user": 3}',
+            b'{"id": "b", "user": "x", "region": [0, 0, 200, 1]}',
+            b'{"id": "b", "user": ' + b"[" * 100_000,
+            b'{"id": ' + b"9" * 5000 + b"}",
+            b"\xff\xfe",
+        ],
+    )
+    def test_a_malformed_line_is_one_line_with_its_number(self, command: Command, line: bytes) -> None:
+        result = command("plan", "--jsonl", stdin=b'{"id": "a", "user": "find the dog"}\n\n' + line)
+        assert result.code == 1
+        assert json.loads(result.out)["id"] == "a"
+        assert result.err.startswith("Error: line 3: ")
+        assert result.err.count("\n") == 1
+
+    def test_half_a_surrogate_pair_is_planned(self, command: Command) -> None:
+        result = command("plan", "--jsonl", stdin=rb'{"id": "\ud800", "user": "what is \udfff?"}')
+        assert (result.code, json.loads(result.out)["id"]) == (0, "\ud800")
+
+    @pytest.mark.parametrize("arguments", [(), ("find the dog", "--jsonl")], ids=["neither", "both"])
+    def test_a_message_or_cases_are_wanted(self, command: Command, arguments: tuple[str, ...]) -> None:
+        assert_wrong_use(command("plan", *arguments), "either a message or --jsonl")
+
+
+REFERRED = {
+    "user": "where is the dog?",
+    "steps": [{"task": "refer", "arg": "the dog", "boxes": [[10, 10, 40, 40]]}],
+    "answer": "The dog is on the left.",
+}
+
+
+class TestData:
+    def test_training_on_a_folder_without_annotations_is_told_before_anything_is_fetched(
+        self, command: Command, tmp_path: Path
+    ) -> None:
+        result = command("train", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
+        assert_one_line(result, "annotations.jsonl", "tar shards")
+        assert not (tmp_path / "run").exists()
+
+    def test_evaluating_on_a_folder_without_annotations_is_one_line(
+        self, command: Command, tmp_path: Path
+    ) -> None:
+        result = command("evaluate", "--data", tmp_path / "nowhere", "--out", tmp_path / "report.json")
+        assert_one_line(result, "annotations.jsonl")
+
+    def test_an_unknown_task_to_evaluate_is_wrong_use(self, command: Command, tmp_path: Path) -> None:
+        arguments = ("--data", tmp_path, "--out", tmp_path / "report.json", "--tasks", "refer,segment")
+        assert_wrong_use(command("evaluate", *arguments), "'segment' is none of refer, caption")
+
+    def test_a_report_that_cannot_be_written_is_told_before_the_model_works(
+        self, command: Command, engine: ScriptedEngine, tmp_path: Path
+    ) -> None:
+        from ..vlm.tiny import dog_records, write_photo_folder
+
+        write_photo_folder(tmp_path / "photos", dog_records(1))
+        arguments = ("--data", tmp_path / "photos", "--split", "train", "--tasks", "refer")
+        assert_one_line(command("evaluate", *arguments, "--out", tmp_path), str(tmp_path), "is a folder")
+        assert engine.requests == []
+        out = tmp_path / "reports" / "report.json"
+        result = command("evaluate", *arguments, "--out", out)
+        assert result.code == 0
+        assert "accuracy_at_50_unique" in result.out
+        assert json.loads(out.read_text())["model"] == "scripted"
