@@ -1,0 +1,190 @@
+"""The assistant over a real store: what is kept of a turn, and what earlier turns do to a later one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from assistant.agent.assistant import CHAT_TURNS, Assistant
+from assistant.agent.plan import PastStep, PastTurn, Plan, PlanContext, Step
+from assistant.agent.planner import Planner
+from assistant.storage import SessionNotFoundError, SessionStore, StoredTurn
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.pictures import Picture, open_picture
+from assistant.vlm.tasks import Task, Turn
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..ui.fakes import ScriptedEngine
+
+DOG = GroundedPhrase("the dog", (Box(12, 30, 35, 92),))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SessionStore]:
+    with SessionStore.open(tmp_path / "sessions.db") as store:
+        yield store
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def assistant(store: SessionStore, engine: ScriptedEngine) -> Assistant:
+    return Assistant(VisionLanguageModel(engine), store)
+
+
+@pytest.fixture(scope="module")
+def picture() -> Picture:
+    content = BytesIO()
+    Image.new("RGB", (200, 100), "white").save(content, "PNG")
+    return open_picture(content.getvalue())
+
+
+def ask(
+    assistant: Assistant, picture: Picture, message: str, session: str | None = None, **more: object
+) -> StoredTurn:
+    kept = assistant.store.add_image(picture.content)
+    return assistant.ask(session, message, picture, kept, **more)[0]  # type: ignore[arg-type]
+
+
+class RememberingPlanner(Planner):
+    """Plans as ever, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.contexts: list[PlanContext] = []
+
+    def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
+        self.contexts.append(context)
+        return super().plan(message, context)
+
+
+class TestKeeping:
+    def test_a_turn_is_kept_whole(self, assistant: Assistant, picture: Picture) -> None:
+        given = ask(assistant, picture, "describe the picture and find the dog", region=Box(1, 2, 30, 40))
+        (kept,) = assistant.store.turns(given.session_id)
+        assert kept == given
+        assert (kept.number, kept.user, kept.model) == (
+            1,
+            "describe the picture and find the dog",
+            "scripted",
+        )
+        assert kept.answer == "A dog runs through the snow. The dog is on the left."
+        assert kept.region == Box(1, 2, 30, 40)
+        assert kept.image is not None
+        assert (kept.image.sha256, kept.image.width) == (picture.sha256, 200)
+        first, second = kept.steps
+        assert (first.task, first.text, first.raw) == (
+            "caption", "A dog runs through the snow.", "a dog runs through the snow",
+        )  # fmt: skip
+        assert (second.task, second.argument, second.phrases) == ("refer", "the dog", (DOG,))
+        assert second.phrases[0].boxes[0].score == 0.83
+        assert second.model == "scripted"
+        assert kept.seconds >= sum(step.seconds for step in kept.steps)
+
+    def test_a_new_session_is_called_by_its_first_message(
+        self, assistant: Assistant, picture: Picture
+    ) -> None:
+        turn = ask(assistant, picture, "where is the dog?" + " please" * 20)
+        title = assistant.store.get_session(turn.session_id).title
+        assert title.startswith("where is the dog?")
+        assert len(title) <= 60
+
+    def test_a_step_that_failed_is_kept_with_its_error(
+        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        engine.answers[Task.REFER] = AssistantError("the model is tired")
+        turn = ask(assistant, picture, "describe the picture and find the dog")
+        assert [step.error for step in turn.steps] == [None, "the model is tired"]
+
+    def test_free_conversation_without_a_picture_is_kept_without_one(self, assistant: Assistant) -> None:
+        turn, _ = assistant.ask(None, "hello")
+        assert (turn.image, turn.region, turn.steps[0].task, turn.answer) == (None, None, None, "Hello.")
+
+    def test_an_unknown_session_is_told_before_the_model_works(
+        self, assistant: Assistant, engine: ScriptedEngine
+    ) -> None:
+        with pytest.raises(SessionNotFoundError, match="nobody"):
+            assistant.ask("nobody", "hello")
+        assert engine.requests == []
+
+    def test_a_question_that_was_interrupted_leaves_nothing(
+        self, assistant: Assistant, engine: ScriptedEngine
+    ) -> None:
+        engine.answers[None] = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            assistant.ask(None, "hello")
+        assert assistant.store.list_sessions() == []
+
+
+class TestContext:
+    def test_a_question_points_back_at_what_was_found(
+        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        session = ask(assistant, picture, "where is the dog?").session_id
+        turn = ask(assistant, picture, "what colour is it?", session)
+        assert (turn.number, turn.answer) == (2, "Brown.")
+        assert engine.requests[-1].argument == "what colour is the dog?"
+
+    def test_the_planner_is_told_of_earlier_turns_with_their_boxes(
+        self, store: SessionStore, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        planner = RememberingPlanner()
+        assistant = Assistant(VisionLanguageModel(engine), store, planner)
+        session = ask(assistant, picture, "where is the dog?").session_id
+        ask(assistant, picture, "what is this?", session, region=Box(1, 2, 3, 4))
+        assert planner.contexts[0] == PlanContext()
+        past = PastTurn(
+            "where is the dog?", (PastStep(Task.REFER, "the dog", DOG.boxes),), "The dog is on the left."
+        )
+        assert planner.contexts[1] == PlanContext((past,), Box(1, 2, 3, 4))
+
+    def test_a_step_that_failed_is_nothing_to_point_back_at(
+        self, store: SessionStore, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        planner = RememberingPlanner()
+        assistant = Assistant(VisionLanguageModel(engine), store, planner)
+        engine.answers[Task.REFER] = AssistantError("the model is tired")
+        session = ask(assistant, picture, "where is the dog?").session_id
+        ask(assistant, picture, "what colour is it?", session)
+        assert planner.contexts[1].turns[0].steps == ()
+
+    def test_free_conversation_reads_the_last_turns(
+        self, assistant: Assistant, engine: ScriptedEngine
+    ) -> None:
+        session = assistant.ask(None, "hello")[0].session_id
+        for number in range(CHAT_TURNS):
+            assistant.ask(session, f"hello {number}")
+        assistant.ask(session, "thank you")
+        expected = tuple(Turn(f"hello {number}", "Hello.") for number in range(CHAT_TURNS))
+        assert engine.requests[-1].history == expected
+
+    def test_sessions_know_nothing_of_each_other(
+        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        ask(assistant, picture, "where is the dog?")
+        ask(assistant, picture, "what colour is it?")
+        assert engine.requests[-1].argument == "what colour is it?"
+
+
+class TestByHand:
+    @pytest.mark.parametrize("task", Task)
+    def test_a_task_chosen_by_hand_takes_the_place_of_the_plan(
+        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture, task: Task
+    ) -> None:
+        region = Box(1, 2, 30, 40) if task is Task.IDENTIFY else None
+        turn = ask(assistant, picture, "  find the cat ", task=task, region=region)
+        argument = "" if task in (Task.CAPTION, Task.IDENTIFY) else "find the cat"
+        assert [(step.task, step.argument) for step in turn.steps] == [(task, argument)]
+        assert [(request.task, request.argument) for request in engine.requests] == [(task, argument)]
+
+    def test_a_plan_is_explained(self, assistant: Assistant, picture: Picture) -> None:
+        kept = assistant.store.add_image(picture.content)
+        _, result = assistant.ask(None, "find the cat", picture, kept, task=Task.VQA)
+        assert result.plan == Plan((Step(Task.VQA, "find the cat"),), "you chose [vqa]")

@@ -1,0 +1,170 @@
+"""Running a plan: what the model is asked, what becomes of its answers, and what failures leave."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from assistant.agent.plan import Plan, Step
+from assistant.agent.turn import TurnResult, crop, run
+from assistant.vlm.answers import Request
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.tasks import Task, Turn
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..ui.fakes import Answer, ScriptedEngine
+
+REGION = Box(10, 20, 30, 60)
+
+
+def picture(width: int = 200, height: int = 100) -> Image.Image:
+    """A picture in which every pixel's red is its column and green its row."""
+    red = Image.linear_gradient("L").rotate(90).resize((width, height))
+    green = Image.linear_gradient("L").resize((width, height))
+    return Image.merge("RGB", (red, green, Image.new("L", (width, height))))
+
+
+def result(
+    *steps: Step, image: Image.Image | None = None, history: tuple[Turn, ...] = (), **answers: Answer
+) -> tuple[TurnResult, list[Request]]:
+    """Run steps over a picture; `answers` are by the task's name, `chat` for free conversation."""
+    named = {None if name == "chat" else Task(name): answer for name, answer in answers.items()}
+    engine = ScriptedEngine(named)
+    found = run(VisionLanguageModel(engine), Plan(steps, "as told"), image or picture(), history)
+    return found, engine.requests
+
+
+class TestSteps:
+    def test_steps_are_run_in_order_and_answered_together(self) -> None:
+        found, requests = result(Step(Task.CAPTION), Step(Task.REFER, "the dog"))
+        assert [request.task for request in requests] == [Task.CAPTION, Task.REFER]
+        assert found.answer == "A dog runs through the snow. The dog is on the left."
+        assert found.phrases == (GroundedPhrase("the dog", (Box(12, 30, 35, 92),)),)
+
+    def test_the_same_sentence_is_said_once(self) -> None:
+        found, _ = result(Step(Task.CAPTION), Step(Task.CAPTION))
+        assert found.answer == "A dog runs through the snow."
+        assert len(found.steps) == 2
+
+    def test_what_the_model_wrote_is_kept_beside_the_sentence(self) -> None:
+        found, _ = result(Step(Task.REFER, "the dog"))
+        assert found.steps[0].raw == "{<12><30><35><92>}"
+        assert found.steps[0].error is None
+        assert 0 <= found.steps[0].seconds <= found.seconds
+
+    @pytest.mark.parametrize("error", [AssistantError("the disk is full"), ValueError("the disk is full")])
+    def test_a_step_that_fails_is_told_and_the_others_keep_their_results(self, error: Exception) -> None:
+        found, _ = result(Step(Task.CAPTION), Step(Task.REFER, "the dog"), Step(None, "hi"), refer=error)
+        assert [step.error for step in found.steps] == [None, "the disk is full", None]
+        assert found.answer == (
+            "A dog runs through the snow. I could not do [refer]: the disk is full. Hello."
+        )
+        assert found.phrases == ()
+
+    def test_an_error_in_the_program_is_not_hidden(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            result(Step(Task.CAPTION), caption=ZeroDivisionError())
+
+    def test_a_question_without_words_fails_by_itself(self) -> None:
+        found, _ = result(Step(Task.VQA, " "), Step(Task.CAPTION))
+        assert found.steps[0].error == "[vqa] needs a question or a phrase"
+        assert found.steps[1].error is None
+
+
+class TestPhrases:
+    def test_boxes_without_a_phrase_are_named_after_what_was_asked(self) -> None:
+        found, _ = result(Step(Task.DETECTION, "dogs"), detection="{<1><2><3><4>}")
+        assert found.phrases == (GroundedPhrase("dogs", (Box(1, 2, 3, 4),)),)
+
+    def test_one_thing_asked_for_is_one_box(self) -> None:
+        found, _ = result(Step(Task.REFER, "the dog"), refer="{<1><2><3><4>}<delim>{<5><6><7><8>}")
+        assert found.phrases == (GroundedPhrase("the dog", (Box(1, 2, 3, 4),)),)
+
+    def test_what_the_model_repeats_is_kept_once(self) -> None:
+        raw = "<p>dog</p> {<1><2><3><4>}<delim>{<1><2><3><4>} <p>dog</p> {<1><2><3><4>}<delim>{<5><6><7><8>}"
+        found, _ = result(Step(Task.DETECTION, "dogs"), detection=raw)
+        assert [(phrase.text, phrase.boxes) for phrase in found.phrases] == [
+            ("dog", (Box(1, 2, 3, 4),)),
+            ("dog", (Box(5, 6, 7, 8),)),
+        ]
+        assert found.answer == "I see 2 dogs."
+
+    def test_scores_come_through(self) -> None:
+        found, _ = result(Step(Task.DETECTION, "dogs"))
+        assert [box.score for phrase in found.phrases for box in phrase.boxes] == [0.83, 0.83]
+
+    def test_a_region_that_was_named_is_drawn_with_its_name(self) -> None:
+        found, _ = result(Step(Task.IDENTIFY, "", REGION))
+        assert found.phrases == (GroundedPhrase("brown dog", (REGION,)),)
+        assert found.answer == "This is a brown dog."
+
+
+class TestRegions:
+    def test_naming_without_a_region_says_what_to_do(self) -> None:
+        found, requests = result(Step(Task.IDENTIFY))
+        assert "no region is marked" in str(found.steps[0].error)
+        assert requests == []
+
+    def test_naming_gives_the_model_the_whole_picture_and_the_box(self) -> None:
+        _, (request,) = result(Step(Task.IDENTIFY, "what is this", REGION))
+        assert request.region == REGION
+        assert request.image is not None
+        assert request.image.size == (200, 100)
+
+    @pytest.mark.parametrize("task", [Task.VQA, Task.CAPTION, None])
+    def test_a_question_about_a_region_is_asked_over_that_part_with_a_margin(self, task: Task | None) -> None:
+        _, (request,) = result(Step(task, "what colour is it?", REGION))
+        assert request.region is None
+        assert request.image is not None
+        # 20..60 of 200 columns and 20..60 of 100 rows, and 15 % of that round it.
+        assert request.image.size == (52, 52)
+        assert request.image.getpixel((0, 0)) == picture().getpixel((14, 14))
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (640, 480)])
+    @pytest.mark.parametrize(
+        "region",
+        [
+            Box(0, 0, 100, 100),
+            Box(0, 0, 0, 0),
+            Box(100, 100, 100, 100),
+            Box(50, 50, 50, 50),
+            Box(99, 0, 100, 1),
+        ],
+    )
+    def test_a_part_is_never_empty_and_never_reaches_beyond_the_picture(
+        self, size: tuple[int, int], region: Box
+    ) -> None:
+        image = Image.new("RGB", size, "white")
+        part = crop(image, region)
+        assert 1 <= part.width <= image.width
+        assert 1 <= part.height <= image.height
+        assert part.getextrema() == ((255, 255),) * 3  # what lies outside of a picture would be black
+
+    def test_the_whole_picture_is_its_own_part(self) -> None:
+        assert crop(picture(), Box(0, 0, 100, 100)).tobytes() == picture().tobytes()
+
+    def test_the_callers_picture_stays_as_it_is(self) -> None:
+        image = picture()
+        result(Step(Task.VQA, "what?", REGION), Step(Task.REFER, "the dog"), image=image)
+        assert image.tobytes() == picture().tobytes()
+
+
+class TestConversation:
+    HISTORY = (Turn("hello", "Hi."),)
+
+    def test_free_conversation_reads_the_earlier_turns_and_tasks_do_not(self) -> None:
+        _, requests = result(
+            Step(None, "how are you?"),
+            Step(Task.VQA, "what?"),
+            Step(Task.CAPTION, "", REGION),
+            history=self.HISTORY,
+        )
+        assert [request.history for request in requests] == [self.HISTORY, (), ()]
+
+    def test_without_a_picture_one_can_talk_but_not_look(self) -> None:
+        engine = ScriptedEngine()
+        plan = Plan((Step(Task.VQA, "what?"), Step(None, "hello")), "as told")
+        found = run(VisionLanguageModel(engine), plan, None)
+        assert found.answer == "I could not do [vqa]: there is no picture to look at: give one. Hello."
+        assert [request.image for request in engine.requests] == [None]
