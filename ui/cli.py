@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ..vlm.errors import AssistantError
-from .commands import asking, models, sessions, training
+from .commands import asking, models, serving, sessions, training
 
 EPILOG = """Examples:
 
@@ -37,6 +37,7 @@ app.add_typer(sessions.app, name="sessions")
 app.add_typer(models.app, name="models")
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
+app.command("mcp")(serving.mcp)
 
 # What a shell reports for a program ended by Ctrl-C.
 INTERRUPTED = 130

@@ -1,0 +1,182 @@
+"""The MCP server, asked by a real client over stdin and stdout of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.types import CallToolResult, ImageContent, TextContent
+from PIL import Image
+from typer.testing import CliRunner
+
+from assistant.tools import VisionResult, VisionToolkit
+from assistant.tools.mcp_server import DRAWN_SIDE, create_server
+from assistant.ui.cli import app
+
+from .fakes import SAMPLES
+
+FAKE = [sys.executable, "-m", "assistant.tests.tools.mcp_fake"]
+COMMAND = [sys.executable, "-c", "from assistant.ui.cli import main; main()", "mcp"]
+
+
+@asynccontextmanager
+async def connected(command: list[str], **options: Any) -> AsyncIterator[Client]:
+    server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
+    async with Client(server, read_timeout_seconds=30, **options) as client:
+        yield client
+
+
+def text(result: CallToolResult) -> str:
+    (content, *_) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+async def test_a_client_lists_calls_and_is_told_of_errors_through_all_the_noise() -> None:
+    async with connected(FAKE) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert list(tools) == ["caption", "vqa", "refer", "detect", "ground", "identify"]
+        found = await client.call_tool("refer", {"image": "cat.jpg", "expression": "the cat"})
+        result = VisionResult.model_validate(found.structured_content)
+        assert result.boxes[0].box == [45.1, 60, 225.5, 300]
+        assert "- the cat: [45.1, 60, 225.5, 300], confidence 83%" in text(found)
+        refused = await client.call_tool("caption", {"image": "../README.md"})
+        assert (refused.is_error, refused.structured_content) == (True, None)
+        assert "there is no such picture" in text(refused)
+        wrong = await client.call_tool("identify", {"image": "cat.jpg", "region": [1, 2]})
+        assert (wrong.is_error, text(wrong)[:23]) == (True, "Wrong arguments: region")
+        with pytest.raises(MCPError, match="no tool 'paint': there is caption, vqa"):
+            await client.call_tool("paint", {})
+        with pytest.raises(MCPError) as fault:
+            await client.call_tool("vqa", {"image": "cat.jpg", "question": "fail"})
+        assert "42" not in str(fault.value)
+        assert text(await client.call_tool("caption", {"image": "cat.jpg"})) == "a cat on a rug"
+
+
+async def test_calls_made_at_once_get_their_own_answers() -> None:
+    names = ["cat.jpg", "coffee.jpg", "astronaut.jpg", "rocket.jpg"]
+    async with connected(FAKE) as client:
+        made = (client.call_tool("caption", {"image": name}) for name in names)
+        answers = await asyncio.gather(*made)
+    assert [answer.structured_content["image"]["reference"] for answer in answers] == names
+
+
+async def test_a_client_of_the_older_handshake_is_served_too() -> None:
+    async with connected(FAKE, mode="legacy") as client:
+        assert len((await client.list_tools()).tools) == 6
+        answer = await client.call_tool("detect", {"image": "cat.jpg", "phrase": "eyes"})
+        assert len(VisionResult.model_validate(answer.structured_content).boxes) == 2
+
+
+def test_stdout_carries_the_protocol_and_nothing_else() -> None:
+    arguments = {"name": "caption", "arguments": {"image": "cat.jpg"}}
+    hello = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": arguments},
+    ]
+    with subprocess.Popen(FAKE, stdin=-1, stdout=-1, stderr=-1, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdin.writelines(json.dumps(message) + "\n" for message in messages)
+        server.stdin.flush()
+        lines = [server.stdout.readline() for _ in range(2)]
+        server.stdin.close()
+        assert server.stdout.read() == ""
+        noise = server.stderr.read()
+        assert server.wait(10) == 0
+    assert [json.loads(line)["id"] for line in lines] == [1, 2]
+    assert all(word in noise for word in ("printed", "written", "by a child"))
+
+
+async def test_boxes_come_with_a_picture_that_shows_them() -> None:
+    async with connected(FAKE) as client:
+        found = await client.call_tool("refer", {"image": "cat.jpg", "expression": "the cat"})
+        caption = await client.call_tool("caption", {"image": "cat.jpg"})
+    assert [content.type for content in found.content] == ["text", "image"]
+    assert [content.type for content in caption.content] == ["text"]
+    drawn = found.content[1]
+    assert isinstance(drawn, ImageContent)
+    image = Image.open(BytesIO(base64.b64decode(drawn.data)))
+    assert (image.format, image.size, drawn.mime_type) == ("JPEG", (451, 300), "image/jpeg")
+    plain = Image.open(SAMPLES / "cat.jpg")
+    edge, inside = (45, 200), (300, 150)
+    assert max(abs(a - b) for a, b in zip(image.getpixel(edge), plain.getpixel(edge), strict=True)) > 60
+    assert max(abs(a - b) for a, b in zip(image.getpixel(inside), plain.getpixel(inside), strict=True)) < 30
+
+
+async def test_a_large_picture_with_boxes_is_sent_smaller(toolkit: VisionToolkit, tmp_path: Path) -> None:
+    Image.new("RGB", (3000, 1500)).save(tmp_path / "large.png")
+    toolkit = VisionToolkit(model=toolkit.model, folders=(tmp_path,))
+    async with Client(create_server(toolkit, draw=lambda image, _: image.copy())) as client:
+        found = await client.call_tool("refer", {"image": "large.png", "expression": "it"})
+    drawn = found.content[1]
+    assert isinstance(drawn, ImageContent)
+    image = Image.open(BytesIO(base64.b64decode(drawn.data)))
+    assert image.size == (DRAWN_SIDE, DRAWN_SIDE // 2)
+    assert found.structured_content["boxes"][0]["box"] == [300, 300, 1500, 1500]
+
+
+async def test_schemas_say_what_goes_in_and_what_comes_out(toolkit: VisionToolkit) -> None:
+    async with Client(create_server(toolkit)) as client:
+        tools = (await client.list_tools()).tools
+    for tool in tools:
+        assert tool.input_schema["additionalProperties"] is False
+        assert tool.input_schema["required"][0] == "image"
+        assert tool.input_schema["properties"]["image"]["type"] == "string"
+        assert tool.output_schema == VisionResult.model_json_schema(mode="serialization")
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint is True
+
+
+async def test_without_a_renderer_there_are_words_and_boxes_alone(toolkit: VisionToolkit) -> None:
+    async with Client(create_server(toolkit)) as client:
+        found = await client.call_tool("refer", {"image": "cat.jpg", "expression": "the cat"})
+    assert [content.type for content in found.content] == ["text"]
+    assert len(found.structured_content["boxes"]) == 1
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+async def test_the_command_serves_the_folders_it_is_given_and_loads_no_model_before_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "mine.png")
+    command = [*COMMAND, "--folder", str(SAMPLES), "--folder", str(tmp_path), "--model", str(tmp_path)]
+    async with connected(command) as client:
+        assert len((await client.list_tools()).tools) == 6
+        outside = await client.call_tool("caption", {"image": str(Path(__file__).parent / "fakes.py")})
+        unfit = [await client.call_tool("caption", {"image": name}) for name in ("cat.jpg", "mine.png")]
+    assert "there is no such picture" in text(outside)
+    assert all("no model" in text(answer) for answer in unfit)
+
+
+def test_the_command_refuses_a_folder_that_is_not_there() -> None:
+    done = CliRunner().invoke(app, ["mcp", "--folder", "no-such-folder"])
+    assert done.exit_code == 2
+    assert "no-such-folder" in done.output
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    code = "import sys; sys.modules['mcp'] = None; sys.argv = ['assistant', 'mcp']; " + COMMAND[2]
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: `assistant mcp` needs an extra: pip install 'assistant[mcp]'\n"

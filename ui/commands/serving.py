@@ -1,0 +1,55 @@
+"""`assistant mcp`: the tools for programs that speak the Model Context Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from ...vlm.errors import AssistantError
+from .options import DEFAULT_MODEL, ModelOption
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ...vlm.grounding import GroundedPhrase
+
+
+def mcp(
+    model: ModelOption = DEFAULT_MODEL,
+    folder: Annotated[
+        Optional[list[Path]],  # noqa: UP045 - Typer reads this at run time
+        typer.Option(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="A folder whose pictures may be opened, again for more. [default: the working folder]",
+        ),
+    ] = None,
+) -> None:
+    """Serve the tools caption, vqa, refer, detect, ground and identify over stdin and stdout (MCP).
+
+    Example, as the command that a client starts:
+
+      assistant mcp --folder ~/Pictures
+    """
+    try:
+        from ...tools.mcp_server import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mcp":
+            raise
+        raise AssistantError("`assistant mcp` needs an extra: pip install 'assistant[mcp]'") from error
+    from ...tools import VisionToolkit
+
+    serve(VisionToolkit(model=model, folders=tuple(folder or [Path.cwd()])), _draw)
+
+
+def _draw(image: Image.Image, phrases: Sequence[GroundedPhrase]) -> Image.Image:
+    from ..render import draw  # with the first box, not before the client gets its first reply
+
+    return draw(image, phrases)
+
+
+__all__ = ["mcp"]
