@@ -14,7 +14,16 @@ from ..data.nouns import class_of, plural
 from ..data.photos import Photo, Question
 from ..grounding import Box, is_well_formed_box
 from ..tasks import Task
-from .metrics import Measure, average_precision, caption_scores, match_boxes, mean, proportion, same_answer
+from .metrics import (
+    Measure,
+    average_precision,
+    caption_scores,
+    match_boxes,
+    mean,
+    normalise,
+    proportion,
+    same_answer,
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,10 @@ def _identify_score(items: Sequence[Item], answers: Sequence[Generation]) -> dic
 
 
 def _names(expression: Expression, text: str) -> bool:
-    return class_of(text) == expression.label or text.lower().strip() == expression.text
+    """Return whether a text names the expression's class; a photo's own class must be named to the letter."""
+    if expression.kind is ExpressionKind.NAME:
+        return normalise(text) == normalise(expression.text)
+    return class_of(text) == expression.label
 
 
 def _caption_items(photo: Photo) -> list[Item]:
