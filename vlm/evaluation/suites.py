@@ -50,15 +50,14 @@ def _refer_items(photo: Photo) -> list[Item]:
 
 
 def _refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> dict[str, Measure]:
-    overlaps = [_overlap(item.wanted, answer) for item, answer in zip(items, answers, strict=True)]
-    sides = [item.wanted.kind is ExpressionKind.SIDE for item in items]
-    unique = [overlap for overlap, side in zip(overlaps, sides, strict=True) if not side]
-    relative = [overlap for overlap, side in zip(overlaps, sides, strict=True) if side]
-    people = [
-        overlap
-        for overlap, side, item in zip(overlaps, sides, items, strict=True)
-        if not side and item.wanted.label == "person"
-    ]
+    pairs = list(zip(items, answers, strict=True))
+
+    def overlaps(kept: Callable[[Expression], bool]) -> list[float]:
+        return [_overlap(item.wanted, answer) for item, answer in pairs if kept(item.wanted)]
+
+    unique = overlaps(lambda wanted: wanted.kind is not ExpressionKind.SIDE)
+    people = overlaps(lambda wanted: wanted.kind is not ExpressionKind.SIDE and wanted.label == "person")
+    relative = overlaps(lambda wanted: wanted.kind is ExpressionKind.SIDE)
     return {
         "accuracy_at_50_unique": proportion([overlap >= 0.5 for overlap in unique]),
         "accuracy_at_50_unique_people": proportion([overlap >= 0.5 for overlap in people]),
