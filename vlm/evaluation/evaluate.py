@@ -14,6 +14,7 @@ from ..data.photos import PhotoFolder
 from ..errors import DataError
 from ..tasks import Task
 from ..vision_language_model import VisionLanguageModel
+from .metrics import caption_scorers
 from .suites import SUITES, Item
 
 BATCH = 32
@@ -33,16 +34,19 @@ def evaluate(
     `limit` is the most items a task, drawn by a fixed seed.
 
     Raises:
-        DataError: no photo has what a task needs.
+        DataError: no photo has what a task needs; this is told before the model works.
+        AssistantError: captions are asked for, and what scores them is not installed.
     """
+    if Task.CAPTION in tasks:
+        caption_scorers()
+    items_of = {task: _items(folder, task, limit) for task in tasks}
     report: dict[str, Any] = {
         "model": model.name,
         "data": {"folder": folder.folder.name, "split": folder.split, "photos": len(folder.photos)},
         "tasks": {},
     }
-    for task in tasks:
+    for task, items in items_of.items():
         start = time.perf_counter()
-        items = _items(folder, task, limit)
         answers: list[Generation] = []
         for batch in _batches(items):
             answers += _ask(model, folder, batch)

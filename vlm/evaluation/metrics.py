@@ -8,10 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
+from ..errors import AssistantError
 from ..grounding import Box
 
 RESAMPLES = 500
+
+_BETWEEN_THINGS = re.compile(r",(?:\s*and\s)?|\sand\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,11 @@ def normalise(answer: str) -> str:
 
 def same_answer(predicted: str, wanted: Sequence[str]) -> bool:
     """Return whether an answer names exactly the things wanted, in any order."""
-    named = {normalise(part) for part in re.split(r",| and ", predicted)}
-    return named == {normalise(part) for part in wanted}
+    return _things([predicted]) == _things(wanted)
+
+
+def _things(answers: Sequence[str]) -> set[str]:
+    return {normalise(part) for answer in answers for part in _BETWEEN_THINGS.split(answer)}
 
 
 def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 0.5) -> list[bool]:
@@ -89,11 +96,11 @@ def caption_scores(predicted: Sequence[str], references: Sequence[Sequence[str]]
 
     The words are split by a plain rule instead of the Java tokenizer that belongs to them, so that figures
     may differ in the second digit from published ones.
-    """
-    from pycocoevalcap.bleu.bleu_scorer import BleuScorer
-    from pycocoevalcap.cider.cider_scorer import CiderScorer
 
-    cider, bleu = CiderScorer(n=4, sigma=6.0), BleuScorer(n=4)
+    Raises:
+        AssistantError: the scorers are not installed.
+    """
+    cider, bleu = caption_scorers()
     for caption, wanted in zip(predicted, references, strict=True):
         pair = (_words(caption), [_words(text) for text in wanted])
         cider += pair
@@ -106,9 +113,23 @@ def caption_scores(predicted: Sequence[str], references: Sequence[Sequence[str]]
     }
 
 
+def caption_scorers() -> tuple[Any, Any]:
+    """Return fresh scorers of CIDEr-D and of BLEU-4.
+
+    Raises:
+        AssistantError: they are not installed.
+    """
+    try:
+        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+        from pycocoevalcap.cider.cider_scorer import CiderScorer
+    except ImportError as error:
+        raise AssistantError("captions are scored by pycocoevalcap: pip install pycocoevalcap") from error
+    return CiderScorer(n=4, sigma=6.0), BleuScorer(n=4)
+
+
 def _words(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
 
 
-__all__ = ["Measure", "average_precision", "bootstrap", "caption_scores", "match_boxes", "mean", "normalise"]
-__all__ += ["proportion", "same_answer"]
+__all__ = ["Measure", "average_precision", "bootstrap", "caption_scorers", "caption_scores", "match_boxes"]
+__all__ += ["mean", "normalise", "proportion", "same_answer"]
