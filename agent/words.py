@@ -1,4 +1,4 @@
-"""English word lists of the planner, as data; `one_of` makes a regex alternative of a list."""
+"""English word lists of the planner, as data, and the helpers that make patterns of such lists."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from collections.abc import Iterable
 
 def one_of(words: Iterable[str]) -> str:
     """Return a regex that matches any of `words`, longest first."""
-    return (
-        "(?:" + "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))) + ")"
-    )
+    return any_of(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+
+
+def any_of(*kinds: Iterable[str]) -> str:
+    """Return a regex that matches any of the small patterns of all `kinds`, tried in the order given."""
+    return "(?:" + "|".join(pattern for kind in kinds for pattern in kind) + ")"
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern that does not mind capital letters."""
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def phrases(text: str) -> tuple[str, ...]:
+    """Return the phrases, or small patterns, of a list written as one text with commas."""
+    return tuple(text.split(", "))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -30,26 +43,24 @@ PLURAL_DETERMINERS = word_set(
 PLURAL_DETERMINERS |= word_set("four five six seven eight nine ten 2 3 4 5 6 7 8 9 10")
 PREPOSITIONS = word_set(
     "of in on at by with without from to for near beside behind under over above below between among "
-    "around inside outside next against along across through during into onto off like beneath "
-    "underneath opposite except towards toward besides facing left-of right-of than as closest "
-    "nearest farthest"
+    "around inside outside next against along across through during into onto off like beneath underneath "
+    "opposite except towards toward besides facing left-of right-of than as closest nearest farthest"
 )
 RELATIVES = word_set("who whom whose that which where when whoever whatever")
 AUXILIARIES = word_set(
-    "is are was were am be been being do does did has have had can could will would should shall may "
-    "might must isn't aren't wasn't weren't don't doesn't didn't hasn't haven't hadn't can't couldn't "
-    "won't wouldn't 's 're"
+    "is are was were am be been being do does did has have had can could will would should shall may might "
+    "must isn't aren't wasn't weren't don't doesn't didn't hasn't haven't hadn't can't couldn't won't "
+    "wouldn't 's 're"
 )
 # Verbs that often follow the noun of a question ("does the man wear ..."), where the noun phrase ends.
 VERBS = word_set(
     "wear wears wore have has hold holds look looks looked watches waits jumps flies swims kicks throws "
-    "catches rests sleeps smiles waves pulls pushes leans say says said seem seems appear appears "
-    "stand stands sit sits lie lies carry carries use uses show shows contain contains cost costs "
-    "mean means belong belongs go goes run runs walk walks eat eats drink drinks play plays read "
-    "reads want wants need needs like likes feel feels think thinks ride rides drive drives live "
-    "lives come comes make makes take takes touch touches face faces see sees know knows work works "
-    "happen happens get gets give gives fit fits got looking worn held seen shown located parked made "
-    "taken written broken"
+    "catches rests sleeps smiles waves pulls pushes leans say says said seem seems appear appears stand "
+    "stands sit sits lie lies carry carries use uses show shows contain contains cost costs mean means "
+    "belong belongs go goes run runs walk walks eat eats drink drinks play plays read reads want wants "
+    "need needs like likes feel feels think thinks ride rides drive drives live lives come comes make "
+    "makes take takes touch touches face faces see sees know knows work works happen happens get gets give "
+    "gives fit fits got looking worn held seen shown located parked made taken written broken"
 )
 ADVERBS = word_set(
     "not also still just only really very too there here now right again already currently yet"
@@ -60,10 +71,10 @@ PRONOUNS = word_set("he she it they him her them his hers its theirs i you we me
 # Nouns that look like a verb's -ing form.
 ING_NOUNS = word_set(
     "building buildings ceiling painting paintings ring rings king wing wings string thing things "
-    "something anything everything nothing clothing swing swings wedding earring earrings drawing "
-    "drawings railing sling awning icing pudding dumpling duckling sibling crossing evening morning "
-    "spring lightning string writing lettering carving topping stuffing sling parking lodging bedding "
-    "dressing scaffolding fencing"
+    "something anything everything nothing clothing swing swings wedding earring earrings drawing drawings "
+    "railing sling awning icing pudding dumpling duckling sibling crossing evening morning spring "
+    "lightning string writing lettering carving topping stuffing sling parking lodging bedding dressing "
+    "scaffolding fencing"
 )
 
 # --- nouns ------------------------------------------------------------------------------------------------
@@ -86,51 +97,49 @@ IRREGULAR_PLURALS = {
     "prizes": "prize", "bookcases": "bookcase", "caches": "cache", "headaches": "headache",
 }  # fmt: skip
 SINGULAR_IN_S = word_set(
-    "bus glass dress grass cactus lens gas cross boss class compass mattress harness canvas atlas "
-    "iris walrus octopus hippopotamus christmas tennis chess chassis mess kiss mass pass brass moss "
-    "waitress actress princess hostess goddess goalless business process address access news "
-    "waiters's us this his its is was fortress fitness loss bass abacus campus circus virus apparatus "
-    "rhinoceros platypus citrus lotus hibiscus kudos asparagus yes james christ headdress bus's "
-    "crocus campus tortoises's albatross"
+    "bus glass dress grass cactus lens gas cross boss class compass mattress harness canvas atlas iris "
+    "walrus octopus hippopotamus christmas tennis chess chassis mess kiss mass pass brass moss waitress "
+    "actress princess hostess goddess goalless business process address access news waiters's us this his "
+    "its is was fortress fitness loss bass abacus campus circus virus apparatus rhinoceros platypus citrus "
+    "lotus hibiscus kudos asparagus yes james christ headdress bus's crocus campus tortoises's albatross"
 )
 # One thing although its noun is plural.
 PAIRS = word_set(
-    "glasses sunglasses scissors trousers pants jeans shorts binoculars headphones earphones tongs "
-    "pliers pyjamas pajamas goggles tweezers leggings tights spectacles shears stairs"
+    "glasses sunglasses scissors trousers pants jeans shorts binoculars headphones earphones tongs pliers "
+    "pyjamas pajamas goggles tweezers leggings tights spectacles shears stairs"
 )
 MALE = word_set(
-    "man men boy boys guy guys gentleman father dad grandfather grandpa husband brother son uncle "
-    "king prince waiter actor bloke lad chap fireman policeman businessman fisherman sir groom cowboy "
-    "salesman workman"
+    "man men boy boys guy guys gentleman father dad grandfather grandpa husband brother son uncle king "
+    "prince waiter actor bloke lad chap fireman policeman businessman fisherman sir groom cowboy salesman "
+    "workman"
 )
 FEMALE = word_set(
-    "woman women girl girls lady ladies mother mum mom grandmother grandma wife sister daughter aunt "
-    "queen princess waitress actress bride policewoman businesswoman lass nun saleswoman"
+    "woman women girl girls lady ladies mother mum mom grandmother grandma wife sister daughter aunt queen "
+    "princess waitress actress bride policewoman businesswoman lass nun saleswoman"
 )
 PEOPLE = (
     MALE
     | FEMALE
     | word_set(
-        "person people child children kid kids baby toddler player skater surfer rider driver cyclist "
-        "chef cook worker officer doctor nurse teacher student singer dancer swimmer runner batter "
-        "catcher pitcher umpire goalkeeper referee skier snowboarder skateboarder photographer musician "
-        "guitarist drummer farmer soldier pedestrian passenger customer shopper tourist couple friend "
-        "teenager adult tourist pilot climber jogger someone somebody everyone everybody anyone anybody "
-        "figure individual human infant biker motorcyclist policeman firefighter athlete clown seller "
-        "vendor barista cashier guard judge speaker crowd"
+        "person people child children kid kids baby toddler player skater surfer rider driver cyclist chef "
+        "cook worker officer doctor nurse teacher student singer dancer swimmer runner batter catcher "
+        "pitcher umpire goalkeeper referee skier snowboarder skateboarder photographer musician guitarist "
+        "drummer farmer soldier pedestrian passenger customer shopper tourist couple friend teenager adult "
+        "tourist pilot climber jogger someone somebody everyone everybody anyone anybody figure individual "
+        "human infant biker motorcyclist policeman firefighter athlete clown seller vendor barista cashier "
+        "guard judge speaker crowd"
     )
 )
 # A phrase headed by one of these asks for a property, not for a place.
 ATTRIBUTES = word_set(
     "color colour colors colours number count amount quantity time weather brand breed age name names "
-    "gender type kind material shape size season mood emotion text price title temperature height "
-    "weight expression pattern make model year day date logo's nationality language words total sum "
-    "sport species flavour flavor purpose atmosphere style reason meaning message relationship "
-    "distance difference"
+    "gender type kind material shape size season mood emotion text price title temperature height weight "
+    "expression pattern make model year day date logo's nationality language words total sum sport species "
+    "flavour flavor purpose atmosphere style reason meaning message relationship distance difference"
 )
 PICTURES = word_set(
-    "picture pictures photo photos photograph photographs image images pic pics img snapshot "
-    "screenshot scene shot snap foto pictur"
+    "picture pictures photo photos photograph photographs image images pic pics img snapshot screenshot "
+    "scene shot snap foto pictur"
 )
 
 # --- adjectives that stand alone for a noun just spoken of ("the left", "the smallest") --------------------
@@ -141,13 +150,13 @@ COLOURS = word_set(
     "checked plaid"
 )
 ADJECTIVES = COLOURS | word_set(
-    "big small large little tall short long old young new other same left right top bottom upper "
-    "lower middle centre center front back rear first second third fourth fifth last next previous "
-    "leftmost rightmost bigger smaller larger taller shorter longer older younger darker lighter "
-    "closer nearer farther further best worst nearest closest farthest furthest wooden metal plastic "
-    "empty full open closed different far-left far-right left-hand right-hand remaining rest others "
-    "another thin fat thick round square wet dry clean dirty broken male female happy sad sleeping "
-    "standing sitting blond blonde bald hairy heavy"
+    "big small large little tall short long old young new other same left right top bottom upper lower "
+    "middle centre center front back rear first second third fourth fifth last next previous leftmost "
+    "rightmost bigger smaller larger taller shorter longer older younger darker lighter closer nearer "
+    "farther further best worst nearest closest farthest furthest wooden metal plastic empty full open "
+    "closed different far-left far-right left-hand right-hand remaining rest others another thin fat thick "
+    "round square wet dry clean dirty broken male female happy sad sleeping standing sitting blond blonde "
+    "bald hairy heavy"
 )
 NOT_SUPERLATIVE = word_set(
     "forest chest nest vest guest west rest test priest crest pest tempest harvest quest best"
@@ -161,8 +170,8 @@ FINDING = word_set(
     "underline recognise recognize"
 )
 MARKING = word_set(
-    "mark circle outline box frame select spot tag label annotate track target point pick identify "
-    "bound segment trace surround"
+    "mark circle outline box frame select spot tag label annotate track target point pick identify bound "
+    "segment trace surround"
 )
 DESCRIBING = word_set("describe caption summarize summarise depict narrate")
 SEEING = word_set(
@@ -170,14 +179,14 @@ SEEING = word_set(
 )
 MAKING = word_set(
     "write compose translate imagine pretend invent draft rewrite rephrase paraphrase solve calculate "
-    "compute spell define sing recommend suggest convert teach proofread brainstorm improvise "
-    "continue rap quote"
+    "compute spell define sing recommend suggest convert teach proofread brainstorm improvise continue rap "
+    "quote"
 )
 CREATIONS = word_set(
-    "story stories poem poems poetry haiku limerick joke jokes song songs lyrics rap essay letter "
-    "email e-mail tweet post blog slogan dialogue dialog script riddle ode sonnet verse rhyme novel "
-    "tale article advert advertisement ad hashtags hashtag review speech recipe quote fact trivia "
-    "ballad backstory fanfic conversation diary monologue meme pun anecdote screenplay jingle"
+    "story stories poem poems poetry haiku limerick joke jokes song songs lyrics rap essay letter email "
+    "e-mail tweet post blog slogan dialogue dialog script riddle ode sonnet verse rhyme novel tale article "
+    "advert advertisement ad hashtags hashtag review speech recipe quote fact trivia ballad backstory "
+    "fanfic conversation diary monologue meme pun anecdote screenplay jingle"
 )
 
 # --- requests made of common words alone ------------------------------------------------------------------
@@ -185,23 +194,22 @@ CREATIONS = word_set(
 # A request for what stands in a region says nothing but these.
 POINTING_WORDS = word_set(
     "between occupies occupy occupying contained covers covered fills what what's whats who who's which is "
-    "are this that it these those the a an in inside within at "
-    "on of for from by to and or box boxes area areas region regions rectangle frame spot square "
-    "selection part crop outline circle location place position section zone marker coordinates "
-    "object objects thing things item items element entity stuff something content contents identify "
-    "name label recognise recognize describe describing caption classify determine generate give tell "
-    "me us say write produce provide make state guess phrase expression referring description short "
-    "brief one few words word name names term here there i i've have just drew drawn marked selected "
-    "highlighted circled boxed outlined pointing pointed you see can could would call called do does "
-    "contain show shown located found know knows need want please exactly refers refer main single "
-    "each both two single bit identity be might supposed depicted represented under my i'm am as "
-    "briefly only"
+    "are this that it these those the a an in inside within at on of for from by to and or box boxes area "
+    "areas region regions rectangle frame spot square selection part crop outline circle location place "
+    "position section zone marker coordinates object objects thing things item items element entity stuff "
+    "something content contents identify name label recognise recognize describe describing caption "
+    "classify determine generate give tell me us say write produce provide make state guess phrase "
+    "expression referring description short brief one few words word name names term here there i i've "
+    "have just drew drawn marked selected highlighted circled boxed outlined pointing pointed you see can "
+    "could would call called do does contain show shown located found know knows need want please exactly "
+    "refers refer main single each both two single bit identity be might supposed depicted represented "
+    "under my i'm am as briefly only"
 )
 # A request for a caption says nothing but these, one of CAPTION_CUES among them.
 CAPTION_CUES = word_set(
-    "describe describing description caption captioning summary summarize summarise summing sum "
-    "overview gist happening going shows depicts shown depicted see alt seen visible about content "
-    "contents portrayed represents represent depict portray title"
+    "describe describing description caption captioning summary summarize summarise summing sum overview "
+    "gist happening going shows depicts shown depicted see alt seen visible about content contents "
+    "portrayed represents represent depict portray title"
 )
 CAPTION_WORDS = (
     CAPTION_CUES
@@ -212,10 +220,10 @@ CAPTION_WORDS = (
         "briefly quick quickly simple simply simplest plain one two three single few words word sentence "
         "sentences line lines phrase text just only very really nice good small little basic general "
         "short-ish at glance here there there's i'd like need want exactly all whole overall some kind "
-        "sort main idea be so kind than more no max maximum under ten five 5 10 15 20 twenty fifteen "
-        "using by within attached uploaded following above below from look looks being taking place "
-        "exactly concise concisely short one-line one-sentence suitable blind person someone who cannot "
-        "who's can't see it let know help understand have has"
+        "sort main idea be so kind than more no max maximum under ten five 5 10 15 20 twenty fifteen using "
+        "by within attached uploaded following above below from look looks being taking place exactly "
+        "concise concisely short one-line one-sentence suitable blind person someone who cannot who's "
+        "can't see it let know help understand have has"
     )
 )
 
@@ -236,20 +244,20 @@ WORLD = (
     "software",
     "machine learning", "neural network", "artificial intelligence", "internet", "online", "website", "stock",
     "nearby", "near me", "restaurant near", "hotel", "flight", "flights", "cheap", "rhymes with", "word for",
-    "should i", "can i", "could i", "may i", "do i", "am i", "did i", "my name", "advice", "tips", "legal",
+    "my name", "advice", "tips", "legal",
     "percent of", "derivative", "integral", "translation", "philosophy", "religion", "economy", "politics",
     "how to", "anthem", "national", "inventor", "author", "novel", "shakespeare", "einstein", "napoleon",
     "is it true", "ever", "of all time", "gravity", "evolution", "photosynthesis", "atom", "atoms",
     "molecule",
     "dinosaurs", "the moon landing", "wikipedia", "google", "today's date", "next year", "last year",
-    "in space",
+    "in space", "plot of", "theory of", "lyrics",
     "the bible", "symbolise", "symbolize", "originate", "come from", "species of", "types of", "kinds of",
 )  # fmt: skip
 PLACES = word_set(
-    "france paris london england britain germany berlin europe africa asia america usa japan tokyo "
-    "china beijing india italy rome spain madrid portugal russia moscow canada australia brazil "
-    "mexico egypt greece turkey vietnam hanoi korea poland sweden norway finland iceland everest "
-    "amazon nile sahara antarctica mars jupiter saturn venus mercury york california texas chicago "
-    "sydney singapore dubai ukraine ireland scotland netherlands belgium austria switzerland vienna "
-    "prague lisbon amsterdam argentina chile peru kenya nigeria"
+    "france paris london england britain germany berlin europe africa asia america usa japan tokyo china "
+    "beijing india italy rome spain madrid portugal russia moscow canada australia brazil mexico egypt "
+    "greece turkey vietnam hanoi korea poland sweden norway finland iceland everest amazon nile sahara "
+    "antarctica mars jupiter saturn venus mercury york california texas chicago sydney singapore dubai "
+    "ukraine ireland scotland netherlands belgium austria switzerland vienna prague lisbon amsterdam "
+    "argentina chile peru kenya nigeria"
 )
