@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 
 from assistant.tools import VisionToolkit
 from assistant.tools.mcp_server import serve
-from assistant.ui.render import draw
 from assistant.vlm.answers import Generation, Request
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -20,11 +18,11 @@ class NoisyEngine(FakeEngine):
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         print("printed", flush=True)
         os.write(1, b"written\n")
-        subprocess.run([sys.executable, "-c", "print('by a child')"], check=True)
+        subprocess.run(["echo", "by a child"], check=True)
         if requests[0].argument == "fail":
             raise RuntimeError("the secret is 42")
         return super().generate(requests)
 
 
 if __name__ == "__main__":
-    serve(VisionToolkit(model=VisionLanguageModel(NoisyEngine()), folders=(SAMPLES,)), draw)
+    serve(VisionToolkit(model=VisionLanguageModel(NoisyEngine()), folders=(SAMPLES,)))

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from assistant.tools import VisionResult, VisionToolkit
 from assistant.tools.mcp_server import DRAWN_SIDE, create_server
 from assistant.ui.cli import app
+from assistant.ui.render import draw
 
 from .fakes import SAMPLES
 
@@ -41,6 +42,12 @@ def text(result: CallToolResult) -> str:
     (content, *_) = result.content
     assert isinstance(content, TextContent)
     return content.text
+
+
+def picture(result: CallToolResult) -> tuple[Image.Image, str]:
+    content = result.content[1]
+    assert isinstance(content, ImageContent)
+    return Image.open(BytesIO(base64.b64decode(content.data))), content.mime_type
 
 
 async def test_a_client_lists_calls_and_is_told_of_errors_through_all_the_noise() -> None:
@@ -64,9 +71,9 @@ async def test_a_client_lists_calls_and_is_told_of_errors_through_all_the_noise(
         assert text(await client.call_tool("caption", {"image": "cat.jpg"})) == "a cat on a rug"
 
 
-async def test_calls_made_at_once_get_their_own_answers() -> None:
+async def test_calls_made_at_once_get_their_own_answers(toolkit: VisionToolkit) -> None:
     names = ["cat.jpg", "coffee.jpg", "astronaut.jpg", "rocket.jpg"]
-    async with connected(FAKE) as client:
+    async with Client(create_server(toolkit)) as client:
         made = (client.call_tool("caption", {"image": name}) for name in names)
         answers = await asyncio.gather(*made)
     assert [answer.structured_content["image"]["reference"] for answer in answers] == names
@@ -106,16 +113,14 @@ def test_stdout_carries_the_protocol_and_nothing_else() -> None:
     assert all(word in noise for word in ("printed", "written", "by a child"))
 
 
-async def test_boxes_come_with_a_picture_that_shows_them() -> None:
-    async with connected(FAKE) as client:
+async def test_boxes_come_with_a_picture_that_shows_them(toolkit: VisionToolkit) -> None:
+    async with Client(create_server(toolkit, draw)) as client:
         found = await client.call_tool("refer", {"image": "cat.jpg", "expression": "the cat"})
         caption = await client.call_tool("caption", {"image": "cat.jpg"})
     assert [content.type for content in found.content] == ["text", "image"]
     assert [content.type for content in caption.content] == ["text"]
-    drawn = found.content[1]
-    assert isinstance(drawn, ImageContent)
-    image = Image.open(BytesIO(base64.b64decode(drawn.data)))
-    assert (image.format, image.size, drawn.mime_type) == ("JPEG", (451, 300), "image/jpeg")
+    image, mime_type = picture(found)
+    assert (image.format, image.size, mime_type) == ("JPEG", (451, 300), "image/jpeg")
     plain = Image.open(SAMPLES / "cat.jpg")
     edge, inside = (45, 200), (300, 150)
     assert max(abs(a - b) for a, b in zip(image.getpixel(edge), plain.getpixel(edge), strict=True)) > 60
@@ -127,9 +132,7 @@ async def test_a_large_picture_with_boxes_is_sent_smaller(toolkit: VisionToolkit
     toolkit = VisionToolkit(model=toolkit.model, folders=(tmp_path,))
     async with Client(create_server(toolkit, draw=lambda image, _: image.copy())) as client:
         found = await client.call_tool("refer", {"image": "large.png", "expression": "it"})
-    drawn = found.content[1]
-    assert isinstance(drawn, ImageContent)
-    image = Image.open(BytesIO(base64.b64decode(drawn.data)))
+    image, _ = picture(found)
     assert image.size == (DRAWN_SIDE, DRAWN_SIDE // 2)
     assert found.structured_content["boxes"][0]["box"] == [300, 300, 1500, 1500]
 
@@ -156,17 +159,16 @@ async def test_without_a_renderer_there_are_words_and_boxes_alone(toolkit: Visio
 # --- the command -----------------------------------------------------------------------------------------
 
 
-async def test_the_command_serves_the_folders_it_is_given_and_loads_no_model_before_it_is_needed(
-    tmp_path: Path,
-) -> None:
+async def test_the_command_serves_its_folders_and_loads_no_model_before_it_is_needed(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20)).save(tmp_path / "mine.png")
-    command = [*COMMAND, "--folder", str(SAMPLES), "--folder", str(tmp_path), "--model", str(tmp_path)]
+    command = [*COMMAND, "--folder", str(SAMPLES), "--folder", str(tmp_path), "--model", "no-such-model"]
     async with connected(command) as client:
         assert len((await client.list_tools()).tools) == 6
-        outside = await client.call_tool("caption", {"image": str(Path(__file__).parent / "fakes.py")})
-        unfit = [await client.call_tool("caption", {"image": name}) for name in ("cat.jpg", "mine.png")]
-    assert "there is no such picture" in text(outside)
-    assert all("no model" in text(answer) for answer in unfit)
+        for name in ("cat.jpg", "mine.png"):
+            answer = await client.call_tool("identify", {"image": name, "region": [0, 0, 900, 900]})
+            assert "sticks out of the picture" in text(answer)
+        outside = await client.call_tool("caption", {"image": str(Path(__file__).parents[1] / "README.md")})
+        assert "there is no such picture" in text(outside)
 
 
 def test_the_command_refuses_a_folder_that_is_not_there() -> None:

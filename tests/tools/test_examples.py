@@ -1,0 +1,76 @@
+"""The examples: with an exact fake, and as a reader runs them, with a tiny model of random weights."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from assistant.examples import agent, mcp_client
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from .fakes import FakeEngine
+from .test_mcp import FAKE
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LONGEST = 25
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from ..vlm.tiny import tiny_model, tiny_processor
+
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_model().save_pretrained(folder)
+    tiny_processor().save_pretrained(folder)
+    return folder
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines that hold code: no imports, docstrings, comments or blanks."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if docstring or isinstance(node, ast.Import | ast.ImportFrom):
+            skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return sum(bool(line.strip()) and number not in skipped for number, line in lines)
+
+
+def test_the_agent_example_answers_from_what_two_tools_found(capsys: pytest.CaptureFixture[str]) -> None:
+    agent.main(VisionLanguageModel(FakeEngine()))
+    said = capsys.readouterr().out
+    order = ["human", "['caption']", "a cat on a rug", "['refer']", "- the cat: [45.1, 60, 225.5, 300]", "ai"]
+    places = [said.find(words) for words in order[:-1]] + [said.rfind(order[-1])]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_the_mcp_example_prints_the_same_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(mcp_client.main(FAKE))
+    said = capsys.readouterr().out
+    assert "tools: caption, vqa, refer, detect, ground, identify" in said
+    assert "caption: a cat on a rug" in said
+    assert "the cat is at [45.1, 60.0, 225.5, 300.0], in hundredths [10, 20, 50, 100]" in said
+
+
+@pytest.mark.parametrize("example", ["agent.py", "mcp_client.py"])
+def test_an_example_runs_as_a_script_with_any_model(
+    example: str, tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [example, "--model", str(tiny)])
+    runpy.run_path(str(EXAMPLES / example), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "caption" in said
+    assert "the cat" in said
+    assert "no model" not in said
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_an_example_is_short(example: str) -> None:
+    assert code_lines(EXAMPLES / example) <= LONGEST
