@@ -1,0 +1,116 @@
+"""The adapter that ships with the package, over its base weights in the user's cache, end to end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from assistant.vlm.answers import Request
+from assistant.vlm.data.nouns import mentions
+from assistant.vlm.engine.local import LocalEngine
+from assistant.vlm.grounding import Box, intersection_over_union, is_well_formed_box
+from assistant.vlm.pictures import open_picture
+from assistant.vlm.presets import NANO
+from assistant.vlm.tasks import Task
+
+SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
+# Measured by hand, in pixels of 451 x 300: the head from the left edge to the right ear's tip.
+CAT = (0, 0, 400, 300)
+
+pytestmark = pytest.mark.skipif(
+    not NANO.adapter.is_dir(), reason=f"there is no adapter in {NANO.adapter} yet"
+)
+
+
+def sample(name: str) -> Image.Image:
+    return open_picture(SAMPLES / f"{name}.jpg").image
+
+
+@pytest.fixture(scope="module")
+def engine() -> LocalEngine:
+    """The model on the CPU in float32, in which the order of additions changes no word."""
+    engine = LocalEngine.load("nano")
+    engine.model = engine.model.float().to("cpu")
+    return engine
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `assistant ask` says where the cat is."""
+    folder = tmp_path_factory.mktemp("shipped")
+    run = subprocess.run(
+        [
+            *(sys.executable, "-c", "from assistant.ui.cli import main; main()"),
+            *("ask", str(SAMPLES / "cat.jpg"), "where is the cat?", "--json"),
+            *("--db", str(folder / "sessions.db"), "--save", str(folder / "found.png")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Traceback" not in run.stderr
+    assert "Warning" not in run.stderr
+    assert (folder / "found.png").is_file()
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def test_the_cat_is_found(answer: dict[str, Any]) -> None:
+    (step,) = answer["steps"]
+    assert (step["task"], step["argument"]) == ("refer", "the cat")
+    assert is_well_formed_box(step["raw"])
+    (box,) = step["boxes"]
+    assert intersection_over_union(box["box"], CAT) > 0.3
+    assert 0.0 < box["score"] <= 1.0
+    assert "cat is" in answer["answer"] or "cat may be" in answer["answer"]
+
+
+def test_the_answers_json_is_complete(answer: dict[str, Any]) -> None:
+    assert set(answer) == {"session", "turn", "image", "answer", "steps", "model", "seconds"}
+    assert set(answer["image"]) == {"path", "width", "height", "sha256"}
+    assert (answer["image"]["width"], answer["image"]["height"]) == (451, 300)
+    (step,) = answer["steps"]
+    assert set(step) == {"task", "argument", "region", "text", "raw", "boxes", "seconds"}
+    assert set(step["boxes"][0]) == {"phrase", "box", "bins", "score"}
+    assert (answer["turn"], answer["model"]) == (1, "nano")
+    assert answer["seconds"] >= step["seconds"] > 0
+
+
+@pytest.mark.parametrize(("name", "thing"), [("astronaut", "person")])
+def test_a_caption_names_the_main_thing(engine: LocalEngine, name: str, thing: str) -> None:
+    (caption,) = engine.generate([Request(Task.CAPTION, image=sample(name))])
+    assert mentions(caption.grounded.text, thing), caption.raw
+    assert caption.complete
+
+
+def test_batched_answers_are_those_of_each_alone(engine: LocalEngine) -> None:
+    requests = [
+        Request(Task.CAPTION, image=sample("coffee")),
+        Request(Task.VQA, "what colour is the cat?", image=sample("cat")),
+        Request(Task.REFER, "the woman", image=sample("astronaut")),
+        Request(Task.DETECTION, "person", image=sample("astronaut")),
+        Request(Task.GROUNDING, image=sample("rocket")),
+        Request(Task.IDENTIFY, region=Box(0, 0, 89, 100), image=sample("cat")),
+    ]
+    assert {request.task for request in requests} == set(Task)
+    together = engine.generate(requests)
+    alone = [engine.generate([request])[0] for request in requests]
+    assert [found.raw for found in together] == [found.raw for found in alone]
+    scores = [[box.score for box in found.grounded.boxes] for found in together]
+    expected = [[box.score for box in found.grounded.boxes] for found in alone]
+    assert scores == [pytest.approx(row, abs=1e-3) for row in expected]
+    assert all(found.raw for found in together)
+
+
+def test_a_stream_is_the_answer_in_pieces(engine: LocalEngine) -> None:
+    request = Request(Task.CAPTION, image=sample("cat"))
+    pieces = list(engine.stream(request))
+    assert "".join(pieces).strip() == engine.generate([request])[0].raw
+    assert len(pieces) > 3
