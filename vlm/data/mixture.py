@@ -31,7 +31,7 @@ class MixtureConfig:
 
     per_task: dict[Task, int] = field(
         default_factory=lambda: {
-            Task.CAPTION: 2,
+            Task.CAPTION: 3,
             Task.VQA: 1,
             Task.REFER: 3,
             Task.DETECTION: 1,

@@ -45,7 +45,7 @@ class AdapterConfig:
 
 def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig) -> PeftModel:
     """Return the model with a fresh adapter: all else is frozen."""
-    return get_peft_model(model, config.lora())
+    return _in_full_precision(get_peft_model(model, config.lora()))
 
 
 def load_adapter(
@@ -72,7 +72,18 @@ def load_adapter(
             f"{len(unexpected)} unexpected {unexpected[:2]}"
         )
     set_peft_model_state_dict(adapted, state)
-    return adapted
+    return _in_full_precision(adapted) if trainable else adapted
+
+
+def _in_full_precision(model: PeftModel) -> PeftModel:
+    """Keep what is trained in float32: in bfloat16 a step is often too small to change a weight at all.
+
+    PEFT does so for LoRA, yet leaves a layer that is trained whole in the precision of the model.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return model
 
 
 def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:

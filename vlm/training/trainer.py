@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -28,6 +30,7 @@ class TrainingConfig:
     """A run: where the data lies, where checkpoints go, how long and how fast.
 
     `batch` counts pictures a step (each carries several samples); `init` is an adapter to start from.
+    `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
     """
 
     data: Path
@@ -36,6 +39,7 @@ class TrainingConfig:
     steps: int = 2600
     batch: int = 4
     learning_rate: float = 1e-3
+    projection_learning_rate: float = 3e-3
     warmup_steps: int = 100
     weight_decay: float = 0.05
     seed: int = 0
@@ -90,6 +94,7 @@ def train(
         args=_arguments(config),
         train_dataset=mixture,
         data_collator=SharedPictureCollator(processor),
+        optimizers=(_optimizer(adapted, config), None),
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.out)))
     save_adapter(adapted, config.out / "adapter", base_name)
@@ -112,10 +117,8 @@ def _arguments(config: TrainingConfig) -> TrainingArguments:
         output_dir=str(config.out),
         max_steps=config.steps,
         per_device_train_batch_size=config.batch,
-        learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
         lr_scheduler_type="cosine",
-        weight_decay=config.weight_decay,
         seed=config.seed,
         bf16=True,
         use_cpu=not gpu,
@@ -128,6 +131,22 @@ def _arguments(config: TrainingConfig) -> TrainingArguments:
         save_total_limit=3,
         logging_steps=20,
         report_to=[],
+    )
+
+
+def _optimizer(model: PeftModel, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return AdamW with a rate for LoRA and one for the linear layer; biases do not decay."""
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            projection = "vision_projection" in name
+            rate = config.projection_learning_rate if projection else config.learning_rate
+            groups[rate, config.weight_decay if parameter.ndim >= 2 else 0.0].append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "lr": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
+        ]
     )
 
 
