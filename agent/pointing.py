@@ -7,13 +7,9 @@ import re
 from ..vlm.grounding import BINS, Box, find_boxes
 from . import words
 from .carriers import PICTURE
+from .words import any_of, compiled, phrases
 
 _MOST_REGIONS = 8
-# What a request made of common words alone asks with.
-_ASKING = words.word_set(
-    "which what what's who who's identify name label recognise recognize describe caption classify "
-    "determine expression description phrase call called term identity guess refer"
-)
 _NUMBER = r"(?:[xy][0-3]?\s?[=:]\s?)?<?(\d{1,3}(?:\.\d{1,4})?)>?%?"
 _BETWEEN = r"(?:\s{0,2}[,;:/xX\u00d7-]\s{0,2}|\s{1,2}|><|\)?\s{0,2}(?:to|and|,|-)\s{0,2}\(?)"
 _NUMBERS = re.compile(
@@ -21,69 +17,64 @@ _NUMBERS = re.compile(
     re.IGNORECASE,
 )
 
-_PLACE = (
-    r"(?:box|area|region|rectangle|frame|spot|square|selection|part|crop|outline|circle|location|place|"
-    r"position|section|zone|marker|highlight|patch|bounding box|bbox|coordinates|point|corner)"
+# What stands before a typed box: a label that goes with it, a place that it is, a word that joins it.
+_LABEL = re.compile(r"(?:\b(?:coordinates|coords|points?|pixels|bins)\b|[=:({\[])[\s:=]{0,4}$")
+_JOINT = re.compile(
+    r"\b(?:in|inside|within|on|for|of|at|to|from|with|by|is|are|between|occup\w+|fill\w*|cover\w*)$"
 )
-_HERE = (
-    rf"(?:(?:in|inside|within|at|on|under|of|by|for|from)(?: of)? )?(?:here|there|(?:the|this|that|my) "
-    rf"(?:\w+ )?{_PLACE}|{_PLACE}|it|this|that)"
-    r"(?: (?:i (?:drew|marked|selected|made|just drew|have drawn|highlighted|circled|gave)|shown|here|above|"
-    r"below|you (?:just )?(?:found|marked|drew)))?"
-)
-_THING = r"(?:object|thing|item|element|entity|stuff|bit|guy|piece|part)"
-_MARKED = (
-    r"(?:i (?:\w+ )?(?:drew|marked|selected|highlighted|circled|boxed|outlined)|(?:high)?lighted|marked|"
-    r"selected|circled|boxed|outlined)"
-)
-_I_MARKED = r"i(?:'ve| have)? (?:just )?(?:drew|drawn|marked|selected|highlighted|circled|boxed|outlined)"
-_IT = (
-    rf"(?:(?:this|that) one|this|that|it|these|those|him|her|he|she|they|them|(?:this|that|the|these|those) "
-    rf"(?:\w+ )?{_THING}s?(?: {_MARKED})?|(?:the )?(?:content|contents)(?: of)?)"
-)
-_KIND = (
-    r"(?: (?:called|exactly|anyway|supposed to be|here|please|then|again|actually|even|over here|over there|"
-    r"in english))*"
-)
-_QUESTIONS = tuple(
-    re.compile(question, re.IGNORECASE)
-    for question in (
-        rf"(?:and )?(?:what|who|wat)(?:'s| is| are|'re| was)? {_IT}(?: {_HERE})?{_KIND}",
-        rf"(?:what|who)(?:'s| is| are| do you see| can you see| do we have| have we got| can be seen| did i "
-        rf"(?:select|mark)|)? ?(?:there |shown |located |visible |found )?{_HERE}{_KIND}",
-        rf"(?:what|which) (?:is )?(?:the )?(?:name of )?(?:the )?{_THING} (?:is|do you see|can you see|does|"
-        rf"are)?(?: ?(?:{_IT}|located|shown|found|there))?(?: ?{_HERE})?(?: contain| hold| show)?",
-        rf"what(?:'s| is) (?:the )?(?:\w+ )?{_THING}(?: {_HERE}| {_MARKED})?",
-        rf"what {_IT}(?: {_HERE})?(?: is| are)(?: called)?",
-        rf"how (?:is|are|do you|do we|would you) (?:call(?:ed)? {_IT}|{_IT} called)(?: {_HERE})?",
-        rf"(?:(?:name|identify|describe|tell me|say|label) )?(?:what|the (?:thing|part|object|area)s?(?: "
-        rf"that)?) {_I_MARKED}",
-        rf"what(?:'s| is) (?:the )?name (?:of|for) {_IT}(?: {_HERE})?",
-        rf"what (?:do|would) (?:you|we|people) call {_IT}(?: {_HERE})?",
-        rf"what(?:'s| is| does| do)? ?{_HERE} (?:contain|show|hold|have|depict|represent)s?",
-        r"(?:what|who) (?:am i|are we|did i|have i|do i|i'm|i am)(?: just)? ?(?:pointing(?: at| to)?|"
-        r"select(?:ed|ing)?|mark(?:ed)?|circl(?:e|ed)|box(?:ed)?|outline[d]?|highlight(?:ed|ing)?|draw|drawn|"
-        r"drew|showing(?: you)?|looking at|touch(?:ing|ed)?|hover(?:ing)?(?: over)?|click(?:ed)?(?: on)?)(?: "
-        r"here| around| on| at| a box around)?",
-        rf"(?:name|identify|label|recogni[sz]e|describe|caption|classify|explain|refer to|tell me about|say "
-        rf"what|id|determine)(?: me| to me| for me| briefly| just| only| shortly)?(?: (?:what(?:'s| is) "
-        rf")?(?:{_IT}|(?:the|what(?:'s| is)|whatever(?:'s| is)|everything|only|{_THING})(?: {_THING})?))?(?: "
-        rf"?{_HERE})?(?: please| in a few words| in short| in one phrase| briefly)?",
-        rf"(?:give|tell|generate|write|provide)(?: me| us)? (?:a |an |the )?(?:\w+ ){{0,2}}(?:name|"
-        rf"expression|description|label|caption|phrase|identity)(?: (?:of|for) {_IT}(?: {_HERE})?| {_HERE})?",
-        rf"(?:and |now )?(?:{_HERE}|{_IT})(?: {_HERE})?",
-        rf"(?:a |the )?(?:name|object|thing|what|who|identity|id|which)(?: (?:is )?(?:in |at |of )?(?:{_IT}|"
-        rf"{_HERE}))?",
-        rf"what (?:object|thing|item) (?:is|do you see|can you see) (?:located |shown )?{_HERE}",
-        rf"what (?:does|do) {_IT} (?:look like|show)",
+
+# --- words that point -------------------------------------------------------------------------------------
+
+_PLACE = any_of(
+    phrases(
+        "bounding box, bbox, box, area, region, rectangle, frame, square, circle, outline, selection, "
+        "section, part, patch, crop, zone, spot, location, place, position, point, corner, marker, "
+        "highlight, coordinates"
     )
 )
-_DEICTIC = re.compile(
-    rf"\b(?:this|that|these|those|here|it|he|she|him|her|his|they|them|their|its|there|(?:the|in|inside) "
-    rf"(?:\w+ )?(?:{_PLACE}|selected|marked|highlighted))\b",
-    re.I,
+_THING = "(?:object|thing|item|element|entity|stuff|bit|guy|piece|part)"
+_MARKED = "(?:drew|drawn|made|gave|marked|selected|highlighted|circled|boxed|outlined)"
+# "here", "in this box", "in the area I marked"
+_HERE = (
+    rf"(?:(?:in|inside|within|at|on|under|of|by|for|from)(?: of)? )?"
+    rf"(?:here|there|it|this|that|(?:(?:the|this|that|my) (?:\w+ )?)?{_PLACE})"
+    rf"(?: (?:i (?:just |have )?{_MARKED}|you (?:just )?(?:found|marked|drew)|shown|here|above|below))?"
 )
-_WHOLE = re.compile(rf"\b(?:this|that|the|whole|entire) {PICTURE}\b", re.IGNORECASE)
+# "it", "this one", "the red thing I marked"
+_IT = (
+    rf"(?:(?:this|that)(?: one)?|it|these|those|him|her|he|she|they|them|(?:the )?contents?(?: of)?|"
+    rf"(?:the|this|that|these|those) (?:\w+ )?{_THING}s?(?: (?:i (?:\w+ )?)?{_MARKED})?)"
+)
+_NAMED_PLACE = compiled(rf"\b(?:the |this |an? )?({_PLACE})$")
+_POINTER = compiled(rf"{_HERE}|{_IT}|(?:the one )?(?:in )?(?:this|the) \w+")
+_DEICTIC = compiled(
+    r"\b(?:this|that|these|those|here|there|it|its|he|she|they|him|her|them|his|their|"
+    rf"(?:the|in|inside) (?:\w+ )?(?:{_PLACE}|selected|marked|highlighted))\b"
+)
+_THIS = compiled(rf"\b(?:this|that|here)\b(?! \w+ (?:is|has))(?! {PICTURE})|\b(?:in|inside) the {_PLACE}\b")
+_WHOLE = compiled(rf"\b(?:this|that|the|whole|entire) {PICTURE}\b")
+
+# --- requests for what a region shows ---------------------------------------------------------------------
+
+# Nothing but a pointer, or what is wanted in one word: "this one", "object here", "name?".
+_CURT = compiled(
+    rf"(?:(?:and|now|tell me about) )?(?:{_HERE}|{_IT})(?: {_HERE})?|"
+    r"(?:(?:a|the) )?(?:name|object|thing|what|who|identity|id|which)"
+    rf"(?: (?:is )?(?:in |at |of )?(?:{_IT}|{_HERE}))?"
+)
+# A region told from others, "the red box", is read as "the box".
+_QUALIFIED = compiled(rf"\b(the|this|that|my) \w+ (?={_PLACE}|{_THING})")
+_NAMING = words.word_set(
+    "name identify label recognise recognize describe caption classify explain determine"
+)
+_ASKING = _NAMING | words.word_set(
+    "which what what's who who's expression description phrase call called term identity guess refer"
+)
+_BY_ME = compiled(
+    rf"\b(?:i|i'm|i've|we)\b.* "
+    rf"(?:{_MARKED}|point|select|mark|circl|box|outlin|draw|show|look|touch|hover|click)"
+)
+_WORD = re.compile(r"[\w'-]+")
 
 
 def typed_regions(text: str) -> tuple[list[Box], str]:
@@ -114,9 +105,13 @@ def asks_what_it_is(text: str) -> bool:
     """Return whether a request asks for nothing but what stands in a region."""
     if _WHOLE.search(text):
         return False
-    found = set(re.findall(r"[\w'-]+", text.lower()))
-    says_no_more = found <= words.POINTING_WORDS and found & _ASKING and _DEICTIC.search(text)
-    return bool(says_no_more) or any(question.fullmatch(text) for question in _QUESTIONS)
+    if _CURT.fullmatch(text):
+        return True
+    found = _WORD.findall(_QUALIFIED.sub(r"\1 ", text.lower()))
+    if not found or not words.POINTING_WORDS.issuperset(found):
+        return False
+    asks = not _ASKING.isdisjoint(found) and (_DEICTIC.search(text) or _BY_ME.search(text))
+    return found[0] in _NAMING or bool(asks)
 
 
 def points_at_something(text: str) -> bool:
@@ -126,14 +121,7 @@ def points_at_something(text: str) -> bool:
 
 def points_here(text: str) -> bool:
     """Return whether a request says "this" or "here" of something not named."""
-    return bool(
-        re.search(
-            rf"\b(?:this|that|here)\b(?! \w+ (?:is|has))(?! {PICTURE})|\b(?:in|inside) the "
-            rf"{_PLACE}\b",
-            text,
-            re.I,
-        )
-    )
+    return bool(_THIS.search(text))
 
 
 def speaks_of_the_whole(text: str) -> bool:
@@ -143,35 +131,19 @@ def speaks_of_the_whole(text: str) -> bool:
 
 def is_bare(text: str) -> bool:
     """Return whether a text is nothing but a pointing word: `this one`, `here`, `in this box`."""
-    return bool(_BARE.fullmatch(text))
-
-
-_BARE = re.compile(
-    rf"(?:{_HERE}|{_IT}|(?:this|that) one|(?:the one )?(?:in )?(?:this|the) "
-    rf"\w+)",
-    re.IGNORECASE,
-)
-
-
-_LABEL = re.compile(r"(?:\b(?:coordinates|coords|points?|pixels|bins)\b|[=:({\[])[\s:=]{0,4}$")
+    return bool(_POINTER.fullmatch(text))
 
 
 def _without(text: str, start: int, end: int) -> str:
+    """Return a text with a typed box put in words, so that it reads like a request with a drawn region."""
     before = _LABEL.sub("", text[:start]).rstrip()
     after = text[end:].lstrip(" ])}")
     if not before and not after.strip(" ?!."):
         return ""
-    if re.search(rf"\b{_PLACE}$", before, re.IGNORECASE):
-        before = re.sub(rf"\b(?:the |this |an? )?({_PLACE})$", r"this \1", before, flags=re.IGNORECASE)
-        return f"{before} {after}"
-    joint = (
-        ""
-        if re.search(
-            r"\b(?:in|inside|within|on|for|of|at|to|from|with|by|is|are|between|occup\w+|fill\w*|cover\w*)$",
-            before,
-        )
-        else "in "
-    )
+    named = _NAMED_PLACE.search(before)
+    if named:
+        return f"{before[: named.start()]}this {named[1]} {after}"
+    joint = "" if _JOINT.search(before) else "in "
     return f"{before} {joint}this box {after}".strip()
 
 

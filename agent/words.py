@@ -193,8 +193,11 @@ CREATIONS = word_set(
 
 # A request for what stands in a region says nothing but these.
 POINTING_WORDS = word_set(
-    "between occupies occupy occupying contained covers covered fills what what's whats who who's which is "
-    "are this that it these those the a an in inside within at on of for from by to and or box boxes area "
+    "he she him her they them how am are did do we got hold holds guy piece patch anyway supposed then "
+    "again actually even over look like everything explain people id depict depicts represent select "
+    "showing looking touch touching touched hover hovering click clicked english marking circle between "
+    "occupies occupy occupying contained covers covered fills what what's whats who who's which is are "
+    "this that it these those the a an in inside within at on of for from by to and or box boxes area "
     "areas region regions rectangle frame spot square selection part crop outline circle location place "
     "position section zone marker coordinates object objects thing things item items element entity stuff "
     "something content contents identify name label recognise recognize describe describing caption "
