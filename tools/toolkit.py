@@ -31,7 +31,7 @@ class VisionToolkit(BaseToolkit):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
 
     model: VisionLanguageModel | str = DEFAULT_MODEL
-    folders: tuple[Path, ...] = Field(default_factory=lambda: (Path.cwd(),))
+    folders: tuple[str | Path, ...] = Field(default_factory=lambda: (Path.cwd(),))
     sources: tuple[ImageSource, ...] = ()
 
     @cached_property

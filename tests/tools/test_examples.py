@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
+import re
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from assistant.examples import agent, mcp_client
+from assistant.tools import VisionToolkit
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
-from .fakes import FakeEngine
+from .fakes import SAMPLES, FakeEngine, calls, script
 from .test_mcp import FAKE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -69,6 +74,36 @@ def test_an_example_runs_as_a_script_with_any_model(
     assert "caption" in said
     assert "the cat" in said
     assert "no model" not in said
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of a language."""
+    readme = (EXAMPLES.parent / "tools" / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+
+
+def test_the_readmes_agent_runs_and_its_result_is_the_one_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VisionLanguageModel, "load", lambda _: VisionLanguageModel(FakeEngine()))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes((SAMPLES / "cat.jpg").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    chat_model = script(calls(("refer", {"expression": "the cat"})), AIMessage("There."))
+    (code,) = blocks("python")
+    setting, _, question = code.rpartition("agent.invoke")
+    names: dict[str, Any] = {"chat_model": chat_model}
+    exec(f"{setting}state = agent.invoke{question}", names)
+    artifact = names["state"]["messages"][-2].artifact
+    shown = json.loads(blocks("json")[0])
+    assert artifact | {"image": artifact["image"] | {"sha256": "…"}} == shown
+
+
+def test_the_readmes_table_names_the_tools_and_their_arguments() -> None:
+    readme = (EXAMPLES.parent / "tools" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", readme, re.MULTILINE)
+    named = {name: set(re.findall(r"`(\w+)`", arguments)) | {"image"} for name, arguments in rows}
+    assert named == {tool.name: set(tool.args) for tool in VisionToolkit().get_tools()}
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.py")))

@@ -181,6 +181,19 @@ def test_boxes_are_in_pixels_of_the_picture_as_a_person_sees_it(tools: Tools, tm
     assert artifact["boxes"][0]["box"] == [20, 60, 100, 300]
 
 
+def test_boxes_are_in_pixels_of_the_file_where_the_model_sees_it_reduced(
+    tools: Tools, engine: FakeEngine
+) -> None:
+    image = Image.new("RGB", (8192, 100))
+    config = {"configurable": {"current_image": image}}
+    artifact = call(tools["refer"], config, expression="the cat").artifact
+    assert artifact["boxes"][0]["box"] == [819.2, 20, 4096, 100]
+    call(tools["identify"], config, region=[4096, 0, 8192, 100])
+    assert engine.requests[1].region == Box(50, 0, 100, 100)
+    assert engine.requests[1].image is not None
+    assert engine.requests[1].image.width == 4096
+
+
 def test_the_current_picture_is_used_where_none_is_named(tools: Tools) -> None:
     config = {"configurable": {"current_image": "coffee.jpg"}}
     assert call(tools["caption"], config).artifact["image"]["reference"] == "coffee.jpg"
