@@ -86,8 +86,9 @@ _TARGETED = compiled(
     r"(?:mark|box|highlight|frame) (?:the|all|every))\b"
 )
 _MORE = compiled(
-    r"(?:(?:\w+ ){0,4}(?:(?:in )?(?:more|greater|full) detail(?:s|ed)?|in detail|detailed|longer|"
-    r"fuller|at length|(?:elaborate|expand)(?: on that)?)(?: \w+){0,3}|(?:(?:the|with) )?(?:bounding )?boxes(?: too)?)$"
+    r"(?:(?:\w+ ){0,4}(?:(?:in )?(?:more|greater|full) detail(?:s|ed)?|in detail|detailed|longer|fuller|"
+    r"at length|(?:elaborate|expand)(?: on that)?)(?: \w+){0,3}|"
+    r"(?:(?:the|with) )?(?:bounding )?boxes(?: too)?)$"
 )
 _SHORTER = compiled(
     r"(?:(?:make|say|put|keep|give|can you|now|it|that|this|me|a|an|but|much|to|one) )*"
