@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ..vlm.errors import AssistantError
-from .commands import asking, models, serving, sessions, training
+from .commands import asking, models, page, serving, sessions, training
 
 EPILOG = """Examples:
 
@@ -38,6 +38,7 @@ app.add_typer(models.app, name="models")
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
 app.command("mcp")(serving.mcp)
+app.command("ui")(page.ui)
 
 # What a shell reports for a program ended by Ctrl-C.
 INTERRUPTED = 130

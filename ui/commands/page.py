@@ -1,0 +1,70 @@
+"""`assistant ui`: the chat in the browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...vlm.errors import AssistantError
+from ..page import settings
+from .options import DEFAULT_MODEL, DatabaseOption, ModelOption, database_location
+
+PAGE = Path(settings.__file__).with_name("app.py")
+_STOP_SECONDS = 10
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is served.")] = 8501,
+    address: Annotated[
+        str, typer.Option(help="Who can reach it: 127.0.0.1 is this computer alone, 0.0.0.0 everybody.")
+    ] = "127.0.0.1",
+    model: ModelOption = DEFAULT_MODEL,
+    database: DatabaseOption = None,
+    browser: Annotated[bool, typer.Option(" /--no-browser", help="Do not open a browser.")] = True,
+) -> None:
+    """Chat about pictures in the browser.
+
+    Example:
+
+      assistant ui --port 8600 --no-browser
+    """
+    location = database_location(database)
+    kept = location if "://" in location else str(Path(location).expanduser().absolute())
+    environment = {**os.environ, settings.MODEL: model, settings.DATABASE: kept}
+    command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
+    typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
+    code = _run(command, environment)
+    if code:
+        raise AssistantError(f"the page could not be served; is port {port} taken? Try another --port")
+
+
+def arguments(port: int, address: str, browser: bool) -> list[str]:
+    """Return what Streamlit is called with; the rest of its settings lies beside the page."""
+    return [
+        "run",
+        str(PAGE),
+        f"--server.port={port}",
+        f"--server.address={address}",
+        f"--server.headless={'false' if browser else 'true'}",
+    ]
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Run until it ends or somebody presses Ctrl-C, which the program gets as well; return its exit code."""
+    with subprocess.Popen(command, env=environment, stdout=sys.stderr.fileno()) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            try:
+                process.wait(_STOP_SECONDS)
+            except (KeyboardInterrupt, subprocess.TimeoutExpired):
+                process.kill()
+            raise
+
+
+__all__ = ["arguments", "ui"]

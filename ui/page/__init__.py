@@ -1,0 +1,1 @@
+"""The chat in the browser: `app.py` is the page that Streamlit runs, the modules beside it are its parts."""

@@ -1,0 +1,85 @@
+"""What every visitor shares: one store, one model in memory, and pictures made ready to be shown."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from assistant.agent.assistant import Assistant
+from assistant.storage import SessionStore
+from assistant.ui.commands.options import DEFAULT_MODEL, database_location, load_model, open_store
+from assistant.ui.render import draw
+from assistant.vlm.grounding import GroundedPhrase
+from assistant.vlm.pictures import open_picture
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from . import settings
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+# Sharp on any screen; a 4096 pixel photo would take seconds to be drawn on and sent.
+LONG_SIDE = 1600
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture as it is shown: its URL holds it whole as JPEG; sizes are in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+def store() -> SessionStore:
+    """Return the store of sessions, open."""
+    return _store(database_location(None))
+
+
+@st.cache_resource(show_spinner=False)
+def _store(location: str) -> SessionStore:
+    return open_store(location)
+
+
+def assistant() -> Assistant:
+    """Return the assistant; the first call loads its model."""
+    return Assistant(_model(settings.model_name(DEFAULT_MODEL)), store())
+
+
+@st.cache_resource(show_spinner="Loading the model … the very first time it is fetched as well.")
+def _model(name: str) -> VisionLanguageModel:
+    return load_model(name)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def shown(path: Path) -> Image.Image:
+    """Return a picture's file opened and reduced for the page; not to be changed."""
+    image = open_picture(path).image
+    image.thumbnail((LONG_SIDE, LONG_SIDE))
+    return image
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def view(path: Path) -> View:
+    """Return a picture for the element that boxes are drawn on."""
+    image = shown(path)
+    return View(f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}", *image.size)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def annotated(path: Path, phrases: tuple[GroundedPhrase, ...]) -> bytes:
+    """Return a picture with boxes drawn on it, as JPEG."""
+    return jpeg(draw(shown(path), phrases))
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """Return a picture's bytes for the browser."""
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+__all__ = ["LONG_SIDE", "SAMPLES", "View", "annotated", "assistant", "jpeg", "shown", "store", "view"]

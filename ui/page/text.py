@@ -1,0 +1,34 @@
+"""Show words of people, files and models as they are: never as Markdown, never as HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import streamlit as st
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def plain(text: str, longest: int = 200) -> str:
+    """Return one line for a place that reads Markdown, such as a label, which shows it as it is."""
+    line = " ".join(text.split())
+    if len(line) > longest:
+        line = line[: longest - 1].rstrip() + "…"
+    return _PUNCTUATION.sub(r"\\\1", line)
+
+
+def paragraph(text: str) -> None:
+    """Show a text as it is, with its line breaks."""
+    st.html(f'<p class="said">{html.escape(text)}</p>')
+
+
+def table(rows: list[tuple[str, str]]) -> None:
+    """Show terms and what they are; those that are nothing are left out."""
+    items = "".join(
+        f"<dt>{html.escape(term)}</dt><dd>{html.escape(value)}</dd>" for term, value in rows if value
+    )
+    st.html(f'<dl class="facts">{items}</dl>')
+
+
+__all__ = ["paragraph", "plain", "table"]

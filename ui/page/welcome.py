@@ -1,0 +1,56 @@
+"""What is shown before there is a picture: what the page is for, and photos to try it on."""
+
+from __future__ import annotations
+
+import streamlit as st
+from PIL import ImageOps
+
+from . import resources, state
+
+SAMPLES = {"cat.jpg": "Cat", "coffee.jpg": "Coffee", "astronaut.jpg": "Astronaut", "rocket.jpg": "Rocket"}
+SUGGESTIONS = {
+    "Describe it": "Describe this picture",
+    "Describe it with boxes": "Describe this picture in detail and show where everything is",
+    "Find people": "Find every person",
+}
+_SIZE = (320, 240)
+
+
+def show() -> None:
+    """Show the beginning of a new session."""
+    st.markdown("# What shall we look at?")
+    st.markdown("Add a picture below with **+**, then ask in plain words. Or begin with one of these:")
+    with st.container(horizontal=True, gap="small", key="samples"):
+        for file, name in SAMPLES.items():
+            with st.container(width=158, gap="small"):
+                st.image(_thumbnail(file), alt=f"Sample photo: {name}", width="stretch")
+                st.button(
+                    name,
+                    width="stretch",
+                    on_click=_pick,
+                    args=(file,),
+                    key=f"sample-{file.partition('.')[0]}",
+                )
+
+
+@st.cache_data(show_spinner=False)
+def _thumbnail(file: str) -> bytes:
+    return resources.jpeg(ImageOps.fit(resources.shown(resources.SAMPLES / file), _SIZE))
+
+
+def _pick(file: str) -> None:
+    state.add_pictures(None, [resources.store().add_image(resources.SAMPLES / file)])
+
+
+def show_suggestions() -> str | None:
+    """Show questions to begin with; return the one that is picked."""
+    with st.chat_message("assistant", avatar=":material/visibility:"):
+        st.markdown("A fine picture. Ask about it below, draw a box on it to ask about a part, or try:")
+        with st.container(horizontal=True, gap="small"):
+            for label, message in SUGGESTIONS.items():
+                if st.button(label, key=f"try-{label}"):
+                    return message
+    return None
+
+
+__all__ = ["SAMPLES", "SUGGESTIONS", "show", "show_suggestions"]
