@@ -12,7 +12,7 @@ from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task
 
-# Hundredths of a side that is whole pixels: two decimals are exact, and lead back to the same bins.
+# A hundredth of a side in whole pixels has two decimals: nothing is lost.
 _DECIMALS = 2
 _SCORE_DECIMALS = 4
 

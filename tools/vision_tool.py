@@ -51,6 +51,9 @@ class Found:
     phrases: tuple[GroundedPhrase, ...] = ()
 
 
+# Pixels. Bins are cut off, not rounded: without it a box that a tool gave could come back as its neighbour.
+_WHISKER = 1e-6
+
 Look = Callable[[Picture], Found]
 
 
@@ -98,12 +101,13 @@ def region_box(region: list[float], picture: Picture) -> Box:
     Raises:
         ToolException: it sticks out of the picture.
     """
-    x0, y0, x1, y1 = region
+    _, _, x1, y1 = region
     if x1 > picture.width or y1 > picture.height:
         raise ToolException(
             f"the region {region} sticks out of the picture, which is {picture.width} pixels wide and "
             f"{picture.height} high: keep x1 <= {picture.width} and y1 <= {picture.height}"
         )
+    x0, y0, x1, y1 = (value + _WHISKER for value in region)
     return Box.from_pixels(x0, y0, x1, y1, picture.width, picture.height)
 
 

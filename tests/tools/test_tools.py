@@ -25,6 +25,7 @@ from assistant.tools.tasks import TOOLS
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -192,6 +193,18 @@ def test_boxes_are_in_pixels_of_the_file_where_the_model_sees_it_reduced(
     assert engine.requests[1].region == Box(50, 0, 100, 100)
     assert engine.requests[1].image is not None
     assert engine.requests[1].image.width == 4096
+
+
+@pytest.mark.parametrize("size", [(451, 300), (100, 333), (1, 4096)])
+def test_a_box_that_a_tool_gave_is_the_same_box_as_a_region(
+    size: tuple[int, int], tools: Tools, engine: FakeEngine
+) -> None:
+    config = {"configurable": {"current_image": open_picture(Image.new("RGB", size))}}
+    for low in range(0, 100, 3):
+        engine.answers[Task.REFER] = f"{{<{low}><{99 - low // 2}><{low + 1}><100>}}"
+        (found,) = call(tools["refer"], config, expression="it").artifact["boxes"]
+        (named,) = call(tools["identify"], config, region=found["box"]).artifact["boxes"]
+        assert named["bins"] == found["bins"]
 
 
 def test_the_current_picture_is_used_where_none_is_named(tools: Tools) -> None:
