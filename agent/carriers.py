@@ -1,144 +1,150 @@
-"""Phrases that carry a request without being part of it: openers before it, closers behind it.
-
-`{request}` stands for "a request begins here" and `{clause}` for "an indirect question begins here".
-"""
+"""Phrases that carry a request without being part of it: openers before it, closers behind it."""
 
 from __future__ import annotations
 
 import re
 
+from ..vlm.tasks import Task
 from . import words
+from .words import any_of, compiled, one_of, phrases
 
-PICTURE = words.one_of(words.PICTURES)
+PICTURE = one_of(words.PICTURES)
 
 # --- where a request begins -------------------------------------------------------------------------------
 
 WH_WORD = r"(?:what|who|whose|which|when|where|whereabouts|why|how)(?:'s|'re|'d)?\b"
-SUBJECT = (
-    r"(?:the|a|an|this|that|these|those|he|she|it|they|there|his|her|their|its|any|anyone|anybody|someone|"
-    r"everyone|everybody|all|both|you|i|we|one|my|your|most|some|people|either|each|every|more|\w+ of)\b"
+AUXILIARY = any_of(
+    phrases(
+        "is, are, was, were, do, does, did, has, have, had, can, could, will, would, should, may, might, "
+        "isn't, aren't, wasn't, doesn't, don't, didn't, can't, hasn't, haven't"
+    )
 )
-AUXILIARY = (
-    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|"
-    r"isn't|aren't|wasn't|doesn't|don't|didn't|can't|hasn't|haven't)"
+_SUBJECTS = phrases(
+    "the, a, an, this, that, these, those, he, she, it, they, there, his, her, their, its, my, your, you, "
+    "i, we, one, any, anyone, anybody, someone, everyone, everybody, all, both, most, some, people, "
+    r"either, each, every, more, \w+ of"
+)
+_SUBJECT = any_of(_SUBJECTS) + r"\b"
+_OBJECTS = phrases(
+    "the, a, an, all, every, each, any, both, his, her, their, its, my, it, him, them, me, out, to, at, "
+    r"around, where, \d+, those, these, this, that, one, everything, everyone, anything, what, who, "
+    "whoever, whatever, in, up"
 )
 # Verbs that are nouns too ask for something only before an object: "circle the dog", not "the circle".
-MARKING = (
-    rf"{words.one_of(words.MARKING)}\b(?=\s*(?::|(?:the|a|an|all|every|each|any|both|his|her|their|its|my|it|"
-    rf"him|them|"
-    r"me|out|to|at|around|where|\d+|those|these|this|that|one|everything|everyone|anything|what|who|whoever|"
-    r"whatever|in|"
-    r"up)\b))"
-)
-_SEEING = rf"{words.one_of(words.SEEING)}\b(?=\s+\S)"
+MARKING = rf"{one_of(words.MARKING)}\b(?=\s*(?::|{any_of(_OBJECTS)}\b))"
 _GIVING = (
-    r"(?:draw|put|place|add|give|get|send|return|provide|generate|produce|create|make|output|want|need)"
-    r"\s+(?:me\s+|us\s+|up\s+)?(?:a|an|the|its|some|one|another|bounding|box|boxes|short|brief|detailed|"
-    r"location)\b"
+    r"(?:draw|put|place|add|give|get|send|return|provide|generate|produce|create|make|output|want|need)\s+"
+    r"(?:(?:me|us|up)\s+)?(?:a|an|the|its|some|one|another|bounding|box|boxes|short|brief|detailed|location)\b"
 )
-_SEARCHING = r"(?:(?:look|search|hunt|scan|zoom)\s+(?:for|around|in|to)|sum up)\b"
-REQUEST = (
-    rf"(?:(?:{words.one_of(words.FINDING)}|{words.one_of(words.DESCRIBING)}|{words.one_of(words.MAKING)})\b|"
-    rf"{MARKING}|"
-    rf"{_SEEING}|{_GIVING}|{_SEARCHING}|{WH_WORD}|(?:whether|if)\s+{SUBJECT}|{AUXILIARY}\s+{SUBJECT}|"
-    r"\[\s*(?:caption|vqa|refer|detection|grounding|identify)\s*\])"
+REQUEST = any_of(
+    (
+        rf"{one_of(words.FINDING | words.DESCRIBING | words.MAKING)}\b",
+        MARKING,
+        rf"{one_of(words.SEEING)}\b(?=\s+\S)",
+        _GIVING,
+        r"(?:(?:look|search|hunt|scan|zoom)\s+(?:for|around|in|to)|sum up)\b",
+        WH_WORD,
+        rf"(?:{AUXILIARY}|whether|if)\s+{_SUBJECT}",
+        rf"\[\s*(?:{'|'.join(Task)})\s*\]",
+    )
 )
-_CLAUSE = rf"(?:{WH_WORD}|(?:if|whether)\b)"
+_BEFORE_REQUEST = rf"(?={REQUEST})"
+_BEFORE_CLAUSE = rf"(?=(?:{WH_WORD}|(?:if|whether)\b))"
 
 # --- openers ----------------------------------------------------------------------------------------------
 
-_POLITE = (
-    r"(?:please|kindly|maybe|possibly|perhaps|just|also|first|quickly|then|now|help me(?: to)?|try (?:to|"
-    r"and)|to|"
-    r"like to|"
-    r"be so kind (?:as to|and)|be kind enough to|be able to|have|for me)"
+# Words that join or soften; not where they belong to a phrase ("next to", "just left of").
+_SOFT = phrases(
+    "please(?: to)?, kindly, ok, okay, so, um+, uh+, hmm+, and, then, but, also, just, finally, lastly, "
+    "quickly, now, afterwards, hey, btw, next, again, maybe, perhaps, instead, after that"
+)
+# Greetings and answers, cut off by a comma or before a request.
+_GREETINGS = phrases(
+    "hi, hello, dear, good (?:morning|evening|afternoon|day), yes, yeah, sure, great, cool, nice, perfect, "
+    "awesome, thanks, thank you, well, right, alright, oh, wow, sorry, excuse me, pardon, by the way, "
+    "actually, no worries, first(?:ly)?, second(?:ly)?, third(?:ly)?, (?:a )?(?:quick )?question, "
+    "one more(?: thing| question)?, another (?:question|one|thing)"
+)
+_GREETED = phrases(
+    "assistant, bot, there, friend, mate, buddy, sir, all, everyone, again, so much, very much"
+)
+_POLITE = phrases(
+    "please, kindly, maybe, possibly, perhaps, just, also, first, quickly, then, now, help me(?: to)?, "
+    "try (?:to|and), to, like to, be so kind (?:as to|and), be kind enough to, be able to, have, for me"
 )
 _MIND = r"(?:would|do) you mind\s+(?:please )?(?=\w+ing\b)|(?:do you )?fancy\s+(?=\w+ing\b)"
-OPENERS = (
-    # list marks and stray punctuation
-    r"[-*•>\s]+",
-    r"\(?\d{1,2}[.)]\s+",
-    r"[,.:;!?]+\s*",
-    # words that join or soften; not where they belong to a phrase ("next to", "just left of")
-    r"(?:please(?: to)?|kindly|ok|okay|so|um+|uh+|hmm+|and|then|but|also|just|finally|lastly|quickly|now|"
-    r"afterwards|hey|btw|next|"
-    r"again|maybe|perhaps|instead|after that)\b[\s,:.!-]+(?!(?:of|on|to|left|right|in)\b)",
-    # greetings and answers, cut off by a comma or before a request
-    r"(?:hi|hello|dear|good (?:morning|evening|afternoon|day)|yes|yeah|sure|great|cool|nice|perfect|awesome|"
-    r"thanks|"
-    r"thank you|well|right|alright|oh|wow|sorry|excuse me|pardon|by the way|actually|first(?:ly)?|"
-    r"second(?:ly)?|"
-    r"third(?:ly)?|(?:a )?(?:quick )?question|one more(?: thing| question)?|another (?:question|one|thing)|"
-    r"no worries)"
-    r"(?: of all)?(?: (?:assistant|there|friend|mate|all|again|so much|very much|bot|buddy|sir|everyone))?"
-    r"(?:\s*[,:;.!]+\s*|\s+{request})",
-    r"if it(?:'s| is)(?: not|n't) too much (?:trouble|bother|hassle|to ask)[\s,]+",
-    r"(?:may|can|could|might) i (?:ask|trouble|bother|get|have) you to\s+",
-    r"if (?:you|it|that)(?:'s| is)? ?(?:can|could|would|please|don't mind|want|possible|ok|okay|have (?:a "
-    r")?(?:time|minute))"
-    r"\b[\s,]+",
-    # polite frames around an imperative
-    r"(?:i was wondering|i wonder(?:ed)?|i'm wondering|i am wondering|i'm curious|i am curious)"
-    r"(?: about| to know| (?:if|whether) you (?:can|could|would))?,?\s+",
-    _MIND,
-    r"(?:would it be|is it|it is|would be) possible (?:for you )?to\s+{request}",
-    r"(?:any chance|is there any chance) (?:that )?(?:of )?you (?:can|could|would)\s+",
-    r"(?:(?:can|could|would|will|may|might|shall) (?:you|we|someone|i)|you (?:can|could|must|should|have to|"
-    r"need to)|"
-    rf"are you able to)(?: {_POLITE})*,?\s+{{request}}",
-    r"(?:i'd|i would|i(?: really| just| do| also)?) (?:want|need|like|love|wish|prefer|have|try)(?: for)?(?: "
-    r"you)?(?: to)?"
-    r"(?: please)?\s+{request}",
-    r"i(?:'m| am) trying to\s+{request}",
+# "I would like you to find the dog", "can you help me to find it"
+_WISHES = (
+    r"(?:i'd|i would|i(?: really| just| do| also)?) (?:want|need|like|love|wish|prefer|have|try)"
+    r"(?: for)?(?: you)?(?: to)?(?: please)?\s+",
+    r"(?:(?:can|could|would|will|may|might|shall) (?:you|we|someone|i)|are you able to|"
+    rf"you (?:can|could|must|should|have to|need to))(?: {any_of(_POLITE)})*,?\s+",
+    r"(?:would it be|is it|it is|would be) possible (?:for you )?to\s+",
+    r"i(?:'m| am) trying to\s+",
     r"(?:help (?:me|us)|try|let's|let us|go ahead and|do me a favou?r(?: and|,)|be so kind(?: as to| and)|"
-    r"feel free to|"
-    r"your (?:task|job) is to)(?: to| and| please)*\s+{request}",
-    # frames around an indirect question
-    r"(?:i'd|i would|i(?: really| just)?) (?:want|need|like|love|wish) to (?:know|learn|understand|hear|see|"
-    r"check|find out)"
-    r"\s+(?:about )?{clause}",
-    r"(?:to )?(?:know|understand|find out|figure out|work out|check|verify|determine|see|decide|"
-    r"learn)\s+{clause}",
-    r"(?:do|would) you (?:know|have any idea|happen to know)\s+(?:of )?{clause}",
-    r"(?:any|no) idea\s+(?:of )?{clause}",
-    r"i (?:don't know|can't (?:tell|see|figure out|make out)|am not sure|wonder)\s+{clause}",
-    r"(?:tell|show|explain|give|inform|let|say|guess)(?: to)?(?: me| us)?(?: know)?(?:,? please)?(?: "
-    r"exactly)?,?\s+"
-    r"(?:about )?(?:just )?{clause}",
-    r"(?:answer|reply)(?: to)?(?: me)?(?: this| the following| my)?(?: question)?\s*[:,]\s*",
-    # "look at this picture and ..."
-    r"(?:(?:can|could) you )?(?:take a (?:close |good )?look at|look(?:ing)? (?:closely |carefully )?at|"
-    r"analy[sz]e|examine|"
-    r"inspect|study|check(?: out)?|consider|given|based on|according to|judging from|from|in|for|on|with|"
-    r"using|regarding|"
-    rf"see|here(?:'s| is)|this is) (?:this|the|my|that|our|an?) (?:\w+ )?{PICTURE}(?: (?:here|below|above|"
-    rf"carefully|"
-    r"closely|now|please|of mine))*(?:\s*[,.:;!]\s*(?:and |then )?|\s+(?:and|then)\s+|\s+{request})",
+    r"feel free to|your (?:task|job) is to)(?: (?:to|and|please))*\s+",
 )
-CLOSERS = (
-    r"please|thanks|thank you(?: (?:so|very) much)?|many thanks|thanks (?:a lot|so much|in advance)|cheers|"
-    r"in advance|"
-    r"for me|for us|if you can|if (?:that's )?possible|if you don't mind|(?:will|would|can|could) you|ok|"
-    r"okay|mate|asap|"
-    r"right now|now|"
-    r"quickly|will ya|kindly|would you kindly|buddy|somehow|if you (?:could|would|please)|when you "
-    r"can|"
-    r"or something|i (?:can't|cannot|couldn't) (?:find|see|spot) (?:it|him|her|them)|lol|haha|xx|now please|"
-    r"(?:s'il te pla[iî]t|bitte|por favor)"
+# "I would like to know where the dog is", "tell me what it eats"
+_WONDERING = (
+    r"(?:i'd|i would|i(?: really| just)?) (?:want|need|like|love|wish) to "
+    r"(?:know|learn|understand|hear|see|check|find out)\s+(?:about )?",
+    r"(?:to )?(?:know|understand|find out|figure out|work out|check|verify|determine|see|decide|learn)\s+",
+    r"(?:(?:do|would) you (?:know|have any idea|happen to know)|(?:any|no) idea)\s+(?:of )?",
+    r"i (?:don't know|can't (?:tell|see|figure out|make out)|am not sure|wonder)\s+",
+    r"(?:tell|show|explain|give|inform|let|say|guess)(?: to)?(?: me| us)?(?: know)?(?:,? please)?"
+    r"(?: exactly)?,?\s+(?:about )?(?:just )?",
+)
+_LOOKING = any_of(
+    phrases(
+        "take a (?:close |good )?look at, look(?:ing)? (?:closely |carefully )?at, analy[sz]e, examine, "
+        "inspect, study, check(?: out)?, consider, given, based on, according to, judging from, from, in, "
+        "for, on, with, using, regarding, see, here(?:'s| is), this is"
+    )
+)
+# What a message may open with before the words that say what is wanted.
+_OPENER = compiled(
+    any_of(
+        (
+            r"[-*•>\s]+|\(?\d{1,2}[.)]\s+|[,.:;!?]+\s*",  # list marks and stray punctuation
+            rf"{any_of(_SOFT)}\b[\s,:.!-]+(?!(?:of|on|to|left|right|in)\b)",
+            rf"{any_of(_GREETINGS)}(?: of all)?(?: {any_of(_GREETED)})?"
+            rf"(?:\s*[,:;.!]+\s*|\s+{_BEFORE_REQUEST})",
+            # "if you don't mind", "if it's not too much trouble"
+            r"if it(?:'s| is)(?: not|n't) too much (?:trouble|bother|hassle|to ask)[\s,]+",
+            r"if (?:you|it|that)(?:'s| is)? ?(?:can|could|would|please|don't mind|want|possible|ok|okay|"
+            r"have (?:a )?(?:time|minute))\b[\s,]+",
+            r"(?:may|can|could|might) i (?:ask|trouble|bother|get|have) you to\s+",
+            r"(?:is there )?any chance (?:that )?(?:of )?you (?:can|could|would)\s+",
+            r"(?:i was wondering|i wonder(?:ed)?|(?:i'm|i am) (?:wondering|curious))"
+            r"(?: about| to know| (?:if|whether) you (?:can|could|would))?,?\s+",
+            _MIND,
+            rf"{any_of(_WISHES)}{_BEFORE_REQUEST}",
+            rf"{any_of(_WONDERING)}{_BEFORE_CLAUSE}",
+            r"(?:answer|reply)(?: to)?(?: me)?(?: this| the following| my)?(?: question)?\s*[:,]\s*",
+            # "look at this picture and ..."
+            rf"(?:(?:can|could) you )?{_LOOKING} (?:this|the|my|that|our|an?) (?:\w+ )?{PICTURE}"
+            r"(?: (?:here|below|above|carefully|closely|now|please|of mine))*"
+            rf"(?:\s*[,.:;!]\s*(?:and |then )?|\s+(?:and|then)\s+|\s+{_BEFORE_REQUEST})",
+        )
+    )
 )
 
+# --- closers ----------------------------------------------------------------------------------------------
 
-def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    pattern = "|".join(patterns).replace("{request}", f"(?={REQUEST})").replace("{clause}", f"(?={_CLAUSE})")
-    return re.compile(f"(?:{pattern})", re.IGNORECASE)
-
-
-_OPENER = _compiled(OPENERS)
-_CLOSER = re.compile(rf"[\s,;:.!?-]*(?<![\w'])(?:{CLOSERS})[\s.!?…]*$", re.IGNORECASE)
-_STARTS_REQUEST = re.compile(REQUEST, re.IGNORECASE)
-_MINDING = re.compile(_MIND, re.IGNORECASE)
-_GERUND = re.compile(r"\w+ing\b")
+_CLOSERS = phrases(
+    "please, now please, thanks(?: (?:a lot|so much|in advance))?, thank you(?: (?:so|very) much)?, "
+    "many thanks, cheers, in advance, for (?:me|us), if you (?:can|could|would|please), "
+    "if (?:that's )?possible, if you don't mind, when you can, (?:will|would|can|could) you, will ya, "
+    "would you kindly, kindly, ok, okay, mate, buddy, asap, right now, now, quickly, somehow, "
+    "or something, i (?:can't|cannot|couldn't) (?:find|see|spot) (?:it|him|her|them), lol, haha, xx, "
+    "s'il te pla[iî]t, bitte, por favor"
+)
+_CLOSER = compiled(rf"[\s,;:.!?-]*(?<![\w']){any_of(_CLOSERS)}[\s.!?…]*$")
 _LONGEST_CLOSER = 60
+
+_STARTS_REQUEST = compiled(REQUEST)
+_MINDING = compiled(_MIND)
+_GERUND = re.compile(r"\w+ing\b")
 
 
 def trim(text: str) -> str:

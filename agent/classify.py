@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -10,7 +9,8 @@ from ..vlm.tasks import Task
 from . import finding, pointing, talk, words
 from .carriers import AUXILIARY, WH_WORD, trim
 from .describing import asks_for_caption, asks_for_grounding
-from .phrases import is_phrase
+from .phrases import STATEMENT, is_phrase
+from .words import compiled, one_of
 
 
 class Kind(Enum):
@@ -33,33 +33,19 @@ class Reading:
     general: bool = False  # a question that seems to need no picture
 
 
-_QUESTION = re.compile(
-    rf"(?:{WH_WORD}|{AUXILIARY}\b|am|whether|if|in what|on what|in which|on which|at what|to whom|of what|"
-    rf"with what|by whom|from what|"
-    r"any|anyone|anything|anybody|what's|who's|how's)",
-    re.IGNORECASE,
+_QUESTION = compiled(
+    rf"(?:{WH_WORD}|{AUXILIARY}\b|am|whether|if|any|anyone|anything|anybody|"
+    r"(?:in|on|at|of|with|by|from|to) (?:what|which|whom))"
 )
-_SEEING = re.compile(
-    rf"(?:{words.one_of(words.SEEING)}|describe|identify|find|look up|work out|figure out|recogni[sz]e|"
-    rf"translate|rate|choose|assess|calculate|"
-    r"classify|judge|interpret|explain|describing|counting|reading|analy[sz]e|state|answer|compute|solve|"
-    r"convert|spell|define|quote|detect|show)\b",
-    re.IGNORECASE,
+# Verbs that ask for something to be read off the picture.
+_SEEING = compiled(one_of(words.SEEING | words.TELLING) + r"\b")
+_COUNT = compiled(
+    r"(?:count|counting|(?:what(?:'s| is) )?(?:the )?(?:number|amount|count) of)(?: up)?"
+    r"(?: how many| all| every)?(?: of)?(?: the)? (?P<what>.+)"
 )
-_COUNT = re.compile(
-    r"(?:count|counting|(?:what(?:'s| is) )?(?:the )?(?:number|amount|count) of)(?: up)?(?: how many| all| "
-    r"every)?(?: of)?(?: the)? (?P<what>.+)",
-    re.I,
-)
-_CLAUSE = re.compile(r"(?:whether|if)\s+(?P<clause>.+)", re.IGNORECASE)
-_STATEMENT = re.compile(
-    r"(?:i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|don't|do not|never|if|"
-    r"because|as|since|when|once)\b|"
-    rf".*\s(?:{AUXILIARY}|was|be|looks?|seems?|love|likes?|am|wants?|needs?|got)\b(?! (?:in|on|at)$)",
-    re.IGNORECASE,
-)
-_RELATIVE = re.compile(r"\b(?:who|that|which|whose|where|with)\b", re.IGNORECASE)
-_LONGEST_PHRASE = 14
+_CLAUSE = compiled(r"(?:whether|if)\s+(?P<clause>.+)")
+_COUNTED_ALREADY = compiled(r"\b(?:are|is|there|you (?:can )?see)\b")
+_THEM = compiled("them|those|these|it")
 
 
 def classify(piece: str, points: bool) -> Reading:
@@ -67,20 +53,22 @@ def classify(piece: str, points: bool) -> Reading:
     text = trim(piece)
     plain = text.rstrip(" ?!.,")
     if points and pointing.asks_what_it_is(plain):
-        return Reading(
-            Kind.REQUEST, Task.IDENTIFY, plain, "it asks what stands in that region", about_region=True
-        )
+        return _request(Task.IDENTIFY, plain, "it asks what stands in that region", about_region=True)
     if talk.is_small_talk(text) or not plain:
         return Reading(Kind.REMARK, None, text, "it is small talk")
     if talk.asks_to_make(plain):
-        return Reading(Kind.REQUEST, None, text, "it asks for words to be made up, not for what is seen")
+        return _request(None, text, "it asks for words to be made up, not for what is seen")
     if asks_for_grounding(plain):
-        return Reading(
-            Kind.REQUEST, Task.GROUNDING, "", "it asks for a detailed description, or one with boxes"
-        )
+        return _request(Task.GROUNDING, "", "it asks for a detailed description, or one with boxes")
     if asks_for_caption(plain):
-        return Reading(Kind.REQUEST, Task.CAPTION, "", "it asks what the whole picture shows")
+        return _request(Task.CAPTION, "", "it asks what the whole picture shows")
     return _find(plain, text) or _question(plain, text) or _phrase(plain, text)
+
+
+def _request(
+    task: Task | None, argument: str, why: str, *, about_region: bool = False, general: bool = False
+) -> Reading:
+    return Reading(Kind.REQUEST, task, argument, why, about_region, general)
 
 
 def _find(plain: str, text: str) -> Reading | None:
@@ -88,27 +76,30 @@ def _find(plain: str, text: str) -> Reading | None:
     if target is None:
         return None
     if talk.is_worldly(plain) or talk.is_worldly(target.phrase) or not any(map(str.isalnum, target.phrase)):
-        return Reading(Kind.REQUEST, None, text, "it asks for something that no picture shows")
+        return _request(None, text, "it asks for something that no picture shows")
     many = target.task is Task.DETECTION
     why = "it asks where several things are" if many else "it asks where one thing is"
-    return Reading(Kind.REQUEST, target.task, target.phrase, why)
+    return _request(target.task, target.phrase, why)
 
 
 def _question(plain: str, text: str) -> Reading | None:
     count = _COUNT.fullmatch(plain)
     if count and not talk.is_worldly(plain):
         plain = text = _counting(count["what"])
-    elif not (
-        _QUESTION.match(plain) or _SEEING.match(plain) or (text.endswith("?") and _STATEMENT.match(plain))
-    ):
+    elif not (_QUESTION.match(plain) or _SEEING.match(plain) or _asks_in_a_statement(plain, text)):
         return None
     if talk.speaks_of_assistant(plain):
-        return Reading(Kind.REQUEST, None, text, "it is about the assistant or the conversation")
+        return _request(None, text, "it is about the assistant or the conversation")
     clause = _CLAUSE.fullmatch(text)
     asked = clause["clause"] if clause else plain
     if talk.is_worldly(plain) or not talk.speaks_of_picture(asked):
-        return Reading(Kind.REQUEST, None, text, "it is a question that needs no picture", general=True)
-    return Reading(Kind.REQUEST, Task.VQA, text, "it is a question about the picture")
+        return _request(None, text, "it is a question that needs no picture", general=True)
+    return _request(Task.VQA, text, "it is a question about the picture")
+
+
+def _asks_in_a_statement(plain: str, text: str) -> bool:
+    """Return whether a statement is a question by its mark: `the dog is asleep?`."""
+    return text.endswith("?") and bool(STATEMENT.match(plain))
 
 
 def _phrase(plain: str, text: str) -> Reading:
@@ -123,9 +114,9 @@ def _phrase(plain: str, text: str) -> Reading:
 
 def _counting(what: str) -> str:
     """Return a count as a question: `the people with hats` -> `how many people with hats are there?`."""
-    if re.search(r"\b(?:are|is|there|you (?:can )?see)\b", what, re.IGNORECASE):
+    if _COUNTED_ALREADY.search(what):
         return f"how many {what}?"
-    if re.fullmatch(r"them|those|these|it", what, re.IGNORECASE):
+    if _THEM.fullmatch(what):
         return f"how many of {what} are there?"
     return f"how many {finding.clean(what)} are there?"
 

@@ -9,62 +9,60 @@ from ..vlm.tasks import Task
 from . import words
 from .carriers import AUXILIARY
 from .finding import target_of
-from .mentions import Mention, mentions_of_step, names_a_thing
+from .mentions import COUNTED, Mention, mentions_of_step, names_a_thing
 from .phrases import Chunk, chunks, core, head, is_plural_noun, without_determiner
 from .plan import PastStep, Step
 from .reference import complete, resolve
+from .words import any_of, compiled, one_of
 
-_LEAD = re.compile(
-    r"(?:(?:and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|keep|merely)[\s,]+|"
-    r"(?:what about|how about|what of|(?:do )?(?:the )?same (?:thing |question )?(?:for|with|about)|ditto(?: "
-    r"for)?|likewise(?: for)?|"
-    r"repeat (?:that |it |this )?(?:for|with)|again (?:for|with)|this time(?: for)?|filter(?: them)?(?: to| "
-    r"by)?|limit (?:it|them) to)"
-    r"[\s,]+)+",
-    re.IGNORECASE,
+# "and", "what about", "the same for": the earlier request goes on.
+_LEAD = compiled(
+    r"(?:(?:and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|keep|merely|"
+    r"what about|how about|what of|(?:do )?(?:the )?same (?:thing |question )?(?:for|with|about)|"
+    r"(?:ditto|likewise|this time)(?: for)?|repeat (?:that |it |this )?(?:for|with)|again (?:for|with)|"
+    r"filter(?: them)?(?: to| by)?|limit (?:it|them) to)[\s,]+)+"
 )
 _CONTRAST = (
-    re.compile(r"not (?P<old>[^,.;]{1,80}?)(?:[,.;]| but)\s*(?:but |just )?(?P<new>\S.*)", re.IGNORECASE),
-    re.compile(r"(?P<new>\S.{0,80}?),? (?:not|instead of|rather than) (?P<old>[^,.;]{1,80})", re.IGNORECASE),
+    compiled(r"not (?P<old>[^,.;]{1,80}?)(?:[,.;]| but)\s*(?:but |just )?(?P<new>\S.*)"),
+    compiled(r"(?P<new>\S.{0,80}?),? (?:not|instead of|rather than) (?P<old>[^,.;]{1,80})"),
 )
-_CORRECTION = re.compile(
-    r"(?:(?:no|nope|nah|wrong|sorry|oops|actually|rather|incorrect|hmm|please|well|not quite|"
-    r"oh)(?=[\s,.;:!-]+(?:the|i|not|that|this|it|"
-    r"other|another|a|you|wrong|try|look|my|in|on|with|find|show|where|what|how|is|are|left|right|[\w-]+ "
-    r"ones?)\b|\W*$|[,.;:!])"
-    r"|(?:not (?:that|this|it|him|her|them|those|there|what i (?:meant|asked|wanted))(?: ones?| \w+)?|wrong "
-    r"(?:one|\w+)|"
-    r"(?:that|this|it)(?:'s| is| was) (?:not (?:it|him|her|them|right|correct|the one|what i (?:meant|asked "
-    r"for|wanted|asked|was looking for)|"
-    r"(?:the|a) [\w ]{1,30}?)|wrong|incorrect|(?:the|a) wrong [\w]+)|that isn't (?:it|him|her|right|the \w+)|"
-    r"you (?:got|found|marked|showed|picked|chose)(?: me)? the wrong \w+|(?:try|look|check) again|not "
-    r"quite)(?=[\s,.;:!-]|$)"
-    r"|i (?:didn't|don't|did not) (?:mean|want|ask for) [\w ]{1,30}?(?=[,.;:!-])"
-    r"|i (?:mean|meant|said|wanted|was (?:asking|looking) (?:for|about)|asked (?:for|"
-    r"about))(?=\s))[\s,.;:!-]*",
-    re.IGNORECASE,
+_CORRECTION = compiled(
+    any_of(
+        (
+            # "no", before what is meant instead
+            r"(?:no|nope|nah|wrong|incorrect|sorry|oops|oh|hmm|well|actually|rather|please|not quite)"
+            r"(?=[\s,.;:!-]+(?:the|i|not|that|this|it|other|another|a|you|wrong|try|look|my|in|on|with|find|show|"
+            r"where|what|how|is|are|left|right|[\w-]+ ones?)\b|\W*$|[,.;:!])",
+            # "that's not the one", "you marked the wrong dog"
+            r"(?:not (?:that|this|it|him|her|them|those|there|what i (?:meant|asked|wanted))(?: ones?| \w+)?|"
+            r"wrong (?:one|\w+)|not quite|(?:try|look|check) again|"
+            r"(?:that|this|it)(?:'s| is| was) (?:wrong|incorrect|(?:the|a) wrong \w+|"
+            r"not (?:it|him|her|them|right|correct|the one|(?:the|a) [\w ]{1,30}?|"
+            r"what i (?:meant|wanted|asked(?: for)?|was looking for)))|"
+            r"that isn't (?:it|him|her|right|the \w+)|"
+            r"you (?:got|found|marked|showed|picked|chose)(?: me)? the wrong \w+)(?=[\s,.;:!-]|$)",
+            # "I didn't mean the cat", "I meant the dog"
+            r"i (?:didn't|don't|did not) (?:mean|want|ask for) [\w ]{1,30}?(?=[,.;:!-])",
+            r"i (?:mean|meant|said|wanted|was (?:asking|looking) (?:for|about)|asked (?:for|about))(?=\s)",
+        )
+    )
+    + r"[\s,.;:!-]*"
 )
-_AGAIN = re.compile(r"\b(?:try|look|check) again\b", re.IGNORECASE)
-_MODIFIER = re.compile(
-    r"[\s,]*(?:in front of|on top of|next to|closest to|"
-    r"in|on|at|with|without|by|near|behind|under|from|of|to)\b ?",
-    re.IGNORECASE,
+_AGAIN = compiled(r"\b(?:try|look|check) again\b")
+_REJECTION = compiled(r"\b(?:not|wrong|isn't|incorrect)\b")
+_PLACE_WORDS = (
+    "(?:next to|in front of|on top of|closest to|in|on|at|by|near|behind|under|inside|above|below|beside)"
 )
-_PLACE_PHRASE = re.compile(
-    rf"(?:{words.one_of(words.PREPOSITIONS - {'of', 'like', 'as', 'than', 'without', 'except'})})\b",
-    re.IGNORECASE,
+_MODIFIER = compiled(rf"[\s,]*(?:{_PLACE_WORDS}|with|without|from|of|to)\b ?")
+_PLACE_PHRASE = compiled(
+    rf"{one_of(words.PREPOSITIONS - {'of', 'like', 'as', 'than', 'without', 'except'})}\b"
 )
-_LAST_PLACE = re.compile(
-    r" (?:in|on|at|under|behind|near|inside|above|below|beside|next to|in front of|on "
-    r"top of)\b(?: (?:the|a|an|his|her|this))? ?[\w' -]*?(?=\W*$)",
-    re.I,
-)
-_WH_FRAGMENT = re.compile(r"(?:(?:what|which|how) (?:kind of |type of )?[\w-]+|how|who|when)", re.IGNORECASE)
-_COUNTED = re.compile(
-    r"(how many )((?:(?!are\b|is\b|do\b|does\b|can\b|of\b)[\w-]+ ){0,3}?[\w-]+)(?= |\?|"
-    r"$)",
-    re.IGNORECASE,
-)
+_LAST_PLACE = compiled(rf" {_PLACE_WORDS}\b(?: (?:the|a|an|his|her|this))? ?[\w' -]*?(?=\W*$)")
+_WH_FRAGMENT = compiled(r"(?:what|which|how) (?:(?:kind|type) of )?[\w-]+|how|who|when")
+_VERB_BEFORE = compiled(r"\b(is|are|was|were|does|do|has|have) $")
+_THERE_IS = compiled(rf"{AUXILIARY} there\b")
+_YES_OR_NO = compiled(AUXILIARY)
+_SUBJECT = compiled(r"\b(?:there|is|are) (?P<noun>[\w-]+(?: one)?)")
 
 
 def without_lead(text: str) -> tuple[str, bool]:
@@ -90,7 +88,7 @@ def correction(text: str) -> str | None:
 
 def rejects(text: str) -> bool:
     """Return whether a correction says that the wrong thing was found."""
-    return bool(re.search(r"\b(?:not|wrong|isn't|incorrect)\b", text, re.IGNORECASE))
+    return bool(_REJECTION.search(text))
 
 
 def repeats(text: str) -> bool:
@@ -125,10 +123,10 @@ def substitute(question: str, phrase: str) -> str:
     if _PLACE_PHRASE.match(phrase):
         replaced, count = _LAST_PLACE.subn(f" {phrase}", question, count=1)
         return replaced if count else f"{question.rstrip(' ?')} {phrase}?"
-    counted = _COUNTED.match(question)
+    counted = COUNTED.match(question)
     if counted and not phrase.lower().startswith(("the ", "his ", "her ")):
-        noun = complete(phrase, head(counted[2]), many=True)
-        return f"{counted[1]}{without_determiner(noun)}{question[counted.end() :]}"
+        noun = complete(phrase, head(counted[1]), many=True)
+        return f"{question[: counted.start(1)]}{without_determiner(noun)}{question[counted.end() :]}"
     old = _replaced_chunk(question, phrase)
     if old is None:
         return f"{question.rstrip(' ?')}: {phrase}?"
@@ -142,7 +140,7 @@ def substitute(question: str, phrase: str) -> str:
 def _replaced_chunk(question: str, phrase: str) -> Chunk | None:
     """Return the phrase of the question that is about the same kind of thing."""
     found = [chunk for chunk in chunks(question) if names_a_thing(chunk.text)]
-    if re.match(rf"{AUXILIARY} there\b", question, re.IGNORECASE) or not found:
+    if _THERE_IS.match(question) or not found:
         found = found or chunks(question)
         return found[0] if found else _bare_subject(question)
     noun = head(phrase).lower()
@@ -156,7 +154,7 @@ def _replaced_chunk(question: str, phrase: str) -> Chunk | None:
 
 def _bare_subject(question: str) -> Chunk | None:
     """Return the noun of a question that has no determiner: `are there dogs here?`, `what colour is it?`."""
-    match = re.search(r"\b(?:there|is|are) (?P<noun>[\w-]+(?: one)?)", question, re.IGNORECASE)
+    match = _SUBJECT.search(question)
     return Chunk(match["noun"], match.start("noun"), match.end("noun")) if match else None
 
 
@@ -169,7 +167,7 @@ def _without_modifier(question: str, after: str) -> str:
         if not noun:
             break
         rest = behind[behind.index(noun[-1]) + len(noun[-1]) :]
-    asked = not rest.strip(" ?") and re.match(AUXILIARY, question, re.IGNORECASE)
+    asked = not rest.strip(" ?") and _YES_OR_NO.match(question)
     return after if asked else rest
 
 
@@ -183,4 +181,4 @@ def _agreeing(before: str, phrase: str) -> str:
     def agree(match: re.Match[str]) -> str:
         return pairs.get(match[1].lower(), match[1]) + " "
 
-    return re.sub(r"\b(is|are|was|were|does|do|has|have) $", agree, before, flags=re.IGNORECASE)
+    return _VERB_BEFORE.sub(agree, before)

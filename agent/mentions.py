@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from ..vlm.tasks import Task
 from . import words
 from .phrases import chunks, definite, head, is_adjective, is_phrase, names_many
 from .plan import PastStep, PastTurn
+from .words import compiled
 
 _RECENT_TURNS = 8
 
@@ -29,19 +29,13 @@ class Mention:
         return head(self.phrase)
 
 
-# --- collecting -------------------------------------------------------------------------------------------
-
-_ENTITY_ASKED = re.compile(
-    r"(?:what|who)(?:'s| is| are)? (?!(?:colou?r|size|time|kind of weather|brand|breed|"
-    r"shape)\b).*",
-    re.IGNORECASE,
+# "how many red cars are there": what is counted.
+COUNTED = compiled(r"how many ((?:(?!(?:are|is|do|does|can|of|in|on)\b)[\w-]+ ){0,3}?[\w-]+)(?= |\?|$)")
+_ASKS_FOR_A_THING = compiled(
+    r"(?:what|who)(?:'s| is| are)? (?!(?:colou?r|size|time|kind of weather|brand|breed|shape)\b).*"
 )
-_NO_ENTITY = re.compile(r"(?:yes|no|\d+|\w+ing|not sure|unknown|none|nothing)\b", re.IGNORECASE)
-_COUNTED = re.compile(
-    r"how many ((?:(?!are\b|is\b|do\b|does\b|can\b|of\b|in\b|on\b)[\w-]+ ){0,3}?[\w-]+)(?= "
-    r"|\?|$)",
-    re.IGNORECASE,
-)
+_NO_THING = compiled(r"(?:yes|no|\d+|\w+ing|not sure|unknown|none|nothing)\b")
+_LONGEST_ANSWER = 8
 
 
 def mentions_of(turns: Sequence[PastTurn]) -> list[Mention]:
@@ -78,18 +72,12 @@ def mentions_in(text: str, *, phrases_only: bool = False) -> list[Mention]:
 
 
 def _answered(question: str, answer: str) -> list[Mention]:
-    if (
-        not answer
-        or not _ENTITY_ASKED.fullmatch(question)
-        or _NO_ENTITY.match(answer)
-        or len(answer.split()) > 8
-    ):
+    """Return the thing that an answer names, if a thing was asked for."""
+    asked = _ASKS_FOR_A_THING.fullmatch(question) and not _NO_THING.match(answer)
+    if not answer or not asked or len(answer.split()) > _LONGEST_ANSWER:
         return []
-    return [
-        Mention(definite(phrase), names_many(phrase))
-        for phrase in _entities(answer)[:1]
-        if not is_adjective(phrase)
-    ]
+    named = [phrase for phrase in _entities(answer)[:1] if not is_adjective(phrase)]
+    return [Mention(definite(phrase), names_many(phrase)) for phrase in named]
 
 
 def _entities(answer: str) -> list[str]:
@@ -101,7 +89,7 @@ def _entities(answer: str) -> list[str]:
 
 
 def _entities_asked(question: str) -> list[str]:
-    counted = _COUNTED.match(question)
+    counted = COUNTED.match(question)
     named = [counted[1]] if counted and head(counted[1]) else []
     return named + [chunk.text for chunk in chunks(question) if names_a_thing(chunk.text)]
 

@@ -18,19 +18,22 @@ _OPENING = _ARTICLES | words.word_set("some any whose two three four five six se
 _PARTICIPLE = re.compile(r"\w+ing$|\w{3,}(?<!se)(?<!we)(?<!ee)(?<!spe)ed$")
 _SUPERLATIVE = re.compile(r"\w{2,}est$")
 _SIDES = words.word_set("left right middle back front top bottom")
+_DEFINITE = words.word_set("the this that these those my your our his her their its")
 _INVARIANT = words.word_set("sheep deer fish")
 _ONES = {"one", "ones"}
-_STATEMENT = re.compile(
-    r"(?:ignore|forget|print|stop|go|come|be|close|run|send|buy|call|remember|repeat|act|turn|start|wait|"
-    r"listen|change|reset|"
-    r"delete|save|export|upload|i|i'm|we|you|my|this|that|there|it|it's|that's|he|she|they|these|those|let|"
-    r"don't|do not|never|if|"
-    r"because|as|since|when|once)\b|"
-    rf".*\s(?:{words.one_of(words.AUXILIARIES)}|was|be|looks?|seems?|love|likes?|am|wants?|needs?|got)\b(?! "
-    rf"(?:in|on|at)$)",
-    re.IGNORECASE,
+# A sentence opens with one of these or has a verb of its own; a phrase may have one behind "who" or "with".
+_COMMANDS = words.phrases(
+    "ignore, forget, print, stop, go, come, be, close, run, send, buy, call, remember, repeat, act, turn, "
+    "start, wait, listen, change, reset, delete, save, export, upload, let, don't, do not, never"
 )
-_RELATIVE = re.compile(r"\b(?:who|that|which|whose|where|with)\b", re.IGNORECASE)
+STATEMENT = words.compiled(
+    rf"(?:{words.any_of(_COMMANDS)}|i|i'm|we|you|he|she|it|it's|they|my|this|that|that's|these|those|there|"
+    r"if|because|as|since|when|once)\b|"
+    rf".*\s(?:{words.one_of(words.AUXILIARIES)}|looks?|seems?|love|likes?|wants?|needs?|got)\b"
+    r"(?! (?:in|on|at)$)"
+)
+_RELATIVE = words.compiled(r"\b(?:who|that|which|whose|where|with)\b")
+_OPENING_DETERMINERS = words.compiled(rf"^(?:(?:{words.one_of(_OPENING)}|of) )+")
 _LONGEST_PHRASE = 14
 
 
@@ -161,13 +164,13 @@ def chunks(text: str) -> list[Chunk]:
 
 def without_determiner(phrase: str) -> str:
     """Return a phrase without the determiners that it opens with: `all of the red cars` -> `red cars`."""
-    return re.sub(rf"^(?:(?:{'|'.join(_OPENING)}|of) )+", "", phrase, flags=re.IGNORECASE)
+    return _OPENING_DETERMINERS.sub("", phrase)
 
 
 def definite(phrase: str) -> str:
     """Return a phrase as something already spoken of: `a dog` -> `the dog`, `chairs` -> `the chairs`."""
     first = phrase.split(" ", 1)[0].lower()
-    if first in {"the", "this", "that", "these", "those", "my", "your", "our", "his", "her", "their", "its"}:
+    if first in _DEFINITE:
         return phrase
     return "the " + without_determiner(phrase)
 
@@ -176,7 +179,7 @@ def is_phrase(text: str) -> bool:
     """Return whether a text is a bare phrase, such as `the man who waves` or `on the left`."""
     if not text or len(text.split()) > _LONGEST_PHRASE or not text[0].isalnum():
         return False
-    return not _STATEMENT.match(_RELATIVE.split(text, maxsplit=1)[0].strip() or text)
+    return not STATEMENT.match(_RELATIVE.split(text, maxsplit=1)[0].strip() or text)
 
 
 def _ends_phrase(word: str, last: str) -> bool:

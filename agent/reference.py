@@ -7,57 +7,44 @@ from collections.abc import Iterable, Sequence
 
 from . import words
 from .mentions import Mention, mentions_in
-from .phrases import (
-    core,
-    head,
-    is_adjective,
-    names_many,
-    plural,
-    singular,
-    tokens,
-)
+from .phrases import core, head, is_adjective, names_many, plural, singular, tokens
+from .words import any_of, compiled, phrases
 
-# --- pointing back ----------------------------------------------------------------------------------------
-
-_PRONOUN = re.compile(
-    r"\b(?P<word>he|she|it|they|him|her|them|his|hers|its|their|theirs)\b(?P<verb>'s|'re|'ll)?(?! "
-    r"\+)",
-    re.IGNORECASE,
+_PRONOUN = compiled(
+    r"\b(?P<word>he|she|it|they|him|her|them|his|hers|its|their|theirs)\b(?P<verb>'s|'re|'ll)?(?! \+)"
 )
 _POSSESSIVE = {"his", "its", "their", "hers", "theirs"}
 _MALE = {"he", "him", "his"}
 _FEMALE = {"she", "her", "hers"}
 _NEUTER = {"it", "its"}
-_WEATHER = (
-    "raining|snowing|sunny|cloudy|day|daytime|night|nighttime|night-time|dark|winter|summer|spring|autumn|"
-    "fall|cold|hot|warm|windy|"
-    "morning|evening|afternoon|noon|foggy|rainy|sunrise|sunset|christmas|true|likely|indoors|outdoors|inside "
-    "or"
+_PLURAL = {"they", "them", "their", "theirs"}
+# "is it raining": this "it" means nothing.
+_WEATHER = phrases(
+    "raining, rainy, snowing, sunny, cloudy, foggy, windy, cold, hot, warm, dark, day, daytime, night, "
+    "night-?time, morning, noon, afternoon, evening, sunrise, sunset, winter, summer, spring, autumn, "
+    "fall, christmas, true, likely, indoors, outdoors, inside or"
 )
-_DUMMY = re.compile(
-    rf"\bit(?:'s| is| looks?| seems?| appears?)?(?: (?:really|very|still|too|to be|like|a|going to|about "
-    rf"to))? (?:{_WEATHER})\b|"
-    rf"\b(?:time|day|season|year|month|weather|hour) (?:is|of day is|of year is) it\b|\bit (?:rain|snow)\b",
-    re.IGNORECASE,
+_DUMMY = compiled(
+    r"\bit(?:'s| is| looks?| seems?| appears?)?"
+    rf"(?: (?:really|very|still|too|to be|like|a|going to|about to))? {any_of(_WEATHER)}\b|"
+    r"\b(?:time|day|season|year|month|weather|hour) (?:is|of day is|of year is) it\b|\bit (?:rain|snow)\b"
 )
-_ONE = re.compile(
-    r"\b(?P<lead>[\w-]+) (?P<one>ones?)\b(?! (?:of|word|sentence|phrase|line|or|short|"
-    r"by)\b)",
-    re.IGNORECASE,
-)
+# "the red one", "which one"; not "one of", "in one word"
+_ONE = compiled(r"\b(?P<lead>[\w-]+) (?P<one>ones?)\b(?! (?:of|word|sentence|phrase|line|or|short|by)\b)")
 _ONE_LEADS = words.DETERMINERS | {"which", "two", "three"}
-_THOSE = re.compile(
-    r"\b(?:those|the ones)\b(?= (?:in|on|at|with|without|by|near|behind|under|who|that|which|"
-    r"from|wearing|\w+ing)\b)",
-    re.IGNORECASE,
+_THOSE = compiled(
+    r"\b(?:those|the ones)\b"
+    r"(?= (?:in|on|at|with|without|by|near|behind|under|who|that|which|from|\w+ing)\b)"
 )
-_WHICH = re.compile(r"\bwhich(?= (is|are|has|have|looks?|was|does)\b)", re.IGNORECASE)
-_HOW_MANY = re.compile(r"\bhow many(?= (?:are|have|wear|do|can|is)\b|\W*$)", re.IGNORECASE)
-_DEMONSTRATIVE = re.compile(
-    r"\b(?:(?P<one>this|that)|these|those)\b(?=\W*$| (?:is|are|was|were|made|look|"
-    r"looks|doing|has|have|do|does)\b| \w+\W*$)",
-    re.IGNORECASE,
+_OTHERS = compiled(r"\bthe (?:others|rest)\b")
+_WHICH = compiled(r"\bwhich(?= (is|are|has|have|looks?|was|does)\b)")
+_HOW_MANY = compiled(r"\bhow many(?= (?:are|have|wear|do|can|is)\b|\W*$)")
+_DEMONSTRATIVE = compiled(
+    r"\b(?:(?P<one>this|that)|these|those)\b"
+    r"(?=\W*$| (?:is|are|was|were|made|looks?|doing|has|have|do|does)\b| \w+\W*$)"
 )
+_QUANTIFIERS = compiled(r"(?:(?:the|all|every|each|both|another|other|any|only|two|three|a|an|\d+)\b ?)*")
+_CHOICES = words.word_set("other another left right first second third last next middle")
 
 
 def resolve(text: str, mentions: Sequence[Mention], *, pointing: bool = False) -> str:
@@ -71,7 +58,7 @@ def resolve(text: str, mentions: Sequence[Mention], *, pointing: bool = False) -
         word = match["word"].lower()
         if any(start <= match.start() < end for start, end in skip):
             return match[0]
-        if pointing and word not in {"they", "them", "their"}:
+        if pointing and word not in _PLURAL:
             return match[0]
         own = mentions_in(text[: match.start()], phrases_only=True)
         if any(_agrees(word, mention) for mention in own):
@@ -100,7 +87,7 @@ def resolve_ones(text: str, mentions: Sequence[Mention]) -> str:
     text = _WHICH.sub(
         lambda match: f"{match[0]} {plural(noun) if match[1] in ('are', 'have') else singular(noun)}", text
     )
-    text = re.sub(r"\bthe (?:others|rest)\b", f"the other {plural(noun)}", text, flags=re.IGNORECASE)
+    text = _OTHERS.sub(f"the other {plural(noun)}", text)
     bare = _HOW_MANY.search(text)
     if bare:
         behind = text[bare.end() :].strip(" ?") or "are there"
@@ -114,7 +101,7 @@ def antecedent(word: str, mentions: Iterable[Mention]) -> Mention | None:
     sure = next((mention for mention in mentions if _agrees(word, mention)), None)
     if sure:
         return sure
-    if word in {"they", "them", "their", "theirs"}:
+    if word in _PLURAL:
         return mentions[0] if mentions else None
     return next((mention for mention in mentions if not mention.many), mentions[0] if mentions else None)
 
@@ -160,12 +147,7 @@ def complete(phrase: str, noun: str, many: bool) -> str:
     first = phrase.split(" ", 1)[0].lower()
     if first in words.PREPOSITIONS | words.RELATIVES | {"wearing", "holding"}:
         return f"the {plural(noun) if many else singular(noun)} {phrase}"
-    leading = re.match(
-        r"(?:(?:the|all|every|each|both|another|other|any|only|two|three|a|an|\d+)\b "
-        r"?)*",
-        phrase,
-        re.IGNORECASE,
-    )
+    leading = _QUANTIFIERS.match(phrase)
     adjectives = core(phrase)
     last = adjectives[-1] if adjectives else (leading[0].split() or [""])[-1] if leading else ""
     if not last:
@@ -178,15 +160,4 @@ def complete(phrase: str, noun: str, many: bool) -> str:
 def picks_one(adjective: str) -> bool:
     """Return whether an adjective picks one thing out of several: `smallest`, `other`, `left`."""
     lower = adjective.lower()
-    return lower.endswith(("est", "er")) or lower in {
-        "other",
-        "another",
-        "left",
-        "right",
-        "first",
-        "second",
-        "third",
-        "last",
-        "next",
-        "middle",
-    }
+    return lower.endswith(("est", "er")) or lower in _CHOICES

@@ -177,6 +177,12 @@ DESCRIBING = word_set("describe caption summarize summarise depict narrate")
 SEEING = word_set(
     "count read transcribe guess estimate compare list name explain check determine tell say give"
 )
+# Further verbs that want something told, once it is clear that no place is asked for.
+TELLING = word_set(
+    "describe identify find translate rate choose assess calculate recognise recognize classify judge "
+    "interpret describing counting reading analyse analyze state answer compute solve convert spell define "
+    "quote detect show"
+) | {"look up", "work out", "figure out"}
 MAKING = word_set(
     "write compose translate imagine pretend invent draft rewrite rephrase paraphrase solve calculate "
     "compute spell define sing recommend suggest convert teach proofread brainstorm improvise continue rap "
