@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..vlm.answers import Generation
-from ..vlm.grounding import Box, GroundedPhrase
+from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
 from .phrases import core, head, is_plural_noun, plural, singular
 from .plan import Step
@@ -21,9 +20,8 @@ _DETERMINER = re.compile(
 )
 
 
-def compose(step: Step, generation: Generation) -> str:
-    """Return one step's answer as a sentence."""
-    grounded = generation.grounded
+def compose(step: Step, grounded: GroundedText) -> str:
+    """Return one step's answer as a sentence; its boxes are those of the whole picture."""
     if step.task is Task.REFER:
         return _referral(step.argument, grounded.boxes)
     if step.task is Task.DETECTION:

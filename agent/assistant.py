@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ..storage import NewTurn, SessionStore, StoredImage, StoredStep, StoredTurn
+from dataclasses import replace
+
+from ..storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
 from ..vlm.grounding import Box
 from ..vlm.pictures import Picture
-from ..vlm.tasks import Task, Turn
+from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
-from .plan import PastStep, PastTurn, Plan, PlanContext, Step
+from .plan import PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
 from .turn import StepResult, TurnResult, run
 
@@ -48,7 +50,7 @@ class Assistant:
             StorageError: the turn could not be kept.
         """
         past = self.store.turns(session_id, last=CONTEXT_TURNS) if session_id else []
-        plan = by_hand(task, message, region) if task else self.plan(message, past, region)
+        plan = self.plan(message, past, region, task)
         image = picture.image if picture else None
         result = run(self.model, plan, image, _conversation(past))
         turn = NewTurn(
@@ -60,19 +62,26 @@ class Assistant:
             model=self.model.name,
             seconds=result.seconds,
         )
-        if session_id is None:
-            session_id = self.store.create_session(message[:TITLE_LENGTH]).id
-        return self.store.append_turn(session_id, turn), result
+        try:
+            if session_id is None:
+                session_id = self.store.create_session(message[:TITLE_LENGTH]).id
+            return self.store.append_turn(session_id, turn), result
+        except StorageError as error:
+            raise StorageError(f"{error}; not kept: {result.answer}") from error
 
-    def plan(self, message: str, past: list[StoredTurn], region: Box | None = None) -> Plan:
-        """Plan a message in the light of a session's earlier turns."""
-        return self.planner.plan(message, PlanContext(tuple(map(_past_turn, past)), region))
-
-
-def by_hand(task: Task, message: str, region: Box | None) -> Plan:
-    """Return the plan of a task that a person chose, with the message as its argument."""
-    argument = "" if task in (Task.CAPTION, Task.IDENTIFY) else message.strip()
-    return Plan((Step(task, argument, region),), f"you chose {task.identifier}")
+    def plan(
+        self,
+        message: str,
+        past: list[StoredTurn],
+        region: Box | None = None,
+        task: Task | None = None,
+    ) -> Plan:
+        """Plan a message in the light of a session's earlier turns; a task chosen by hand is obeyed."""
+        context = PlanContext(tuple(map(_past_turn, past)), region)
+        if task is None:
+            return self.planner.plan(message, context)
+        typed = f"{task.identifier} {split_identifier(message)[1]}"
+        return replace(self.planner.plan(typed, context), why=f"{task.identifier}, because you chose it")
 
 
 def _past_turn(turn: StoredTurn) -> PastTurn:
@@ -90,7 +99,8 @@ def _past_turn(turn: StoredTurn) -> PastTurn:
 
 
 def _conversation(past: list[StoredTurn]) -> tuple[Turn, ...]:
-    return tuple(Turn(turn.user, turn.answer) for turn in past[-CHAT_TURNS:])
+    answered = [turn for turn in past if any(step.error is None for step in turn.steps)]
+    return tuple(Turn(instruction(None, turn.user), defuse(turn.answer)) for turn in answered[-CHAT_TURNS:])
 
 
 def _stored(model: str, result: StepResult) -> StoredStep:
@@ -108,4 +118,4 @@ def _stored(model: str, result: StepResult) -> StoredStep:
     )
 
 
-__all__ = ["Assistant", "by_hand"]
+__all__ = ["Assistant"]

@@ -119,12 +119,8 @@ def _region(text: str, picture: Picture) -> Box:
         x0, y0, x1, y1 = (float(value) for value in text.split(","))
     except ValueError:
         raise typer.BadParameter(f"--region wants four numbers x0,y0,x1,y1, not {text!r}") from None
-    if not (
-        min(x0, x1) >= 0
-        and max(x0, x1) <= picture.width
-        and min(y0, y1) >= 0
-        and max(y0, y1) <= picture.height
-    ):
+    limits = (picture.width, picture.height) * 2
+    if not all(0 <= value <= limit for value, limit in zip((x0, y0, x1, y1), limits, strict=True)):
         raise typer.BadParameter(
             f"--region lies outside of the picture of {picture.width} x {picture.height}"
         )

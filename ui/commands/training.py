@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -51,7 +52,9 @@ def train(
         data=data, out=out, **{name: value for name, value in given.items() if value is not None}
     )
     PhotoFolder(config.data, config.split)  # what is wrong with the data is told before weights are fetched
-    typer.echo(str(train_preset(DEFAULT_MODEL, config)))
+    with redirect_stdout(sys.stderr):  # the Trainer prints what it logs
+        adapter = train_preset(DEFAULT_MODEL, config)
+    typer.echo(str(adapter))
 
 
 def evaluate(
@@ -83,9 +86,8 @@ def evaluate(
     for name, result in report["tasks"].items():
         for measure, figure in result["measures"].items():
             low, high = figure["low"], figure["high"]
-            typer.echo(
-                f"{name:10} {measure:30} {figure['value']:.3f}  [{low:.3f}, {high:.3f}]  n={figure['count']}"
-            )
+            interval = "" if low is None else f"[{low:.3f}, {high:.3f}]"
+            typer.echo(f"{name:10} {measure:46} {figure['value']:.3f}  {interval:14}  n={figure['count']}")
     typer.echo(f"Report: {out}", err=True)
 
 

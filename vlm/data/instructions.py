@@ -48,7 +48,7 @@ def referring(photo: Photo, random_: random.Random) -> list[Sample]:
 def identifying(photo: Photo, random_: random.Random) -> list[Sample]:
     """Referring expression generation: a box in, an expression out; the most telling noun for each box."""
     by_box: dict[Box, str] = {item.box: item.text for item in expressions(photo)}
-    for label in {item.label for item in photo.objects}:
+    for label in dict.fromkeys(item.label for item in photo.objects):
         for item in distinct(photo, label):
             if item.score >= CONFIDENT:
                 by_box.setdefault(to_box(item), label)

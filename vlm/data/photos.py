@@ -7,7 +7,6 @@ One JSON object a line: `image` (the member's name in a shard), `source`, `split
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from pathlib import Path
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import DataError
+from ..errors import DataError, ImageError
+from ..pictures import open_picture
 
 Fraction = Field(ge=0.0, le=1.0)
 
@@ -81,11 +81,19 @@ class PhotoFolder:
             raise DataError(f"{len(missing)} photos are in no shard of {folder}, {missing[0]} for one")
 
     def read(self, photo: Photo) -> Image.Image:
-        """Return the picture in RGB."""
+        """Return the picture in RGB, upright.
+
+        Raises:
+            DataError: the picture is damaged.
+        """
         member = self._members[photo.image]
         with member.shard.open("rb") as shard:
             shard.seek(member.offset)
-            return Image.open(io.BytesIO(shard.read(member.size))).convert("RGB")
+            content = shard.read(member.size)
+        try:
+            return open_picture(content).image
+        except ImageError as error:
+            raise DataError(f"{member.shard}: {photo.image}: {error}") from error
 
 
 def _read_annotations(path: Path) -> Iterator[Photo]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import LogitsProcessor, LogitsProcessorList, TextIteratorStreamer
 
 from ..answers import Generation, Request
@@ -162,20 +163,32 @@ def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGenera
     """Load a whole model in the precision that this machine is quick at.
 
     Raises:
-        WeightsError: a weight is missing or has no place.
+        WeightsError: the folder cannot be read, or a weight is missing or has no place.
     """
     from ..conversion import require_all_keys
 
-    model, report = MiniGPTv2ForConditionalGeneration.from_pretrained(
-        folder, dtype=_quick_precision(), output_loading_info=True, **options
-    )
+    try:
+        model, report = MiniGPTv2ForConditionalGeneration.from_pretrained(
+            folder, dtype=_quick_precision(), output_loading_info=True, **options
+        )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise WeightsError(
+            f"{folder} cannot be read: {_first_line(error)}; delete it and fetch or copy the model again"
+        ) from error
     require_all_keys(report, folder)
     placed: MiniGPTv2ForConditionalGeneration = model.to("cuda" if torch.cuda.is_available() else "cpu")
     return placed
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _quick_precision() -> torch.dtype:
-    quick = torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if torch.cuda.is_available():
+        return torch.bfloat16
+    # The question is only known where torch is built with oneDNN, which it is not on a Mac.
+    quick = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if quick else torch.float32
 
 

@@ -1,4 +1,4 @@
-"""Measures over predictions and references, each with its 95 % confidence interval."""
+"""Measures over predictions and references, with 95 % confidence intervals where they can be had."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _BETWEEN_THINGS = re.compile(r",(?:\s*and\s)?|\sand\s", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure over `count` items and the interval that holds it with 95 % confidence."""
+    """A figure over `count` items and the interval that holds it with 95 % confidence, None if unknown."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     count: int
 
 
@@ -109,7 +109,7 @@ def caption_scores(predicted: Sequence[str], references: Sequence[Sequence[str]]
     (_, _, _, bleu4), _ = bleu.compute_score(option="closest", verbose=0)
     return {
         "cider_d": mean([float(score) for score in each]),
-        "bleu_4": Measure(bleu4, bleu4, bleu4, len(predicted)),
+        "bleu_4": Measure(bleu4, None, None, len(predicted)),
     }
 
 

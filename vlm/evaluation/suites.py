@@ -43,6 +43,11 @@ class Suite:
     score: Callable[[Sequence[Item], Sequence[Generation]], dict[str, Measure]]
 
 
+# The one thing of its class, or the photo's own: one expression a box, so that none counts twice.
+_UNIQUE = (ExpressionKind.CLASS, ExpressionKind.NAME)
+_WHOLE = Box(0, 0, 100, 100)
+
+
 def _refer_items(photo: Photo) -> list[Item]:
     return [
         Item(photo, Request(Task.REFER, expression.definite), expression) for expression in expressions(photo)
@@ -55,16 +60,25 @@ def _refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> dict[s
     def overlaps(kept: Callable[[Expression], bool]) -> list[float]:
         return [_overlap(item.wanted, answer) for item, answer in pairs if kept(item.wanted)]
 
-    unique = overlaps(lambda wanted: wanted.kind is not ExpressionKind.SIDE)
-    people = overlaps(lambda wanted: wanted.kind is not ExpressionKind.SIDE and wanted.label == "person")
-    relative = overlaps(lambda wanted: wanted.kind is ExpressionKind.SIDE)
+    unique = overlaps(lambda wanted: wanted.kind in _UNIQUE)
+    whole = [_WHOLE.iou(item.wanted.box) for item in items if item.wanted.kind in _UNIQUE]
     return {
-        "accuracy_at_50_unique": proportion([overlap >= 0.5 for overlap in unique]),
-        "accuracy_at_50_unique_people": proportion([overlap >= 0.5 for overlap in people]),
-        "accuracy_at_50_relative": proportion([overlap >= 0.5 for overlap in relative]),
+        "accuracy_at_50_unique": _accuracy(unique),
+        "accuracy_at_50_unique_people": _accuracy(
+            overlaps(lambda wanted: wanted.kind in _UNIQUE and wanted.label == "person")
+        ),
+        "accuracy_at_50_unique_if_always_whole_picture": _accuracy(whole),
+        "accuracy_at_50_captions_noun": _accuracy(
+            overlaps(lambda wanted: wanted.kind is ExpressionKind.CAPTION)
+        ),
+        "accuracy_at_50_relative": _accuracy(overlaps(lambda wanted: wanted.kind is ExpressionKind.SIDE)),
         "mean_iou_unique": mean(unique),
         "well_formed": proportion([is_well_formed_box(answer.raw) for answer in answers]),
     }
+
+
+def _accuracy(overlaps: Sequence[float]) -> Measure:
+    return proportion([overlap >= 0.5 for overlap in overlaps])
 
 
 def _overlap(expression: Expression, answer: Generation) -> float:
@@ -108,7 +122,10 @@ def _caption_score(items: Sequence[Item], answers: Sequence[Generation]) -> dict
 
 
 def _vqa_items(photo: Photo) -> list[Item]:
-    human = [Item(photo, Request(Task.VQA, item.question), item) for item in dict.fromkeys(photo.questions)]
+    accepted: dict[str, list[Question]] = {}
+    for item in photo.questions:
+        accepted.setdefault(item.question, []).append(item)
+    human = [Item(photo, Request(Task.VQA, asked), tuple(items)) for asked, items in accepted.items()]
     counted = [
         Item(photo, Request(Task.VQA, f"how many {plural(label)} are there?"), len(boxes))
         for label, boxes in _boxes_by_label(photo).items()
@@ -118,18 +135,26 @@ def _vqa_items(photo: Photo) -> list[Item]:
 
 def _vqa_score(items: Sequence[Item], answers: Sequence[Generation]) -> dict[str, Measure]:
     pairs = [(item.wanted, answer.grounded.text) for item, answer in zip(items, answers, strict=True)]
-    human = [(wanted, text) for wanted, text in pairs if isinstance(wanted, Question)]
+    human = [(wanted, text) for wanted, text in pairs if not isinstance(wanted, int)]
     counts = [(wanted, _number(text)) for wanted, text in pairs if isinstance(wanted, int)]
+    several = [(wanted, number) for wanted, number in counts if wanted > 1]
     return {
-        "human_top_1": proportion([same_answer(text, wanted.answer) for wanted, text in human]),
+        "human_top_1": proportion([_answers(text, wanted) for wanted, text in human]),
         "human_top_1_single": proportion(
-            [same_answer(text, wanted.answer) for wanted, text in human if len(wanted.answer) == 1]
+            [_answers(text, wanted) for wanted, text in human if len(wanted[0].answer) == 1]
         ),
         "count_exact": proportion([number == wanted for wanted, number in counts]),
+        "count_exact_if_always_one": proportion([wanted == 1 for wanted, _ in counts]),
+        "count_exact_of_several": proportion([number == wanted for wanted, number in several]),
         "count_within_1": proportion(
             [number is not None and abs(number - wanted) <= 1 for wanted, number in counts]
         ),
     }
+
+
+def _answers(text: str, wanted: tuple[Question, ...]) -> bool:
+    """Return whether a text is one of the answers that people gave to a question."""
+    return any(same_answer(text, item.answer) for item in wanted)
 
 
 def _number(text: str) -> int | None:
@@ -156,7 +181,7 @@ def _detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> di
     total = sum(len(item.wanted) for item in items)
     precision = average_precision(scored, total)
     return {
-        "ap_50": Measure(precision, precision, precision, total),
+        "ap_50": Measure(precision, None, None, total),
         "precision_at_50": mean(precisions),
         "recall_at_50": mean(recalls),
     }

@@ -13,6 +13,7 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import WeightsError
@@ -63,7 +64,11 @@ def load_adapter(
     # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
     config.base_model_name_or_path = model.name_or_path
     adapted = get_peft_model(model, config)
-    state = load_file(folder / "adapter_model.safetensors")
+    path = folder / "adapter_model.safetensors"
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}; copy the adapter again") from error
     wanted = set(get_peft_model_state_dict(adapted))
     if wanted != set(state):
         missing, unexpected = sorted(wanted - set(state)), sorted(set(state) - wanted)
@@ -71,7 +76,10 @@ def load_adapter(
             f"{folder} is not an adapter of this model: {len(missing)} weights missing {missing[:2]}, "
             f"{len(unexpected)} unexpected {unexpected[:2]}"
         )
-    set_peft_model_state_dict(adapted, state)
+    try:
+        set_peft_model_state_dict(adapted, state)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} is for a model of another size: copy the adapter again") from error
     return _in_full_precision(adapted) if trainable else adapted
 
 

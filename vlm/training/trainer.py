@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
 from transformers import Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from ..data.collator import SharedPictureCollator
 from ..data.mixture import InstructionMixture, MixtureConfig
@@ -79,7 +78,7 @@ def train(
         DataError: the data is not in the promised form.
         AssistantError: `config.out` holds a run with other settings.
     """
-    _remember(config)
+    _refuse_other_settings(config)
     mixture = InstructionMixture(
         PhotoFolder(config.data, config.split), config.mixture, config.steps * config.batch, config.seed
     )
@@ -89,6 +88,7 @@ def train(
         if config.init
         else add_adapter(model, config.adapter)
     )
+    _settings_file(config).write_text(json.dumps(_settings(config), indent=1) + "\n", encoding="utf-8")
     trainer = AnswerTrainer(
         model=adapted,
         args=_arguments(config),
@@ -96,7 +96,7 @@ def train(
         data_collator=SharedPictureCollator(processor),
         optimizers=(_optimizer(adapted, config), None),
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.out)))
+    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(config.out))
     save_adapter(adapted, config.out / "adapter", base_name)
     return config.out / "adapter"
 
@@ -150,18 +150,43 @@ def _optimizer(model: PeftModel, config: TrainingConfig) -> torch.optim.Optimize
     )
 
 
-def _remember(config: TrainingConfig) -> None:
-    """Write the settings of the run, or refuse to go on with a run that had others."""
+def _last_whole_checkpoint(out: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end; `trainer_state.json` is written last."""
+    whole = []
+    for state in out.glob("checkpoint-*/trainer_state.json"):
+        try:
+            json.loads(state.read_text(encoding="utf-8"))
+        except ValueError:
+            continue  # cut off, as by a full disk
+        whole.append(state.parent)
+    newest = max(whole, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
+    return str(newest) if newest else None
+
+
+def _settings_file(config: TrainingConfig) -> Path:
+    return config.out / "training.json"
+
+
+def _settings(config: TrainingConfig) -> dict[str, Any]:
+    """Return what a run is determined by, as JSON; where it is written to is not."""
+    absolute = replace(config, data=config.data.resolve(), init=config.init and config.init.resolve())
+    values: dict[str, Any] = json.loads(json.dumps(asdict(absolute), default=str))
+    del values["out"]
+    return values
+
+
+def _refuse_other_settings(config: TrainingConfig) -> None:
+    """Refuse to go on from checkpoints of a run that had other settings."""
     config.out.mkdir(parents=True, exist_ok=True)
-    path = config.out / "training.json"
-    text = _as_json(config)
-    if path.is_file() and path.read_text() != text:
-        raise AssistantError(f"{config.out} holds a run with other settings ({path}): choose another --out")
-    path.write_text(text)
-
-
-def _as_json(config: TrainingConfig) -> str:
-    return json.dumps(asdict(config), default=str, indent=1) + "\n"
+    path = _settings_file(config)
+    if _last_whole_checkpoint(config.out) is None or not path.is_file():
+        return
+    before, now = json.loads(path.read_text(encoding="utf-8")), _settings(config)
+    other = [name for name in now if now[name] != before.get(name)]
+    if other:
+        raise AssistantError(
+            f"{config.out} holds a run with other settings ({', '.join(other)}): choose another --out"
+        )
 
 
 __all__ = ["AnswerTrainer", "TrainingConfig", "train", "train_preset"]
