@@ -8,7 +8,6 @@ from typing import Literal
 import streamlit as st
 
 from assistant.agent.plan import CHAT
-from assistant.agent.turn import crop
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.vlm.grounding import Box, GroundedPhrase
 
@@ -48,11 +47,11 @@ def show_question(
         paragraph(message)
         if image is None:
             return
-        picture = resources.shown(resources.store().image_path(image.sha256))
+        path = resources.store().image_path(image.sha256)
         if region is not None:
-            st.image(resources.jpeg(crop(picture, region)), width=_THUMBNAIL, alt="The region asked about")
+            st.image(resources.part(path, region), width=_THUMBNAIL, alt="The region asked about")
         elif before is not None and image != before:
-            st.image(resources.jpeg(picture), width=_THUMBNAIL, alt="The picture asked about")
+            st.image(resources.jpeg(resources.shown(path)), width=_THUMBNAIL, alt="The picture asked about")
 
 
 def _show_answer(turn: StoredTurn, again: Callable[[StoredTurn], None] | None) -> None:

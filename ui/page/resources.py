@@ -14,7 +14,7 @@ from assistant.agent.assistant import Assistant
 from assistant.storage import SessionStore
 from assistant.ui.commands.options import DEFAULT_MODEL, database_location, load_model, open_store
 from assistant.ui.render import draw
-from assistant.vlm.grounding import GroundedPhrase
+from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -75,6 +75,15 @@ def annotated(path: Path, phrases: tuple[GroundedPhrase, ...]) -> bytes:
     return jpeg(draw(shown(path), phrases))
 
 
+@st.cache_data(max_entries=256, show_spinner=False)
+def part(path: Path, region: Box) -> bytes:
+    """Return a region of a picture, as JPEG of at least one pixel."""
+    image = shown(path)
+    left, top, right, bottom = (int(value) for value in region.to_pixels(*image.size))
+    left, top = min(left, image.width - 1), min(top, image.height - 1)
+    return jpeg(image.crop((left, top, max(right, left + 1), max(bottom, top + 1))))
+
+
 def jpeg(image: Image.Image) -> bytes:
     """Return a picture's bytes for the browser."""
     buffer = BytesIO()
@@ -82,4 +91,4 @@ def jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["LONG_SIDE", "SAMPLES", "View", "annotated", "assistant", "jpeg", "shown", "store", "view"]
+__all__ = ["LONG_SIDE", "SAMPLES", "View", "annotated", "assistant", "jpeg", "part", "shown", "store", "view"]
