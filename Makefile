@@ -6,29 +6,36 @@ BIN := $(VENV)/bin
 IMAGE ?= ui/samples/cat.jpg
 Q ?= where is the cat?
 OUT ?= answer.png
+# The shell gets these as variables, so that it runs nothing that stands in a question.
+export IMAGE Q OUT
 
 .PHONY: ask test check format
 
 ask: $(VENV)/ready
-	$(BIN)/assistant ask "$(IMAGE)" "$(Q)" --save "$(OUT)"
+	$(BIN)/assistant ask "$$IMAGE" "$$Q" --save "$$OUT"
 
 test: check
 	$(BIN)/python -m pytest
 
-check: $(VENV)/ready
+check: $(VENV)/ready-for-development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=$(VENV)/link $(BIN)/mypy
 
-format: $(VENV)/ready
+format: $(VENV)/ready-for-development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# mypy does not see through an editable install: the link gives it the package under its name.
-# torch comes first and in exactly this version, so that nothing else decides which build is taken.
+# torch comes first, in the one version that everything is tested with.
 $(VENV)/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ask")'
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+# mypy does not see through an editable install: the link gives it the package under its name.
+$(VENV)/ready-for-development: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	mkdir -p $(VENV)/link && ln -sfn "$(CURDIR)" $(VENV)/link/assistant
 	touch $@

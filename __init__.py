@@ -1,1 +1,29 @@
 """An open visual assistant: a picture and a question in, words and boxes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .vlm.grounding import Box, GroundedPhrase, GroundedText
+    from .vlm.tasks import Task
+    from .vlm.vision_language_model import VisionLanguageModel
+
+_ROOMS = {
+    "Box": "vlm.grounding",
+    "GroundedPhrase": "vlm.grounding",
+    "GroundedText": "vlm.grounding",
+    "Task": "vlm.tasks",
+    "VisionLanguageModel": "vlm.vision_language_model",
+}
+
+__all__ = ["Box", "GroundedPhrase", "GroundedText", "Task", "VisionLanguageModel"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that the package itself stays light."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)

@@ -99,6 +99,7 @@ def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:
     model.peft_config["default"].base_model_name_or_path = base_name
     model.save_pretrained(str(folder))
     path = folder / "adapter_model.safetensors"
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT leaves a card to be filled in by hand
     state = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
     save_file(state, path, metadata={"format": "pt"})
 
