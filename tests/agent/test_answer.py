@@ -6,7 +6,6 @@ import pytest
 
 from assistant.agent.answer import UNSURE, compose, place
 from assistant.agent.plan import Step
-from assistant.vlm.answers import Generation
 from assistant.vlm.grounding import Box, parse, with_scores
 from assistant.vlm.tasks import Task
 
@@ -16,7 +15,7 @@ BOX = "{<0><40><20><60>}"
 def said(task: Task | None, raw: str, argument: str = "", score: float | None = None) -> str:
     grounded = parse(raw)
     grounded = with_scores(grounded, [score] * len(grounded.boxes))
-    return compose(Step(task, argument), Generation(grounded, 0.1))
+    return compose(Step(task, argument), grounded)
 
 
 def boxes(count: int) -> str:

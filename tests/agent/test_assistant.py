@@ -179,12 +179,22 @@ class TestByHand:
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture, task: Task
     ) -> None:
         region = Box(1, 2, 30, 40) if task is Task.IDENTIFY else None
-        turn = ask(assistant, picture, "  find the cat ", task=task, region=region)
-        argument = "" if task in (Task.CAPTION, Task.IDENTIFY) else "find the cat"
-        assert [(step.task, step.argument) for step in turn.steps] == [(task, argument)]
-        assert [(request.task, request.argument) for request in engine.requests] == [(task, argument)]
+        turn = ask(assistant, picture, "  how many dogs? ", task=task, region=region)
+        assert [step.task for step in turn.steps] == [task]
+        assert [request.task for request in engine.requests] == [task]
+
+    def test_a_task_chosen_by_hand_wins_over_a_typed_one(
+        self, assistant: Assistant, picture: Picture
+    ) -> None:
+        turn = ask(assistant, picture, "[caption] the dog", task=Task.REFER)
+        assert [(step.task, step.argument) for step in turn.steps] == [("refer", "the dog")]
+
+    def test_a_task_chosen_by_hand_may_point_back(self, assistant: Assistant, picture: Picture) -> None:
+        session = ask(assistant, picture, "where is the dog?").session_id
+        turn = ask(assistant, picture, "what colour is it?", session, task=Task.VQA)
+        assert turn.steps[0].argument == "what colour is the dog?"
 
     def test_a_plan_is_explained(self, assistant: Assistant, picture: Picture) -> None:
         kept = assistant.store.add_image(picture.content)
         _, result = assistant.ask(None, "find the cat", picture, kept, task=Task.VQA)
-        assert result.plan == Plan((Step(Task.VQA, "find the cat"),), "you chose [vqa]")
+        assert result.plan == Plan((Step(Task.VQA, "find the cat"),), "[vqa], because you chose it")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from assistant.agent.plan import Plan, Step
-from assistant.agent.turn import TurnResult, crop, run
+from assistant.agent.turn import TurnResult, run, window
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
@@ -136,13 +136,24 @@ class TestRegions:
         self, size: tuple[int, int], region: Box
     ) -> None:
         image = Image.new("RGB", size, "white")
-        part = crop(image, region)
+        part = image.crop(window(image, region))
         assert 1 <= part.width <= image.width
         assert 1 <= part.height <= image.height
         assert part.getextrema() == ((255, 255),) * 3  # what lies outside of a picture would be black
 
     def test_the_whole_picture_is_its_own_part(self) -> None:
-        assert crop(picture(), Box(0, 0, 100, 100)).tobytes() == picture().tobytes()
+        assert window(picture(), Box(0, 0, 100, 100)) == (0, 0, 200, 100)
+
+    @pytest.mark.parametrize("task", [Task.REFER, Task.DETECTION, Task.GROUNDING])
+    def test_boxes_found_in_a_part_are_boxes_of_the_whole_picture(self, task: Task) -> None:
+        region = Box(50, 0, 100, 100)  # with its margin 85..200 of 200 columns
+        found, (request,) = result(
+            Step(task, "the dog", region), **{task.value: "<p>dog</p> {<0><0><100><100>}"}
+        )
+        assert request.image is not None
+        assert request.image.size == (115, 100)
+        assert [box for phrase in found.phrases for box in phrase.boxes] == [Box(42, 0, 100, 100)]
+        assert found.phrases[0].boxes[0].score == 0.83
 
     def test_the_callers_picture_stays_as_it_is(self) -> None:
         image = picture()
