@@ -27,14 +27,13 @@ LATIN: dict[str, Lexicon] = {
         r"que se passe|de quoi s'agit|il y a quoi sur",
         this=r"qu'est-ce que c'est|c'est quoi|qu'est ce|quel est (?:cet|ce)|qui est-ce|nomme|identifie|"
         r"qu'y a-t-il|qu'est-ce qu'il y a|ca",
-        question=r"est-ce|qu|combien|comment|pourquoi|quand|y a|a-t|a quoi|de quel|est-il|compte|lis\b|"
-        r"porte-t|ou\b",
+        question=r"est-ce|qu|combien|comment|pourquoi|y a|a-t|est-il|compte|lis\b|porte-t|ou\b",
         talk=r"merci|bonjour|salut|bonsoir|au revoir|coucou|qui es|qui etes|"
         r"que (?:peux|sais|pouvez|savez)|ca va|comment (?:vas|allez|t'appelles)|super|parfait|genial|"
         r"tu (?:es|parles|peux)|parle[sz]|d'accord",
         make=r"ecri[st]|redige|invente|tradui|compose|poeme|histoire|blague|chanson|imagine|recette",
-        world=r"capitale|president|population|inventeur|invente|monde|siecle|pays|guerre|monnaie|planete|"
-        r"en general|a quelle distance|histoire de",
+        world=r"capitale|president|population|invente|monde|siecle|pays|guerre|monnaie|planete|en general|"
+        r"a quelle distance|histoire de",
         lead=r"(?:et|ou)(?: pour| alors)?",
     ),
     "de": Lexicon(
@@ -57,8 +56,8 @@ LATIN: dict[str, Lexicon] = {
         r"was (?:siehst|zeigt|passiert|geschieht)|worum geht",
         this=r"was ist (?:das|dies|hier|in|darin)|wer ist das|benenn|nenn|identifizier|"
         r"was (?:befindet|steht|siehst)|das\b|wie heisst",
-        question=r"ist|sind|hat|haben|was|wer|wie|welch|warum|wann|gibt|tragt|kann|zahl|lies|wieviel|"
-        r"worauf|womit|steht|sitzt|wessen|wem|wen",
+        question=r"ist|sind|hat|haben|was|wer|wie|welch|warum|wann|gibt|tragt|kann|zahl|lies|worauf|womit|"
+        r"steht|sitzt|wessen|wem|wen",
         talk=r"danke|hallo|guten|tschuss|hi\b|servus|wer bist|was kannst|wie geht|wie heisst du|super|"
         r"toll|bist du|kannst du (?:deutsch|sprechen)|vielen|auf wiedersehen|prima|ok\b",
         make=r"schreib|ubersetz|erfinde|dichte|gedicht|geschichte|witz|lied|rezept|"
@@ -80,18 +79,16 @@ LATIN: dict[str, Lexicon] = {
         describe=r"descri|leyenda|resum|pie de foto|titulo|cuentame (?:lo que|que)",
         detail=r"detall|minucios|recuadro|caja|cuadro|posicion|ubicacion|coordenada|localiz|marcando|"
         r"completa|exhaustiv|senalando",
-        picture=r"imagen|foto|escena|dibujo|fotografia",
+        picture=r"imagen|foto|escena|dibujo",
         overview=r"que (?:ves|se ve|muestra|hay en (?:la|esta) (?:imagen|foto)|pasa|esta pasando|aparece|"
         r"sucede|ocurre|representa)|de que trata|que puedes ver",
         this=r"que es (?:esto|eso|este|esta)|quien es|nombra|identifica|que hay|como se llama|esto|"
         r"que objeto",
-        question=r"que|quien|cuant|como|cual|cuando|por que|hay|esta|es\b|son\b|tiene|lleva|lee\b|"
-        r"cuenta\b|puede",
+        question=r"que|quien|cuant|como|cual|cuando|hay|esta|es\b|son\b|tiene|lleva|lee\b|cuenta\b|puede",
         talk=r"gracias|hola|buen[oa]s|adios|quien eres|que puedes hacer|que sabes|"
         r"como (?:estas|te llamas)|genial|perfecto|hablas|eres|muchas gracias|hasta|vale\b",
         make=r"escrib|traduc|inventa|poema|cuento|chiste|cancion|historia|receta|compon",
-        world=r"capital|presidente|poblacion|invento|mundo|siglo|pais|guerra|moneda|planeta|en general|"
-        r"inventor",
+        world=r"capital|presidente|poblacion|invento|mundo|siglo|pais|guerra|moneda|planeta|en general",
         lead=r"(?:y|e)(?: que tal| que hay de)?",
     ),
     "it": Lexicon(
@@ -110,10 +107,8 @@ LATIN: dict[str, Lexicon] = {
         picture=r"immagine|foto|scena|disegno|figura",
         overview=r"(?:che )?cosa (?:vedi|si vede|mostra|succede|c'e (?:in|nell|nella|sulla)|"
         r"sta succedendo|rappresenta|raffigura)|che succede",
-        this=r"(?:che )?cos'e|che cosa e|chi e|nomina|identifica|cosa c'e|come si chiama|questo|"
-        r"che oggetto|cosa e",
-        question=r"che|chi|cosa|quant|come|qual|quando|perche|c'e|ci sono|e\b|sono|ha\b|conta|leggi|"
-        r"indossa|di che",
+        this=r"(?:che )?cos'e|chi e|nomina|identifica|cosa c'e|come si chiama|questo|che oggetto|cosa e",
+        question=r"che|chi|cosa|quant|come|qual|quando|perche|c'e|e\b|sono|ha\b|conta|leggi|indossa",
         talk=r"grazie|ciao|buon|salve|arrivederci|chi sei|cosa (?:puoi|sai) fare|come (?:stai|ti chiami)|"
         r"perfetto|ottimo|sei\b|parli|mille grazie",
         make=r"scriv|traduc|inventa|poesia|storia|barzelletta|canzone|componi|ricetta",
@@ -138,8 +133,7 @@ LATIN: dict[str, Lexicon] = {
         r"esta n|da para ver|representa|podemos)|do que se trata",
         this=r"o que e (?:isto|isso|este|esta)|quem e|nomeie|identifique|o que ha|o que tem|como se chama|"
         r"isto|isso|que objeto",
-        question=r"que|quem|quant|como|qual|quando|por que|ha\b|tem|esta|e\b|o que|sao|conte|leia|usa|"
-        r"a que|de que|existe",
+        question=r"que|quant|como|qual|quando|ha\b|tem|esta|e\b|sao|conte|leia|usa|existe",
         talk=r"obrigad|ola|oi\b|bom dia|boa |tchau|quem e voce|o que voce (?:pode|sabe|faz)|tudo bem|"
         r"valeu|perfeito|voce (?:e|fala|pode)|otimo|adeus|quem es tu",
         make=r"escrev|traduz|invente|poema|historia|piada|cancao|musica|receita|componha",
@@ -166,8 +160,7 @@ LATIN: dict[str, Lexicon] = {
         r"afbeelding|plaatje|je\b|hier|beeld|zien|u\b)|wat gebeurt",
         this=r"wat is (?:dit|dat|hier|er)|wie is (?:dit|dat)|benoem|noem|identificeer|wat zit|dit\b|"
         r"hoe heet",
-        question=r"is\b|zijn|heeft|wat|wie|hoe|welk|waarom|wanneer|zit|draagt|staan|tel\b|lees|hoeveel|"
-        r"kan|zie je",
+        question=r"is\b|zijn|heeft|wat|wie|hoe|welk|waarom|wanneer|zit|draagt|staan|tel\b|lees|kan|zie je",
         talk=r"bedankt|dank|hallo|hoi|goede|dag\b|doei|wie ben|wat kun|wat kan je|hoe gaat|hoe heet je|"
         r"prima|mooi|spreek|ben je|tot ziens|oke\b",
         make=r"schrijf|vertaal|verzin|gedicht|verhaal|mop\b|grap|liedje|recept",
@@ -191,7 +184,7 @@ LATIN: dict[str, Lexicon] = {
         overview=r"co (?:widzisz|widac|przedstawia|jest na (?:tym )?(?:zdjeci|obraz)|sie dzieje|"
         r"znajduje sie na (?:tym )?(?:zdjeci|obraz)|pokazuje)",
         this=r"co to|kto to|nazwij|co jest|zidentyfikuj|co znajduje|to\b|jak sie nazywa",
-        question=r"czy|co\b|kto|ile|jak|dlaczego|kiedy|policz|przeczytaj|w co|komu|czyj|do czego",
+        question=r"czy|co\b|kto|ile|jak|dlaczego|kiedy|policz|przeczytaj|w co|komu|do czego",
         talk=r"dzieki|dziekuj|czesc|dzien dobry|dobry|witaj|do widzenia|kim jestes|"
         r"co (?:potrafisz|umiesz|mozesz)|jak sie (?:masz|nazywasz)|super|swietnie|hej|"
         r"czy (?:jestes|mowisz|umiesz)",
@@ -205,7 +198,7 @@ LATIN: dict[str, Lexicon] = {
             "đang mấy bao nhiêu và màu chiếc với được tôi bạn giúp vị trí cảm ơn xin chào tất cả nào"
         ),
         where=r"o dau|vi tri|cho nao|dau roi",
-        find=r"tim|chi ra|danh dau|khoanh|xac dinh|phat hien|dinh vi|chi cho|to sang|hien thi|danh dau",
+        find=r"tim|chi ra|danh dau|khoanh|xac dinh|phat hien|dinh vi|chi cho|to sang|hien thi",
         many=r"tat ca|cac\b|nhung\b|moi\b|toan bo|tung\b",
         describe=r"mo ta|chu thich|tom tat|mieu ta|dien ta|tieu de",
         detail=r"chi tiet|khung|vi tri|toa do|hop\b|ky luong|day du|ti mi|cu the|khoanh",
@@ -236,7 +229,7 @@ LATIN: dict[str, Lexicon] = {
         many=r"tum\b|butun|her\b|hepsi|\w+l[ae]r(?:i|in|ini)?\b",
         describe=r"tarif|acikla|betimle|tanimla|altyazi|ozetle|anlat|baslik",
         detail=r"ayrinti|detay|kutu|konum|koordinat|cerceve|uzun|kapsamli",
-        picture=r"resim|resmi|fotograf|gorsel|goruntu|foto|sahne",
+        picture=r"resim|resmi|gorsel|goruntu|foto|sahne",
         overview=r"(?:resimde|fotografta|gorselde|burada|bu resimde) ne(?:ler)? (?:var|goruyorsun|oluyor|"
         r"gorunuyor)|ne (?:goruyorsun|oluyor)|neler (?:var|goruyorsun|oluyor)",
         this=r"(?:bu|su|o) ne|bu kim|adlandir|burada ne|kutuda ne|bunun adi|nedir|isimlendir|tanimla",

@@ -73,8 +73,8 @@ ING_NOUNS = word_set(
     "building buildings ceiling painting paintings ring rings king wing wings string thing things "
     "something anything everything nothing clothing swing swings wedding earring earrings drawing drawings "
     "railing sling awning icing pudding dumpling duckling sibling crossing evening morning spring "
-    "lightning string writing lettering carving topping stuffing sling parking lodging bedding dressing "
-    "scaffolding fencing"
+    "lightning writing lettering carving topping stuffing parking lodging bedding dressing scaffolding "
+    "fencing"
 )
 
 # --- nouns ------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ SINGULAR_IN_S = word_set(
     "walrus octopus hippopotamus christmas tennis chess chassis mess kiss mass pass brass moss waitress "
     "actress princess hostess goddess goalless business process address access news waiters's us this his "
     "its is was fortress fitness loss bass abacus campus circus virus apparatus rhinoceros platypus citrus "
-    "lotus hibiscus kudos asparagus yes james christ headdress bus's crocus campus tortoises's albatross"
+    "lotus hibiscus kudos asparagus yes james christ headdress bus's crocus tortoises's albatross"
 )
 # One thing although its noun is plural.
 PAIRS = word_set(
@@ -125,9 +125,9 @@ PEOPLE = (
         "cook worker officer doctor nurse teacher student singer dancer swimmer runner batter catcher "
         "pitcher umpire goalkeeper referee skier snowboarder skateboarder photographer musician guitarist "
         "drummer farmer soldier pedestrian passenger customer shopper tourist couple friend teenager adult "
-        "tourist pilot climber jogger someone somebody everyone everybody anyone anybody figure individual "
-        "human infant biker motorcyclist policeman firefighter athlete clown seller vendor barista cashier "
-        "guard judge speaker crowd"
+        "pilot climber jogger someone somebody everyone everybody anyone anybody figure individual human "
+        "infant biker motorcyclist policeman firefighter athlete clown seller vendor barista cashier guard "
+        "judge speaker crowd"
     )
 )
 # A phrase headed by one of these asks for a property, not for a place.
@@ -202,17 +202,16 @@ POINTING_WORDS = word_set(
     "he she him her they them how am are did do we got hold holds guy piece patch anyway supposed then "
     "again actually even over look like everything explain people id depict depicts represent select "
     "showing looking touch touching touched hover hovering click clicked english marking circle between "
-    "occupies occupy occupying contained covers covered fills what what's whats who who's which is are "
-    "this that it these those the a an in inside within at on of for from by to and or box boxes area "
-    "areas region regions rectangle frame spot square selection part crop outline circle location place "
-    "position section zone marker coordinates object objects thing things item items element entity stuff "
-    "something content contents identify name label recognise recognize describe describing caption "
-    "classify determine generate give tell me us say write produce provide make state guess phrase "
-    "expression referring description short brief one few words word name names term here there i i've "
-    "have just drew drawn marked selected highlighted circled boxed outlined pointing pointed you see can "
-    "could would call called do does contain show shown located found know knows need want please exactly "
-    "refers refer main single each both two single bit identity be might supposed depicted represented "
-    "under my i'm am as briefly only"
+    "occupies occupy occupying contained covers covered fills what what's whats who who's which is this "
+    "that it these those the a an in inside within at on of for from by to and or box boxes area areas "
+    "region regions rectangle frame spot square selection part crop outline location place position "
+    "section zone marker coordinates object objects thing things item items element entity stuff something "
+    "content contents identify name label recognise recognize describe describing caption classify "
+    "determine generate give tell me us say write produce provide make state guess phrase expression "
+    "referring description short brief one few words word names term here there i i've have just drew "
+    "drawn marked selected highlighted circled boxed outlined pointing pointed you see can could would "
+    "call called does contain show shown located found know knows need want please exactly refers refer "
+    "main single each both two bit identity be might depicted represented under my i'm as briefly only"
 )
 # A request for a caption says nothing but these, one of CAPTION_CUES among them.
 CAPTION_CUES = word_set(
@@ -229,39 +228,33 @@ CAPTION_WORDS = (
         "briefly quick quickly simple simply simplest plain one two three single few words word sentence "
         "sentences line lines phrase text just only very really nice good small little basic general "
         "short-ish at glance here there there's i'd like need want exactly all whole overall some kind "
-        "sort main idea be so kind than more no max maximum under ten five 5 10 15 20 twenty fifteen using "
-        "by within attached uploaded following above below from look looks being taking place exactly "
-        "concise concisely short one-line one-sentence suitable blind person someone who cannot who's "
-        "can't see it let know help understand have has"
+        "sort main idea be so than more no max maximum under ten five 5 10 15 20 twenty fifteen using by "
+        "within attached uploaded following above below from look looks being taking place concise "
+        "concisely one-line one-sentence suitable blind person someone who cannot who's can't see let know "
+        "help understand have has"
     )
 )
 
 # --- general knowledge ------------------------------------------------------------------------------------
 
 # Words that turn a question away from the picture, unless it says "this", "here" or "in the picture".
-WORLD = (
-    "capital", "president", "prime minister", "population", "currency", "country", "countries", "continent",
-    "in the world", "on earth", "in the universe", "the universe", "planet", "planets", "solar system",
-    "century", "world war", "invented", "invent", "discovered", "founded", "wrote", "composed", "directed by",
-    "was born", "world cup", "olympics", "history", "stand for", "stands for", "meaning of", "synonym",
-    "synonyms",
-    "antonym", "opposite of", "plural of", "definition", "difference between", "formula", "square root",
-    "equation", "in general", "usually", "normally", "typically", "generally", "in the wild",
-    "in nature", "rhymes", "on average",
-    "scientific name", "speed of", "boiling point", "freezing point", "recipe", "recipes",
-    "tomorrow", "yesterday", "news", "forecast", "python", "javascript", "programming", "algorithm",
-    "software",
-    "machine learning", "neural network", "artificial intelligence", "internet", "online", "website", "stock",
-    "nearby", "near me", "restaurant near", "hotel", "flight", "flights", "cheap", "rhymes with", "word for",
-    "my name", "advice", "tips", "legal",
-    "percent of", "derivative", "integral", "translation", "philosophy", "religion", "economy", "politics",
-    "how to", "anthem", "national", "inventor", "author", "novel", "shakespeare", "einstein", "napoleon",
-    "is it true", "ever", "of all time", "gravity", "evolution", "photosynthesis", "atom", "atoms",
-    "molecule",
-    "dinosaurs", "the moon landing", "wikipedia", "google", "today's date", "next year", "last year",
-    "in space", "plot of", "theory of", "lyrics",
-    "the bible", "symbolise", "symbolize", "originate", "come from", "species of", "types of", "kinds of",
-)  # fmt: skip
+WORLD = phrases(
+    "advice, algorithm, anthem, antonym, artificial intelligence, atom, atoms, author, boiling point, "
+    "capital, century, cheap, come from, composed, continent, countries, country, currency, definition, "
+    "derivative, difference between, dinosaurs, directed by, discovered, economy, einstein, equation, "
+    "ever, evolution, flight, flights, forecast, formula, founded, freezing point, generally, google, "
+    "gravity, history, hotel, how to, in general, in nature, in space, in the wild, in the world, "
+    "integral, internet, invent, invented, inventor, is it true, javascript, kinds of, last year, legal, "
+    "lyrics, machine learning, meaning of, molecule, my name, napoleon, national, near me, nearby, "
+    "neural network, news, next year, normally, novel, of all time, olympics, on average, on earth, "
+    "online, opposite of, originate, percent of, philosophy, photosynthesis, planet, planets, plot of, "
+    "plural of, politics, population, president, prime minister, programming, python, recipe, recipes, "
+    "religion, restaurant near, rhymes, scientific name, shakespeare, software, solar system, species of, "
+    "speed of, square root, stand for, stands for, stock, symbolise, symbolize, synonym, synonyms, "
+    "the bible, the moon landing, the universe, theory of, tips, today's date, tomorrow, translation, "
+    "types of, typically, usually, was born, website, wikipedia, word for, world cup, world war, wrote, "
+    "yesterday"
+)
 PLACES = word_set(
     "france paris london england britain germany berlin europe africa asia america usa japan tokyo china "
     "beijing india italy rome spain madrid portugal russia moscow canada australia brazil mexico egypt "
