@@ -85,12 +85,15 @@ def _rename(session_id: str, key: str) -> None:
 def _confirm_deletion(session: SessionSummary) -> None:
     st.markdown(f"“{plain(session.title) or _UNTITLED}” and its pictures will be gone for good.")
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="really-delete"):
-            resources.store().delete_session(session.id)
-            state.open_session(None)
+        if st.button("Delete", type="primary", key="really-delete", on_click=_delete, args=(session.id,)):
             st.rerun()
         if st.button("Keep", key="keep"):
             st.rerun()
+
+
+def _delete(session_id: str) -> None:
+    resources.store().delete_session(session_id)
+    state.open_session(None)
 
 
 __all__ = ["show"]

@@ -29,7 +29,7 @@ def show() -> None:
                     width="stretch",
                     on_click=_pick,
                     args=(file,),
-                    key=f"sample-{file.partition('.')[0]}",
+                    key=f"sample-{name}",
                 )
 
 
