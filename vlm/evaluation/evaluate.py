@@ -82,22 +82,21 @@ def _ask(model: VisionLanguageModel, folder: PhotoFolder, batch: Sequence[Item])
 
 
 def _row(item: Item, answer: Generation) -> dict[str, Any]:
-    wanted = item.wanted
     return {
         "image": item.photo.image,
         "asked": item.request.turns[-1].user,
         "raw": answer.raw,
-        "wanted": asdict(wanted) if hasattr(wanted, "__dataclass_fields__") else _plain(wanted),
+        "wanted": _plain(item.wanted),
         "scores": [box.score for box in answer.grounded.boxes],
     }
 
 
 def _plain(wanted: Any) -> Any:
+    if isinstance(wanted, tuple):
+        return [_plain(part) for part in wanted]
     if hasattr(wanted, "model_dump"):
         return wanted.model_dump()
-    if isinstance(wanted, tuple):
-        return [asdict(part) if hasattr(part, "__dataclass_fields__") else part for part in wanted]
-    return wanted
+    return asdict(wanted) if hasattr(wanted, "__dataclass_fields__") else wanted
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
