@@ -170,7 +170,7 @@ _A_SHORT = r"(?:(?:a|an|the|some|one|another|your|just|only|very|and|[\w-]+,?) )
 _THIS = rf"(?:{_WHOLE}|this|it|here)"
 # What may follow: "in one sentence", "but keep it short", "for a blind person".
 _MANNERS = phrases(
-    "in, with, using, for, as, to, by, within, under, like, but, so, that, if, brief, briefly, short, "
+    r"(?:in|with|using|for|as|to|by|within|under|like|but|so|that|if)\b(?= \S), brief, briefly, short, "
     "shortly, quickly, simply, only, just, nothing, no, no more, not, one, a few, at most, max, maximum, "
     "keep, please, very, really"
 )

@@ -74,6 +74,12 @@ _BY_ME = compiled(
     rf"\b(?:i|i'm|i've|we)\b.* "
     rf"(?:{_MARKED}|point|select|mark|circl|box|outlin|draw|show|look|touch|hover|click)"
 )
+# What the thing does or is for, rather than what it is: "what does it say", "who is she looking at".
+_SUBJECT = "(?:he|she|it|they|this|that|these|those)"
+_ITS_DOING = compiled(
+    rf"\b(?:(?:do|does|did) {_SUBJECT} (?:do|give|have|know|make|need|say|see|want)|"
+    rf"{_SUBJECT} (?:looking|showing|pointing|touching)\b.*|{_SUBJECT} (?:on|in|under|from|for|about))$"
+)
 _WORD = re.compile(r"[\w'-]+")
 
 
@@ -110,8 +116,9 @@ def asks_what_it_is(text: str) -> bool:
     found = _WORD.findall(_QUALIFIED.sub(r"\1 ", text.lower()))
     if not found or not words.POINTING_WORDS.issuperset(found):
         return False
-    asks = not _ASKING.isdisjoint(found) and (_DEICTIC.search(text) or _BY_ME.search(text))
-    return found[0] in _NAMING or bool(asks)
+    by_me = bool(_BY_ME.search(text))
+    points = by_me or (bool(_DEICTIC.search(text)) and not _ITS_DOING.search(text))
+    return found[0] in _NAMING or (points and not _ASKING.isdisjoint(found))
 
 
 def points_at_something(text: str) -> bool:
