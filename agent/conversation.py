@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
 from . import ellipsis, pointing, talk
@@ -22,15 +20,14 @@ from .phrases import is_phrase
 from .plan import PastStep, PlanContext, Step
 from .reference import complete, picks_one, resolve, resolve_ones
 from .requests import split
+from .words import compiled
 
 _PLACES = (Task.REFER, Task.DETECTION)
 # These point at a person or into a thing, not at what a box holds.
-_NO_THING = re.compile(
-    r"\b(?:who|he|she|him|her|they|them|these|those|(?:in|on|under|behind) it)\b", re.IGNORECASE
-)
-_PRONOUN = re.compile(r"\b(?:he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE)
-
-_THOSE = re.compile(r"(?:those|the ones)\b", re.IGNORECASE)
+_NO_THING = compiled(r"\b(?:who|he|she|him|her|they|them|these|those|(?:in|on|under|behind) it)\b")
+_PRONOUN = compiled(r"\b(?:he|she|it|they|him|her|them|his|its|their)\b")
+_THOSE = compiled(r"(?:those|the ones)\b")
+_PART_OF = compiled(r"the \w+ (?:from|in|on|to|of)\b")
 
 
 class Conversation:
@@ -152,8 +149,8 @@ class Conversation:
         """Return the task and phrase of something to find, once it is known what was meant."""
         last_word = meant.split()[-1].lower() if meant else ""
         noun = next((mention.noun for mention in self._mentions if mention.noun), "")
-        if picks_one(last_word) or re.match(r"the \w+ (?:from|in|on|to|of)\b", meant):
-            meant = complete(meant, noun, many=False) if picks_one_first(meant) else meant
+        if (picks_one(last_word) or _PART_OF.match(meant)) and _is_a_choice(meant):
+            meant = complete(meant, noun, many=False)
         if meant == said:
             return task, meant
         target = target_of(meant)
@@ -241,9 +238,8 @@ class Conversation:
             return self._region or self._found
         points = pointing.points_at_something(reading.argument)
         if self._region is None:
-            return (
-                self._found if reading.task is Task.VQA and pointing.points_here(reading.argument) else None
-            )
+            asks_here = reading.task is Task.VQA and pointing.points_here(reading.argument)
+            return self._found if asks_here else None
         asks = reading.task is Task.VQA and not pointing.speaks_of_the_whole(reading.argument)
         return self._region if self._typed or points or asks else None
 
@@ -255,14 +251,12 @@ class Conversation:
         self._said = mentions_of_step(PastStep(step.task, step.argument)) + self._said
 
 
-def picks_one_first(phrase: str) -> bool:
-    """Return whether a phrase's own words before any place are but a choice: `the second from the left`."""
-    found = phrase.split()
-    return (
-        len(found) > 1 and picks_one(found[1].lower())
-        if found[:1] == ["the"]
-        else picks_one(found[0].lower())
-    )
+def _is_a_choice(phrase: str) -> bool:
+    """Return whether a phrase picks one of something that it does not name: `the second from the left`."""
+    found = phrase.lower().split()
+    if found[0] == "the":
+        return len(found) > 1 and picks_one(found[1])
+    return picks_one(found[0])
 
 
 def _last_step(context: PlanContext) -> PastStep | None:
