@@ -1,0 +1,135 @@
+"""The page with a model that answers by script: run in this process, or served to a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from PIL import Image, ImageDraw
+from streamlit.testing.v1 import AppTest
+
+from assistant.storage import SessionStore
+from assistant.tests.ui.fakes import ScriptedEngine
+from assistant.ui.commands.page import PAGE
+from assistant.ui.page import resources
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+FLAGS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
+
+
+def png(width: int = 1000, height: int = 800) -> bytes:
+    """Return a grey picture with a red square on it."""
+    image = Image.new("RGB", (width, height), "#667788")
+    ImageDraw.Draw(image).rectangle((200, 160, 500, 480), outline="red", width=6)
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    return png()
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionStore]:
+    """The store of the page, looked into from outside."""
+    location = tmp_path / "sessions.db"
+    monkeypatch.setenv("ASSISTANT_DB", str(location))
+    with SessionStore.open(location) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(
+    store: SessionStore,  # noqa: ARG001 - it says where the page keeps sessions
+    engine: ScriptedEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., AppTest]]:
+    """Open the page as a new tab, at a session if one is named."""
+    monkeypatch.setattr(resources, "load_model", lambda _: VisionLanguageModel(engine))
+    st.cache_resource.clear()
+
+    def open_tab(session_id: str | None = None) -> AppTest:
+        tab = AppTest.from_file(str(PAGE), default_timeout=20)
+        if session_id:
+            tab.query_params["session"] = session_id
+        return tab.run()
+
+    yield open_tab
+    st.cache_resource.clear()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser that the system has."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        warnings.warn("THE PAGE WAS NOT TESTED IN A BROWSER: install chromium", stacklevel=1)
+        pytest.skip("THE PAGE WAS NOT TESTED IN A BROWSER: install chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium: str) -> dict[str, Any]:
+    return {
+        **browser_type_launch_args,
+        "executable_path": chromium,
+        "chromium_sandbox": False,
+        "args": list(FLAGS),
+    }
+
+
+@pytest.fixture(scope="session")
+def address(
+    tmp_path_factory: pytest.TempPathFactory,
+    chromium: str,  # noqa: ARG001 - without a browser nothing needs to be served
+) -> Iterator[str]:
+    """The address of the page, served with a database of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("page")
+    script = Path(__file__).with_name("served.py")
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, str(script), str(port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "ASSISTANT_DB": str(folder / "sessions.db")},
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_served(url, server, folder / "log")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_until_served(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError(log.read_text())

@@ -1,0 +1,235 @@
+"""What the page does with what people do, without a browser."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from assistant.storage import SessionStore
+from assistant.tests.ui.fakes import ScriptedEngine
+from assistant.ui.page import exports
+from assistant.ui.page.text import plain
+from assistant.vlm.errors import WeightsError
+from assistant.vlm.grounding import Box
+from assistant.vlm.tasks import Task
+
+Open = Callable[..., AppTest]
+
+
+def send(tab: AppTest, message: str = "", *files: tuple[str, bytes]) -> AppTest:
+    """Send a message with files, as the chat input does."""
+    field = tab.chat_input(key="ask")
+    for name, content in files:
+        field = field.upload(name, content, "image/png")
+    return field.set_value(message).run()
+
+
+def said(tab: AppTest) -> str:
+    """Return all words of people and models on the page, as HTML."""
+    return "\n".join(element.value for element in tab.html)
+
+
+def session_of(tab: AppTest) -> str:
+    """Return the session that the tab's address names."""
+    value = tab.query_params["session"]
+    return value if isinstance(value, str) else value[0]
+
+
+def only_session(store: SessionStore) -> str:
+    [session] = store.list_sessions()
+    return session.id
+
+
+def draw_box(tab: AppTest, picture: bytes, corners: list[int]) -> AppTest:
+    """Draw a box on a picture that nothing was asked about yet."""
+    tab.session_state[f"box-None-0-{hashlib.sha256(picture).hexdigest()[:12]}"] = {"box": corners}
+    return tab.run()
+
+
+def test_an_upload_with_a_question_is_answered_with_boxes(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    assert not tab.exception
+    assert "The square is" in said(tab)
+    assert "[refer]" in tab.expander[0].label.replace("\\", "")
+    assert "83" in tab.expander[0].label
+    [turn] = store.turns(only_session(store))
+    assert turn.image is not None
+    assert turn.steps[0].phrases[0].boxes == (Box(12, 30, 35, 92),)
+    assert session_of(tab) == turn.session_id
+
+
+def test_a_sample_is_picked_and_described(open_page: Open, store: SessionStore) -> None:
+    tab = open_page()
+    tab.button(key="sample-Cat").click().run()
+    tab.button(key="try-Describe it").click().run()
+    assert not tab.exception
+    [turn] = store.turns(only_session(store))
+    assert turn.steps[0].task == Task.CAPTION
+
+
+def test_a_task_picked_by_hand_takes_the_place_of_the_plan(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = open_page()
+    tab.pills(key="task").set_value(Task.DETECTION).run()
+    send(tab, "Where is the dog?", ("red.png", picture))
+    [turn] = store.turns(only_session(store))
+    assert turn.steps[0].task == Task.DETECTION
+
+
+def test_a_drawn_box_is_the_region_asked_about_and_gone_with_the_answer(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "", ("red.png", picture))
+    draw_box(tab, picture, [200, 160, 500, 480]).button(key="what").click().run()
+    assert not tab.exception
+    [turn] = store.turns(only_session(store))
+    assert turn.steps[0].task == Task.IDENTIFY
+    assert turn.region == Box(20, 20, 50, 60)
+    assert not [button for button in tab.button if button.key == "what"]
+
+
+def test_any_question_may_be_about_the_drawn_box(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "", ("red.png", picture))
+    send(draw_box(tab, picture, [200, 160, 500, 480]), "What colour is it?")
+    [turn] = store.turns(only_session(store))
+    assert turn.region == Box(20, 20, 50, 60)
+
+
+def test_the_first_of_several_uploads_is_asked_about_and_the_others_are_at_hand(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    other = BytesIO()
+    Image.new("RGB", (60, 40), "blue").save(other, "PNG")
+    tab = send(open_page(), "Describe this picture", ("a.png", picture), ("b.png", other.getvalue()))
+    [turn] = store.turns(only_session(store))
+    assert turn.image is not None
+    assert turn.image.width == 1000
+    choice = next(group for group in tab.get("button_group") if "choice" in (group.key or ""))
+    assert choice.options == ["Picture 1", "Picture 2"]
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["![x](http://example.org/x.png)", "<script>alert(1)</script>", "[a](http://example.org)", "<b>x</b>"],
+)
+def test_words_of_the_model_are_shown_and_never_obeyed(
+    evil: str, open_page: Open, engine: ScriptedEngine, picture: bytes
+) -> None:
+    engine.answers[Task.VQA] = evil
+    tab = send(open_page(), f"[vqa] what is {evil}?", ("red.png", picture))
+    assert not tab.exception
+    assert "<script" not in said(tab).replace("<script>\n[...document", "")
+    assert "<b>" not in said(tab)
+    shown = [element.value for element in tab.markdown] + [button.label for button in tab.button]
+    shown += [expander.label for expander in tab.expander]
+    assert not any("](" in text.replace("\\](", "").replace("\\]\\(", "") for text in shown)
+
+
+def test_plain_escapes_whatever_markdown_gives_a_meaning() -> None:
+    assert plain("![x](http://a) `c` *d*\n# e") == (r"\!\[x\]\(http\:\/\/a\) \`c\` \*d\* \# e")
+    assert plain("a" * 300, 10) == "a" * 9 + "…"
+
+
+def test_a_broken_upload_is_one_line_and_leaves_no_session(open_page: Open, store: SessionStore) -> None:
+    tab = send(open_page(), "What is it?", ("![x](y).png", b"nope"))
+    assert not tab.exception
+    [error] = tab.error
+    assert error.value.startswith(r"\!\[x\]\(y\)\.png")
+    assert "no picture" in error.value
+    assert store.list_sessions() == []
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(
+    open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assistant.ui.page import resources
+
+    def fail(_: str) -> None:
+        raise WeightsError("the weights cannot be had")
+
+    monkeypatch.setattr(resources, "load_model", fail)
+    tab = send(open_page(), "What is it?", ("red.png", picture))
+    assert not tab.exception
+    assert [error.value for error in tab.error] == ["the weights cannot be had"]
+    assert store.list_sessions() == []
+
+
+def test_an_address_of_a_session_that_is_gone_begins_a_new_one(open_page: Open) -> None:
+    tab = open_page("nothing")
+    assert not tab.exception
+    assert "session" not in tab.query_params
+    assert "What shall we look at" in tab.markdown[0].value + tab.markdown[1].value
+
+
+def test_two_tabs_keep_their_own_sessions(open_page: Open, store: SessionStore, picture: bytes) -> None:
+    first, second = open_page(), open_page()
+    send(first, "Where is the square?", ("red.png", picture))
+    send(second, "Describe this picture", ("red.png", picture))
+    assert session_of(first) != session_of(second)
+    send(first, "What colour is it?")
+    assert sorted(session.turns for session in store.list_sessions()) == [1, 2]
+
+
+def test_a_session_is_renamed_found_and_opened(open_page: Open, store: SessionStore, picture: bytes) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    session_id = only_session(store)
+    tab.text_input(key=f"title-{session_id}").set_value("Red things").run()
+    assert store.get_session(session_id).title == "Red things"
+    tab.button(key="new").click().run()
+    assert "session" not in tab.query_params
+    tab.text_input(key="search").set_value("nothing such").run()
+    assert not [button for button in tab.button if button.key == f"open-{session_id}"]
+    tab.text_input(key="search").set_value("square").run()
+    tab.button(key=f"open-{session_id}").click().run()
+    assert session_of(tab) == session_id
+    assert "Where is the square?" in said(tab)
+
+
+def test_a_session_is_deleted_only_after_a_second_yes(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    tab.button(key="delete").click().run()
+    assert len(store.list_sessions()) == 1
+    tab.button(key="really-delete").click().run()
+    assert not tab.exception
+    assert store.list_sessions() == []
+    assert "session" not in tab.query_params
+
+
+def test_thumbs_are_kept_with_the_turn(open_page: Open, store: SessionStore, picture: bytes) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    session_id = only_session(store)
+    tab.feedback(key=f"thumbs-{session_id}-1").set_value(1).run()
+    assert store.turns(session_id)[0].feedback == 1
+    assert open_page(session_id).feedback(key=f"thumbs-{session_id}-1").value == 1
+    tab.feedback(key=f"thumbs-{session_id}-1").set_value(0).run()
+    assert store.turns(session_id)[0].feedback == -1
+
+
+def test_the_last_question_is_asked_again(open_page: Open, store: SessionStore, picture: bytes) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    tab.button(key="again").click().run()
+    assert [turn.user for turn in store.turns(only_session(store))] == ["Where is the square?"] * 2
+
+
+def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionStore, picture: bytes) -> None:
+    send(open_page(), "Where is the square?", ("red.png", picture))
+    session_id = only_session(store)
+    assert json.loads(store.export_coco(session_id))["annotations"][0]["bbox"] == [120, 240, 230, 496]
+    drawn = Image.open(BytesIO(exports.annotated_png(store, session_id)))
+    assert (drawn.format, drawn.size) == ("PNG", (1000, 800))
+    with zipfile.ZipFile(BytesIO(exports.markdown_archive(store, session_id))) as archive:
+        assert archive.namelist() == ["conversation.md", "picture-1.png"]
