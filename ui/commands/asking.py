@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,16 +26,16 @@ Region = tuple[float, float, float, float]
 def ask(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture file, or - for stdin.")],
     question: Annotated[str, typer.Argument(help="What to ask, in plain words; `[refer] …` picks the task.")],
-    task: Annotated[Optional[Task], typer.Option(help="Pick the task by hand.")] = None,  # noqa: UP045
+    task: Annotated[Task | None, typer.Option(help="Pick the task by hand.")] = None,
     region: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="X0,Y0,X1,Y1", help="Ask about this part of the picture, in pixels."),
     ] = None,
     save: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="PICTURE", help="Write the picture with the boxes drawn on it."),
     ] = None,
-    session: Annotated[Optional[str], typer.Option(metavar="ID", help="Go on with a session.")] = None,  # noqa: UP045
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
     model: ModelOption = DEFAULT_MODEL,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -78,7 +78,7 @@ def ask(
 
 
 def plan(
-    message: Annotated[Optional[str], typer.Argument(help="What a person might ask.")] = None,  # noqa: UP045
+    message: Annotated[str | None, typer.Argument(help="What a person might ask.")] = None,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Read cases on stdin, a JSON object a line; write their plans.")
     ] = False,

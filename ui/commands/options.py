@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ ModelOption = Annotated[
     typer.Option("--model", metavar="NAME|FOLDER", help="A model's name, or an adapter's or model's folder."),
 ]
 DatabaseOption = Annotated[
-    Optional[str],  # noqa: UP045 - Typer reads this at run time
+    str | None,
     typer.Option("--db", metavar="PATH|URL", help="Where sessions are kept. [env: ASSISTANT_DB]"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

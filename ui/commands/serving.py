@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def mcp(
     model: ModelOption = DEFAULT_MODEL,
     folder: Annotated[
-        Optional[list[Path]],  # noqa: UP045 - Typer reads this at run time
+        list[Path] | None,
         typer.Option(
             metavar="FOLDER",
             exists=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,7 +72,7 @@ def search(
 def export(
     session: SessionArgument,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="PATH", help="A file, or for markdown a folder; stdout without it."),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.JSON,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -21,13 +21,13 @@ DataOption = Annotated[
 def train(
     data: DataOption,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where checkpoints and the adapter go.")],
-    steps: Annotated[Optional[int], typer.Option(min=1, help="How many steps.")] = None,  # noqa: UP045
-    batch: Annotated[Optional[int], typer.Option(min=1, help="Pictures a step.")] = None,  # noqa: UP045
-    learning_rate: Annotated[Optional[float], typer.Option(min=0, help="The peak rate.")] = None,  # noqa: UP045
-    save_every: Annotated[Optional[int], typer.Option(min=1, help="Steps a checkpoint.")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="Determines data and weights.")] = None,  # noqa: UP045
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="The peak rate.")] = None,
+    save_every: Annotated[int | None, typer.Option(min=1, help="Steps a checkpoint.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Determines data and weights.")] = None,
     init: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="ADAPTER", help="Start from this adapter instead of a fresh one."),
     ] = None,
 ) -> None:
@@ -64,7 +64,7 @@ def evaluate(
     tasks: Annotated[
         str, typer.Option(metavar="TASK,…", help="What to measure.")
     ] = "refer,caption,vqa,identify,detection",
-    limit: Annotated[Optional[int], typer.Option(min=1, help="The most items a task.")] = None,  # noqa: UP045
+    limit: Annotated[int | None, typer.Option(min=1, help="The most items a task.")] = None,
     model: ModelOption = DEFAULT_MODEL,
 ) -> None:
     """Measure a model on annotated photos.

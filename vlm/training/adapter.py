@@ -97,7 +97,7 @@ def _in_full_precision(model: PeftModel) -> PeftModel:
 def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:
     """Write the adapter in bfloat16, small enough to ship, with the name of the model it belongs to."""
     model.peft_config["default"].base_model_name_or_path = base_name
-    model.save_pretrained(str(folder))
+    model.save_pretrained(str(folder), save_embedding_layers=False)
     path = folder / "adapter_model.safetensors"
     (folder / "README.md").unlink(missing_ok=True)  # PEFT leaves a card to be filled in by hand
     state = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
