@@ -60,6 +60,7 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
+            process.terminate()
             try:
                 process.wait(_STOP_SECONDS)
             except (KeyboardInterrupt, subprocess.TimeoutExpired):

@@ -19,8 +19,8 @@ from .text import paragraph, plain, table
 SHOWN = 20
 _THUMBNAIL = 140
 _SCROLL = """<script>
-[...document.querySelectorAll('[data-testid="stChatMessage"]')].at(-1)
-  ?.scrollIntoView({ block: 'end', behavior: 'smooth' })
+[...document.querySelectorAll('[data-testid="stChatMessage"]')].at(-2)
+  ?.scrollIntoView({ block: 'start', behavior: 'smooth' })
 </script>"""
 
 
@@ -78,7 +78,7 @@ def _show_answer(turn: StoredTurn, again: Callable[[StoredTurn], None] | None) -
 
 
 def scroll_to_end() -> None:
-    """Bring the newest message into view; Streamlit does so only for a page that stands at its end."""
+    """Bring the newest question into view; Streamlit does so only for a page that stands at its end."""
     st.html(_SCROLL, unsafe_allow_javascript=True, width="content")
 
 

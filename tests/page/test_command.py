@@ -1,0 +1,56 @@
+"""`assistant ui`: it serves the page, says where, and ends when it is told to."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+CODE = "from assistant.ui.cli import main; main()"
+
+
+def start(port: int, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CODE, "ui", "--no-browser", f"--port={port}", f"--db={folder}/s.db"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def is_served(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_the_page_is_served_until_ctrl_c(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with start(port, tmp_path) as command:
+        deadline = time.monotonic() + 60
+        while not is_served(port) and time.monotonic() < deadline:
+            assert command.poll() is None
+            time.sleep(0.2)
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=30)
+    assert command.returncode == 130
+    assert out == ""
+    assert f"http://127.0.0.1:{port}" in err.splitlines()[0]
+    assert "Traceback" not in err
+    assert not is_served(port)
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with start(port, tmp_path) as command:
+            _, err = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert f"is port {port} taken?" in err
+    assert "Traceback" not in err
