@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Tiny models are slowed down by a second thread. Set before torch is imported, which most tests do without.
@@ -14,3 +15,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 settings.register_profile("assistant", deadline=None)
 settings.load_profile("assistant")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser's tests last: Playwright keeps an event loop running, in which no other can start."""
+    items.sort(key=lambda item: "page" in item.path.parts)

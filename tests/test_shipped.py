@@ -16,16 +16,11 @@ from assistant.vlm.data.nouns import mentions
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.grounding import Box, intersection_over_union, is_well_formed_box
 from assistant.vlm.pictures import open_picture
-from assistant.vlm.presets import NANO
 from assistant.vlm.tasks import Task
 
 SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
 # Measured by hand, in pixels of 451 x 300: the head from the left edge to the right ear's tip.
 CAT = (0, 0, 400, 300)
-
-pytestmark = pytest.mark.skipif(
-    not NANO.adapter.is_dir(), reason=f"there is no adapter in {NANO.adapter} yet"
-)
 
 
 def sample(name: str) -> Image.Image:
