@@ -65,17 +65,24 @@ def measure() -> dict[str, object]:
         ask = [*program, "ask", str(PHOTO), QUESTIONS["refer"]]
         seconds_of(*ask)  # files into the page cache
         cold = statistics.median(seconds_of(*ask) for _ in range(3))
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    unit = 1024**2 if sys.platform == "darwin" else 1024  # a Mac counts bytes, others kilobytes
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
     return {
         "machine": f"{os.cpu_count()} x {_processor()}",
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip(),
+        "commit": _commit(),
         "help_seconds": round(help_seconds, 3),
         "cold_ask_seconds": round(cold, 2),
         "cold_ask_peak_mb": round(peak_mb),
         "warm_seconds": {task: round(value, 3) for task, value in warm_questions().items()},
     }
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(command, cwd=PHOTO.parent, capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
 
 
 def _processor() -> str:
