@@ -10,8 +10,9 @@ from .phrases import core, head, is_plural_noun, plural, singular
 from .plan import Step
 from .words import PAIRS
 
-# Below this score a referral is said with a doubt.
-UNSURE = 0.35
+# Below this score a referral is said with a doubt. On the validation photos 31 % of nano's referrals
+# reach it and 51 % of those are right, against 18 % of the rest (`assistant evaluate`, n = 672).
+UNSURE = 0.25
 
 _DETERMINER = re.compile(
     r"(?:(?:the|an?|any|some|all|every|each|both|my|your|his|her|its|our|their|this|that|these|those|of|one|two"
