@@ -12,16 +12,13 @@ from PIL import Image
 from ..vlm.answers import Request
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
+from ..vlm.regions import crop, in_the_whole
 from ..vlm.tasks import Task, Turn
 from ..vlm.vision_language_model import VisionLanguageModel
 from .answer import compose
 from .plan import Plan, Step
 
 logger = logging.getLogger(__name__)
-
-# All but `identify`, which names a region to the model, look at the part of the picture that is asked about
-# alone, with this much of the region's size around it, since things make sense in their surroundings.
-_MARGIN = 0.15
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def _run_step(
         return StepResult(step, text, error=str(error), seconds=time.perf_counter() - start)
     grounded = generation.grounded
     if image is not None and step.region is not None and step.task is not Task.IDENTIFY:
-        grounded = _in_the_whole(grounded, image, window(image, step.region))
+        grounded = in_the_whole(grounded, image, step.region)
     text = compose(step, grounded)
     return StepResult(step, text, grounded.raw, _phrases(step, grounded), time.perf_counter() - start)
 
@@ -91,36 +88,6 @@ def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -
     if step.region is not None and image is not None:
         return Request(step.task, step.argument, image=crop(image, step.region))
     return Request(step.task, step.argument, image=image, history=() if step.task else history)
-
-
-def crop(image: Image.Image, region: Box) -> Image.Image:
-    """Return what is looked at for a region: it and a margin round it."""
-    return image.crop(window(image, region))
-
-
-def window(image: Image.Image, region: Box) -> tuple[int, int, int, int]:
-    """Return the pixels `(left, top, right, bottom)` to look at for a region, at least one pixel in size."""
-    x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
-    across, down = (x1 - x0) * _MARGIN, (y1 - y0) * _MARGIN
-    left, top = max(int(x0 - across), 0), max(int(y0 - down), 0)
-    right, bottom = min(round(x1 + across), image.width), min(round(y1 + down), image.height)
-    left, top = min(left, image.width - 1), min(top, image.height - 1)
-    return left, top, max(right, left + 1), max(bottom, top + 1)
-
-
-def _in_the_whole(
-    grounded: GroundedText, image: Image.Image, part: tuple[int, int, int, int]
-) -> GroundedText:
-    """Return boxes found in a part of the picture as boxes of the whole."""
-    left, top, right, bottom = part
-
-    def moved(box: Box) -> Box:
-        x0, y0, x1, y1 = box.to_pixels(right - left, bottom - top)
-        corners = (x0 + left, y0 + top, x1 + left, y1 + top)
-        return Box.from_pixels(*corners, image.width, image.height).with_score(box.score)
-
-    phrases = (replace(phrase, boxes=tuple(map(moved, phrase.boxes))) for phrase in grounded.phrases)
-    return replace(grounded, phrases=tuple(phrases))
 
 
 def _phrases(step: Step, grounded: GroundedText) -> tuple[GroundedPhrase, ...]:
@@ -145,4 +112,4 @@ def _once(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
     return tuple(kept)
 
 
-__all__ = ["StepResult", "TurnResult", "crop", "run", "window"]
+__all__ = ["StepResult", "TurnResult", "run"]

@@ -10,6 +10,7 @@ from PIL import Image
 from .answers import Answer, Caption, Detections, Expression, Generation, Referral, Reply, Request
 from .grounding import Box, GroundedPhrase, GroundedText
 from .presets import DEFAULT_MODEL
+from .regions import crop
 from .tasks import Task, Turn
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class VisionLanguageModel:
         return Caption(self._ask(Request(Task.CAPTION, image=image)).grounded.text)
 
     def vqa(self, image: Image.Image, question: str, region: Box | None = None) -> Answer:
-        """Answer a question in a word or a short phrase; `region` narrows it down."""
-        return Answer(self._ask(Request(Task.VQA, question, region, image)).grounded.text)
+        """Answer a question in a word or a short phrase; of a `region` that part alone is looked at."""
+        seen = crop(image, region) if region else image
+        return Answer(self._ask(Request(Task.VQA, question, image=seen)).grounded.text)
 
     def refer(self, image: Image.Image, expression: str) -> Referral:
         """Locate the one thing that an expression means (referring expression comprehension)."""

@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 from assistant.agent.plan import Plan, Step
-from assistant.agent.turn import TurnResult, run, window
+from assistant.agent.turn import TurnResult, run
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.regions import window
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 

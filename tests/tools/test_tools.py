@@ -169,7 +169,11 @@ def test_each_tool_asks_its_own_task(name: str, request_: Request, tools: Tools,
 
 def test_a_question_may_be_about_a_region(tools: Tools, engine: FakeEngine) -> None:
     call(tools["vqa"], image="cat.jpg", question=" What is it? ", region=[0, 0, 451, 150])
-    assert (engine.requests[0].argument, engine.requests[0].region) == ("What is it?", Box(0, 0, 100, 50))
+    (request,) = engine.requests
+    assert (request.argument, request.region) == ("What is it?", None)
+    # The upper half is looked at alone, with a margin below: 150 + 22 pixels of 300.
+    assert request.image is not None
+    assert request.image.size == (451, 172)
 
 
 def test_boxes_are_in_pixels_of_the_picture_as_a_person_sees_it(tools: Tools, tmp_path: Path) -> None:
