@@ -36,6 +36,10 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
+# How often Enter is pressed, a second apart, until a question is sent.
+PATIENCE = 20
+
+
 def upload(page: Page, name: str, content: bytes) -> None:
     chat = page.get_by_test_id("stChatInput")
     file = {"name": name, "mimeType": "image/png", "buffer": content}
@@ -46,7 +50,14 @@ def upload(page: Page, name: str, content: bytes) -> None:
 def ask(page: Page, message: str) -> None:
     field = page.get_by_test_id("stChatInput").locator("textarea")
     field.fill(message)
-    field.press("Enter")
+    for _ in range(PATIENCE):
+        field.press("Enter")
+        try:
+            expect(field).not_to_have_value(message, timeout=1000)
+        except AssertionError:
+            continue  # nothing is sent while a file is still on its way: press again, as a person would
+        return
+    raise AssertionError(f"{message!r} was never sent")
 
 
 def answer(page: Page, number: int) -> Locator:
