@@ -13,6 +13,7 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -91,6 +92,11 @@ def _in_full_precision(model: PeftModel) -> PeftModel:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            # Autocast casts weights to the inputs; PEFT would widen each layer's input only for it to be
+            # narrowed again.
+            module.cast_input_dtype_enabled = False
     return model
 
 
