@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ..vlm.errors import AssistantError
-from .commands import asking, models, page, serving, sessions, training
+from .commands import asking, evaluation, models, page, serving, sessions, training
 
 EPILOG = """Examples:
 
@@ -36,7 +36,7 @@ app.command("plan")(asking.plan)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(models.app, name="models")
 app.command("train")(training.train)
-app.command("evaluate")(training.evaluate)
+app.command("evaluate")(evaluation.evaluate)
 app.command("mcp")(serving.mcp)
 app.command("ui")(page.ui)
 
