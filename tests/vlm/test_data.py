@@ -14,10 +14,11 @@ from PIL import Image
 from assistant.vlm.data.collator import SharedPictureCollator, shared_prefix_mask
 from assistant.vlm.data.expressions import ExpressionKind, expressions
 from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
+from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig
 from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
 from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Question
-from assistant.vlm.data.views import cropped, mirrored
+from assistant.vlm.data.views import View, cropped, mirrored, random_window
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box, format_box, is_well_formed_box, parse
 from assistant.vlm.processing import MiniGPTv2Processor
@@ -226,7 +227,7 @@ class TestViews:
             questions=(Question(question="Is it on the right?", answer=("left", "yes")),),
         )
         image = picture(0)
-        flipped, mirror = mirrored(seen, image)
+        flipped, mirror = mirrored(seen), View(mirror=True).picture(image)
         assert flipped.objects[0].box == pytest.approx((0.8, 0.2, 1.0, 0.8))
         assert flipped.captions == ("A dog on the right of the brightest light",)
         assert flipped.questions[0] == Question(question="Is it on the left?", answer=("right", "yes"))
@@ -237,7 +238,8 @@ class TestViews:
         image = Image.new("L", (200, 100))
         image.paste(255, (80, 40, 120, 60))
         for seed in range(30):
-            view, seen = cropped(photo(thing((0.4, 0.4, 0.6, 0.6))), image, random.Random(seed))
+            part = View(window=random_window(random.Random(seed)))
+            view, seen = part.photo(photo(thing((0.4, 0.4, 0.6, 0.6)))), part.picture(image)
             assert seen.width >= 99
             for item in view.objects:
                 drawn = seen.getbbox()
@@ -249,7 +251,7 @@ class TestViews:
     def test_what_a_crop_cuts_off_is_in_doubt_or_gone(self) -> None:
         scores: dict[float, int] = {}
         for seed in range(200):
-            view, _ = cropped(photo(thing(LEFT)), picture(0), random.Random(seed))
+            view = cropped(photo(thing(LEFT)), random_window(random.Random(seed)))
             for item in view.objects:
                 scores[item.score] = scores.get(item.score, 0) + 1
         assert set(scores) == {0.9, 0.3}
@@ -258,7 +260,7 @@ class TestViews:
     def test_words_on_the_whole_photo_do_not_follow_a_crop(self) -> None:
         question = Question(question="what?", answer=("dog",))
         seen = photo(thing(LEFT), captions=("a dog",), questions=(question,), name="dog")
-        view, _ = cropped(seen, picture(0), random.Random(0))
+        view = cropped(seen, random_window(random.Random(0)))
         assert (view.captions, view.questions, view.name) == ((), (), None)
 
 
@@ -344,6 +346,72 @@ class TestMixture:
         assert [[sample.task for sample in mixture[index].samples] for index in range(5)] == [
             [Task.REFER]
         ] * 5
+
+    def test_lengths_are_told_without_reading_a_picture(
+        self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mixture = InstructionMixture(folder, MixtureConfig(), 8, seed=3)
+        processor = tiny_processor()
+        tokens = [
+            sum(len(processor.encode(build_prompt([item.turn], image=False)).input_ids) for item in samples)
+            for samples in (mixture[index].samples for index in range(8))
+        ]
+        monkeypatch.setattr(folder, "read", None)
+        lengths = [mixture.length_of(index) for index in range(8)]
+        assert [index for _, index in sorted(zip(lengths, range(8), strict=True))][-1] == tokens.index(
+            max(tokens)
+        )
+
+
+class TestLengthBuckets:
+    class Lengths:
+        """A data set of nothing but lengths."""
+
+        def __init__(self, lengths: list[int]) -> None:
+            self.lengths = lengths
+
+        def __len__(self) -> int:
+            return len(self.lengths)
+
+        def length_of(self, index: int) -> int:
+            return self.lengths[index]
+
+    @pytest.fixture
+    def lengths(self) -> list[int]:
+        return random.Random(0).choices(range(1000), k=150)
+
+    def order(self, lengths: list[int], seed: int = 0) -> list[int]:
+        return list(LengthBuckets(self.Lengths(lengths), 4, seed))
+
+    def test_every_example_comes_once_and_stays_in_its_window(self, lengths: list[int]) -> None:
+        order = self.order(lengths)
+        assert sorted(order) == list(range(150))
+        assert sorted(order[:64]) == list(range(64))
+        assert sorted(order[64:128]) == list(range(64, 128))
+
+    def test_a_batch_holds_neighbours_in_length(self, lengths: list[int]) -> None:
+        def padded(order: list[int]) -> int:
+            rows = [lengths[index] for index in order]
+            return sum(4 * max(rows[first : first + 4]) for first in range(0, len(rows), 4))
+
+        order = self.order(lengths)
+        assert padded(order) < 1.15 * sum(lengths)
+        assert padded(list(range(150))) > 1.4 * sum(lengths)
+        ordered = sorted(lengths[:64])
+        batches = {tuple(lengths[index] for index in order[first : first + 4]) for first in range(0, 64, 4)}
+        assert batches == {tuple(ordered[first : first + 4]) for first in range(0, 64, 4)}
+
+    def test_batches_do_not_come_in_the_order_of_length(self, lengths: list[int]) -> None:
+        firsts = [lengths[index] for index in self.order(lengths)[:64:4]]
+        assert firsts != sorted(firsts)
+
+    def test_the_order_is_that_of_the_seed(self, lengths: list[int]) -> None:
+        sampler = LengthBuckets(self.Lengths(lengths), 4, seed=0)
+        assert list(sampler) == list(sampler) == self.order(lengths)
+        assert self.order(lengths) != self.order(lengths, seed=1)
+
+    def test_more_examples_change_nothing_before_them(self, lengths: list[int]) -> None:
+        assert self.order(lengths + [5] * 90)[:128] == self.order(lengths)[:128]
 
 
 class TestSharedPicture:

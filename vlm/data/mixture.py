@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from PIL import Image
@@ -14,8 +14,9 @@ from ..errors import DataError
 from ..tasks import Task
 from .expressions import expressions
 from .instructions import BUILDERS, Sample
+from .lengths import text_length
 from .photos import Photo, PhotoFolder
-from .views import cropped, mirrored
+from .views import View, random_window
 
 logger = logging.getLogger(__name__)
 
@@ -75,17 +76,25 @@ class InstructionMixture(Dataset[Example]):
         return self.length
 
     def __getitem__(self, index: int) -> Example:
+        photo, view, samples = self._draw(index)
+        return Example(view.picture(self.folder.read(photo)), samples)
+
+    def length_of(self, index: int) -> int:
+        """Return about how many tokens of text the example has; its picture is not read."""
+        _, _, samples = self._draw(index)
+        return sum(text_length(sample.turn) for sample in samples)
+
+    def _draw(self, index: int) -> tuple[Photo, View, list[Sample]]:
+        """Return which photo, which view of it and what is asked over that."""
         random_ = random.Random(f"{self.seed}:{index}")
         photo = self.photos[self._drawn[index]]
-        image = self.folder.read(photo)
-        if random_.random() < self.config.mirror:
-            photo, image = mirrored(photo, image)
+        view = View(mirror=random_.random() < self.config.mirror)
         if photo.objects and random_.random() < self.config.crop:
-            part, seen = cropped(photo, image, random_)
-            samples = self._samples(part, random_)
+            part = replace(view, window=random_window(random_))
+            samples = self._samples(part.photo(photo), random_)
             if samples:
-                return Example(seen, samples)
-        return Example(image, self._samples(photo, random_))
+                return photo, part, samples
+        return photo, view, self._samples(view.photo(photo), random_)
 
     def _samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
         chosen: list[Sample] = []

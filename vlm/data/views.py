@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from PIL import Image, ImageOps
 
 from .photos import DetectedObject, Photo, Question
+
+Window: TypeAlias = tuple[float, float, float, float]
+"""`(left, top, right, bottom)` in fractions 0..1 of the picture's width and height."""
 
 # An object that a crop leaves less visible than this is no longer one to ask for ...
 VISIBLE = 0.6
@@ -19,8 +24,41 @@ _SIDES = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)", re.IGNORECASE)
 
 
-def mirrored(photo: Photo, image: Image.Image) -> tuple[Photo, Image.Image]:
-    """Return the photo flipped left to right: boxes, and the words left and right, go with it."""
+@dataclass(frozen=True)
+class View:
+    """One way to look at a photo: `window` cuts out that part (of the mirrored photo, if it is mirrored)."""
+
+    mirror: bool = False
+    window: Window | None = None
+
+    def photo(self, photo: Photo) -> Photo:
+        """Return the annotations as they stand in the view."""
+        if self.mirror:
+            photo = mirrored(photo)
+        return photo if self.window is None else cropped(photo, self.window)
+
+    def picture(self, image: Image.Image) -> Image.Image:
+        """Return what is seen of the picture."""
+        if self.mirror:
+            image = ImageOps.mirror(image)
+        if self.window is None:
+            return image
+        left, top, right, bottom = self.window
+        width, height = image.size
+        return image.crop(
+            (round(left * width), round(top * height), round(right * width), round(bottom * height))
+        )
+
+
+def random_window(random_: random.Random) -> Window:
+    """Return a window of half to all of each side."""
+    width, height = random_.uniform(0.5, 1.0), random_.uniform(0.5, 1.0)
+    left, top = random_.uniform(0, 1 - width), random_.uniform(0, 1 - height)
+    return left, top, left + width, top + height
+
+
+def mirrored(photo: Photo) -> Photo:
+    """Return the photo's annotations flipped left to right: the words left and right go with the boxes."""
     objects = tuple(
         item.model_copy(update={"box": (1 - item.box[2], item.box[1], 1 - item.box[0], item.box[3])})
         for item in photo.objects
@@ -30,30 +68,19 @@ def mirrored(photo: Photo, image: Image.Image) -> tuple[Photo, Image.Image]:
         for item in photo.questions
     )
     captions = tuple(map(_swap_sides, photo.captions))
-    update = {"objects": objects, "questions": questions, "captions": captions}
-    return photo.model_copy(update=update), ImageOps.mirror(image)
+    return photo.model_copy(update={"objects": objects, "questions": questions, "captions": captions})
 
 
-def cropped(photo: Photo, image: Image.Image, random_: random.Random) -> tuple[Photo, Image.Image]:
-    """Return a random window, half to all of each side, with the objects in it.
+def cropped(photo: Photo, window: Window) -> Photo:
+    """Return the annotations of a window: the objects in it.
 
     What people said of the whole photo (captions, questions, its name) is dropped.
     """
-    width, height = random_.uniform(0.5, 1.0), random_.uniform(0.5, 1.0)
-    left, top = random_.uniform(0, 1 - width), random_.uniform(0, 1 - height)
-    window = (left, top, left + width, top + height)
     objects = tuple(seen for item in photo.objects if (seen := _seen_through(window, item)) is not None)
-    pixels = (
-        round(left * image.width),
-        round(top * image.height),
-        round((left + width) * image.width),
-        round((top + height) * image.height),
-    )
-    update = {"objects": objects, "captions": (), "questions": (), "name": None}
-    return photo.model_copy(update=update), image.crop(pixels)
+    return photo.model_copy(update={"objects": objects, "captions": (), "questions": (), "name": None})
 
 
-def _seen_through(window: tuple[float, float, float, float], item: DetectedObject) -> DetectedObject | None:
+def _seen_through(window: Window, item: DetectedObject) -> DetectedObject | None:
     left, top, right, bottom = window
     x0, y0, x1, y1 = item.box
     seen = (max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
@@ -76,4 +103,4 @@ def _swap_sides(text: str) -> str:
     return _SIDE.sub(lambda match: _SIDES[match[1].lower()], text)
 
 
-__all__ = ["cropped", "mirrored"]
+__all__ = ["View", "Window", "cropped", "mirrored", "random_window"]
