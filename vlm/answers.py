@@ -46,7 +46,8 @@ class Request:
 class Generation:
     """What the model wrote (`grounded.raw`), read; boxes carry scores where the engine gives probabilities.
 
-    `complete` is False for an answer that was cut at its longest; `seconds` is the time of its batch.
+    `complete` is False for an answer that was cut at its longest, or stopped by whoever asked; `seconds` is
+    the time from asking to its end.
     """
 
     grounded: GroundedText

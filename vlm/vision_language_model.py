@@ -14,7 +14,7 @@ from .regions import crop
 from .tasks import Task, Turn
 
 if TYPE_CHECKING:
-    from .engine.base import Engine
+    from .engine.base import Engine, GenerationListener
 
 
 class VisionLanguageModel:
@@ -76,9 +76,11 @@ class VisionLanguageModel:
         """Yield the raw answer to one request piece by piece."""
         return self.engine.stream(request)
 
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Answer a batch of requests of any mix of tasks."""
-        return self.engine.generate(requests)
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
+        """Answer a batch of requests of any mix of tasks, which a listener may follow and stop."""
+        return self.engine.generate(requests, listener)
 
     def _ask(self, request: Request) -> Generation:
         return self.generate([request])[0]

@@ -12,6 +12,7 @@ from langchain_core.language_models.fake_chat_models import FakeMessagesListChat
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
 from assistant.vlm.answers import Generation, Request
+from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.tasks import Task
 
@@ -39,7 +40,7 @@ class FakeEngine:
         self._seconds = seconds
         self._lock = threading.Lock()
 
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+    def generate(self, requests: Sequence[Request], _: GenerationListener | None = None) -> list[Generation]:
         if self.failure:
             raise self.failure
         with self._lock:

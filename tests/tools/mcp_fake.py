@@ -9,19 +9,22 @@ from collections.abc import Sequence
 from assistant.tools import VisionToolkit
 from assistant.tools.mcp_server import serve
 from assistant.vlm.answers import Generation, Request
+from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from .fakes import SAMPLES, FakeEngine
 
 
 class NoisyEngine(FakeEngine):
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
         print("printed", flush=True)
         os.write(1, b"written\n")
         subprocess.run(["echo", "by a child"], check=True)
         if requests[0].argument == "fail":
             raise RuntimeError("the secret is 42")
-        return super().generate(requests)
+        return super().generate(requests, listener)
 
 
 if __name__ == "__main__":

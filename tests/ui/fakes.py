@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from assistant.vlm.answers import Generation, Request
+from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.tasks import Task
 
@@ -38,8 +39,13 @@ class ScriptedEngine:
     def name(self) -> str:
         return "scripted"
 
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        return [self._answer(request) for request in requests]
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
+        answers = [self._answer(request) for request in requests]
+        return (
+            [_told(index, answer, listener) for index, answer in enumerate(answers)] if listener else answers
+        )
 
     def stream(self, request: Request) -> Iterator[str]:
         yield from self._answer(request).raw.split(" ")
@@ -52,3 +58,13 @@ class ScriptedEngine:
             raise answer
         grounded = parse(answer(request) if callable(answer) else answer)
         return Generation(with_scores(grounded, [self.score] * len(grounded.boxes)), seconds=0.01)
+
+
+def _told(index: int, answer: Generation, listener: GenerationListener) -> Generation:
+    """Say the answer word by word until it is stopped."""
+    words = answer.raw.split(" ")
+    for count in range(1, len(words) + 1):
+        if listener.wants_stop():
+            return Generation(parse(" ".join(words[: count - 1])), answer.seconds, complete=False)
+        listener.heard(index, " ".join(words[:count]))
+    return answer

@@ -8,6 +8,18 @@ from typing import Protocol
 from ..answers import Generation, Request
 
 
+class GenerationListener(Protocol):
+    """Follows an answer while it is being written; called in the thread that asks."""
+
+    def heard(self, request: int, raw: str) -> None:
+        """Take the raw text so far of the request at an index."""
+        ...
+
+    def wants_stop(self) -> bool:
+        """Whether the answers shall end where they are."""
+        ...
+
+
 class Engine(Protocol):
     """Runs requests; safe to call from several threads."""
 
@@ -16,8 +28,14 @@ class Engine(Protocol):
         """The model's name, as answers and reports give it."""
         ...
 
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Answer requests of any mix of tasks, in order."""
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
+        """Answer requests of any mix of tasks, in order.
+
+        A listener follows the answers without altering them. When it wants to stop, each answer ends within
+        a token or so, holds what was written so far, and is not `complete` unless it was before.
+        """
         ...
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -25,4 +43,4 @@ class Engine(Protocol):
         ...
 
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "GenerationListener"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from ..grounding import find_boxes, parse, with_scores
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS, Preset
 from ..processing import MiniGPTv2Processor
+from .base import GenerationListener
 
 
 class LocalEngine:
@@ -62,7 +63,9 @@ class LocalEngine:
         adapted = load_adapter(load_model(base), adapter)
         return cls(name, adapted.merge_and_unload(), MiniGPTv2Processor.from_pretrained(base))
 
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
         """Answer a batch; the batch decodes until its longest answer ends."""
         if not requests:
             return []
@@ -76,6 +79,7 @@ class LocalEngine:
                 do_sample=False,
                 max_new_tokens=longest,
                 logits_processor=LogitsProcessorList([probabilities]),
+                stopping_criteria=[self._told(listener, batch["input_ids"].shape[1])] if listener else [],
             )
         new = output[:, batch["input_ids"].shape[1] :].tolist()
         seconds = time.perf_counter() - start
@@ -111,6 +115,16 @@ class LocalEngine:
             thread.join()
         if failure:
             raise failure[0]
+
+    def _told(self, listener: GenerationListener, start: int) -> Callable[..., torch.Tensor]:
+        """Return a stopping criterion that tells the listener what was written behind position `start`."""
+
+        def tell(input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+            for index, ids in enumerate(input_ids[:, start:].tolist()):
+                listener.heard(index, self.processor.decode_answer(ids))
+            return torch.full((input_ids.shape[0],), listener.wants_stop(), device=input_ids.device)
+
+        return tell
 
     def _batch(self, requests: Sequence[Request]) -> dict[str, torch.Tensor]:
         room = self.model.config.text_config.max_position_embeddings
