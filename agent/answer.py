@@ -32,6 +32,17 @@ def compose(step: Step, grounded: GroundedText) -> str:
     return _sentence(grounded.text) if grounded.text else "I have no answer to that."
 
 
+def compose_unfinished(step: Step, grounded: GroundedText) -> str:
+    """Return what had been said of a step's answer when it was stopped; empty where that is nothing.
+
+    Boxes that are not there yet are no sign that the thing is not there.
+    """
+    if step.task in (Task.REFER, Task.DETECTION):
+        return compose(step, grounded) if grounded.boxes else ""
+    said = grounded.text.strip()
+    return f"{_sentence(said).rstrip('.!?')} …" if said else ""
+
+
 def place(box: Box) -> str:
     """Say where in the picture a box's centre lies: "on the left", "at the top right", "in the middle"."""
     across = _third((box.x0 + box.x1) / 2, "left", "right")
@@ -107,4 +118,4 @@ def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
 
 
-__all__ = ["UNSURE", "compose", "place"]
+__all__ = ["UNSURE", "compose", "compose_unfinished", "place"]

@@ -9,6 +9,7 @@ from ..vlm.grounding import Box
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
+from .listening import GuardedListener, TurnListener
 from .plan import PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
 from .turn import StepResult, TurnResult, run
@@ -38,22 +39,55 @@ class Assistant:
         kept: StoredImage | None = None,
         region: Box | None = None,
         task: Task | None = None,
+        *,
+        replaces: int | None = None,
+        listener: TurnListener | None = None,
     ) -> tuple[StoredTurn, TurnResult]:
         """Answer one message, and return the turn as it was kept with the result as it came.
 
         `picture` is what the model looks at and `kept` the same picture in the store; a `task` chosen by
         hand takes the place of the plan. Without a session a new one is made once there is an answer, so
-        that an interrupted question leaves none behind.
+        that an interrupted question leaves none behind. `replaces` is the number of the session's last turn,
+        whose place the new one takes. `listener` follows the turn and may stop it: what has been said is
+        kept.
 
         Raises:
             SessionNotFoundError: there is no such session.
-            StorageError: the turn could not be kept.
+            StorageError: the turn could not be kept, or `replaces` is not the session's last.
         """
-        past = self.store.turns(session_id, last=CONTEXT_TURNS) if session_id else []
-        plan = self.plan(message, past, region, task)
-        image = picture.image if picture else None
-        result = run(self.model, plan, image, _conversation(past))
-        turn = NewTurn(
+        past = self._past(session_id, replaces)
+        guard = GuardedListener(listener) if listener else None
+        result = run(
+            self.model,
+            self.plan(message, past, region, task),
+            picture.image if picture else None,
+            _conversation(past),
+            guard,
+        )
+        turn = self._new_turn(message, result, kept, region)
+        try:
+            if session_id is None:
+                session_id = self.store.create_session(message[:TITLE_LENGTH]).id
+            if replaces is None:
+                stored = self.store.append_turn(session_id, turn)
+            else:
+                stored = self.store.replace_turn(session_id, replaces, turn)
+        except StorageError as error:
+            raise StorageError(f"{error}; not kept: {result.answer}") from error
+        if guard:
+            guard.raise_interruption()
+        return stored, result
+
+    def _past(self, session_id: str | None, replaces: int | None) -> list[StoredTurn]:
+        if session_id is None:
+            return []
+        past = self.store.turns(session_id, last=CONTEXT_TURNS + (replaces is not None))
+        return past if replaces is None else [turn for turn in past if turn.number < replaces]
+
+    def _new_turn(
+        self, message: str, result: TurnResult, kept: StoredImage | None, region: Box | None
+    ) -> NewTurn:
+        return NewTurn(
             message,
             result.answer,
             image=kept,
@@ -61,13 +95,9 @@ class Assistant:
             steps=tuple(_stored(self.model.name, item) for item in result.steps),
             model=self.model.name,
             seconds=result.seconds,
+            why=result.plan.why,
+            stopped=result.stopped,
         )
-        try:
-            if session_id is None:
-                session_id = self.store.create_session(message[:TITLE_LENGTH]).id
-            return self.store.append_turn(session_id, turn), result
-        except StorageError as error:
-            raise StorageError(f"{error}; not kept: {result.answer}") from error
 
     def plan(
         self,

@@ -19,6 +19,7 @@ from .records import (
     StoredImage,
     StoredStep,
     StoredTurn,
+    Verification,
 )
 from .store import SessionStore
 
@@ -40,4 +41,5 @@ __all__ = [
     "StoredImage",
     "StoredStep",
     "StoredTurn",
+    "Verification",
 ]

@@ -1,6 +1,7 @@
 """A session as one JSON file, pictures included: what is exported here can be imported anywhere.
 
-The form is a promise: a change that an older reader would misunderstand gets another `version`.
+The form is a promise: a change that an older reader would misunderstand gets another `version`, and every
+earlier version can still be read. Version 2 added `why` and `stopped` of a turn and `verification` of a box.
 """
 
 from __future__ import annotations
@@ -17,9 +18,17 @@ from ..vlm.grounding import Box, GroundedPhrase
 from .errors import ExchangeError
 from .images import ImageFolder
 from .images import read as inspect_image
-from .records import Feedback, SessionSummary, StoredImage, StoredStep, StoredTurn, distinct_images
+from .records import (
+    Feedback,
+    SessionSummary,
+    StoredImage,
+    StoredStep,
+    StoredTurn,
+    Verification,
+    distinct_images,
+)
 
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 
 
 def _check_bins(bins: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -45,9 +54,15 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class _Verification(_Part):
+    agrees: bool
+    opinion: str
+
+
 class _Box(_Part):
     bins: _Bins
     score: _Score | None
+    verification: _Verification | None = None
 
 
 class _Phrase(_Part):
@@ -78,6 +93,8 @@ class _Turn(_Part):
     seconds: _Seconds
     created: _Time
     feedback: Feedback | None
+    why: str = ""
+    stopped: bool = False
     steps: tuple[_Step, ...]
 
 
@@ -98,7 +115,7 @@ class _Session(_Part):
 
 
 class _File(_Part):
-    version: Literal[1]
+    version: Literal[1, 2]
     session: _Session
     images: tuple[_Image, ...]
     turns: tuple[_Turn, ...]
@@ -144,7 +161,9 @@ def _explain(error: ValidationError) -> ExchangeError:
     first = error.errors(include_url=False)[0]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if field == "version":
-        return ExchangeError(f"version: {first['input']!r} is not known, only {VERSION}; update the program")
+        return ExchangeError(
+            f"version: {first['input']!r} is unknown, only 1 to {VERSION} are; update the program"
+        )
     return ExchangeError(f"{field or 'the file'}: {first['msg']}; export the session again")
 
 
@@ -159,21 +178,38 @@ def _write_turn(turn: StoredTurn) -> _Turn:
         seconds=turn.seconds,
         created=turn.created,
         feedback=turn.feedback,
+        why=turn.why,
+        stopped=turn.stopped,
         steps=tuple(_write_step(step) for step in turn.steps),
     )
 
 
 def _write_step(step: StoredStep) -> _Step:
+    verifications = iter(step.verifications)
     phrases = (
         _Phrase(
             text=phrase.text,
             start=phrase.start,
-            boxes=tuple(_Box(bins=box.bins, score=box.score) for box in phrase.boxes),
+            boxes=tuple(_write_box(box, next(verifications, None)) for box in phrase.boxes),
         )
         for phrase in step.phrases
     )
-    region = step.region.bins if step.region else None
-    return _Step(**(vars(step) | {"region": region, "phrases": tuple(phrases)}))
+    return _Step(
+        task=step.task,
+        argument=step.argument,
+        region=step.region.bins if step.region else None,
+        text=step.text,
+        raw=step.raw,
+        phrases=tuple(phrases),
+        seconds=step.seconds,
+        model=step.model,
+        error=step.error,
+    )
+
+
+def _write_box(box: Box, verified: Verification | None) -> _Box:
+    verification = _Verification(agrees=verified.agrees, opinion=verified.opinion) if verified else None
+    return _Box(bins=box.bins, score=box.score, verification=verification)
 
 
 def _read_image(image: _Image, field: str) -> StoredImage:
@@ -206,10 +242,14 @@ def _read_turn(session_id: str, index: int, turn: _Turn, images: dict[str, Store
         seconds=turn.seconds,
         created=turn.created,
         feedback=turn.feedback,
+        why=turn.why,
+        stopped=turn.stopped,
     )
 
 
 def _read_step(step: _Step) -> StoredStep:
+    found = [box.verification for phrase in step.phrases for box in phrase.boxes]
+    verifications = tuple(Verification(item.agrees, item.opinion) if item else None for item in found)
     return StoredStep(
         task=step.task,
         argument=step.argument,
@@ -220,6 +260,7 @@ def _read_step(step: _Step) -> StoredStep:
         seconds=step.seconds,
         model=step.model,
         error=step.error,
+        verifications=verifications if any(found) else (),
     )
 
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..vlm.grounding import Box, GroundedPhrase
+from ..vlm.grounding import Box
 from .errors import StorageError
 from .images import EXTENSIONS, ImageFolder
-from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, distinct_images
+from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, Verification, distinct_images
 
 # What people and models say is shown as they said it: it may not turn into a link, a picture or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -49,7 +49,8 @@ def _document(
             yield f"![{names[turn.image].partition('.')[0]}]({names[turn.image]})"
             shown = turn.image
         yield f"**You**{_region(turn.region)}\n\n{_quote(turn.user)}"
-        made = ", ".join(filter(None, (_plain(turn.model), f"{turn.seconds:.2f} s")))
+        ended = "ended early" if turn.stopped else ""
+        made = ", ".join(filter(None, (_plain(turn.model), f"{turn.seconds:.2f} s", ended)))
         yield f"**Assistant** ({made})\n\n{_quote(turn.answer)}"
         if turn.steps:
             yield "\n".join(line for step in turn.steps for line in _step(step))
@@ -58,14 +59,17 @@ def _document(
 def _step(step: StoredStep) -> Iterator[str]:
     words = f"{_plain(step.task or 'chat')} {_plain(step.argument)}".strip()
     yield f"- {words}{_region(step.region)}: {_plain(step.error or step.text)}"
+    verifications = iter(step.verifications)
     for phrase in step.phrases:
-        yield f"  - {_plain(phrase.text) or 'here'}: {_boxes(phrase)}"
+        boxes = "; ".join(_found(box, next(verifications, None)) for box in phrase.boxes)
+        yield f"  - {_plain(phrase.text) or 'here'}: {boxes}"
 
 
-def _boxes(phrase: GroundedPhrase) -> str:
-    return "; ".join(
-        _corners(box) + ("" if box.score is None else f" ({box.score:.0%})") for box in phrase.boxes
-    )
+def _found(box: Box, verified: Verification | None) -> str:
+    notes = [] if box.score is None else [f"{box.score:.0%}"]
+    if verified and not verified.agrees:
+        notes.append(f"asked back, the model says: {_plain(verified.opinion)}")
+    return _corners(box) + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _region(box: Box | None) -> str:

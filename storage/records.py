@@ -40,14 +40,24 @@ class StoredImage:
 
 
 @dataclass(frozen=True)
+class Verification:
+    """What the model said when it was asked back about a box, and whether that agrees with the box."""
+
+    agrees: bool
+    opinion: str
+
+
+@dataclass(frozen=True)
 class StoredStep:
     """One tool call of a turn; steps stand in the order of their calls.
 
     `task` is None for free conversation; `text` is what the tool said, `raw` what the model wrote, `error`
-    what went wrong or None; `seconds` is wall time.
+    what went wrong or None; `seconds` is wall time. `verifications` is empty, or has one for each box in
+    the order of the phrases, None where the model was not asked back about that box.
 
     Raises:
-        ValueError: a phrase has no box, or `seconds` is no duration.
+        ValueError: a phrase has no box, `verifications` are not as many as the boxes, or `seconds` is no
+            duration.
     """
 
     task: str | None
@@ -59,12 +69,16 @@ class StoredStep:
     seconds: float = 0.0
     model: str = ""
     error: str | None = None
+    verifications: tuple[Verification | None, ...] = ()
 
     def __post_init__(self) -> None:
         _check_duration(self.seconds)
         for phrase in self.phrases:
             if not phrase.boxes:
                 raise ValueError(f"phrase {phrase.text!r} has no box")
+        count = sum(len(phrase.boxes) for phrase in self.phrases)
+        if self.verifications and len(self.verifications) != count:
+            raise ValueError(f"{len(self.verifications)} verifications of {count} boxes")
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,8 @@ class NewTurn:
     """A finished exchange to be kept: the words of the person, the answer, and the steps that led to it.
 
     `image` is the picture that the turn looks at (each turn names it), `region` the part of it asked about;
-    `seconds` is wall time.
+    `seconds` is wall time; `why` explains the choice of the steps; `stopped` tells that the person ended the
+    turn before it was done.
 
     Raises:
         ValueError: `seconds` is no duration.
@@ -85,6 +100,8 @@ class NewTurn:
     steps: tuple[StoredStep, ...] = ()
     model: str = ""
     seconds: float = 0.0
+    why: str = ""
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         _check_duration(self.seconds)
@@ -141,5 +158,6 @@ __all__ = [
     "StoredImage",
     "StoredStep",
     "StoredTurn",
+    "Verification",
     "distinct_images",
 ]

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from ..vlm.errors import ImageError
 from ..vlm.grounding import Box, GroundedPhrase
 from .errors import SessionNotFoundError
-from .records import NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn
+from .records import NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn, Verification
 from .schema import boxes, images, sessions, steps, turns
 
 _IMAGE = [images.c[name] for name in ("sha256", "format", "width", "height", "size")]
@@ -79,6 +79,8 @@ def insert_turn(connection: Connection, session_id: str, number: int, turn: NewT
         answer=turn.answer,
         model=turn.model,
         seconds=turn.seconds,
+        why=turn.why,
+        stopped=turn.stopped,
         **columns,
     )
     turn_id: int = connection.execute(statement.returning(turns.c.id)).scalar_one()
@@ -104,12 +106,12 @@ def read_turns(connection: Connection, session_id: str, first: int = 1) -> list[
         .where(chosen)
         .order_by(boxes.c.turn_id, boxes.c.step_position, boxes.c.position)
     )
-    phrases: defaultdict[tuple[int, int], list[GroundedPhrase]] = defaultdict(list)
-    for key, group in groupby(box_rows, lambda row: (row.turn_id, row.step_position, row.phrase_position)):
-        phrases[key[:2]].append(_phrase(list(group)))
+    step_boxes: defaultdict[tuple[int, int], list[Row[Any]]] = defaultdict(list)
+    for row in box_rows:
+        step_boxes[row.turn_id, row.step_position].append(row)
     turn_steps: defaultdict[int, list[StoredStep]] = defaultdict(list)
     for row in step_rows:
-        turn_steps[row.turn_id].append(_step(row, phrases[row.turn_id, row.position]))
+        turn_steps[row.turn_id].append(_step(row, step_boxes[row.turn_id, row.position]))
     return [_turn(row, turn_steps[row.id]) for row in turn_rows]
 
 
@@ -125,28 +127,37 @@ def _turn(row: Row[Any], steps_: Iterable[StoredStep]) -> StoredTurn:
         steps=tuple(steps_),
         model=row.model,
         seconds=row.seconds,
+        why=row.why,
+        stopped=row.stopped,
         created=row.created,
         feedback=row.feedback,
     )
 
 
-def _step(row: Row[Any], phrases: Iterable[GroundedPhrase]) -> StoredStep:
+def _step(row: Row[Any], box_rows: Sequence[Row[Any]]) -> StoredStep:
+    groups = groupby(box_rows, lambda box: box.phrase_position)
+    verifications = tuple(map(_verification, box_rows))
     return StoredStep(
         task=row.task,
         argument=row.argument,
         region=_box(row.region),
         text=row.text,
         raw=row.raw,
-        phrases=tuple(phrases),
+        phrases=tuple(_phrase(list(group)) for _, group in groups),
         seconds=row.seconds,
         model=row.model,
         error=row.error,
+        verifications=verifications if any(verifications) else (),
     )
 
 
 def _phrase(rows: Sequence[Row[Any]]) -> GroundedPhrase:
     found = tuple(Box(row.x0, row.y0, row.x1, row.y1, row.score) for row in rows)
     return GroundedPhrase(rows[0].phrase, found, rows[0].start)
+
+
+def _verification(row: Row[Any]) -> Verification | None:
+    return None if row.agrees is None else Verification(row.agrees, row.opinion)
 
 
 def _step_row(turn_id: int, position: int, step: StoredStep) -> dict[str, Any]:
@@ -166,6 +177,7 @@ def _step_row(turn_id: int, position: int, step: StoredStep) -> dict[str, Any]:
 
 def _box_rows(turn_id: int, step_position: int, step: StoredStep) -> list[dict[str, Any]]:
     found = [(number, phrase, box) for number, phrase in enumerate(step.phrases, 1) for box in phrase.boxes]
+    verifications = step.verifications or (None,) * len(found)
     return [
         {
             "turn_id": turn_id,
@@ -176,8 +188,12 @@ def _box_rows(turn_id: int, step_position: int, step: StoredStep) -> list[dict[s
             "start": phrase.start,
             **dict(zip(("x0", "y0", "x1", "y1"), box.bins, strict=True)),
             "score": box.score,
+            "agrees": verified.agrees if verified else None,
+            "opinion": verified.opinion if verified else None,
         }
-        for position, (number, phrase, box) in enumerate(found, 1)
+        for position, ((number, phrase, box), verified) in enumerate(
+            zip(found, verifications, strict=True), 1
+        )
     ]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -21,10 +22,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 # The newest migration. A database that stands here is opened without loading Alembic.
-REVISION = "0002"
+REVISION = "0003"
 # A name of our own, so that another program's tables may live in the same server database.
 VERSION_TABLE = "assistant_version"
 # The name of the full-text index, which only SQLite has.
@@ -107,6 +109,8 @@ turns = Table(
     Column("seconds", Float, nullable=False),
     Column("created", UtcDateTime, nullable=False),
     Column("feedback", Integer),
+    Column("why", Words, nullable=False, server_default=""),
+    Column("stopped", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("session_id", "number"),
     CheckConstraint("feedback IN (-1, 0, 1)", "feedback"),
 )
@@ -128,7 +132,7 @@ steps = Table(
 )
 
 # `position` counts the boxes of a step, `phrase_position` the phrases that they belong to; `start` is where
-# the phrase begins in the step's text.
+# the phrase begins in the step's text. `agrees` and `opinion` are null where the model was not asked back.
 boxes = Table(
     "boxes",
     metadata,
@@ -143,6 +147,8 @@ boxes = Table(
     Column("x1", Integer, nullable=False),
     Column("y1", Integer, nullable=False),
     Column("score", Float),
+    Column("agrees", Boolean),
+    Column("opinion", Words),
     ForeignKeyConstraint(
         ["turn_id", "step_position"], ["steps.turn_id", "steps.position"], ondelete="CASCADE"
     ),

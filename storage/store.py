@@ -179,6 +179,34 @@ class SessionStore:
             connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
             return rows.read_turns(connection, session_id, number)[0]
 
+    def replace_turn(self, session_id: str, number: int, turn: NewTurn) -> StoredTurn:
+        """Keep a turn in the place of the session's last, which is `number`; what was thought of that goes.
+
+        A turn in the middle stays: what followed it was said in its light.
+
+        Raises:
+            SessionNotFoundError: there is no such turn.
+            StorageError: the turn is not the session's last (any more).
+            ImageError: the new turn's picture is not in the store (any more).
+        """
+        with self._write() as connection:
+            now = datetime.now(UTC)
+            connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
+            last = rows.read_session(connection, session_id).turns
+            if not 1 <= number <= last:
+                raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
+            if number != last:
+                raise StorageError(f"turn {number} is not the last of {last}; only the last can be replaced")
+            chosen = (turns.c.session_id == session_id) & (turns.c.number == number)
+            replaced = connection.scalar(select(turns.c.image).where(chosen))
+            connection.execute(delete(turns).where(chosen))
+            rows.insert_turn(connection, session_id, number, turn, created=now)
+            connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
+            stored = rows.read_turns(connection, session_id, number)[0]
+        if replaced not in (None, stored.image and stored.image.sha256):
+            self.sweep()
+        return stored
+
     def turns(self, session_id: str, last: int | None = None) -> list[StoredTurn]:
         """Return a session's turns, or the last `last` of them, in order.
 

@@ -12,7 +12,7 @@ from PIL import Image
 from assistant.agent.assistant import CHAT_TURNS, Assistant
 from assistant.agent.plan import PastStep, PastTurn, Plan, PlanContext, Step
 from assistant.agent.planner import Planner
-from assistant.storage import SessionNotFoundError, SessionStore, StoredTurn
+from assistant.storage import SessionNotFoundError, SessionStore, StorageError, StoredTurn
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.pictures import Picture, open_picture
@@ -20,6 +20,7 @@ from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..ui.fakes import ScriptedEngine
+from .test_listening import Listener
 
 DOG = GroundedPhrase("the dog", (Box(12, 30, 35, 92),))
 
@@ -121,6 +122,37 @@ class TestKeeping:
         with pytest.raises(KeyboardInterrupt):
             assistant.ask(None, "hello")
         assert assistant.store.list_sessions() == []
+
+    def test_why_a_turn_was_answered_so_is_kept(self, assistant: Assistant, picture: Picture) -> None:
+        turn = ask(assistant, picture, "where is the dog?")
+        assert turn.why == assistant.plan("where is the dog?", []).why
+        assert not turn.stopped
+
+    def test_an_answer_that_was_stopped_is_kept_as_far_as_it_came(
+        self, assistant: Assistant, picture: Picture
+    ) -> None:
+        turn = ask(assistant, picture, "describe the picture and find the dog", listener=Listener(patience=3))
+        assert (turn.answer, turn.stopped, len(turn.steps)) == ("A dog …", True, 1)
+        assert assistant.store.turns(turn.session_id) == [turn]
+
+
+class TestAskingAgain:
+    def test_a_new_answer_takes_the_place_of_the_last_and_does_not_know_of_it(
+        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        session = ask(assistant, picture, "where is the dog?").session_id
+        ask(assistant, picture, "where is the cat?", session)
+        again = ask(assistant, picture, "what colour is it?", session, replaces=2)
+        assert engine.requests[-1].argument == "what colour is the dog?"
+        first, second = assistant.store.turns(session)
+        assert (first.user, second) == ("where is the dog?", again)
+
+    def test_only_the_last_turn_is_replaced(self, assistant: Assistant) -> None:
+        session = assistant.ask(None, "hello")[0].session_id
+        assistant.ask(session, "hello again")
+        with pytest.raises(StorageError, match=r"turn 1 is not the last of 2.*not kept: Hello"):
+            assistant.ask(session, "good bye", replaces=1)
+        assert [turn.user for turn in assistant.store.turns(session)] == ["hello", "hello again"]
 
 
 class TestContext:

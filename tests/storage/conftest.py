@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import create_engine, text
 
-from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep
+from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep, Verification
 from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.tasks import Task
 
@@ -106,17 +106,22 @@ def make_turn() -> Callable[..., NewTurn]:
     ) -> NewTurn:
         man = GroundedPhrase("the man", (Box(12, 30, 35, 92, 0.83), Box(0, 0, 100, 100)), start=4)
         twins = (GroundedPhrase("", (Box(1, 2, 3, 4, 0.0),)), GroundedPhrase("", (Box(5, 6, 7, 8, 1.0),)))
+        checked = (Verification(False, "a tree"), None)
         return NewTurn(
             user=user,
             answer=answer,
             image=image,
             region=Box(10, 20, 30, 40) if image else None,
             steps=(
-                StoredStep(Task.REFER, "the man", Box(1, 1, 9, 9), "t", "{<12>}", (man,), 0.41, "nano"),
+                StoredStep(
+                    Task.REFER, "the man", Box(1, 1, 9, 9), "t", "{<12>}", (man,), 0.41, "nano", None, checked
+                ),
                 StoredStep(None, phrases=twins, error="the model gave up"),
             ),
             model="nano",
             seconds=0.45,
+            why="[refer], because of “where”",
+            stopped=True,
         )
 
     return make

@@ -74,7 +74,7 @@ class TestJson:
     def test_the_form_is_what_was_promised(self, store: SessionStore, session_id: str) -> None:
         content = json.loads(store.export_json(session_id))
         assert list(content) == ["version", "session", "images", "turns"]
-        assert content["version"] == 1
+        assert content["version"] == 2
         assert sorted(content["session"]) == ["created", "id", "title", "updated"]
         assert sorted(content["images"][0]) == ["data", "format", "height", "sha256", "size", "width"]
         turn = content["turns"][0]
@@ -89,6 +89,8 @@ class TestJson:
                 "seconds",
                 "created",
                 "feedback",
+                "why",
+                "stopped",
                 "steps",
             ]
         )
@@ -105,8 +107,12 @@ class TestJson:
                     "text": "the man",
                     "start": 4,
                     "boxes": [
-                        {"bins": [12, 30, 35, 92], "score": 0.83},
-                        {"bins": [0, 0, 100, 100], "score": None},
+                        {
+                            "bins": [12, 30, 35, 92],
+                            "score": 0.83,
+                            "verification": {"agrees": False, "opinion": "a tree"},
+                        },
+                        {"bins": [0, 0, 100, 100], "score": None, "verification": None},
                     ],
                 }
             ],
@@ -115,10 +121,22 @@ class TestJson:
             "error": None,
         }
 
+    def test_an_export_of_the_first_version_is_read(self, store: SessionStore, session_id: str) -> None:
+        content = json.loads(store.export_json(session_id))
+        content["version"] = 1
+        for turn in content["turns"]:
+            del turn["why"], turn["stopped"]
+            for phrase in (phrase for step in turn["steps"] for phrase in step["phrases"]):
+                for box in phrase["boxes"]:
+                    del box["verification"]
+        turn = store.turns(store.import_json(json.dumps(content)).id)[0]
+        assert (turn.why, turn.stopped, turn.steps[0].verifications) == ("", False, ())
+        assert turn.steps[0].phrases == store.turns(session_id)[0].steps[0].phrases
+
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [
-            pytest.param("version", 2, r"^version: 2 is not known", id="another version"),
+            pytest.param("version", 3, r"^version: 3 is unknown.*update", id="another version"),
             pytest.param("version", None, r"^version: ", id="no version"),
             pytest.param("turns.1.number", 7, r"^turns\[1\]\.number: must be 2", id="a gap"),
             pytest.param("turns.0.image", "0" * 64, r"^turns\[0\]\.image: ", id="no such image"),
@@ -239,7 +257,8 @@ class TestMarkdown:
         assert text.index("![picture-1](picture-1.png)") < text.index("Where is the man?")
         assert text.index("On the left.") < text.index("![picture-2](picture-2.png)")
         assert "> And here?  \n> In this one" in text
-        assert "the man: (12, 30) to (35, 92) (83%)" in text
+        assert "the man: (12, 30) to (35, 92) (83%; asked back, the model says: a tree); (0, 0)" in text
+        assert "ended early" in text
         assert "the model gave up" in text
 
     def test_nothing_that_was_said_becomes_markup(

@@ -127,6 +127,7 @@ class TestOpening:
             if rows:
                 (turn,) = store.turns("s")
                 assert turn.steps[0].phrases[0].boxes[0].bins == turn.region.bins == (1, 2, 3, 4)
+                assert (turn.why, turn.stopped, turn.steps[0].verifications) == ("", False, ())
                 assert store.append_turn("s", NewTurn("q", "a")).number == 2
             assert store.verify() == []
 

@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from assistant.storage import NewTurn, SessionNotFoundError, SessionStore, StorageError, StoredStep
-from assistant.vlm.errors import AssistantError
+from assistant.storage import (
+    NewTurn,
+    SessionNotFoundError,
+    SessionStore,
+    StorageError,
+    StoredImage,
+    StoredStep,
+    Verification,
+)
+from assistant.vlm.errors import AssistantError, ImageError
 from assistant.vlm.grounding import Box, GroundedPhrase
 
 MakePicture = Callable[..., bytes]
@@ -62,6 +70,7 @@ class TestSessions:
             lambda: store.rename_session("nope", "x"),
             lambda: store.delete_session("nope"),
             lambda: store.append_turn("nope", make_turn()),
+            lambda: store.replace_turn("nope", 1, make_turn()),
             lambda: store.turns("nope"),
             lambda: store.export_json("nope"),
             lambda: store.set_feedback("nope", 1, 1),
@@ -122,6 +131,42 @@ class TestTurns:
         with pytest.raises(SessionNotFoundError, match="turn 2"):
             store.set_feedback(session_id, 2, 1)
 
+    def test_the_last_turn_can_be_replaced_and_what_was_thought_of_it_goes(
+        self, store: SessionStore, make_turn: MakeTurn, make_picture: MakePicture
+    ) -> None:
+        session_id = store.create_session().id
+        red, blue = store.add_image(make_picture("red")), store.add_image(make_picture("blue"))
+        first = store.append_turn(session_id, NewTurn("first", "kept"))
+        store.append_turn(session_id, make_turn(answer="wrongly", image=red))
+        store.set_feedback(session_id, 2, -1)
+        given = make_turn(answer="rightly", image=blue)
+        new = store.replace_turn(session_id, 2, given)
+        assert (new.number, new.answer, new.steps, new.feedback) == (2, "rightly", given.steps, None)
+        assert store.turns(session_id) == [first, new]
+        assert store.get_session(session_id).updated == new.created
+        assert (store.search("wrongly"), len(store.search("rightly"))) == ([], 1)
+        assert store.verify() == []  # the picture that nothing uses any more is gone too
+
+    def test_a_turn_that_others_followed_is_not_replaced(
+        self, store: SessionStore, make_turn: MakeTurn
+    ) -> None:
+        session_id = store.create_session().id
+        kept = [store.append_turn(session_id, make_turn()) for _ in range(2)]
+        with pytest.raises(StorageError, match="turn 1 is not the last of 2"):
+            store.replace_turn(session_id, 1, make_turn())
+        for number in (0, 3):
+            with pytest.raises(SessionNotFoundError, match=f"turn {number}"):
+                store.replace_turn(session_id, number, make_turn())
+        assert store.turns(session_id) == kept
+
+    def test_a_turn_whose_replacement_fails_stays(self, store: SessionStore, make_turn: MakeTurn) -> None:
+        session_id = store.create_session().id
+        kept = store.append_turn(session_id, make_turn())
+        unknown = StoredImage("0" * 64, "PNG", 1, 1, 1)
+        with pytest.raises(ImageError, match="not in the store"):
+            store.replace_turn(session_id, 1, make_turn(image=unknown))
+        assert store.turns(session_id) == [kept]
+
     def test_a_turn_that_cannot_be_kept_whole_leaves_nothing(self, store: SessionStore) -> None:
         session_id = store.create_session().id
         before = store.get_session(session_id)
@@ -169,6 +214,11 @@ class TestValues:
     def test_a_phrase_without_a_box_is_refused(self) -> None:
         with pytest.raises(ValueError, match="'a cat' has no box"):
             StoredStep("refer", phrases=(GroundedPhrase("a cat", ()),))
+
+    def test_verifications_are_as_many_as_the_boxes(self) -> None:
+        phrases = (GroundedPhrase("cats", (Box(1, 2, 3, 4), Box(5, 6, 7, 8))),)
+        with pytest.raises(ValueError, match="1 verifications of 2 boxes"):
+            StoredStep("detection", phrases=phrases, verifications=(Verification(True, "a cat"),))
 
 
 class TestLocations:

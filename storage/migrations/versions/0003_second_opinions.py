@@ -1,0 +1,23 @@
+"""Why a turn was answered as it was, whether it was stopped, and what the model said of its own boxes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns; no table is rebuilt, so that the triggers of the search stay."""
+    op.add_column("turns", sa.Column("why", sa.Text, nullable=False, server_default=""))
+    op.add_column("turns", sa.Column("stopped", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("boxes", sa.Column("agrees", sa.Boolean))
+    op.add_column("boxes", sa.Column("opinion", sa.Text))
+
+
+def downgrade() -> None:
+    """Drop the columns."""
+    for table, column in (("boxes", "opinion"), ("boxes", "agrees"), ("turns", "stopped"), ("turns", "why")):
+        op.drop_column(table, column)

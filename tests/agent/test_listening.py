@@ -1,0 +1,147 @@
+"""Following a turn while it is worked at, and ending it early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assistant.agent.assistant import Assistant
+from assistant.agent.listening import GuardedListener, TurnListener
+from assistant.agent.plan import Plan, Step
+from assistant.agent.turn import StepResult, TurnResult, run
+from assistant.storage import SessionStore
+from assistant.vlm.grounding import Box
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..ui.fakes import Answer, ScriptedEngine
+from .test_turn import picture
+
+
+class Listener:
+    """Notes what it is told, wants a stop after `patience` of that, and may fail at one."""
+
+    def __init__(
+        self, patience: int = 1000, fails_at: str | None = None, error: BaseException | None = None
+    ) -> None:
+        self.told: list[tuple[str, object]] = []
+        self._patience = patience
+        self._fails_at = fails_at
+        self._error = error
+
+    def planned(self, plan: Plan) -> None:
+        self._note("planned", plan)
+
+    def heard(self, step: int, raw: str) -> None:
+        self._note("heard", (step, raw))
+
+    def finished(self, step: int, result: StepResult) -> None:
+        self._note("finished", (step, result))
+
+    def wants_stop(self) -> bool:
+        if self._fails_at == "wants_stop" and self._error:
+            raise self._error
+        return len(self.told) >= self._patience
+
+    def _note(self, kind: str, value: object) -> None:
+        self.told.append((kind, value))
+        if kind == self._fails_at and self._error:
+            raise self._error
+
+
+def listen(listener: TurnListener, *steps: Step, **answers: Answer) -> tuple[TurnResult, ScriptedEngine]:
+    engine = ScriptedEngine({Task(name): answer for name, answer in answers.items()})
+    plan = Plan(steps, "as told")
+    return run(VisionLanguageModel(engine), plan, picture(), listener=listener), engine
+
+
+class TestFollowing:
+    def test_the_plan_the_words_and_each_result_are_told_in_order(self) -> None:
+        listener = Listener()
+        result, _ = listen(listener, Step(Task.CAPTION), Step(Task.REFER, "the dog"), caption="a dog runs")
+        assert listener.told == [
+            ("planned", result.plan),
+            ("heard", (0, "a")),
+            ("heard", (0, "a dog")),
+            ("heard", (0, "a dog runs")),
+            ("finished", (0, result.steps[0])),
+            ("heard", (1, "{<12><30><35><92>}")),
+            ("finished", (1, result.steps[1])),
+        ]
+
+    def test_listening_changes_nothing(self) -> None:
+        steps = (Step(Task.CAPTION), Step(Task.DETECTION, "dogs"), Step(Task.VQA, " "))
+        heard, _ = listen(Listener(), *steps)
+        alone = run(VisionLanguageModel(ScriptedEngine()), Plan(steps, "as told"), picture())
+        assert heard.answer == alone.answer
+        assert [step.phrases for step in heard.steps] == [step.phrases for step in alone.steps]
+        assert not heard.stopped
+
+
+class TestStopping:
+    def test_the_running_step_ends_with_what_was_said_and_later_ones_are_not_run(self) -> None:
+        result, engine = listen(
+            Listener(patience=3), Step(Task.CAPTION), Step(Task.REFER, "the dog"), caption="a dog runs off"
+        )
+        assert (result.answer, result.stopped) == ("A dog …", True)
+        assert [step.stopped for step in result.steps] == [True]
+        assert len(engine.requests) == 1
+
+    def test_a_stop_between_two_steps_keeps_the_first(self) -> None:
+        listener = Listener(patience=5)  # the plan, three words, the first result
+        result, engine = listen(listener, Step(Task.CAPTION), Step(Task.VQA, "what?"), caption="a dog runs")
+        assert (result.answer, result.stopped) == ("A dog runs.", True)
+        assert [step.stopped for step in result.steps] == [False]
+        assert len(engine.requests) == 1
+
+    def test_a_stop_before_anything_is_said_is_told(self) -> None:
+        result, engine = listen(Listener(patience=1), Step(Task.CAPTION))
+        assert (result.answer, result.stopped) == ("You stopped me before I had an answer.", True)
+        assert (result.steps, engine.requests) == ((), [])
+
+    def test_a_stop_when_all_was_done_is_none(self) -> None:
+        listener = Listener(patience=4)  # the plan, two words, the result
+        result, _ = listen(listener, Step(Task.CAPTION), caption="a dog")
+        assert (result.answer, result.stopped) == ("A dog.", False)
+
+    @pytest.mark.parametrize("step", [Step(Task.REFER, "the dog"), Step(Task.DETECTION, "dogs")])
+    def test_what_was_not_found_yet_is_not_said_to_be_missing(self, step: Step) -> None:
+        result, _ = listen(Listener(patience=2), step, refer="{<12> <30>}", detection="<p>dogs </p>{<1>}")
+        assert result.stopped
+        assert result.answer == "You stopped me before I had an answer."
+
+    def test_boxes_that_were_written_before_the_stop_are_kept(self) -> None:
+        raw = "<p>dogs</p>{<1><2><3><4>} <p>cats</p>{<5><6><7><8>}"
+        result, _ = listen(Listener(patience=2), Step(Task.DETECTION, "dogs and cats"), detection=raw)
+        assert [phrase.boxes for phrase in result.phrases] == [(Box(1, 2, 3, 4),)]
+        assert result.answer == "I see 1 dog."
+
+
+class TestFailing:
+    @pytest.fixture
+    def assistant(self, tmp_path: Path) -> Assistant:
+        return Assistant(VisionLanguageModel(ScriptedEngine()), SessionStore.open(tmp_path / "sessions.db"))
+
+    @pytest.mark.parametrize("moment", ["planned", "heard", "finished", "wants_stop"])
+    def test_a_listener_that_fails_does_not_lose_the_turn(self, assistant: Assistant, moment: str) -> None:
+        listener = Listener(fails_at=moment, error=RuntimeError("the page is gone"))
+        turn, _ = assistant.ask(None, "hello", listener=listener)
+        assert assistant.store.turns(turn.session_id) == [turn]
+        assert (turn.answer, turn.stopped) == ("Hello.", False)
+        assert [kind for kind, _ in listener.told].count(moment) <= 1  # it is told nothing more
+
+    @pytest.mark.parametrize("moment", ["planned", "heard", "finished", "wants_stop"])
+    def test_an_interruption_of_the_listener_ends_the_turn_and_comes_out_when_it_is_kept(
+        self, assistant: Assistant, moment: str
+    ) -> None:
+        listener = Listener(fails_at=moment, error=KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            assistant.ask(None, "hello", listener=listener)
+        (session,) = assistant.store.list_sessions()
+        (turn,) = assistant.store.turns(session.id)
+        assert turn.stopped == (moment in ("planned", "wants_stop"))
+
+    def test_a_guard_passes_a_wish_to_stop_on(self) -> None:
+        assert not GuardedListener(Listener(patience=1)).wants_stop()
+        assert GuardedListener(Listener(patience=0)).wants_stop()
