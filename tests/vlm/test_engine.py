@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import functools
+import gc
+import itertools
 import math
+import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +20,8 @@ import torch
 
 from assistant.vlm import presets, weights
 from assistant.vlm.answers import Request
-from assistant.vlm.engine import local
+from assistant.vlm.engine import batching, local
+from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
@@ -42,32 +48,40 @@ def engine() -> LocalEngine:
 
 
 @pytest.fixture
-def say(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Have the model say tokens with probabilities, a script a row of the batch, and then end."""
-    original = engine.model.forward
+def say(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Have the model say tokens with probabilities, a script a row in the order of asking, and then end.
 
-    def script(*rows: Script, delay: float = 0.0, fail_at: int | None = None) -> list[int]:
-        steps: list[int] = []
+    Returns a list that gets the number of rows at each pass of the model.
+    """
+    choose, run = batching._Batch._write, engine.model.forward
 
-        @functools.wraps(original)
+    def script(*scripts: Script, delay: float = 0.0, fail_at: int | None = None) -> list[int]:
+        passes: list[int] = []
+        rows: list[Row] = []
+
+        @functools.wraps(run)
         def forward(*arguments: Any, **options: Any) -> Any:
-            output = original(*arguments, **options)
-            step = len(steps)
-            steps.append(step)
-            if step == fail_at:
+            if len(passes) == fail_at:
                 raise RuntimeError("out of memory")
+            passes.append(len(options["attention_mask"]))
             time.sleep(delay)
-            for row, tokens in enumerate(rows):
+            return run(*arguments, **options)
+
+        def write(batch: batching._Batch, logits: torch.Tensor) -> None:
+            for index, row in enumerate(batch.rows):
+                if row not in rows:
+                    rows.append(row)
+                tokens, step = scripts[rows.index(row)], len(row.tokens)
                 token, probability = tokens[step] if step < len(tokens) else (END, 0.99)
-                rest = (1 - probability) / (output.logits.shape[-1] - 1)
-                output.logits[row, -1] = math.log(rest)
-                output.logits[row, -1, token] = math.log(probability)
-            return output
+                logits[index] = math.log((1 - probability) / (logits.shape[-1] - 1))
+                logits[index, token] = math.log(probability)
+            choose(batch, logits)
 
         monkeypatch.setattr(engine.model, "forward", forward)
-        return steps
+        monkeypatch.setattr(batching._Batch, "_write", write)
+        return passes
 
-    return script  # type: ignore[return-value]
+    return script
 
 
 END = 1
@@ -107,11 +121,23 @@ class TestBatches:
         answers = engine.generate([Request(Task.CAPTION, image=picture(seed)) for seed in (0, 1)])
         assert answers[0].raw != answers[1].raw
 
-    def test_time_is_that_of_the_batch(self, engine: LocalEngine) -> None:
+    def test_time_is_until_each_answers_own_end(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        word = (tokens(" a")[0], 0.9)
+        say([word] * 2, [word] * 10, delay=0.01)
         start = time.perf_counter()
-        answers = engine.generate(MIXED[:2])
+        short, long = engine.generate(MIXED[:2])
         passed = time.perf_counter() - start
-        assert 0 < answers[0].seconds == answers[1].seconds <= passed
+        assert 0.03 < short.seconds < long.seconds <= passed
+
+    def test_a_row_that_has_ended_costs_nothing_more(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        word = (tokens(" a")[0], 0.9)
+        passes = say([word] * 2, [word] * 5, [word] * 3)
+        engine.generate([MIXED[4], MIXED[0], MIXED[5]])
+        assert passes == [3, 3, 3, 2, 1, 1]
 
     def test_a_question_that_is_too_long_says_so(self, engine: LocalEngine) -> None:
         with pytest.raises(ValueError, match="over the limit of 480: shorten it"):
@@ -124,7 +150,7 @@ class TestBatches:
 
 class TestLimits:
     def test_each_task_has_its_own_longest_answer_in_a_mixed_batch(
-        self, engine: LocalEngine, say: Callable[..., None]
+        self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         for_ever = [(tokens(" a")[0], 0.9)] * 300
         say(for_ever, for_ever, for_ever)
@@ -139,7 +165,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(("words", "complete"), [(1, True), (23, True), (24, False), (25, False)])
     def test_an_answer_is_complete_where_the_model_ended_it(
-        self, engine: LocalEngine, say: Callable[..., None], words: int, complete: bool
+        self, engine: LocalEngine, say: Callable[..., list[int]], words: int, complete: bool
     ) -> None:
         word = (tokens(" a")[0], 0.9)
         say([word] * words, [word] * 60)
@@ -148,7 +174,7 @@ class TestLimits:
         assert len(answers[0].raw.split()) == min(words, 24)
         assert answers[1].complete
 
-    def test_an_answer_may_be_empty(self, engine: LocalEngine, say: Callable[..., None]) -> None:
+    def test_an_answer_may_be_empty(self, engine: LocalEngine, say: Callable[..., list[int]]) -> None:
         say([])
         (answer,) = engine.generate(MIXED[:1])
         assert (answer.raw, answer.grounded.text, answer.complete) == ("", "", True)
@@ -157,7 +183,7 @@ class TestLimits:
 class TestScores:
     @pytest.mark.parametrize("before", ["", " ", "a dog ", "<p>a dog</p> "])
     def test_a_score_is_the_geometric_mean_of_what_the_coordinates_tokens_had(
-        self, engine: LocalEngine, say: Callable[..., None], before: str
+        self, engine: LocalEngine, say: Callable[..., list[int]], before: str
     ) -> None:
         text = before + "{<10><20><30><40>}"
         odds = [0.95 - 0.04 * index for index in range(len(tokens(text)))]
@@ -170,7 +196,9 @@ class TestScores:
         expected = math.prod(digits) ** (1 / len(digits))
         assert [box.score for box in answer.grounded.boxes] == [pytest.approx(expected, rel=1e-4)]
 
-    def test_each_box_has_a_score_of_its_own(self, engine: LocalEngine, say: Callable[..., None]) -> None:
+    def test_each_box_has_a_score_of_its_own(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
         say(
             spelling("<p>a dog</p> {<10><20><30><40>}<delim>", 0.9)
             + spelling("{<11><22><33><44>}", 0.6)
@@ -180,7 +208,7 @@ class TestScores:
         assert [box.score for box in answer.grounded.boxes] == pytest.approx([0.9, 0.6], rel=1e-4)
 
     def test_rows_of_a_batch_do_not_mix_their_scores(
-        self, engine: LocalEngine, say: Callable[..., None]
+        self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         say(spelling("{<10><20><30><40>}", 0.8), spelling("a dog, a dog {<1><2><3><4>}", 0.7), spelling("no"))
         answers = engine.generate([MIXED[0], MIXED[0], MIXED[0]])
@@ -188,7 +216,7 @@ class TestScores:
         assert scores == [[pytest.approx(0.8, rel=1e-4)], [pytest.approx(0.7, rel=1e-4)], []]
 
     def test_letters_of_several_bytes_before_a_box_do_not_shift_its_score(
-        self, engine: LocalEngine, say: Callable[..., None]
+        self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         say(spelling("ein Bär ❄ {<10><20><30><40>}", 0.8))
         (answer,) = engine.generate(MIXED[2:3])
@@ -196,32 +224,120 @@ class TestScores:
         assert [box.score for box in answer.grounded.boxes] == [pytest.approx(0.8, rel=1e-4)]
 
 
+class Ear:
+    """Keeps what it hears; wants to stop once the text has so many words."""
+
+    def __init__(self, most_words: int | None = None) -> None:
+        self.heard_texts: dict[int, list[str]] = {}
+        self.most_words = most_words
+
+    def heard(self, request: int, raw: str) -> None:
+        self.heard_texts.setdefault(request, []).append(raw)
+
+    def wants_stop(self) -> bool:
+        texts = [texts[-1] for texts in self.heard_texts.values()]
+        most = self.most_words
+        return most == 0 or (most is not None and any(len(text.split()) >= most for text in texts))
+
+
+class DeafEar(Ear):
+    def heard(self, *_: object) -> None:
+        raise OSError("the terminal is gone")
+
+
+FOR_EVER: Script = [(tokens(" a")[0], 0.9)] * 400
+LONG = Request(Task.DETECTION, "dogs", image=picture(0))
+SHORT = Request(Task.VQA, "what is it?", image=picture(1))
+
+
+class TestListening:
+    def test_a_listener_hears_each_answer_grow_and_does_not_alter_it(self, engine: LocalEngine) -> None:
+        ear = Ear()
+        listened = engine.generate(MIXED, ear)
+        assert [answer.raw for answer in listened] == [answer.raw for answer in engine.generate(MIXED)]
+        for index, answer in enumerate(listened):
+            texts = ear.heard_texts[index]
+            assert texts[-1] == answer.raw.rstrip("\ufffd")
+            assert len(set(texts)) > 5
+            assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
+
+    def test_a_letter_is_heard_when_all_its_bytes_are_there(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        ear = Ear()
+        say(spelling("ein Bär ❄"))
+        engine.generate(MIXED[:1], ear)
+        assert ear.heard_texts[0][-1] == "ein Bär ❄"
+        assert not any("\ufffd" in text for text in ear.heard_texts[0])
+
+    def test_an_answer_that_is_stopped_keeps_what_was_said_with_its_finished_boxes(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        passes = say([*spelling("<p>a dog</p> {<10><20><30><40>} and so", 0.8), *FOR_EVER], delay=0.003)
+        (answer,) = engine.generate([LONG], Ear(most_words=5))
+        assert not answer.complete
+        assert answer.raw.startswith("<p>a dog</p> {<10><20><30><40>} and s")
+        assert [box.score for box in answer.grounded.boxes] == [pytest.approx(0.8, rel=1e-4)]
+        assert len(passes) < 100
+
+    def test_a_stop_before_the_first_token_leaves_an_empty_answer(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        passes = say(FOR_EVER, FOR_EVER, delay=0.003)
+        answers = engine.generate([LONG, LONG], Ear(most_words=0))
+        assert not any(answer.complete for answer in answers)
+        assert all(len(answer.raw.split()) < 3 for answer in answers)
+        assert_ends(passes)
+
+    def test_an_answer_that_had_ended_before_the_stop_is_complete(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        say(spelling("no"), FOR_EVER, delay=0.003)
+        short, long = engine.generate([SHORT, LONG], Ear(most_words=6))
+        assert (short.raw, short.complete, long.complete) == ("no", True, False)
+
+    def test_a_listener_that_fails_reaches_the_caller_and_stops_the_decoding(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        passes = say(FOR_EVER, delay=0.003)
+        with pytest.raises(OSError, match="the terminal is gone"):
+            engine.generate([LONG], DeafEar())
+        assert_ends(passes)
+
+
+def assert_ends(passes: list[int]) -> None:
+    """The model comes to rest long before it has said everything."""
+    before = -1
+    while len(passes) > before:
+        before = len(passes)
+        time.sleep(0.05)
+    assert before < 100
+
+
 class TestStreams:
     @pytest.mark.parametrize("request_", MIXED, ids=lambda request: str(request.task))
     def test_a_stream_is_the_answer_in_pieces(self, engine: LocalEngine, request_: Request) -> None:
-        assert "".join(engine.stream(request_)).strip() == engine.generate([request_])[0].raw
+        pieces = list(engine.stream(request_))
+        assert "".join(pieces) == engine.generate([request_])[0].raw.rstrip("\ufffd")
+        assert len(pieces) > 5
 
     def test_pieces_come_while_the_model_goes_on(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        steps = say([(token, 0.9) for token in tokens(" a dog is running" * 4)], delay=0.005)
-        seen = [(piece, len(steps)) for piece in engine.stream(MIXED[0])]
-        assert "".join(piece for piece, _ in seen) == " a dog is running" * 4
+        passes = say(spelling("a dog is running " * 4), delay=0.005)
+        seen = [(piece, len(passes)) for piece in engine.stream(MIXED[0])]
+        assert "".join(piece for piece, _ in seen) == ("a dog is running " * 4).strip()
         assert all(piece for piece, _ in seen)
-        assert seen[0][1] < len(steps)
+        assert seen[0][1] < len(passes)
 
     def test_leaving_a_stream_stops_the_decoding(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        steps = say([(tokens(" a")[0], 0.9)] * 200, delay=0.005)
-        stream = engine.stream(Request(Task.GROUNDING, image=picture(0)))
+        passes = say(FOR_EVER, delay=0.005)
+        stream = engine.stream(LONG)
         next(stream)
         stream.close()
-        stopped_at = len(steps)
-        assert stopped_at < 100
-        time.sleep(0.05)
-        assert len(steps) == stopped_at
-        assert engine.generate(MIXED[:1])  # the engine is free again
+        assert_ends(passes)
 
     def test_an_error_before_the_first_piece_reaches_the_caller(self, engine: LocalEngine) -> None:
         with pytest.raises(ValueError, match="shorten it"):
@@ -231,27 +347,130 @@ class TestStreams:
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         said: list[str] = []
-        say([(token, 0.9) for token in tokens(" a dog is running" * 4)], fail_at=12)
+        say(spelling("a dog is running " * 4), fail_at=12)
         with pytest.raises(RuntimeError, match="out of memory"):
             said.extend(engine.stream(MIXED[0]))
-        assert "".join(said).startswith(" a dog")
-        say([(tokens("dog")[0], 0.9)])
-        assert engine.generate(MIXED[:1])[0].raw  # the engine is free again
+        assert "".join(said).startswith("a dog")
+        say(spelling("dog"))
+        assert engine.generate(MIXED[:1])[0].raw == "dog"  # the engine is free again
 
 
-class TestThreads:
-    def test_several_threads_may_ask_at_once(self, engine: LocalEngine) -> None:
+class TestManyAskers:
+    def test_several_threads_have_the_answers_of_each_alone(self, engine: LocalEngine) -> None:
         expected = [engine.generate([request])[0].raw for request in MIXED]
 
         def ask(number: int) -> str:
-            request = MIXED[number % len(MIXED)]
-            if number % 2:
-                return "".join(engine.stream(request)).strip()
-            return engine.generate([request])[0].raw
+            return engine.generate([MIXED[number % len(MIXED)]], Ear() if number % 2 else None)[0].raw
 
-        with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(ask, range(2 * len(MIXED))))
-        assert answers == expected * 2
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, range(4 * len(MIXED))))
+        assert answers == expected * 4
+
+    def test_who_asks_in_the_middle_of_a_long_answer_does_not_wait_for_its_end(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        passes = say(FOR_EVER, spelling("two dogs"), delay=0.005)
+        with ThreadPoolExecutor(2) as pool:
+            long = pool.submit(engine.generate, [LONG])
+            wait_for(lambda: len(passes) > 3)
+            assert engine.generate([SHORT])[0].raw == "two dogs"
+            assert not long.done()
+            assert len(long.result()[0].raw.split()) == LONG.max_new_tokens
+        assert max(passes) == 2
+
+    def test_more_requests_than_fit_are_taken_in_as_they_came(
+        self, engine: LocalEngine, say: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batching, "MAX_ROWS", 3)
+        word = (tokens(" a")[0], 0.9)
+        passes = say(*([word] * count for count in (2, 9, 9, 4, 4, 2, 6)))
+        answers = engine.generate([SHORT] * 7)
+        assert [len(answer.raw.split()) for answer in answers] == [2, 9, 9, 4, 4, 2, 6]
+        assert max(passes) == 3
+        ends = [answer.seconds for answer in answers]
+        assert ends[0] < ends[3] < ends[5] < ends[6]
+
+    def test_the_stop_of_one_leaves_the_others_their_answers(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        say(FOR_EVER, spelling("a dog " * 20), delay=0.005)
+        ear = Ear(most_words=8)
+        with ThreadPoolExecutor(2) as pool:
+            stopped = pool.submit(engine.generate, [LONG], ear)
+            wait_for(lambda: bool(ear.heard_texts))
+            answer = engine.generate([Request(None, "tell")])[0]
+        assert 8 <= len(stopped.result()[0].raw.split()) < 12
+        assert (answer.raw, answer.complete) == (("a dog " * 20).strip(), True)
+
+    def test_who_is_given_up_while_waiting_is_never_decoded(
+        self, engine: LocalEngine, say: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batching, "MAX_ROWS", 1)
+        passes = say(FOR_EVER, spelling("two"), delay=0.005)
+        ear = Ear()
+        with ThreadPoolExecutor(2) as pool:
+            long = pool.submit(engine.generate, [LONG], ear)
+            wait_for(lambda: bool(passes))
+            (stopped,) = engine.generate([SHORT], Ear(most_words=0))
+            ear.most_words = 0
+            (answer,) = engine.generate([SHORT])
+        assert (stopped.raw, stopped.complete) == ("", False)
+        assert not long.result()[0].complete
+        assert (answer.raw, answer.complete) == ("two", True)
+
+    def test_a_prompt_that_cannot_be_read_fails_its_asker_alone(
+        self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = engine.generate([MIXED[0]])[0].raw
+        read = batching._Batch.prefill
+
+        def prefill(batch: batching._Batch, rows: list[Row]) -> None:
+            if any(row.max_new_tokens == LONG.max_new_tokens for row in rows):
+                raise RuntimeError("too large")
+            read(batch, rows)
+
+        monkeypatch.setattr(batching._Batch, "prefill", prefill)
+        rows = [engine._row(request) for request in (MIXED[0], LONG, MIXED[0])]
+        for row in rows:
+            engine._decoder._waiting.append(row)  # all three are there when the work begins
+        with pytest.raises(RuntimeError, match="too large"):
+            engine.generate([LONG])
+        wait_for(lambda: all(row.ended_at for row in rows))
+        assert [str(row.error) for row in rows] == ["None", "too large", "None"]
+        assert engine._text(rows[0].tokens) == engine._text(rows[2].tokens) == expected
+
+    def test_the_worker_rests_when_there_is_no_work_and_does_not_keep_the_model(self) -> None:
+        def workers() -> list[threading.Thread]:
+            return [thread for thread in threading.enumerate() if thread.name == "decoder"]
+
+        own = LocalEngine("tiny", tiny_model(), tiny_processor())
+        assert own.generate(MIXED[:1])
+        wait_for(lambda: not workers())
+        gone = weakref.ref(own.model)
+        del own
+        gc.collect()
+        assert gone() is None
+
+    def test_ctrl_c_reaches_the_waiting_thread_and_ends_the_work(
+        self, engine: LocalEngine, say: Callable[..., list[int]]
+    ) -> None:
+        passes = say(FOR_EVER, delay=0.003)
+
+        def press() -> None:
+            wait_for(lambda: len(passes) > 2)
+            _thread.interrupt_main()
+
+        with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
+            pool.submit(press)
+            engine.generate([LONG])
+        assert_ends(passes)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 class TestLoading:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import LogitsProcessor, LogitsProcessorList, TextIteratorStreamer
 
 from ..answers import Generation, Request
 from ..errors import WeightsError
@@ -18,10 +18,11 @@ from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS, Preset
 from ..processing import MiniGPTv2Processor
 from .base import GenerationListener
+from .batching import BatchDecoder, Row
 
 
 class LocalEngine:
-    """Greedy decoding in batches; one batch runs at a time."""
+    """Greedy decoding; whatever is asked at one time, by however many threads, is decoded together."""
 
     def __init__(
         self, name: str, model: MiniGPTv2ForConditionalGeneration, processor: MiniGPTv2Processor
@@ -29,7 +30,8 @@ class LocalEngine:
         self._name = name
         self.model = model.eval()
         self.processor = processor
-        self._lock = threading.Lock()
+        self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
+        self._processing = threading.Lock()  # a tokenizer's settings are not for two threads at once
 
     @property
     def name(self) -> str:
@@ -66,111 +68,46 @@ class LocalEngine:
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer a batch; the batch decodes until its longest answer ends."""
-        if not requests:
-            return []
+        """Answer requests together, and together with whatever other threads ask."""
         start = time.perf_counter()
-        batch = self._batch(requests)
-        probabilities = _ChosenProbabilities()
-        longest = max(request.max_new_tokens for request in requests)
-        with self._lock, torch.inference_mode():
-            output = self.model.generate(
-                **batch,
-                do_sample=False,
-                max_new_tokens=longest,
-                logits_processor=LogitsProcessorList([probabilities]),
-                stopping_criteria=[self._told(listener, batch["input_ids"].shape[1])] if listener else [],
-            )
-        new = output[:, batch["input_ids"].shape[1] :].tolist()
-        seconds = time.perf_counter() - start
-        rows = zip(requests, new, probabilities.rows(), strict=True)
-        return [self._read(ids[: request.max_new_tokens], chosen, seconds) for request, ids, chosen in rows]
+        rows = [self._row(request) for request in requests]
+        with closing(self._decoder.decode(rows)) as progress:
+            for row in progress:
+                if listener and row:
+                    listener.heard(rows.index(row), self._text(row.tokens))
+                if listener and listener.wants_stop():
+                    break
+        return [self._read(row, start) for row in rows]
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer as it is decoded; leaving the iterator early stops the decoding."""
-        streamer = TextIteratorStreamer(self.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        stop = _StopRequest()
-        failure: list[Exception] = []
+        said = ""
+        with closing(self._decoder.decode([self._row(request)])) as progress:
+            for row in progress:
+                text = self._text(row.tokens) if row else said
+                if text != said:
+                    yield text[len(said) :]
+                    said = text
 
-        def decode() -> None:
-            try:
-                with self._lock, torch.inference_mode():
-                    self.model.generate(
-                        **self._batch([request]),
-                        do_sample=False,
-                        max_new_tokens=request.max_new_tokens,
-                        streamer=streamer,
-                        stopping_criteria=[stop],
-                    )
-            except Exception as error:  # handed to the thread that reads
-                failure.append(error)
-                streamer.end()
-
-        thread = threading.Thread(target=decode, daemon=True)
-        thread.start()
-        try:
-            yield from (piece for piece in streamer if piece)
-        finally:
-            stop.requested = True
-            thread.join()
-        if failure:
-            raise failure[0]
-
-    def _told(self, listener: GenerationListener, start: int) -> Callable[..., torch.Tensor]:
-        """Return a stopping criterion that tells the listener what was written behind position `start`."""
-
-        def tell(input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-            for index, ids in enumerate(input_ids[:, start:].tolist()):
-                listener.heard(index, self.processor.decode_answer(ids))
-            return torch.full((input_ids.shape[0],), listener.wants_stop(), device=input_ids.device)
-
-        return tell
-
-    def _batch(self, requests: Sequence[Request]) -> dict[str, torch.Tensor]:
+    def _row(self, request: Request) -> Row:
         room = self.model.config.text_config.max_position_embeddings
-        batch = self.processor(
-            [request.image for request in requests],
-            [request.turns for request in requests],
-            max_length=room - max(request.max_new_tokens for request in requests),
-        )
-        return {name: tensor.to(self.model.device) for name, tensor in batch.items()}
+        with self._processing:
+            prompt = self.processor([request.image], [request.turns], room - request.max_new_tokens)
+        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), request.max_new_tokens)
 
-    def _read(self, ids: list[int], chosen: list[float], seconds: float) -> Generation:
-        tokenizer = self.processor.tokenizer
-        complete = tokenizer.eos_token_id in ids
-        ids = ids[: ids.index(tokenizer.eos_token_id)] if complete else ids
-        text = tokenizer.decode(ids, skip_special_tokens=True)
+    def _text(self, tokens: list[int]) -> str:
+        """Return an answer that may go on, without a letter that only half its bytes are there of."""
+        return self.processor.decode_answer(tokens).rstrip("\N{REPLACEMENT CHARACTER}")
+
+    def _read(self, row: Row, start: float) -> Generation:
+        decode, ids = self.processor.tokenizer.decode, row.tokens.copy()  # it may just be written to
+        text = decode(ids, skip_special_tokens=True)
         offset = len(text) - len(text.lstrip())
-        ends = [
-            len(tokenizer.decode(ids[: i + 1], skip_special_tokens=True)) - offset for i in range(len(ids))
-        ]
+        ends = [len(decode(ids[: i + 1], skip_special_tokens=True)) - offset for i in range(len(ids))]
         text = text.strip()
-        scores = [_score(text, span.start, span.end, ends, chosen) for span in find_boxes(text)]
-        return Generation(with_scores(parse(text), scores), seconds, complete)
-
-
-class _ChosenProbabilities(LogitsProcessor):
-    """Notes the probability of the likeliest token at every step, which greedy decoding takes."""
-
-    def __init__(self) -> None:
-        self._steps: list[torch.Tensor] = []
-
-    def __call__(self, _: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self._steps.append(scores.float().softmax(-1).amax(-1))
-        return scores
-
-    def rows(self) -> list[list[float]]:
-        """Return the probabilities of each row of the batch, step by step."""
-        return torch.stack(self._steps, dim=1).tolist()
-
-
-class _StopRequest:
-    """A stopping criterion that another thread can pull."""
-
-    requested = False
-
-    def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-        return torch.full((input_ids.shape[0],), self.requested, device=input_ids.device)
+        scores = [_score(text, span.start, span.end, ends, row.probabilities) for span in find_boxes(text)]
+        seconds = (row.ended_at or time.perf_counter()) - start
+        return Generation(with_scores(parse(text), scores), seconds, row.complete)
 
 
 def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGeneration:

@@ -1,0 +1,252 @@
+"""Greedy decoding for many askers at once: one batch goes on, and requests join and leave it at any token.
+
+One worker thread runs the model, and only while there is work. Whoever waits is taken in first come, first
+served, so that nobody waits for a longer answer to end; a row that ends leaves the batch at once. Everything
+that an asker brings along, such as a listener, runs in the asker's own thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+import torch
+from torch.nn.functional import pad
+from transformers import DynamicCache
+
+from ..modeling import MiniGPTv2ForConditionalGeneration
+
+# Bounds the memory that keys and values take.
+MAX_ROWS = 16
+# How often a waiting asker looks up, in seconds.
+_PATIENCE = 0.05
+
+
+KeysAndValues = tuple[torch.Tensor, torch.Tensor]
+"""Of one layer, each (rows, heads, length, width)."""
+
+
+@dataclass(eq=False)
+class Row:
+    """A prompt, and what the model has written to it so far.
+
+    `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are what the model reads. The worker
+    alone writes `tokens`, the probability that each had, and how it ended: `complete` if the model itself
+    ended the answer, else cut at `max_new_tokens`, given up by its asker, or failed with `error`.
+    """
+
+    input_ids: torch.Tensor
+    pixel_values: torch.Tensor | None
+    max_new_tokens: int
+    tokens: list[int] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    complete: bool = False
+    error: Exception | None = None
+    ended_at: float | None = None
+    given_up: bool = False
+    progress: SimpleQueue[Row] = field(default_factory=SimpleQueue)
+
+    def write(self, token: int, probability: float, end_token: int) -> None:
+        """Take the next token, which may be the last."""
+        if token == end_token:
+            self.complete = True
+        else:
+            self.probabilities.append(probability)  # first: a token has its probability once it is seen
+            self.tokens.append(token)
+        if self.complete or self.given_up or len(self.tokens) == self.max_new_tokens:
+            self.end()
+        else:
+            self.progress.put(self)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Let nothing more be written."""
+        self.error = error
+        self.ended_at = time.perf_counter()
+        self.progress.put(self)
+
+
+class BatchDecoder:
+    """Decodes rows for any number of threads."""
+
+    def __init__(self, model: MiniGPTv2ForConditionalGeneration, end_token: int) -> None:
+        self._model = model
+        self._end_token = end_token
+        self._lock = threading.Lock()  # of the two below
+        self._waiting: deque[Row] = deque()
+        self._working = False
+
+    def decode(self, rows: Sequence[Row]) -> Generator[Row | None, None, None]:
+        """Decode rows; yield each as it goes on, and None now and then while nothing happens.
+
+        Closing the iterator early gives up the rows that have not ended.
+
+        Raises:
+            Exception: whatever made one of the rows fail.
+        """
+        progress: SimpleQueue[Row] = SimpleQueue()
+        for row in rows:
+            row.progress = progress
+        try:
+            self._submit(rows)
+            while any(row.ended_at is None for row in rows) or not progress.empty():
+                try:
+                    row = progress.get(timeout=_PATIENCE)
+                except Empty:
+                    yield None
+                    continue
+                if row.error:
+                    raise row.error
+                yield row
+        finally:
+            for row in rows:
+                row.given_up = True
+
+    def _submit(self, rows: Sequence[Row]) -> None:
+        with self._lock:
+            self._waiting.extend(rows)
+            if not self._working:
+                threading.Thread(target=self._work, name="decoder").start()
+                self._working = True
+
+    @torch.inference_mode()
+    def _work(self) -> None:
+        batch = _Batch(self._model, self._end_token)
+        while (newcomers := self._newcomers(len(batch.rows))) or batch.rows:
+            try:
+                for joining in self._prefilled(newcomers):
+                    batch.join(joining)
+                batch.step()
+            except Exception as error:  # the whole batch's: those in it are told, and the work goes on
+                _fail([*batch.rows, *newcomers], error)
+                batch = _Batch(self._model, self._end_token)
+
+    def _newcomers(self, running: int) -> list[Row]:
+        """Return the rows that join next; where none does and none runs, the worker's time is over."""
+        with self._lock:
+            self._waiting = deque(row for row in self._waiting if not row.given_up)
+            count = min(len(self._waiting), MAX_ROWS - running)
+            self._working = bool(running or count)
+            return [self._waiting.popleft() for _ in range(count)]
+
+    def _prefilled(self, rows: list[Row]) -> Iterator[_Batch]:
+        """Read the prompts together; where that fails, one by one, to find whose fault it is."""
+        if not rows:
+            return
+        batch = _Batch(self._model, self._end_token)
+        try:
+            batch.prefill(rows)
+        except Exception as error:
+            if len(rows) == 1:
+                _fail(rows, error)
+            else:
+                for row in rows:
+                    yield from self._prefilled([row])
+        else:
+            yield batch
+
+
+class _Batch:
+    """Rows that decode together: keys and values padded on the left, `mask` (rows, length) 0 on padding."""
+
+    def __init__(self, model: MiniGPTv2ForConditionalGeneration, end_token: int) -> None:
+        self._model = model
+        self._end_token = end_token
+        self._cache = DynamicCache()
+        self._mask = torch.empty((0, 0), dtype=torch.long, device=model.device)
+        self.rows: list[Row] = []
+
+    def prefill(self, rows: list[Row]) -> None:
+        """Read the prompts of rows, and write the first token of each."""
+        length = max(len(row.input_ids) for row in rows)
+        ids = [pad(row.input_ids, (length - len(row.input_ids), 0), value=self._end_token) for row in rows]
+        mask = [pad(torch.ones_like(row.input_ids), (length - len(row.input_ids), 0)) for row in rows]
+        pictures = [row.pixel_values for row in rows if row.pixel_values is not None]
+        self._mask = torch.stack(mask).to(self._model.device)
+        self._forward(
+            rows,
+            torch.stack(ids),
+            (self._mask.cumsum(1) - 1).clamp(min=0),
+            torch.cat(pictures).to(self._model.device) if pictures else None,
+        )
+
+    def step(self) -> None:
+        """Write the next token of each row."""
+        if not self.rows:
+            return
+        positions = self._mask.sum(1, keepdim=True)
+        self._mask = pad(self._mask, (0, 1), value=1)
+        self._forward(self.rows, torch.tensor([row.tokens[-1:] for row in self.rows]), positions)
+
+    def join(self, other: _Batch) -> None:
+        """Take the rows of another batch in."""
+        if not self.rows:
+            self.rows, self._mask, self._cache = other.rows, other._mask, other._cache
+        elif other.rows:
+            length = max(self._mask.shape[1], other._mask.shape[1])
+            layers = zip(self._layers(), other._layers(), strict=True)
+            self._cache = DynamicCache([_joined(mine, theirs, length) for mine, theirs in layers])
+            masks = [pad(batch._mask, (length - batch._mask.shape[1], 0)) for batch in (self, other)]
+            self._mask = torch.cat(masks)
+            self.rows += other.rows
+
+    def _forward(
+        self,
+        rows: list[Row],
+        input_ids: torch.Tensor,
+        positions: torch.Tensor,
+        pixel_values: torch.Tensor | None = None,
+    ) -> None:
+        output = self._model(
+            input_ids=input_ids.to(self._model.device),
+            pixel_values=pixel_values,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.rows = rows
+        self._write(output.logits[:, -1])
+        self._keep([index for index, row in enumerate(rows) if row.ended_at is None])
+
+    def _write(self, logits: torch.Tensor) -> None:
+        """Write the likeliest token of logits (rows, vocabulary) to each row."""
+        probabilities, tokens = logits.float().softmax(-1).max(-1)
+        for row, token, probability in zip(self.rows, tokens.tolist(), probabilities.tolist(), strict=True):
+            row.write(token, probability, self._end_token)
+
+    def _keep(self, staying: list[int]) -> None:
+        """Let the other rows go, and the padding that only they needed."""
+        if len(staying) == len(self.rows):
+            return
+        self.rows = [self.rows[index] for index in staying]
+        if self.rows:
+            mask = self._mask[staying]
+            start = int(mask.any(0).int().argmax())
+            self._mask = mask[:, start:]
+            self._cache = DynamicCache(
+                [(keys[staying, :, start:], values[staying, :, start:]) for keys, values in self._layers()]
+            )
+
+    def _layers(self) -> list[KeysAndValues]:
+        return [(layer.keys, layer.values) for layer in self._cache.layers]
+
+
+def _joined(mine: KeysAndValues, theirs: KeysAndValues, length: int) -> KeysAndValues:
+    """Return one layer of both batches, padded on the left to a length."""
+    longer = [[pad(kept, (0, 0, length - kept.shape[2], 0)) for kept in layer] for layer in (mine, theirs)]
+    keys, values = (torch.cat(pair) for pair in zip(*longer, strict=True))
+    return keys, values
+
+
+def _fail(rows: Sequence[Row], error: Exception) -> None:
+    for row in rows:
+        if row.ended_at is None:
+            row.end(error)
+
+
+__all__ = ["MAX_ROWS", "BatchDecoder", "Row"]
