@@ -16,8 +16,7 @@ from pathlib import Path
 import torch
 
 from assistant.vlm.data.collator import SharedPictureCollator
-from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig
-from assistant.vlm.data.photos import PhotoFolder
+from assistant.vlm.data.mixture import Example, MixtureConfig, open_mixture
 from assistant.vlm.engine.local import load_model
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.processing import MiniGPTv2Processor
@@ -47,7 +46,7 @@ def measure(data: Path) -> dict[str, float]:
     folder = base_model(PRESETS["nano"])
     model = add_adapter(load_model(folder, attn_implementation="eager"), AdapterConfig()).train()
     collate = SharedPictureCollator(MiniGPTv2Processor.from_pretrained(folder))
-    mixture = InstructionMixture(PhotoFolder(data, "train"), MixtureConfig(), 1000, seed=0)
+    mixture = open_mixture(data, "train", MixtureConfig(), 1000, seed=0)
     shared: list[float] = []
     single: list[float] = []
     for round_ in range(ROUNDS + 1):

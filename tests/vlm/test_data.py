@@ -11,13 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from assistant.vlm.data.collator import SharedPictureCollator, shared_prefix_mask
+from assistant.vlm.data.collator import NO_TASK, TASKS, SharedPictureCollator, shared_prefix_mask
 from assistant.vlm.data.expressions import ExpressionKind, expressions
 from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
 from assistant.vlm.data.lengths import LengthBuckets
-from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig
+from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig, open_mixture
 from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
 from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Question
+from assistant.vlm.data.records import PictureReference
+from assistant.vlm.data.shuffling import shuffled
 from assistant.vlm.data.views import View, cropped, mirrored, random_window
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box, format_box, is_well_formed_box, parse
@@ -100,7 +102,7 @@ class TestPhotoFolder:
         write_photo_folder(tmp_path, dog_records(1))
         path = tmp_path / "annotations.jsonl"
         path.write_text(path.read_text() + path.read_text().replace("dog-0", "dog-9"))
-        with pytest.raises(DataError, match=r"1 photos are in no shard of .*, dog-9\.png for one"):
+        with pytest.raises(DataError, match=r"annotations\.jsonl:2: image: dog-9\.png is in no shard"):
             PhotoFolder(tmp_path, "train")
 
     def test_a_damaged_shard_is_named(self, tmp_path: Path) -> None:
@@ -324,39 +326,72 @@ class TestInstructions:
 
 class TestMixture:
     @pytest.fixture
-    def folder(self, tmp_path: Path) -> PhotoFolder:
-        return PhotoFolder(write_photo_folder(tmp_path, dog_records(4)), "train")
+    def folder(self, tmp_path: Path) -> Path:
+        return write_photo_folder(tmp_path, dog_records(4))
 
-    def test_an_example_depends_on_seed_and_index_alone(self, folder: PhotoFolder) -> None:
-        first, second = (InstructionMixture(folder, MixtureConfig(), 8, seed=3) for _ in range(2))
+    @staticmethod
+    def mixture(folder: Path, length: int, seed: int, **config: Any) -> InstructionMixture:
+        return open_mixture(folder, "train", MixtureConfig(**config), length, seed)
+
+    def test_an_example_depends_on_seed_and_index_alone(self, folder: Path) -> None:
+        first, second = (self.mixture(folder, 8, seed=3) for _ in range(2))
         forwards = [first[index] for index in range(8)]
         backwards = [second[index] for index in reversed(range(8))][::-1]
         assert [item.samples for item in forwards] == [item.samples for item in backwards]
         assert [item.image.tobytes() for item in forwards] == [item.image.tobytes() for item in backwards]
 
-    def test_another_seed_gives_another_stream(self, folder: PhotoFolder) -> None:
+    def test_a_longer_run_begins_with_the_same_examples(self, folder: Path) -> None:
+        short, long = (self.mixture(folder, length, seed=3) for length in (5, 500))
+        assert [short[index].samples for index in range(5)] == [long[index].samples for index in range(5)]
+
+    def test_photos_are_drawn_by_their_weight_and_none_waits_long(self, tmp_path: Path) -> None:
+        records = dog_records(4)
+        records[3]["objects"] = []  # nothing to refer to
+        mixture = self.mixture(write_photo_folder(tmp_path, records), 100, seed=0)
+        drawn = [mixture.draw(index).picture for index in range(100)]
+        counts = sorted(drawn.count(picture) for picture in set(drawn))
+        assert counts[0] in range(8, 13)
+        assert all(count in range(28, 33) for count in counts[1:])
+        assert all(len(set(drawn[start : start + 8])) >= 3 for start in range(92))
+
+    def test_questions_can_be_asked_in_one_conversation(self, folder: Path) -> None:
+        mixture = self.mixture(folder, 20, seed=0, dialogue=1.0)
+        for index in range(20):
+            (sample,) = mixture[index].samples
+            tasks = [item.task for item in sample.exchanges]
+            asked = [item.turn.user for item in sample.exchanges]
+            assert len(set(asked)) == len(asked) <= 6
+            assert max(map(tasks.count, (Task.CAPTION, Task.GROUNDING, None))) <= 1
+        assert len({item.task for item in sample.exchanges}) > 1
+
+    def test_half_of_the_examples_are_conversations_where_that_is_the_chance(self, folder: Path) -> None:
+        mixture = self.mixture(folder, 60, seed=0, dialogue=0.5)
+        joined = sum(len(mixture.draw(index).samples) == 1 for index in range(60))
+        assert joined in range(18, 43)
+
+    def test_another_seed_gives_another_stream(self, folder: Path) -> None:
         streams = [
             [json.dumps(str(item.samples)) for item in map(mixture.__getitem__, range(8))]
-            for mixture in (InstructionMixture(folder, MixtureConfig(), 8, seed) for seed in (0, 1))
+            for mixture in (self.mixture(folder, 8, seed) for seed in (0, 1))
         ]
         assert streams[0] != streams[1]
 
-    def test_no_task_is_asked_more_often_than_it_may(self, folder: PhotoFolder) -> None:
-        mixture = InstructionMixture(folder, MixtureConfig(per_task={Task.REFER: 1}, crop=0.0), 5, seed=0)
+    def test_no_task_is_asked_more_often_than_it_may(self, folder: Path) -> None:
+        mixture = self.mixture(folder, 5, seed=0, per_task={Task.REFER: 1}, crop=0.0)
         assert [[sample.task for sample in mixture[index].samples] for index in range(5)] == [
             [Task.REFER]
         ] * 5
 
     def test_lengths_are_told_without_reading_a_picture(
-        self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        mixture = InstructionMixture(folder, MixtureConfig(), 8, seed=3)
+        mixture = self.mixture(folder, 8, seed=3)
         processor = tiny_processor()
         tokens = [
             sum(len(processor.encode(build_prompt([item.turn], image=False)).input_ids) for item in samples)
             for samples in (mixture[index].samples for index in range(8))
         ]
-        monkeypatch.setattr(folder, "read", None)
+        monkeypatch.setattr(PictureReference, "read", None)
         lengths = [mixture.length_of(index) for index in range(8)]
         assert [index for _, index in sorted(zip(lengths, range(8), strict=True))][-1] == tokens.index(
             max(tokens)
@@ -414,6 +449,18 @@ class TestLengthBuckets:
         assert self.order(lengths + [5] * 90)[:128] == self.order(lengths)[:128]
 
 
+class TestShuffling:
+    @pytest.mark.parametrize("count", [1, 2, 5, 64, 1000])
+    def test_every_pass_is_a_permutation_of_its_own(self, count: int) -> None:
+        passes = [[shuffled(epoch * count + place, count, 7) for place in range(count)] for epoch in range(2)]
+        assert all(sorted(order) == list(range(count)) for order in passes)
+        assert count <= 5 or passes[0] != passes[1] != list(range(count))
+
+    def test_the_seed_determines_the_order(self) -> None:
+        orders = [[shuffled(place, 100, seed) for place in range(100)] for seed in (0, 0, 1)]
+        assert orders[0] == orders[1] != orders[2]
+
+
 class TestSharedPicture:
     SAMPLES = (
         Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog is running")),
@@ -423,7 +470,12 @@ class TestSharedPicture:
 
     def test_the_loss_is_that_of_the_samples_one_by_one(self) -> None:
         processor = tiny_processor()
-        examples = [Example(picture(0), list(self.SAMPLES)), Example(picture(1), list(self.SAMPLES[1:2]))]
+        talk = Sample(None, self.SAMPLES[2].turn, follow_ups=self.SAMPLES[:2])
+        examples = [
+            Example(picture(0), list(self.SAMPLES)),
+            Example(picture(1), [self.SAMPLES[1], talk]),
+            Example(None, [self.SAMPLES[2], talk]),
+        ]
         for attention in ("sdpa", "eager"):
             model = tiny_model()
             model.set_attn_implementation(attention)
@@ -439,14 +491,15 @@ class TestSharedPicture:
 
     @staticmethod
     def loss_sum(
-        model: torch.nn.Module, processor: MiniGPTv2Processor, image: Image.Image, sample: Sample
+        model: torch.nn.Module, processor: MiniGPTv2Processor, image: Image.Image | None, sample: Sample
     ) -> tuple[torch.Tensor, int]:
-        encoded = processor.encode(build_prompt([sample.turn], image=True))
+        turns = [item.turn for item in sample.exchanges]
+        encoded = processor.encode(build_prompt(turns, image=image is not None))
         labels = torch.tensor([encoded.labels])
         output = model(
             input_ids=torch.tensor([encoded.input_ids]),
             labels=labels,
-            pixel_values=processor.pixels([image]),
+            pixel_values=None if image is None else processor.pixels([image]),
             num_items_in_batch=1,
         )
         return output.loss, int((labels != -100).sum())
@@ -459,6 +512,26 @@ class TestSharedPicture:
         padding = batch["input_ids"] == processor.tokenizer.pad_token_id
         assert (batch["labels"][padding] == -100).all()
         assert (batch["input_ids"] == processor.image_token_id).sum() == processor.image_tokens
+
+    def test_every_answer_is_told_apart_by_its_task(self) -> None:
+        processor = tiny_processor()
+        talk = Sample(None, self.SAMPLES[2].turn, follow_ups=self.SAMPLES[1:2])
+        batch = SharedPictureCollator(processor)([Example(picture(0), [self.SAMPLES[0], talk])])
+        labels, tasks = batch["labels"][0], batch["tasks"][0]
+        assert ((labels == -100) == (tasks == NO_TASK)).all()
+        answers = {
+            task: processor.decode_answer(labels[tasks == number].tolist())
+            for number, task in enumerate(TASKS)
+            if (tasks == number).any()
+        }
+        assert answers == {Task.CAPTION: "a dog is running", None: "two", Task.REFER: "{<1><2><3><4>}"}
+
+    def test_a_batch_without_a_picture_has_no_pixels(self) -> None:
+        processor = tiny_processor()
+        batch = SharedPictureCollator(processor)([Example(None, [self.SAMPLES[2]])])
+        assert "pixel_values" not in batch
+        assert not (batch["input_ids"] == processor.image_token_id).any()
+        assert batch["input_ids"][0, 0] == processor.tokenizer.bos_token_id
 
     def test_a_sample_sees_the_picture_and_itself_but_no_other_sample(self) -> None:
         mask = shared_prefix_mask(torch.tensor([[0, 0, 1, 1, 2, -1, -1]]))[0, 0].int().tolist()

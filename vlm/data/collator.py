@@ -8,15 +8,39 @@ the samples one by one (tested), at a fraction of the work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 
 from ..processing import IGNORED, EncodedPrompt, MiniGPTv2Processor
-from ..tasks import SegmentKind, build_prompt
-from .instructions import Sample
+from ..tasks import Segment, SegmentKind, Task, build_prompt
 from .mixture import Example
 
 LENGTH_STEP = 32
+
+TASKS: tuple[Task | None, ...] = (*Task, None)
+"""What the numbers in `tasks` stand for; None is free conversation."""
+NO_TASK = -1
+
+
+@dataclass
+class _Row:
+    """One example as lists of one length; group 0 is the picture, seen by every other, -1 is padding."""
+
+    ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    tasks: list[int] = field(default_factory=list)
+
+    def add(self, encoded: EncodedPrompt, start: int, group: int, task: int) -> None:
+        """Append tokens at the positions from `start` on; those that are learnt are the task's."""
+        self.ids += encoded.input_ids
+        self.labels += encoded.labels
+        self.positions += range(start, start + len(encoded.input_ids))
+        self.groups += [group] * len(encoded.input_ids)
+        self.tasks += [NO_TASK if label == IGNORED else task for label in encoded.labels]
 
 
 class SharedPictureCollator:
@@ -26,45 +50,55 @@ class SharedPictureCollator:
         self.processor = processor
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        """Return `input_ids`, `labels`, `position_ids` (batch, length), `attention_mask` (batch, 1, length,
-        length; True where a query may look) and `pixel_values`.
-        """
-        rows = [self._row(example.samples) for example in examples]
-        # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
-        length = LENGTH_STEP * -(-max(len(ids) for ids, _, _, _ in rows) // LENGTH_STEP)
-        pad = self.processor.tokenizer.pad_token_id
-        columns = zip(*rows, strict=True)
-        # Padding is a group of its own, -1: it sees itself, so that no row of the softmax is empty.
-        ids, labels, positions, groups = (
-            torch.tensor([row + [fill] * (length - len(row)) for row in column])
-            for column, fill in zip(columns, (pad, IGNORED, 0, -1), strict=True)
-        )
-        return {
-            "input_ids": ids,
-            "labels": labels,
-            "position_ids": positions,
-            "attention_mask": shared_prefix_mask(groups),
-            "pixel_values": self.processor.pixels([example.image for example in examples]),
-        }
+        """Return `input_ids`, `labels`, `position_ids`, `tasks` (batch, length), `attention_mask` (batch, 1,
+        length, length; True where a query may look) and, where an example has a picture, `pixel_values`.
 
-    def _row(self, samples: Sequence[Sample]) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Return token ids, labels, positions and groups; group 0 is the picture, seen by every other."""
-        row = EncodedPrompt([], [])
-        positions: list[int] = []
-        groups: list[int] = []
-        for group, sample in enumerate(samples, start=1):
-            segments = build_prompt([sample.turn], image=True)
-            cut = 1 + next(i for i, segment in enumerate(segments) if segment.kind is SegmentKind.IMAGE)
+        `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers, else
+        -1; the model has no use for it.
+        """
+        rows = [self._row(example) for example in examples]
+        # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
+        length = LENGTH_STEP * -(-max(len(row.ids) for row in rows) // LENGTH_STEP)
+
+        def padded(lists: Sequence[list[int]], fill: int) -> torch.Tensor:
+            return torch.tensor([values + [fill] * (length - len(values)) for values in lists])
+
+        batch = {
+            "input_ids": padded([row.ids for row in rows], self.processor.tokenizer.pad_token_id),
+            "labels": padded([row.labels for row in rows], IGNORED),
+            "position_ids": padded([row.positions for row in rows], 0),
+            "tasks": padded([row.tasks for row in rows], NO_TASK),
+            # Padding is a group of its own: it sees itself, so that no row of the softmax is empty.
+            "attention_mask": shared_prefix_mask(padded([row.groups for row in rows], -1)),
+        }
+        images = [example.image for example in examples if example.image is not None]
+        if images:
+            batch["pixel_values"] = self.processor.pixels(images)
+        return batch
+
+    def _row(self, example: Example) -> _Row:
+        row = _Row()
+        prefix = 0
+        for group, sample in enumerate(example.samples, start=1):
+            turns = [exchange.turn for exchange in sample.exchanges]
+            opening, asked = _parts(build_prompt(turns, image=example.image is not None))
             if group == 1:
-                row += self.processor.encode(segments[:cut])
-                prefix = len(row.input_ids)
-                positions += range(prefix)
-                groups += [0] * prefix
-            asked = self.processor.encode(segments[cut:])
-            row += asked
-            positions += range(prefix, prefix + len(asked.input_ids))
-            groups += [group] * len(asked.input_ids)
-        return row.input_ids, row.labels, positions, groups
+                row.add(self.processor.encode(opening), 0, group=0, task=NO_TASK)
+                prefix = len(row.ids)
+            start = prefix
+            for exchange, part in zip(sample.exchanges, asked, strict=True):
+                encoded = self.processor.encode(part)
+                row.add(encoded, start, group, TASKS.index(exchange.task))
+                start += len(encoded.input_ids)
+        return row
+
+
+def _parts(segments: Sequence[Segment]) -> tuple[Sequence[Segment], list[Sequence[Segment]]]:
+    """Return a prompt up to the end of its picture, nothing where it has none, and the turns behind that."""
+    kinds = [segment.kind for segment in segments]
+    cut = 1 + kinds.index(SegmentKind.IMAGE) if SegmentKind.IMAGE in kinds else 0
+    begins = [place for place, kind in enumerate(kinds) if kind is SegmentKind.BEGIN]
+    return segments[:cut], [segments[a:b] for a, b in pairwise([cut, *begins[1:], len(segments)])]
 
 
 def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
@@ -75,4 +109,4 @@ def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
     return ((same | prefix) & causal).unsqueeze(1)
 
 
-__all__ = ["SharedPictureCollator", "shared_prefix_mask"]
+__all__ = ["NO_TASK", "TASKS", "SharedPictureCollator", "shared_prefix_mask"]

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ..grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
-from ..tasks import INSTRUCTIONS, Task, Turn, instruction
+from ..tasks import INSTRUCTIONS, Task, Turn, defuse, instruction
 from .expressions import CONFIDENT, RIVAL, distinct, expressions, to_box
 from .nouns import mentions, noun_phrases, plural
 from .photos import Photo
+from .records import Record, TaskTurn
 
 # A photo with more boxes of one class than this is a crowd: the detector misses some, so it is not asked.
 CROWD = 5
+# A conversation of mixed tasks has no more turns than this.
+MOST_TURNS = 6
 # Things that people ask for; "is there a cat?" is answered with no only for these, and only without a hint.
 ABSENT = ("dog", "cat", "horse", "car", "bicycle", "boat", "bird", "chair", "bottle", "cow", "umbrella", "tv")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One question over a photo and the answer to learn; `task` is None for free conversation."""
+    """One question over a photo and the answer to learn; `task` is None for free conversation.
+
+    `follow_ups` go on with the same conversation: they see what was said before.
+    """
 
     task: Task | None
     turn: Turn
+    follow_ups: tuple[Sample, ...] = ()
+
+    @property
+    def exchanges(self) -> tuple[Sample, ...]:
+        """The sample and its follow-ups, in order."""
+        return self, *self.follow_ups
 
 
 Builder = Callable[[Photo, random.Random], list[Sample]]
@@ -101,6 +113,24 @@ BUILDERS: dict[Task, Builder] = {
 }
 
 
+def worded(record: Record, random_: random.Random) -> Sample:
+    """Put a record's conversation into words, each turn in one of its task's templates."""
+    return _conversation([_worded(turn, random_) for turn in record.turns])
+
+
+def dialogue(samples: Sequence[Sample], random_: random.Random) -> Sample:
+    """Join questions over one picture into a conversation of mixed tasks, in random order (stage 3).
+
+    Nobody asks twice for the same: of the tasks that ask of the whole picture each is asked at most once, and
+    of other questions no two in the same words.
+    """
+    chosen: dict[Task | str | None, Sample] = {}
+    for sample in random_.sample(samples, len(samples)):
+        of_the_whole = sample.task in (Task.CAPTION, Task.GROUNDING, None)
+        chosen.setdefault(sample.task if of_the_whole else sample.turn.user, sample)
+    return _conversation(list(chosen.values())[:MOST_TURNS])
+
+
 def ground_caption(photo: Photo, caption: str) -> GroundedText:
     """Mark the noun phrases of a caption that mean exactly one box; the rest stays plain text."""
     found = noun_phrases(caption)
@@ -113,11 +143,22 @@ def ground_caption(photo: Photo, caption: str) -> GroundedText:
     return GroundedText(caption, tuple(phrases))
 
 
+def _worded(turn: TaskTurn, random_: random.Random) -> Sample:
+    if turn.words is not None:
+        identifier = "" if turn.task is None else f"{turn.task.identifier} "
+        return Sample(turn.task, Turn(identifier + defuse(turn.words), turn.answer))
+    wording = 0 if turn.task is None else random_.randrange(len(INSTRUCTIONS[turn.task]))
+    return Sample(turn.task, Turn(instruction(turn.task, turn.argument, turn.region, wording), turn.answer))
+
+
+def _conversation(exchanges: Sequence[Sample]) -> Sample:
+    return replace(exchanges[0], follow_ups=tuple(exchanges[1:]))
+
+
 def _sample(
     task: Task, answer: str, random_: random.Random, argument: str = "", region: Box | None = None
 ) -> Sample:
-    wording = random_.randrange(len(INSTRUCTIONS[task]))
-    return Sample(task, Turn(instruction(task, argument, region, wording), answer))
+    return _worded(TaskTurn(task, argument, answer, region), random_)
 
 
 def all_of(photo: Photo, label: str) -> tuple[Box, ...]:
@@ -150,4 +191,4 @@ def _absent(photo: Photo, random_: random.Random) -> str | None:
     return None if hinted or not photo.captions else label
 
 
-__all__ = ["BUILDERS", "Sample", "all_of", "ground_caption"]
+__all__ = ["BUILDERS", "Sample", "all_of", "dialogue", "ground_caption", "worded"]

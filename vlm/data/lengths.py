@@ -15,6 +15,8 @@ from ..tasks import Turn
 WINDOW_BATCHES = 16
 # What a turn has besides its words: `[INST]`, `[/INST]`, the closing of the picture, beginning and end.
 TURN_TOKENS = 16
+# A picture's, roughly: 64 for nano, 256 for 7b.
+PICTURE_TOKENS = 64
 
 # Tokenizers keep most words whole and split numbers and markup into signs.
 _PIECE = re.compile(r"[^\W\d_]+|\S")
@@ -70,4 +72,4 @@ class LengthBuckets(Sampler[int]):
         return batches + rest
 
 
-__all__ = ["LengthBuckets", "Measured", "text_length"]
+__all__ = ["PICTURE_TOKENS", "LengthBuckets", "Measured", "text_length"]

@@ -1,111 +1,151 @@
-"""Which photo, which view of it and which questions: a training stream that its seed determines."""
+"""Which source, which picture and which questions: a training stream that its seed determines."""
 
 from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field, replace
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
 
-import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..errors import DataError
-from ..tasks import Task
-from .expressions import expressions
-from .instructions import BUILDERS, Sample
-from .lengths import text_length
-from .photos import Photo, PhotoFolder
-from .views import View, random_window
+from ..errors import AssistantError, DataError
+from ..weights import cache_folder
+from .configuration import PHOTOS, MixtureConfig, SourceConfig
+from .instructions import Sample
+from .lengths import PICTURE_TOKENS, text_length
+from .photos import PhotoFolder
+from .record_file import cached_records
+from .sources import Source, open_source
+from .sources.own import OwnRecords
+from .streams import Draw, PhotoStream, RecordStream, Stream
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class MixtureConfig:
-    """How the stream is mixed.
-
-    `per_task` is the most samples of each task asked over one view of a photo; `grounded_weight` is how
-    much more often a photo with a referring expression is drawn than one without; `mirror` and `crop` are
-    the probabilities of those views.
-    """
-
-    per_task: dict[Task, int] = field(
-        default_factory=lambda: {
-            Task.CAPTION: 3,
-            Task.VQA: 1,
-            Task.REFER: 3,
-            Task.DETECTION: 1,
-            Task.GROUNDING: 1,
-            Task.IDENTIFY: 1,
-        }
-    )
-    grounded_weight: float = 3.0
-    mirror: float = 0.5
-    crop: float = 0.4
+# A picture that cannot be read is passed over for another one this often, before the data is given up on.
+ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture and the samples asked over it."""
+    """One picture, or none, and the samples asked over it."""
 
-    image: Image.Image
+    image: Image.Image | None
     samples: list[Sample]
 
 
 class InstructionMixture(Dataset[Example]):
-    """`length` examples; the one at an index depends on the seed and the index alone, so a run can resume."""
+    """`length` examples from several streams, each drawn as often as its ratio says.
 
-    def __init__(self, folder: PhotoFolder, config: MixtureConfig, length: int, seed: int) -> None:
-        self.folder = folder
-        self.photos = [photo for photo in folder.photos if _can_be_asked(photo)]
-        if not self.photos:
-            raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
-        if len(self.photos) < len(folder.photos):
-            logger.warning("%d photos have nothing to learn from", len(folder.photos) - len(self.photos))
-        self.config = config
+    The example at an index depends on the seed and the index alone, so that a run can resume anywhere and
+    processes can share the indices out among them. A picture that cannot be read is an error, or another one
+    is drawn in its place with `skip_broken`.
+
+    Raises:
+        DataError: a ratio is below 0, or none is above.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, Stream],
+        ratios: Mapping[str, float],
+        length: int,
+        seed: int,
+        *,
+        skip_broken: bool = False,
+    ) -> None:
+        self.streams = [streams[name] for name in ratios if ratios[name] > 0]
         self.length = length
         self.seed = seed
-        weights = [config.grounded_weight if expressions(photo) else 1.0 for photo in self.photos]
-        generator = torch.Generator().manual_seed(seed)
-        self._drawn = torch.multinomial(
-            torch.tensor(weights), length, replacement=True, generator=generator
-        ).tolist()
+        self.skip_broken = skip_broken
+        self._borders = list(accumulate(ratio for ratio in ratios.values() if ratio > 0))
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Example:
-        photo, view, samples = self._draw(index)
-        return Example(view.picture(self.folder.read(photo)), samples)
+        for attempt in range(ATTEMPTS):
+            drawn = self.draw(index, attempt)
+            try:
+                return Example(drawn.image(), drawn.samples)
+            except DataError as error:
+                if not self.skip_broken:
+                    raise
+                logger.warning("skipped: %s", error)
+        raise DataError(f"{ATTEMPTS} pictures in a row cannot be read: check the data, and the disk")
 
     def length_of(self, index: int) -> int:
-        """Return about how many tokens of text the example has; its picture is not read."""
-        _, _, samples = self._draw(index)
-        return sum(text_length(sample.turn) for sample in samples)
+        """Return about how many tokens the example has; its picture is not read."""
+        drawn = self.draw(index)
+        exchanges = (exchange for sample in drawn.samples for exchange in sample.exchanges)
+        text = sum(text_length(exchange.turn) for exchange in exchanges)
+        return text + (PICTURE_TOKENS if drawn.picture is not None else 0)
 
-    def _draw(self, index: int) -> tuple[Photo, View, list[Sample]]:
-        """Return which photo, which view of it and what is asked over that."""
-        random_ = random.Random(f"{self.seed}:{index}")
-        photo = self.photos[self._drawn[index]]
-        view = View(mirror=random_.random() < self.config.mirror)
-        if photo.objects and random_.random() < self.config.crop:
-            part = replace(view, window=random_window(random_))
-            samples = self._samples(part.photo(photo), random_)
-            if samples:
-                return photo, part, samples
-        return photo, view, self._samples(view.photo(photo), random_)
+    def draw(self, index: int, attempt: int = 0) -> Draw:
+        """Return what the example at an index is made of, its picture not read.
 
-    def _samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
-        chosen: list[Sample] = []
-        for task, most in self.config.per_task.items():
-            samples = BUILDERS[task](photo, random_)
-            chosen += random_.sample(samples, min(most, len(samples)))
-        return chosen
+        `attempt` counts the pictures there that could not be read.
+        """
+        point = random.Random(f"{self.seed}:{index}:source").random() * self._borders[-1]
+        stream = self.streams[min(bisect_right(self._borders, point), len(self.streams) - 1)]
+        # Another attempt draws what stands far behind the end of the run.
+        return stream.draw(index + attempt * self.length, self.seed)
 
 
-def _can_be_asked(photo: Photo) -> bool:
-    return any(builder(photo, random.Random(0)) for builder in BUILDERS.values())
+def open_mixture(
+    data: Path,
+    split: str,
+    config: MixtureConfig,
+    length: int,
+    seed: int,
+    *,
+    skip_broken: bool = False,
+) -> InstructionMixture:
+    """Open the sources of a mixture under `data` and mix them.
+
+    `data` is a folder of annotated photos (of which `split` is taken), or a `.jsonl` file of records written
+    by hand, or the folder under which published data sets lie. With `skip_broken`, rows and pictures that are
+    not in order are left out and told of.
+
+    Raises:
+        DataError: a source is not there, or a row is not in the promised form (it is named).
+        AssistantError: a source is unknown, or no ratio is above 0.
+    """
+    ratios = _checked(config)
+    streams = {
+        name: _open(name, data, split, config, skip_broken=skip_broken)
+        for name, ratio in ratios.items()
+        if ratio > 0
+    }
+    return InstructionMixture(streams, ratios, length, seed, skip_broken=skip_broken)
 
 
-__all__ = ["Example", "InstructionMixture", "MixtureConfig"]
+def _checked(config: MixtureConfig) -> dict[str, float]:
+    low = [name for name, ratio in config.ratios.items() if ratio < 0]
+    if low:
+        raise AssistantError(f"the ratio of {low[0]} is below 0: give 0 to leave a source out")
+    if not any(config.ratios.values()):
+        raise AssistantError("no source has a ratio above 0: there is nothing to learn from")
+    stray = [name for name in config.sources if name not in config.ratios]
+    if stray:
+        raise AssistantError(
+            f"{stray[0]} is among the sources but has no ratio: give it one, or leave it out"
+        )
+    return config.ratios
+
+
+def _open(name: str, data: Path, split: str, config: MixtureConfig, *, skip_broken: bool) -> Stream:
+    place = config.sources.get(name, SourceConfig())
+    own = place.path or data
+    if name == PHOTOS and own.suffix != ".jsonl":
+        return PhotoStream(PhotoFolder(own, split, skip_broken=skip_broken), config)
+    source: Source = OwnRecords(own) if name == PHOTOS else open_source(name, data, place)
+    records = cached_records(source, cache_folder() / "records", skip_broken=skip_broken)
+    return RecordStream(records, config)
+
+
+__all__ = ["Example", "InstructionMixture", "MixtureConfig", "open_mixture"]

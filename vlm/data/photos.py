@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import DataError, ImageError
-from ..pictures import open_picture
+from ..errors import DataError
+from .broken import Skipped, first_complaint
+from .records import PictureReference
 
 Fraction = Field(ge=0.0, le=1.0)
 
@@ -52,33 +52,31 @@ class Photo(BaseModel):
     name: str | None = None
 
 
-@dataclass(frozen=True)
-class _Member:
-    shard: Path
-    offset: int
-    size: int
-
-
 class PhotoFolder:
     """A folder of annotated photos; pictures are read from the shards one at a time, on demand.
+
+    Lines that are not in the promised form, and photos that are in no shard, are an error, or they are left
+    out and counted with `skip_broken`.
 
     Raises:
         DataError: a file is missing, or a line is not in the promised form (named with its number).
     """
 
-    def __init__(self, folder: Path, split: str) -> None:
+    def __init__(self, folder: Path, split: str, *, skip_broken: bool = False) -> None:
         self.folder = folder
         self.split = split
         annotations = folder / "annotations.jsonl"
         if not annotations.is_file():
             raise DataError(f"no {annotations}: --data wants a folder with annotations.jsonl and tar shards")
-        self.photos = [photo for photo in _read_annotations(annotations) if photo.split == split]
+        self._members = dict(_index_shards(folder))
+        photos = _read_annotations(annotations, self._members, skip_broken=skip_broken)
+        self.photos = [photo for photo in photos if photo.split == split]
         if not self.photos:
             raise DataError(f"{annotations} has no photo in the split {split!r}")
-        self._members = dict(_index_shards(folder))
-        missing = [photo.image for photo in self.photos if photo.image not in self._members]
-        if missing:
-            raise DataError(f"{len(missing)} photos are in no shard of {folder}, {missing[0]} for one")
+
+    def reference(self, photo: Photo) -> PictureReference:
+        """Return where the picture lies."""
+        return self._members[photo.image]
 
     def read(self, photo: Photo) -> Image.Image:
         """Return the picture in RGB, upright.
@@ -86,27 +84,34 @@ class PhotoFolder:
         Raises:
             DataError: the picture is damaged.
         """
-        member = self._members[photo.image]
-        with member.shard.open("rb") as shard:
-            shard.seek(member.offset)
-            content = shard.read(member.size)
-        try:
-            return open_picture(content).image
-        except ImageError as error:
-            raise DataError(f"{member.shard}: {photo.image}: {error}") from error
+        return self.reference(photo).read()
 
 
-def _read_annotations(path: Path) -> Iterator[Photo]:
-    with path.open(encoding="utf-8") as lines:
+def _read_annotations(
+    path: Path, members: Mapping[str, PictureReference], *, skip_broken: bool
+) -> Iterator[Photo]:
+    skipped = Skipped(path)
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                yield _within_the_picture(Photo.model_validate(json.loads(line)), f"{path}:{number}")
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}:{number}: not JSON: {error}") from error
-            except ValidationError as error:
-                first = error.errors()[0]
-                field = ".".join(map(str, first["loc"]))
-                raise DataError(f"{path}:{number}: {field}: {first['msg']}") from error
+                yield _photo(line, members, f"{path}:{number}")
+            except DataError as error:
+                if not skip_broken:
+                    raise
+                skipped.tell(error)
+    skipped.sum_up()
+
+
+def _photo(line: bytes, members: Mapping[str, PictureReference], where: str) -> Photo:
+    try:
+        photo = Photo.model_validate(json.loads(line))
+    except ValidationError as error:
+        raise DataError(f"{where}: {first_complaint(error)}") from error
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
+    if photo.image not in members:
+        raise DataError(f"{where}: image: {photo.image} is in no shard of the folder")
+    return _within_the_picture(photo, where)
 
 
 def _within_the_picture(photo: Photo, where: str) -> Photo:
@@ -116,12 +121,12 @@ def _within_the_picture(photo: Photo, where: str) -> Photo:
     return photo
 
 
-def _index_shards(folder: Path) -> Iterator[tuple[str, _Member]]:
+def _index_shards(folder: Path) -> Iterator[tuple[str, PictureReference]]:
     for shard in sorted(folder.glob("*.tar")):
         try:
             with tarfile.open(shard) as archive:
                 for item in archive:
-                    yield item.name, _Member(shard, item.offset_data, item.size)
+                    yield item.name, PictureReference(str(shard), item.offset_data, item.size)
         except tarfile.TarError as error:
             raise DataError(f"{shard} is no whole tar file: {error}") from error
 

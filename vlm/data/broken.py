@@ -1,0 +1,45 @@
+"""Broken rows: what is wrong with one in a line, and a count of those that were left out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..errors import DataError
+
+logger = logging.getLogger(__name__)
+
+# Of the rows that are left out, so many are told of one by one.
+TOLD = 5
+
+
+class Skipped:
+    """The rows of a file that were left out: the first few are told of, the rest counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+
+    def tell(self, error: DataError) -> None:
+        """Count a row."""
+        self.count += 1
+        if self.count <= TOLD:
+            logger.warning("skipped: %s", error)
+
+    def sum_up(self) -> None:
+        """Say how many there were, if any."""
+        if self.count:
+            logger.warning("%d broken rows of %s were skipped", self.count, self.path)
+
+
+def first_complaint(error: ValidationError) -> str:
+    """Return the first thing that is wrong, as `field: what`."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {said}" if field else said
+
+
+__all__ = ["Skipped", "first_complaint"]

@@ -1,0 +1,124 @@
+"""Records on disk in the order of their pictures, so that any of millions can be read without holding them.
+
+A data set is read once, as a stream, into a folder of the cache: `records.jsonl`, where each record begins,
+and which of them share a picture. Every later run, and every process of a run, opens that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from pydantic import TypeAdapter
+
+from ..errors import DataError
+from .records import Record
+from .sources.base import Source, read
+
+logger = logging.getLogger(__name__)
+
+_RECORD = TypeAdapter(Record)
+# A part of every folder's name: raise it when a reader makes something else of the same files.
+FORM = 1
+
+_RECORDS, _OFFSETS, _STARTS = "records.jsonl", "offsets.npy", "starts.npy"
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """A folder of records; `len` counts pictures, and records without a picture one by one."""
+
+    folder: Path
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    starts: np.ndarray[Any, np.dtype[np.int64]]
+
+    @classmethod
+    def open(cls, folder: Path) -> RecordFile:
+        """Open what `write_records` wrote; the index is mapped, not loaded."""
+        return cls(
+            folder,
+            np.load(folder / _OFFSETS, mmap_mode="r"),
+            np.load(folder / _STARTS, mmap_mode="r"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def records_of(self, number: int) -> list[Record]:
+        """Return the records of a picture, in the order of the data set."""
+        offsets = self.offsets[self.starts[number] : self.starts[number + 1]]
+        with (self.folder / _RECORDS).open("rb") as file:
+            found = []
+            for offset in offsets:
+                file.seek(int(offset))
+                found.append(_RECORD.validate_json(file.readline()))
+        return [record for record in found if record.picture == found[0].picture]
+
+
+def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) -> RecordFile:
+    """Open what was kept of a source, or read it and keep it first; one process does, others wait for it.
+
+    A source is read again when one of its files is another one than before, by size or time.
+
+    Raises:
+        DataError: a row is not in the published form, there is none, or the cache cannot be written.
+    """
+    folder = cache / _key(source, skip_broken)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.is_dir():
+                with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
+                    write_records(read(source, skip_broken=skip_broken), Path(partial) / "records")
+                    (Path(partial) / "records").rename(folder)
+            return RecordFile.open(folder)
+    except OSError as error:
+        raise DataError(
+            f"the records cannot be kept in {cache} ({error.strerror}): make room there, or set "
+            "ASSISTANT_CACHE to another folder"
+        ) from error
+
+
+def _key(source: Source, skip_broken: bool) -> str:
+    files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files()]
+    return hashlib.sha256(repr((FORM, source, files, skip_broken)).encode()).hexdigest()[:16]
+
+
+def write_records(records: Iterable[Record], folder: Path) -> None:
+    """Write records and their index into a new folder.
+
+    Raises:
+        DataError: there is no record.
+    """
+    folder.mkdir()
+    offsets, pictures = array("q"), array("Q")
+    with (folder / _RECORDS).open("wb") as file:
+        for number, record in enumerate(records):
+            offsets.append(file.tell())
+            pictures.append(_picture_number(record, number))
+            file.write(_RECORD.dump_json(record, exclude_defaults=True) + b"\n")
+    if not offsets:
+        raise DataError("the data set holds no record to learn from")
+    # Records of one picture go together: it is read, and its tokens computed, once for all of them.
+    order = np.argsort(np.frombuffer(pictures, dtype=np.uint64), kind="stable")
+    firsts = np.flatnonzero(np.diff(np.frombuffer(pictures, dtype=np.uint64)[order])) + 1
+    np.save(folder / _OFFSETS, np.frombuffer(offsets, dtype=np.int64)[order])
+    np.save(folder / _STARTS, np.concatenate([[0], firsts, [len(offsets)]]).astype(np.int64))
+    logger.info("%d records over %d pictures", len(offsets), len(firsts) + 1)
+
+
+def _picture_number(record: Record, number: int) -> int:
+    """Return a number that records of one picture share, and that two pictures almost never do."""
+    key = str(number) if record.picture is None else f"{record.picture.path}\n{record.picture.offset}"
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+
+
+__all__ = ["RecordFile", "cached_records", "write_records"]

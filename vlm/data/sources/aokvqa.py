@@ -1,0 +1,46 @@
+"""A-OKVQA: `aokvqa_v1p0_SPLIT.json`, over COCO's pictures of 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...tasks import Task
+from ..records import Record, TaskTurn
+from .base import Published, Row, json_rows, majority
+from .coco import picture_2017
+
+
+class Question(Published):
+    """One question and what people answered in their own words."""
+
+    image_id: int
+    question: str
+    direct_answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AokVqa:
+    """The questions of a split, each with the answer that most people gave."""
+
+    path: Path
+    pictures: Path
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the file of questions."""
+        return [self.path / f"aokvqa_v1p0_{self.split}.json"]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the questions."""
+        return json_rows(self.files()[0], "")
+
+    def records(self, content: object) -> Iterator[Record]:
+        """Return a question with its answer."""
+        row = Question.model_validate(content)
+        picture = picture_2017(self.pictures, self.split, row.image_id)
+        yield Record(picture, (TaskTurn(Task.VQA, row.question, majority(row.direct_answers)),))
+
+
+__all__ = ["AokVqa"]

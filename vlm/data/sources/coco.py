@@ -1,0 +1,54 @@
+"""MS COCO captions, `captions_SPLIT2017.json` with `SPLIT2017/`, and where COCO keeps its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...tasks import Task
+from ..records import PictureReference, Record, TaskTurn
+from .base import Published, Row, json_rows
+
+
+class Caption(Published):
+    """One item of `annotations`."""
+
+    image_id: int
+    caption: str
+
+
+@dataclass(frozen=True)
+class CocoCaptions:
+    """The captions of a split; `path` is the folder of annotations, `pictures` that of COCO's pictures."""
+
+    path: Path
+    pictures: Path
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the file of captions."""
+        return [self.path / f"captions_{self.split}2017.json"]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the captions."""
+        return json_rows(self.files()[0], "annotations")
+
+    def records(self, content: object) -> Iterator[Record]:
+        """Return a caption."""
+        row = Caption.model_validate(content)
+        picture = picture_2017(self.pictures, self.split, row.image_id)
+        yield Record(picture, (TaskTurn(Task.CAPTION, "", row.caption.strip()),))
+
+
+def picture_2014(pictures: Path, split: str, number: int) -> PictureReference:
+    """Return a picture of the edition of 2014: `train2014/COCO_train2014_000000000009.jpg`."""
+    return PictureReference(str(pictures / f"{split}2014" / f"COCO_{split}2014_{number:012}.jpg"))
+
+
+def picture_2017(pictures: Path, split: str, number: int) -> PictureReference:
+    """Return a picture of the edition of 2017: `train2017/000000000009.jpg`."""
+    return PictureReference(str(pictures / f"{split}2017" / f"{number:012}.jpg"))
+
+
+__all__ = ["CocoCaptions", "picture_2014", "picture_2017"]

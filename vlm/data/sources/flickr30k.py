@@ -1,0 +1,124 @@
+"""Flickr30k Entities: `Sentences/ID.txt`, `Annotations/ID.xml`, a list of numbers for each split.
+
+A sentence marks its phrases `[/EN#8245/people A man]`; the XML gives the boxes of each number, in pixels of
+the picture. It is read in three forms: grounded captions, a caption to its phrases with boxes, and a phrase
+to its boxes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ...errors import DataError
+from ...grounding import Box, GroundedPhrase, GroundedText, format_detection, format_grounded
+from ...tasks import Task
+from ..records import PictureReference, Record, TaskTurn
+from .base import Row, require
+
+# Captions with fewer grounded phrases are left out, as in the paper.
+FEWEST_PHRASES = 5
+
+_PHRASE = re.compile(r"\[/EN#(?P<number>\d+)/\S+ (?P<words>[^\]]+)\]")
+_SPACE_BEFORE_SIGN = re.compile(r" (?=[.,;:!?](?: |$))| (?='s\b)")
+
+
+class Form(StrEnum):
+    """What is made of a caption."""
+
+    GROUNDED_CAPTION = "grounded_caption"
+    CAPTION_TO_PHRASES = "caption_to_phrases"
+    PHRASE_TO_BOXES = "phrase_to_boxes"
+
+
+@dataclass(frozen=True)
+class Flickr30kEntities:
+    """The captions of a split in one form; `pictures` is the folder of `ID.jpg`."""
+
+    path: Path
+    pictures: Path
+    form: Form
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the list of the split's numbers."""
+        return [self.path / f"{self.split}.txt"]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield each caption with its picture's number and boxes; a row is a line of `Sentences/ID.txt`."""
+        for number in require(self.files()[0]).read_text(encoding="utf-8").split():
+            sentences = require(self.path / "Sentences" / f"{number}.txt")
+            annotations = require(self.path / "Annotations" / f"{number}.xml")
+            for line, sentence in enumerate(sentences.read_text(encoding="utf-8").splitlines(), start=1):
+                yield Row(f"{sentences}:{line}", (number, sentence, annotations))
+
+    def records(self, content: tuple[str, str, Path]) -> Iterator[Record]:
+        """Return what a caption gives in this form, or nothing."""
+        number, sentence, annotations = content
+        grounded = _grounded(sentence, _boxes(annotations))
+        picture = PictureReference(str(self.pictures / f"{number}.jpg"))
+        yield from (Record(picture, (turn,)) for turn in self._turns(grounded))
+
+    def _turns(self, grounded: GroundedText) -> Iterator[TaskTurn]:
+        if self.form is Form.PHRASE_TO_BOXES:
+            for phrase in grounded.phrases:
+                yield TaskTurn(Task.DETECTION, phrase.text, format_detection([phrase]))
+        elif len(grounded.phrases) >= FEWEST_PHRASES:
+            if self.form is Form.GROUNDED_CAPTION:
+                yield TaskTurn(Task.GROUNDING, "", format_grounded(grounded))
+            else:
+                yield TaskTurn(Task.DETECTION, grounded.text, format_detection(grounded.phrases))
+
+
+def _grounded(sentence: str, boxes: dict[str, tuple[Box, ...]]) -> GroundedText:
+    """Return the sentence without marks, and those of its phrases that have boxes."""
+    text = ""
+    phrases = []
+    cursor = 0
+    for match in _PHRASE.finditer(sentence):
+        text = _joined(text + sentence[cursor : match.start()])
+        words = _joined(match["words"])
+        if match["number"] in boxes:
+            phrases.append(GroundedPhrase(words, boxes[match["number"]], len(text)))
+        text += words
+        cursor = match.end()
+    if not text and "[/EN#" in sentence:
+        raise ValueError("a phrase is not marked as [/EN#NUMBER/TYPE words]")
+    return GroundedText(_joined(text + sentence[cursor:].rstrip()), tuple(phrases))
+
+
+def _joined(text: str) -> str:
+    """Take away the space that the published tokens leave before a sign."""
+    return _SPACE_BEFORE_SIGN.sub("", text)
+
+
+def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:
+    """Return the boxes of each number that is in the picture."""
+    try:
+        root = ElementTree.parse(path).getroot()
+        width, height = (int(_text(root, f"size/{side}")) for side in ("width", "height"))
+        found: dict[str, list[Box]] = {}
+        for item in root.findall("object"):
+            if item.find("bndbox") is None:
+                continue  # it is not in the picture, or is all of it
+            corners = [float(_text(item, f"bndbox/{corner}")) for corner in ("xmin", "ymin", "xmax", "ymax")]
+            box = Box.from_pixels(corners[0], corners[1], corners[2], corners[3], width, height)
+            for name in item.findall("name"):
+                found.setdefault(name.text or "", []).append(box)
+    except (ElementTree.ParseError, ValueError, ZeroDivisionError) as error:
+        raise DataError(f"{path}: {error}") from error
+    return {number: tuple(boxes) for number, boxes in found.items()}
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    value = element.findtext(path)
+    if value is None:
+        raise ValueError(f"{path} is missing")
+    return value
+
+
+__all__ = ["Flickr30kEntities", "Form"]

@@ -1,0 +1,45 @@
+"""GQA: `SPLIT_balanced_questions.json`, the pictures in `images/IMAGE_ID.jpg`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...tasks import Task
+from ..records import PictureReference, Record, TaskTurn
+from .base import Published, Row, json_pairs
+
+
+class Question(Published):
+    """What stands under one question's number."""
+
+    imageId: str  # noqa: N815 - as published
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Gqa:
+    """The balanced questions of a split."""
+
+    path: Path
+    pictures: Path
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the file of questions."""
+        return [self.path / f"{self.split}_balanced_questions.json"]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the questions by their numbers."""
+        return json_pairs(self.files()[0])
+
+    def records(self, content: tuple[str, object]) -> Iterator[Record]:
+        """Return a question with its short answer."""
+        row = Question.model_validate(content[1])
+        picture = PictureReference(str(self.pictures / "images" / f"{row.imageId}.jpg"))
+        yield Record(picture, (TaskTurn(Task.VQA, row.question, row.answer),))
+
+
+__all__ = ["Gqa"]

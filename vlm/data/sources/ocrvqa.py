@@ -1,0 +1,60 @@
+"""OCR-VQA: `dataset.json`, book covers in `images/ID.jpg`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...tasks import Task
+from ..records import PictureReference, Record, TaskTurn
+from .base import Published, Row, json_pairs
+
+SPLITS = {1: "train", 2: "val", 3: "test"}
+
+
+class Book(Published):
+    """What stands under one cover's number: as many answers as questions."""
+
+    imageURL: str  # noqa: N815 - as published
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+    split: Literal[1, 2, 3]
+
+
+@dataclass(frozen=True)
+class OcrVqa:
+    """The questions on the covers of a split."""
+
+    path: Path
+    pictures: Path
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the file of questions."""
+        return [self.path / "dataset.json"]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the covers by their numbers."""
+        return json_pairs(self.files()[0])
+
+    def records(self, content: tuple[str, Any]) -> Iterator[Record]:
+        """Return a record for each question on a cover of the split."""
+        number, row = content
+        book = Book.model_validate(row)
+        if SPLITS[book.split] != self.split:
+            return
+        if len(book.questions) != len(book.answers):
+            raise ValueError(f"answers: {len(book.answers)} for {len(book.questions)} questions")
+        picture = self._picture(number, Path(book.imageURL).suffix)
+        for question, answer in zip(book.questions, book.answers, strict=True):
+            yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
+
+    def _picture(self, number: str, suffix: str) -> PictureReference:
+        """Return a cover: the published script keeps a few as .gif or .png, others save all as .jpg."""
+        named = self.pictures / "images" / f"{number}{suffix}"
+        return PictureReference(str(named if named.is_file() else named.with_suffix(".jpg")))
+
+
+__all__ = ["OcrVqa"]

@@ -1,0 +1,51 @@
+"""Unnatural Instructions, `core_data.jsonl`: instructions without a picture, which keep the chat alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..records import Record, TaskTurn
+from .base import Published, Row, line_rows, parse_line
+
+
+class Instance(Published):
+    """An instruction with its input, and the answer to it."""
+
+    instruction_with_input: str
+    constraints: str | None
+    output: str
+
+
+class Instruction(Published):
+    """One line."""
+
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True)
+class UnnaturalInstructions:
+    """The instructions of one file."""
+
+    path: Path
+
+    def files(self) -> list[Path]:
+        """Return the file of instructions."""
+        return [self.path]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the lines."""
+        return line_rows(self.path)
+
+    def records(self, content: bytes) -> Iterator[Record]:
+        """Return a record for each instance of an instruction."""
+        row = Instruction.model_validate(parse_line(content))
+        for instance in row.instances:
+            asked = [instance.instruction_with_input]
+            if instance.constraints and instance.constraints.strip(". ").lower() != "none":
+                asked.append(instance.constraints)
+            yield Record(None, (TaskTurn(None, " ".join(asked), instance.output.strip()),))
+
+
+__all__ = ["UnnaturalInstructions"]

@@ -1,0 +1,73 @@
+"""VQAv2 and OK-VQA: a file of questions and one of answers, over COCO's pictures of 2014."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...tasks import Task
+from ..records import Record, TaskTurn
+from .base import Published, Row, json_index, json_rows, majority
+from .coco import picture_2014
+
+
+class Question(Published):
+    """One item of `questions`."""
+
+    question: str
+
+
+class Answer(Published):
+    """What one person answered."""
+
+    answer: str
+
+
+class Annotation(Published):
+    """One item of `annotations`: the answers to a question."""
+
+    question_id: int
+    image_id: int
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Vqa:
+    """The questions of a split, each with the answer that most people gave.
+
+    `edition` stands before the files' names: "v2_" for VQAv2; OK-VQA has none (and `mscoco_` in its answers).
+    """
+
+    path: Path
+    pictures: Path
+    edition: str = "v2_"
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the questions and the answers."""
+        return [
+            self.path / f"{self.edition}OpenEnded_mscoco_{self.split}2014_questions.json",
+            self.path / f"{self.edition}mscoco_{self.split}2014_annotations.json",
+        ]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the answers, each with the questions by their numbers."""
+        questions, annotations = self.files()
+        asked = json_index(questions, "questions", "question_id", ("question",))
+        for row in json_rows(annotations, "annotations"):
+            yield Row(row.where, (row.content, asked))
+
+    def records(self, content: tuple[object, dict[int, object]]) -> Iterator[Record]:
+        """Return a question with its answer."""
+        row, asked = content
+        annotation = Annotation.model_validate(row)
+        if annotation.question_id not in asked:
+            raise ValueError(f"question_id: {annotation.question_id} is not among the questions")
+        question = Question.model_validate(asked[annotation.question_id]).question
+        answer = majority([item.answer for item in annotation.answers])
+        picture = picture_2014(self.pictures, self.split, annotation.image_id)
+        yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
+
+
+__all__ = ["Vqa"]

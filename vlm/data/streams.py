@@ -1,0 +1,137 @@
+"""What a mixture draws from: at every index a picture, a view of it, and what is asked over that.
+
+A draw depends on the index and the seed alone, and reads no picture.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Protocol
+
+from PIL import Image
+
+from ..errors import DataError
+from .configuration import MixtureConfig
+from .expressions import expressions
+from .instructions import BUILDERS, Sample, dialogue, worded
+from .photos import Photo, PhotoFolder
+from .record_file import RecordFile
+from .records import PictureReference
+from .shuffling import shuffled
+from .views import View, random_window
+
+logger = logging.getLogger(__name__)
+
+
+WHOLE = View()
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A picture that is not read yet, or none, and what is asked over the view of it."""
+
+    picture: PictureReference | None
+    samples: list[Sample]
+    view: View = WHOLE
+
+    def image(self) -> Image.Image | None:
+        """Read the picture and return what the view shows of it.
+
+        Raises:
+            DataError: it is not there, or damaged.
+        """
+        return None if self.picture is None else self.view.picture(self.picture.read())
+
+
+class Stream(Protocol):
+    """An endless series of draws."""
+
+    def draw(self, index: int, seed: int) -> Draw:
+        """Return the draw at an index, always the same for the same seed."""
+        ...
+
+
+class PhotoStream:
+    """Annotated photos, asked about anew in every view.
+
+    Raises:
+        DataError: no photo has an annotation to learn from.
+    """
+
+    def __init__(self, folder: PhotoFolder, config: MixtureConfig) -> None:
+        self.folder = folder
+        self.config = config
+        self.photos = [photo for photo in folder.photos if _can_be_asked(photo)]
+        if not self.photos:
+            raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
+        if len(self.photos) < len(folder.photos):
+            logger.warning("%d photos have nothing to learn from", len(folder.photos) - len(self.photos))
+        weights = [config.grounded_weight if expressions(photo) else 1.0 for photo in self.photos]
+        self._borders = list(accumulate(weights))
+
+    def draw(self, index: int, seed: int) -> Draw:
+        """Return a view of a photo and samples of each task over it."""
+        random_ = random.Random(f"{seed}:{index}")
+        photo = self.photos[self._place(index, seed)]
+        view = View(mirror=random_.random() < self.config.mirror)
+        samples: list[Sample] = []
+        if photo.objects and random_.random() < self.config.crop:
+            part = replace(view, window=random_window(random_))
+            samples = self._samples(part.photo(photo), random_)
+            if samples:
+                view = part
+        samples = samples or self._samples(view.photo(photo), random_)
+        samples = _perhaps_joined(samples, self.config.dialogue, random_)
+        return Draw(self.folder.reference(photo), samples, view)
+
+    def _place(self, index: int, seed: int) -> int:
+        """Return which photo is drawn, by its weight.
+
+        In every pass of as many draws as there are photos, the draws are spread evenly over the weights, so
+        that no photo waits longer for its turn than its weight says.
+        """
+        count = len(self.photos)
+        offset = random.Random(f"{seed}:{index // count}").random()
+        point = (shuffled(index, count, seed) + offset) / count * self._borders[-1]
+        return min(bisect_right(self._borders, point), count - 1)
+
+    def _samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
+        chosen: list[Sample] = []
+        for task, most in self.config.per_task.items():
+            samples = BUILDERS[task](photo, random_)
+            chosen += random_.sample(samples, min(most, len(samples)))
+        return chosen
+
+
+class RecordStream:
+    """The pictures of a data set in a shuffled order, each with some of the conversations over it."""
+
+    def __init__(self, records: RecordFile, config: MixtureConfig) -> None:
+        self.records = records
+        self.config = config
+
+    def draw(self, index: int, seed: int) -> Draw:
+        """Return a picture, or none, and conversations over it."""
+        random_ = random.Random(f"{seed}:{index}")
+        found = self.records.records_of(shuffled(index, len(self.records), seed))
+        chosen = random_.sample(found, min(self.config.per_picture, len(found)))
+        samples = [worded(record, random_) for record in chosen]
+        return Draw(found[0].picture, _perhaps_joined(samples, self.config.dialogue, random_))
+
+
+def _perhaps_joined(samples: list[Sample], chance: float, random_: random.Random) -> list[Sample]:
+    """Make one conversation of the samples, by chance; conversations that were published stay as they are."""
+    if random_.random() >= chance or any(sample.follow_ups for sample in samples):
+        return samples
+    return [dialogue(samples, random_)]
+
+
+def _can_be_asked(photo: Photo) -> bool:
+    return any(builder(photo, random.Random(0)) for builder in BUILDERS.values())
+
+
+__all__ = ["Draw", "PhotoStream", "RecordStream", "Stream"]
