@@ -27,9 +27,10 @@ class SourceConfig:
 class MixtureConfig:
     """Which sources are mixed, and how they are asked about.
 
-    `ratios` says how often each source is drawn, relative to one another (one with 0 is not opened), and
-    `sources` where those lie that are not at their usual place. `dialogue` is the probability that the
-    questions over a picture are asked in one conversation, each seeing those before, instead of each alone.
+    `recipe` names the ratios to start from (`RECIPES`); `ratios` says how often a source is drawn, relative
+    to the others, beside the recipe or in place of what it says (one with 0 is not opened), and `sources`
+    where those lie that are not at their usual place. `dialogue` is the probability that the questions over
+    a picture are asked in one conversation, each seeing those before, instead of each by itself.
 
     Of annotated photos, `per_task` is the most samples of each task asked over one view of a photo,
     `grounded_weight` how much more often a photo with a referring expression is drawn than one without, and
@@ -37,7 +38,8 @@ class MixtureConfig:
     conversations over one picture.
     """
 
-    ratios: dict[str, float] = field(default_factory=lambda: {PHOTOS: 1.0})
+    recipe: str = PHOTOS
+    ratios: dict[str, float] = field(default_factory=dict)
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     dialogue: float = 0.0
     per_task: dict[Task, int] = field(

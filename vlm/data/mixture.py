@@ -19,6 +19,7 @@ from .configuration import PHOTOS, MixtureConfig, SourceConfig
 from .instructions import Sample
 from .lengths import PICTURE_TOKENS, text_length
 from .photos import PhotoFolder
+from .recipes import RECIPES
 from .record_file import cached_records
 from .sources import Source, open_source
 from .sources.own import OwnRecords
@@ -44,9 +45,6 @@ class InstructionMixture(Dataset[Example]):
     The example at an index depends on the seed and the index alone, so that a run can resume anywhere and
     processes can share the indices out among them. A picture that cannot be read is an error, or another one
     is drawn in its place with `skip_broken`.
-
-    Raises:
-        DataError: a ratio is below 0, or none is above.
     """
 
     def __init__(
@@ -113,9 +111,9 @@ def open_mixture(
 
     Raises:
         DataError: a source is not there, or a row is not in the promised form (it is named).
-        AssistantError: a source is unknown, or no ratio is above 0.
+        AssistantError: a recipe or source is unknown, or no ratio is above 0.
     """
-    ratios = _checked(config)
+    ratios = _ratios(config)
     streams = {
         name: _open(name, data, split, config, skip_broken=skip_broken)
         for name, ratio in ratios.items()
@@ -124,18 +122,20 @@ def open_mixture(
     return InstructionMixture(streams, ratios, length, seed, skip_broken=skip_broken)
 
 
-def _checked(config: MixtureConfig) -> dict[str, float]:
-    low = [name for name, ratio in config.ratios.items() if ratio < 0]
+def _ratios(config: MixtureConfig) -> dict[str, float]:
+    """Return the ratios of the recipe, and in place of them or beside them those of the config."""
+    if config.recipe not in RECIPES:
+        raise AssistantError(f"no recipe {config.recipe!r}: choose one of {', '.join(RECIPES)}")
+    ratios = RECIPES[config.recipe] | config.ratios
+    low = [name for name, ratio in ratios.items() if ratio < 0]
     if low:
         raise AssistantError(f"the ratio of {low[0]} is below 0: give 0 to leave a source out")
-    if not any(config.ratios.values()):
+    if not any(ratios.values()):
         raise AssistantError("no source has a ratio above 0: there is nothing to learn from")
-    stray = [name for name in config.sources if name not in config.ratios]
+    stray = [name for name in config.sources if name not in ratios]
     if stray:
-        raise AssistantError(
-            f"{stray[0]} is among the sources but has no ratio: give it one, or leave it out"
-        )
-    return config.ratios
+        raise AssistantError(f"the source {stray[0]} has no ratio: give it one, or leave it out")
+    return ratios
 
 
 def _open(name: str, data: Path, split: str, config: MixtureConfig, *, skip_broken: bool) -> Stream:
