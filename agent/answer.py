@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from ..storage import Verification
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
-from .phrases import core, head, is_plural_noun, plural, singular
+from .phrases import is_plural_noun, noun_of, plural, singular
 from .plan import Step
 from .words import PAIRS
 
@@ -43,6 +45,19 @@ def compose_unfinished(step: Step, grounded: GroundedText) -> str:
     return f"{_sentence(said).rstrip('.!?')} …" if said else ""
 
 
+def compose_doubt(step: Step, verifications: Sequence[Verification | None]) -> str:
+    """Return a remark where the model disagrees with its own boxes when asked back, else nothing."""
+    against = [verified for verified in verifications if verified and not verified.agrees]
+    if not against:
+        return ""
+    disagrees = "Asked back, the model itself disagrees"
+    if len(verifications) > 1:
+        return f"({disagrees} about {len(against)} of the {len(verifications)} boxes.)"
+    opinion = against[0].opinion
+    second = f"it finds that {opinion}" if step.task is Task.IDENTIFY else f"it calls this “{opinion}”"
+    return f"({disagrees}: {second}.)"
+
+
 def place(box: Box) -> str:
     """Say where in the picture a box's centre lies: "on the left", "at the top right", "in the middle"."""
     across = _third((box.x0 + box.x1) / 2, "left", "right")
@@ -74,7 +89,7 @@ def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
 
 
 def _counted(name: str, count: int) -> str:
-    noun = _noun(name)
+    noun = noun_of(name)
     if noun and not (count == 1 and noun.lower() in PAIRS):
         fitting = singular(noun) if count == 1 else plural(noun)
         name = re.sub(rf"\b{re.escape(noun)}\b", fitting, name, count=1)
@@ -86,14 +101,8 @@ def _bare(phrase: str) -> str:
     return _DETERMINER.sub("", phrase, count=1) if _DETERMINER.match(phrase) else phrase
 
 
-def _noun(phrase: str) -> str:
-    """Return the noun that a phrase is about, also one that may be an adjective ("traffic light")."""
-    words = core(phrase)
-    return words[-1] if len(words) > 1 else head(phrase)
-
-
 def _is_plural(phrase: str) -> bool:
-    return is_plural_noun(_noun(phrase))
+    return is_plural_noun(noun_of(phrase))
 
 
 def _listed(parts: list[str]) -> str:
@@ -118,4 +127,4 @@ def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
 
 
-__all__ = ["UNSURE", "compose", "compose_unfinished", "place"]
+__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "place"]

@@ -42,6 +42,7 @@ class Assistant:
         *,
         replaces: int | None = None,
         listener: TurnListener | None = None,
+        verify: bool = False,
     ) -> tuple[StoredTurn, TurnResult]:
         """Answer one message, and return the turn as it was kept with the result as it came.
 
@@ -49,7 +50,7 @@ class Assistant:
         hand takes the place of the plan. Without a session a new one is made once there is an answer, so
         that an interrupted question leaves none behind. `replaces` is the number of the session's last turn,
         whose place the new one takes. `listener` follows the turn and may stop it: what has been said is
-        kept.
+        kept. `verify` has the model asked back about each box.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -63,6 +64,7 @@ class Assistant:
             picture.image if picture else None,
             _conversation(past),
             guard,
+            verify,
         )
         turn = self._new_turn(message, result, kept, region)
         try:
@@ -145,6 +147,7 @@ def _stored(model: str, result: StepResult) -> StoredStep:
         seconds=result.seconds,
         model=model,
         error=result.error,
+        verifications=result.verifications,
     )
 
 

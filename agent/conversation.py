@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
 from . import ellipsis, pointing, talk
@@ -137,7 +139,17 @@ class Conversation:
             task = None
         regions = self._typed if reading.about_region and self._typed else [self._region_for(reading)]
         for region in regions:
-            self._add(Step(task, argument, region), reading.why)
+            source = self._source(argument) if task is Task.VQA and region is None else None
+            where = f", looked at where step {source + 1} finds it" if source is not None else ""
+            self._add(Step(task, argument, region, source), reading.why + where)
+
+    def _source(self, question: str) -> int | None:
+        """Return the step of this message that finds what a question is about, if it is about that alone."""
+        for mention in self._said:
+            about, found, rest = question.lower().partition(mention.phrase.lower())
+            if mention.step is not None and found:
+                return None if pointing.speaks_of_surroundings(f"{about} {rest}") else mention.step
+        return None
 
     @property
     def _speaks_of_picture(self) -> bool:
@@ -248,7 +260,9 @@ class Conversation:
             return  # "find the dog and circle it" is one request
         self.steps.append(step)
         self._reasons.append(f"[{step.name}], because {why}" if step.task else f"chat, because {why}")
-        self._said = mentions_of_step(PastStep(step.task, step.argument)) + self._said
+        number = len(self.steps) - 1 if step.task is Task.REFER else None
+        said = mentions_of_step(PastStep(step.task, step.argument))
+        self._said = [replace(mention, step=number) for mention in said] + self._said
 
 
 def _is_a_choice(phrase: str) -> bool:

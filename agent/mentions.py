@@ -17,11 +17,15 @@ _RECENT_TURNS = 8
 
 @dataclass(frozen=True)
 class Mention:
-    """Something spoken of: a phrase that names it, whether it is several things, and where it was found."""
+    """Something spoken of: a phrase that names it, whether it is several things, and where it was found.
+
+    `step` is the index of the step of the same message that is going to find it, if one is.
+    """
 
     phrase: str
     many: bool
     boxes: tuple[Box, ...] = ()
+    step: int | None = None
 
     @property
     def noun(self) -> str:

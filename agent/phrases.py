@@ -72,6 +72,12 @@ def head(phrase: str) -> str:
     return "" if not found or is_adjective(found[-1]) else found[-1]
 
 
+def noun_of(phrase: str) -> str:
+    """Return the noun that a phrase with a noun is about, also one that may be an adjective: `red light`."""
+    found = core(phrase)
+    return found[-1] if len(found) > 1 else head(phrase)
+
+
 def is_adjective(word: str) -> bool:
     """Return whether a word stands for a noun just spoken of (`the left`, `the smallest`, `the red`)."""
     lower = word.lower()

@@ -12,11 +12,16 @@ CHAT = "chat"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to ask the model; task None is free conversation, region the part that it is about."""
+    """One thing to ask the model; task None is free conversation, region the part that it is about.
+
+    `region_from` is the index of an earlier step of the same plan whose box is that part: "find the dog and
+    tell me what colour it is". Where that step finds none that it is sure of, the whole picture is looked at.
+    """
 
     task: Task | None
     argument: str = ""
     region: Box | None = None
+    region_from: int | None = None
 
     @property
     def name(self) -> str:

@@ -52,6 +52,10 @@ _DEICTIC = compiled(
     rf"(?:the|in|inside) (?:\w+ )?(?:{_PLACE}|selected|marked|highlighted))\b"
 )
 _THIS = compiled(rf"\b(?:this|that|here)\b(?! \w+ (?:is|has))(?! {PICTURE})|\b(?:in|inside) the {_PLACE}\b")
+_ROUND = compiled(
+    rf"\b(?:{any_of(words.PREPOSITIONS - {'of', 'like', 'as', 'from', 'with', 'without', 'for', 'to'})}|"
+    r"where|how (?:many|far)|other|others|else|same|alone|background|do|doing|happening|going|gone)\b"
+)
 _WHOLE = compiled(rf"\b(?:this|that|the|whole|entire) {PICTURE}\b")
 
 # --- requests for what a region shows ---------------------------------------------------------------------
@@ -134,6 +138,11 @@ def points_here(text: str) -> bool:
 def speaks_of_the_whole(text: str) -> bool:
     """Return whether a request names the whole picture."""
     return bool(_WHOLE.search(text))
+
+
+def speaks_of_surroundings(text: str) -> bool:
+    """Return whether a question needs more in view than the thing that it is about: `is it on the sofa?`."""
+    return bool(_ROUND.search(text))
 
 
 def is_bare(text: str) -> bool:

@@ -9,26 +9,33 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from ..storage import Verification
 from ..vlm.answers import Request
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.regions import crop, in_the_whole
 from ..vlm.tasks import Task, Turn
 from ..vlm.vision_language_model import VisionLanguageModel
-from .answer import compose, compose_unfinished
+from .answer import UNSURE, compose, compose_doubt, compose_unfinished
 from .listening import TurnListener
 from .plan import Plan, Step
+from .verification import ask_back
 
 logger = logging.getLogger(__name__)
 
 _NOTHING_SAID = "You stopped me before I had an answer."
 
 
+# A message that asks for more than this is a list to be worked off: the person is told to ask again.
+STEP_LIMIT = 8
+
+
 @dataclass(frozen=True)
 class StepResult:
-    """A step, the sentence that it came to, and what the model wrote.
+    """A step as it was run, the sentence that it came to, and what the model wrote.
 
     `error` says why it failed, or is None; `stopped` tells that it was ended before the model had done.
+    `verifications` is empty, or has one for each box in the order of the phrases.
     """
 
     step: Step
@@ -38,6 +45,7 @@ class StepResult:
     seconds: float = 0.0
     error: str | None = None
     stopped: bool = False
+    verifications: tuple[Verification | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,24 @@ class TurnResult:
         return tuple(phrase for step in self.steps for phrase in step.phrases)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What every step of a turn is run with; `verify` has the model asked back about its boxes."""
+
+    model: VisionLanguageModel
+    image: Image.Image | None
+    history: tuple[Turn, ...] = ()
+    listener: TurnListener | None = None
+    verify: bool = False
+
+
 def run(
     model: VisionLanguageModel,
     plan: Plan,
     image: Image.Image | None,
     history: tuple[Turn, ...] = (),
     listener: TurnListener | None = None,
+    verify: bool = False,
 ) -> TurnResult:
     """Run the steps in order; one that fails says so and leaves the others their results.
 
@@ -73,21 +93,47 @@ def run(
     listener raises is the caller's: see `GuardedListener`.
     """
     start = time.perf_counter()
+    surroundings = Surroundings(model, image, history, listener, verify)
     if listener:
         listener.planned(plan)
-    results: list[StepResult] = []
-    for number, step in enumerate(plan.steps):
-        if listener and listener.wants_stop():
-            break
-        result = _run_step(model, step, image, history, _ear(listener, number))
-        results.append(result)
-        if listener:
-            listener.finished(number, result)
-        if result.stopped:
-            break
-    stopped = len(results) < len(plan.steps) or results[-1].stopped
-    answer = " ".join(dict.fromkeys(result.text for result in results if result.text))
-    return TurnResult(plan, tuple(results), answer or _NOTHING_SAID, time.perf_counter() - start, stopped)
+    results: tuple[StepResult, ...] = ()
+    while (more := run_next(surroundings, plan, results)) is not None:
+        results = more
+    return finish(plan, results, time.perf_counter() - start)
+
+
+def run_next(
+    surroundings: Surroundings, plan: Plan, results: tuple[StepResult, ...]
+) -> tuple[StepResult, ...] | None:
+    """Run the step that comes next; return the results with its own, or None where the turn is at its end."""
+    number, listener = len(results), surroundings.listener
+    if number == min(len(plan.steps), STEP_LIMIT) or (results and results[-1].stopped):
+        return None
+    if listener and listener.wants_stop():
+        return None
+    result = _run_step(surroundings, _in_place(plan.steps[number], results), number)
+    if listener:
+        listener.finished(number, result)
+    return (*results, result)
+
+
+def finish(plan: Plan, results: tuple[StepResult, ...], seconds: float) -> TurnResult:
+    """Answer in words, from the results of all steps that were run."""
+    texts = [result.text for result in results if result.text] or [_NOTHING_SAID]
+    surplus = len(plan.steps) - STEP_LIMIT
+    stopped = len(results) < min(len(plan.steps), STEP_LIMIT) or results[-1].stopped
+    if surplus > 0 and not stopped:
+        texts.append(f"I do at most {STEP_LIMIT} things at once: ask me again for the other {surplus}.")
+    return TurnResult(plan, results, " ".join(dict.fromkeys(texts)), seconds, stopped)
+
+
+def _in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
+    """Return the step with the region that an earlier one found, if the model was sure enough of that."""
+    if step.region_from is None:
+        return step
+    boxes = [box for phrase in results[step.region_from].phrases for box in phrase.boxes]
+    sure = len(boxes) == 1 and (boxes[0].score is None or boxes[0].score >= UNSURE)
+    return replace(step, region=boxes[0] if sure else None)
 
 
 class _Ear:
@@ -106,20 +152,13 @@ class _Ear:
         return self._stopped
 
 
-def _ear(listener: TurnListener | None, step: int) -> _Ear | None:
-    return _Ear(listener, step) if listener else None
-
-
-def _run_step(
-    model: VisionLanguageModel,
-    step: Step,
-    image: Image.Image | None,
-    history: tuple[Turn, ...],
-    ear: _Ear | None,
-) -> StepResult:
+def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult:
     start = time.perf_counter()
+    image, listener = surroundings.image, surroundings.listener
+    ear = _Ear(listener, number) if listener else None
     try:
-        generation = model.generate([_request(step, image, history)], ear)[0]
+        request = _request(step, image, surroundings.history)
+        generation = surroundings.model.generate([request], ear)[0]
     except (AssistantError, ValueError) as error:
         logger.info("step %s failed", step.name, exc_info=True)
         text = f"I could not do [{step.name}]: {error}."
@@ -130,8 +169,13 @@ def _run_step(
     # An answer may also be incomplete because it came to its longest.
     stopped = ear is not None and not generation.complete and ear.wants_stop()
     text = (compose_unfinished if stopped else compose)(step, grounded)
+    phrases = _phrases(step, grounded)
+    verifications: tuple[Verification | None, ...] = ()
+    if surroundings.verify and image is not None and not stopped:
+        verifications = ask_back(surroundings.model, step, phrases, image)
+        text = " ".join(filter(None, (text, compose_doubt(step, verifications))))
     seconds = time.perf_counter() - start
-    return StepResult(step, text, grounded.raw, _phrases(step, grounded), seconds, stopped=stopped)
+    return StepResult(step, text, grounded.raw, phrases, seconds, None, stopped, verifications)
 
 
 def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -> Request:
@@ -168,4 +212,4 @@ def _once(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
     return tuple(kept)
 
 
-__all__ = ["StepResult", "TurnResult", "run"]
+__all__ = ["STEP_LIMIT", "StepResult", "Surroundings", "TurnResult", "finish", "run", "run_next"]

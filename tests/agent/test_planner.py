@@ -39,6 +39,36 @@ SOFA = turn("what colour is the sofa?", Task.VQA, "what colour is the sofa?", an
 NORWAY = turn("capital of Norway?", None, "capital of Norway?", answer="Oslo")
 
 
+class TestWhatIsJustFound:
+    @pytest.mark.parametrize(
+        ("message", "regions"),
+        [
+            ("find the dog and tell me what colour it is", [None, 0]),
+            ("where is the dog? what breed is the dog?", [None, 0]),
+            (
+                "find the man in red, what is he holding and where is the dog? what breed is it?",
+                [None, 0, None, 2],
+            ),
+            # what lies round a thing, or how many there are, cannot be told from the thing alone
+            ("find the dog. what is next to it?", [None, None]),
+            ("where is the dog and is it on the sofa?", [None, None]),
+            ("find all dogs and tell me what colour they are", [None, None]),
+            ("what colour is the dog?", [None]),
+        ],
+    )
+    def test_a_question_about_it_alone_is_asked_about_its_box(
+        self, message: str, regions: list[int | None]
+    ) -> None:
+        assert [step.region_from for step in plan(message).steps] == regions
+
+    def test_the_plan_says_so(self) -> None:
+        assert "where step 1 finds it" in plan("find the dog and tell me what colour it is").why
+
+    def test_a_region_that_was_drawn_goes_first(self) -> None:
+        planned = plan("find the dog. what colour is this?", region=DRAWN).steps[1]
+        assert (planned.region, planned.region_from) == (DRAWN, None)
+
+
 class TestOneRequest:
     def test_carrier_phrases_are_no_part_of_the_argument(self) -> None:
         assert steps("Could you please show me where the red kettle is, thanks?") == [

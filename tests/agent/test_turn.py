@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from assistant.agent.plan import Plan, Step
-from assistant.agent.turn import TurnResult, run
+from assistant.agent.turn import STEP_LIMIT, TurnResult, run
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
-from assistant.vlm.regions import window
+from assistant.vlm.regions import crop, window
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -27,11 +27,15 @@ def picture(width: int = 200, height: int = 100) -> Image.Image:
 
 
 def result(
-    *steps: Step, image: Image.Image | None = None, history: tuple[Turn, ...] = (), **answers: Answer
+    *steps: Step,
+    image: Image.Image | None = None,
+    history: tuple[Turn, ...] = (),
+    score: float | None = 0.83,
+    **answers: Answer,
 ) -> tuple[TurnResult, list[Request]]:
     """Run steps over a picture; `answers` are by the task's name, `chat` for free conversation."""
     named = {None if name == "chat" else Task(name): answer for name, answer in answers.items()}
-    engine = ScriptedEngine(named)
+    engine = ScriptedEngine(named, score)
     found = run(VisionLanguageModel(engine), Plan(steps, "as told"), image or picture(), history)
     return found, engine.requests
 
@@ -70,6 +74,35 @@ class TestSteps:
     def test_a_question_without_words_fails_by_itself(self) -> None:
         found, _ = result(Step(Task.VQA, " "), Step(Task.CAPTION))
         assert found.steps[0].error == "[vqa] needs a question or a phrase"
+        assert found.steps[1].error is None
+
+    def test_more_steps_than_the_limit_are_told_plainly_and_not_run(self) -> None:
+        steps = [Step(Task.VQA, f"what is {number}?") for number in range(STEP_LIMIT + 2)]
+        found, requests = result(*steps)
+        assert len(requests) == len(found.steps) == STEP_LIMIT
+        assert found.plan.steps == tuple(steps)
+        assert found.answer == "Brown. I do at most 8 things at once: ask me again for the other 2."
+        assert not found.stopped
+
+
+class TestEarlierSteps:
+    FIND = Step(Task.REFER, "the dog")
+    ASK = Step(Task.VQA, "what colour is the dog?", region_from=0)
+
+    def test_a_question_about_what_was_just_found_is_asked_over_that_part(self) -> None:
+        found, (_, request) = result(self.FIND, self.ASK)
+        assert request.image is not None
+        assert request.image.size == (crop(picture(), Box(12, 30, 35, 92))).size
+        assert found.steps[1].step.region == Box(12, 30, 35, 92)
+        assert found.plan.steps[1].region is None
+
+    @pytest.mark.parametrize("answer", ["nothing", AssistantError("no"), "{<1><2><3><4>}<delim>"])
+    def test_what_was_not_found_is_looked_for_in_the_whole_picture(self, answer: Answer) -> None:
+        found, requests = result(self.FIND, self.ASK, refer=answer, score=0.1)
+        image = requests[-1].image
+        assert image is not None
+        assert image.size == picture().size
+        assert found.steps[1].step.region is None
         assert found.steps[1].error is None
 
 

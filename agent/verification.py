@@ -1,0 +1,84 @@
+"""Asking the model back about its own boxes: does it name what it found, and find what it named?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from PIL import Image
+
+from ..storage import Verification
+from ..vlm.answers import Request
+from ..vlm.data.nouns import class_of
+from ..vlm.errors import AssistantError
+from ..vlm.grounding import Box, GroundedPhrase, GroundedText
+from ..vlm.tasks import Task
+from ..vlm.vision_language_model import VisionLanguageModel
+from . import words
+from .answer import place
+from .phrases import core, noun_of, singular
+from .plan import Step
+
+logger = logging.getLogger(__name__)
+
+# Boxes of one step that are asked about; a small model would rather repeat itself than find more.
+MOST_BOXES = 16
+# How far a box must overlap the first one to be the same, as in the measure of referring expressions.
+SAME_BOX = 0.5
+
+
+def ask_back(
+    model: VisionLanguageModel, step: Step, phrases: Sequence[GroundedPhrase], image: Image.Image
+) -> tuple[Verification | None, ...]:
+    """Return what the model says when it is asked back about each box of a step, all in one batch.
+
+    What was found is named (`identify`), and what was named is looked for (`refer`). None stands for a box
+    that was not asked about, or got no answer; nothing is returned where that is so of every box.
+    """
+    found = [(phrase.text, box) for phrase in phrases for box in phrase.boxes]
+    asked = [(name, box) for name, box in found[:MOST_BOXES] if name.strip()]
+    named = step.task is Task.IDENTIFY
+    requests = [
+        Request(Task.REFER, name, image=image) if named else Request(Task.IDENTIFY, region=box, image=image)
+        for name, box in asked
+    ]
+    try:
+        answers = [generation.grounded for generation in model.generate(requests)]
+    except (AssistantError, ValueError):  # the answer stands, without a second opinion
+        logger.info("asking back about %s failed", step.name, exc_info=True)
+        return ()
+    judge = _judge_place if named else _judge_name
+    judged = {pair: judge(*pair, answer) for pair, answer in zip(asked, answers, strict=True)}
+    verifications = tuple(judged.get(pair) for pair in found)
+    return verifications if any(verifications) else ()
+
+
+def same_thing(first: str, second: str) -> bool:
+    """Return whether two phrases may name the same thing, judged by their nouns.
+
+    People are people unless one is male and the other female; other things agree if they have a noun in
+    common (`the traffic light`, `a light`) or belong to one class (`the sofa`, `a couch`).
+    """
+    nouns = tuple(singular(noun_of(phrase)).lower() for phrase in (first, second))
+    if all(noun in words.PEOPLE for noun in nouns):
+        return words.MALE.isdisjoint(nouns) or words.FEMALE.isdisjoint(nouns)
+    common = nouns[0] in _words(second) or nouns[1] in _words(first)
+    return common or (class_of(first) is not None and class_of(first) == class_of(second))
+
+
+def _words(phrase: str) -> set[str]:
+    return {singular(word).lower() for word in core(phrase)}
+
+
+def _judge_name(name: str, box: Box, said: GroundedText) -> Verification | None:  # noqa: ARG001
+    opinion = said.text.strip()
+    return Verification(same_thing(name, opinion), opinion) if opinion else None
+
+
+def _judge_place(name: str, box: Box, said: GroundedText) -> Verification:  # noqa: ARG001
+    if not said.boxes:
+        return Verification(False, "nowhere")
+    return Verification(said.boxes[0].iou(box) >= SAME_BOX, place(said.boxes[0]))
+
+
+__all__ = ["MOST_BOXES", "SAME_BOX", "ask_back", "same_thing"]

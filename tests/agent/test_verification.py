@@ -1,0 +1,122 @@
+"""Asking the model back about its own boxes."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.agent.plan import Plan, Step
+from assistant.agent.turn import StepResult, run
+from assistant.agent.verification import MOST_BOXES, same_thing
+from assistant.storage import Verification
+from assistant.vlm.answers import Request
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..ui.fakes import Answer, ScriptedEngine
+from .test_listening import Listener
+from .test_turn import picture
+
+DOG = Step(Task.REFER, "the dog")
+THIS = Step(Task.IDENTIFY, "what is this?", Box(10, 30, 35, 90))
+
+
+def verified(
+    step: Step, listener: Listener | None = None, **answers: Answer
+) -> tuple[StepResult, list[Request]]:
+    engine = ScriptedEngine({Task(name): answer for name, answer in answers.items()})
+    result = run(VisionLanguageModel(engine), Plan((step,), ""), picture(), (), listener, verify=True)
+    return result.steps[0], engine.requests
+
+
+class TestFound:
+    def test_a_box_is_named_and_agrees_where_the_name_is_that_of_what_was_asked_for(self) -> None:
+        result, requests = verified(DOG, identify="a brown dog")
+        assert result.verifications == (Verification(True, "a brown dog"),)
+        assert result.text == "The dog is on the left."
+        assert [(request.task, request.region) for request in requests] == [
+            (Task.REFER, None),
+            (Task.IDENTIFY, Box(12, 30, 35, 92)),
+        ]
+
+    def test_a_box_that_the_model_names_otherwise_is_marked_and_told(self) -> None:
+        result, _ = verified(DOG, identify="a grey cat")
+        assert result.verifications == (Verification(False, "a grey cat"),)
+        assert result.text == (
+            "The dog is on the left. (Asked back, the model itself disagrees: it calls this “a grey cat”.)"
+        )
+        assert result.phrases[0].boxes == (Box(12, 30, 35, 92),)  # it stays, marked
+
+    def test_each_box_of_several_is_asked_about_in_one_batch(self) -> None:
+        def name(request: Request) -> str:
+            return "dog" if request.region == Box(0, 10, 20, 30) else "tree"
+
+        result, requests = verified(Step(Task.DETECTION, "dogs"), identify=name)
+        assert [item and item.agrees for item in result.verifications] == [True, False]
+        assert result.text.endswith("(Asked back, the model itself disagrees about 1 of the 2 boxes.)")
+        assert len(requests) == 3
+
+    def test_beyond_the_limit_boxes_are_not_asked_about(self) -> None:
+        boxes = "<delim>".join(f"{{<{n}><0><{n + 9}><9>}}" for n in range(MOST_BOXES + 2))
+        result, requests = verified(Step(Task.DETECTION, "dogs"), detection=f"<p>dogs</p>{boxes}")
+        assert [item is None for item in result.verifications] == [False] * MOST_BOXES + [True] * 2
+        assert len(requests) == 1 + MOST_BOXES
+
+    @pytest.mark.parametrize("answer", ["", AssistantError("the model is tired"), ValueError("no room")])
+    def test_without_a_second_opinion_the_first_stands(self, answer: Answer) -> None:
+        result, _ = verified(DOG, identify=answer)
+        assert (result.verifications, result.error, result.text) == ((), None, "The dog is on the left.")
+
+
+class TestNamed:
+    def test_a_name_agrees_where_it_leads_back_to_the_region(self) -> None:
+        result, requests = verified(THIS)
+        assert result.verifications == (Verification(True, "on the left"),)
+        assert [(request.task, request.argument) for request in requests[1:]] == [(Task.REFER, "brown dog")]
+
+    @pytest.mark.parametrize(
+        ("box", "opinion"), [("{<60><30><95><92>}", "on the right"), ("no idea", "nowhere")]
+    )
+    def test_a_name_that_leads_elsewhere_is_marked_and_told(self, box: str, opinion: str) -> None:
+        result, _ = verified(THIS, refer=box)
+        assert result.verifications == (Verification(False, opinion),)
+        assert result.text == (
+            f"This is a brown dog. (Asked back, the model itself disagrees: it finds that {opinion}.)"
+        )
+
+
+class TestNotAsked:
+    @pytest.mark.parametrize("step", [Step(Task.CAPTION), Step(Task.VQA, "what?"), Step(None, "hello")])
+    def test_an_answer_without_boxes_costs_nothing_more(self, step: Step) -> None:
+        result, requests = verified(step)
+        assert (result.verifications, len(requests)) == ((), 1)
+
+    def test_an_answer_that_was_stopped_is_not_asked_about(self) -> None:
+        raw = "<p>dogs</p>{<1><2><3><4>} <p>cats</p>{<5><6><7><8>}"
+        result, requests = verified(Step(Task.DETECTION, "dogs"), Listener(patience=2), detection=raw)
+        assert result.stopped
+        assert (result.verifications, len(requests)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("the dog", "a brown dog", True),
+        ("dogs", "a dog lying in the snow", True),
+        ("the man in red", "a person", True),
+        ("the man", "boy in a blue shirt", True),
+        ("the woman", "a man", False),
+        ("the child", "a girl", True),
+        ("the sofa", "a grey couch", True),
+        ("the puppy", "a dog", True),
+        ("the traffic light", "a red light", True),
+        ("the dog", "a cat", False),
+        ("the dog", "the man with a dog", False),
+        ("the dog", "", False),
+        ("the lawn mower", "a teapot", False),
+    ],
+)
+def test_phrases_agree_by_their_nouns(first: str, second: str, same: bool) -> None:
+    assert same_thing(first, second) == same
+    assert same_thing(second, first) == same
