@@ -11,10 +11,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Feedback
 
 from assistant.storage import SessionStore
 from assistant.tests.ui.fakes import ScriptedEngine
-from assistant.ui.page import exports
+from assistant.ui.page import about, exports, resources
 from assistant.ui.page.text import plain
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
@@ -45,6 +46,11 @@ def session_of(tab: AppTest) -> str:
 def only_session(store: SessionStore) -> str:
     [session] = store.list_sessions()
     return session.id
+
+
+def thumbs(tab: AppTest) -> Feedback:
+    """Return the thumbs of the last answer."""
+    return tab.feedback[-1]
 
 
 def draw_box(tab: AppTest, picture: bytes, corners: list[int]) -> AppTest:
@@ -116,8 +122,10 @@ def test_the_first_of_several_uploads_is_asked_about_and_the_others_are_at_hand(
     [turn] = store.turns(only_session(store))
     assert turn.image is not None
     assert turn.image.width == 1000
-    choice = next(group for group in tab.get("button_group") if "choice" in (group.key or ""))
-    assert choice.options == ["Picture 1", "Picture 2"]
+    tab.session_state[f"pictures-{turn.session_id}"] = {"picked": 1}
+    send(tab.run(), "Describe this picture")
+    images = [kept.image for kept in store.turns(turn.session_id)]
+    assert [image.width for image in images if image] == [1000, 60]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ def test_words_of_the_model_are_shown_and_never_obeyed(
     engine.answers[Task.VQA] = evil
     tab = send(open_page(), f"[vqa] what is {evil}?", ("red.png", picture))
     assert not tab.exception
-    assert "<script" not in said(tab).replace("<script>\n[...document", "")
+    assert "<script" not in said(tab).replace("<script>{", "")
     assert "<b>" not in said(tab)
     shown = [element.value for element in tab.markdown] + [button.label for button in tab.button]
     shown += [expander.label for expander in tab.expander]
@@ -154,12 +162,7 @@ def test_a_broken_upload_is_one_line_and_leaves_no_session(open_page: Open, stor
 def test_a_model_that_cannot_be_loaded_is_one_line(
     open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from assistant.ui.page import resources
-
-    def fail(_: str) -> None:
-        raise WeightsError("the weights cannot be had")
-
-    monkeypatch.setattr(resources, "load_model", fail)
+    monkeypatch.setattr(resources, "load_model", _fail)
     tab = send(open_page(), "What is it?", ("red.png", picture))
     assert not tab.exception
     assert [error.value for error in tab.error] == ["the weights cannot be had"]
@@ -170,7 +173,7 @@ def test_an_address_of_a_session_that_is_gone_begins_a_new_one(open_page: Open) 
     tab = open_page("nothing")
     assert not tab.exception
     assert "session" not in tab.query_params
-    assert "What shall we look at" in tab.markdown[0].value + tab.markdown[1].value
+    assert any("What shall we look at" in text.value for text in tab.markdown)
 
 
 def test_two_tabs_keep_their_own_sessions(open_page: Open, store: SessionStore, picture: bytes) -> None:
@@ -212,17 +215,40 @@ def test_a_session_is_deleted_only_after_a_second_yes(
 def test_thumbs_are_kept_with_the_turn(open_page: Open, store: SessionStore, picture: bytes) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
     session_id = only_session(store)
-    tab.feedback(key=f"thumbs-{session_id}-1").set_value(1).run()
+    thumbs(tab).set_value(1).run()
     assert store.turns(session_id)[0].feedback == 1
-    assert open_page(session_id).feedback(key=f"thumbs-{session_id}-1").value == 1
-    tab.feedback(key=f"thumbs-{session_id}-1").set_value(0).run()
+    assert thumbs(open_page(session_id)).value == 1
+    thumbs(tab).set_value(0).run()
     assert store.turns(session_id)[0].feedback == -1
 
 
-def test_the_last_question_is_asked_again(open_page: Open, store: SessionStore, picture: bytes) -> None:
-    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+def test_regenerating_replaces_the_last_answer_and_what_was_thought_of_it(
+    open_page: Open, store: SessionStore, engine: ScriptedEngine, picture: bytes
+) -> None:
+    tab = send(open_page(), "What colour is it?", ("red.png", picture))
+    thumbs(tab).set_value(0).run()
+    engine.answers[Task.VQA] = "red"
     tab.button(key="again").click().run()
-    assert [turn.user for turn in store.turns(only_session(store))] == ["Where is the square?"] * 2
+    assert not tab.exception
+    [turn] = store.turns(only_session(store))
+    assert (turn.user, turn.answer, turn.feedback) == ("What colour is it?", "Red.", None)
+    assert thumbs(tab).value is None
+
+
+def test_a_question_without_an_answer_is_asked_again(
+    open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, "load_model", _fail)
+        tab = send(open_page(), "What is it?", ("red.png", picture))
+        assert "What is it?" in said(tab)
+    tab.button(key="retry").click().run()
+    assert not tab.error
+    assert [turn.user for turn in store.turns(only_session(store))] == ["What is it?"]
+
+
+def _fail(_: str) -> None:
+    raise WeightsError("the weights cannot be had")
 
 
 def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionStore, picture: bytes) -> None:

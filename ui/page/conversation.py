@@ -7,43 +7,55 @@ from typing import Literal
 
 import streamlit as st
 
-from assistant.agent.plan import CHAT
+from assistant.agent.plan import CHAT, Plan
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.vlm.grounding import Box, GroundedPhrase
 
 from . import resources, state
-from .exports import phrases
+from .boxes import found_phrases, turn_with_boxes
 from .text import paragraph, plain, table
 
 # How many of the last turns are shown before somebody wants to see more.
 SHOWN = 20
+# How often the page looks at an answer on its way, in seconds.
+GLANCE = 0.25
+_AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
-_SCROLL = """<script>
-[...document.querySelectorAll('[data-testid="stChatMessage"]')].at(-2)
-  ?.scrollIntoView({ block: 'start', behavior: 'smooth' })
-</script>"""
+_SCROLL = """<script>{
+const asked = [...document.querySelectorAll('[class*="st-key-asked-"]')].at(-1)
+const top = asked?.getBoundingClientRect().top
+if (top < 0 || top > innerHeight / 2) asked.scrollIntoView({ block: 'start', behavior: 'smooth' })
+}</script>"""
+
+Again = Callable[[StoredTurn], None]
 
 
-def show_turns(turns: list[StoredTurn], again: Callable[[StoredTurn], None]) -> None:
+def show_turns(turns: list[StoredTurn], looked_at: StoredImage | None, again: Again) -> None:
     """Show the turns of a session; `again` has the last question asked once more."""
     hidden = len(turns) - SHOWN
     if hidden > 0 and st.toggle(f"Show {hidden} earlier", key=f"earlier-{turns[0].session_id}"):
         hidden = 0
+    with_boxes = _on_the_picture(turns, looked_at)
     before: StoredImage | None = None
     for index, turn in enumerate(turns):
         if index >= hidden:
-            show_question(turn.user, turn.image, turn.region, before)
-            _show_answer(turn, again if index == len(turns) - 1 else None)
+            show_question(turn.user, turn.image, turn.region, before, turn.number)
+            _show_answer(turn, with_boxes, again if index == len(turns) - 1 else None)
         before = turn.image
-    if state.is_answered():
-        scroll_to_end()
+
+
+def _on_the_picture(turns: list[StoredTurn], looked_at: StoredImage | None) -> int | None:
+    if not turns or looked_at is None:
+        return None
+    shown = turn_with_boxes(turns, looked_at, state.boxes_of(turns[0].session_id))
+    return shown.number if shown else None
 
 
 def show_question(
-    message: str, image: StoredImage | None, region: Box | None, before: StoredImage | None
+    message: str, image: StoredImage | None, region: Box | None, before: StoredImage | None, number: int
 ) -> None:
     """Show what a person asked, with the region meant, or the picture where it is another than `before`."""
-    with st.chat_message("user", avatar=":material/person:"):
+    with st.container(key=f"asked-{number}"), st.chat_message("user", avatar=":material/person:"):
         paragraph(message)
         if image is None:
             return
@@ -54,27 +66,75 @@ def show_question(
             st.image(resources.jpeg(resources.shown(path)), width=_THUMBNAIL, alt="The picture asked about")
 
 
-def _show_answer(turn: StoredTurn, again: Callable[[StoredTurn], None] | None) -> None:
-    with st.chat_message("assistant", avatar=":material/visibility:"):
+def _show_answer(turn: StoredTurn, with_boxes: int | None, again: Again | None) -> None:
+    with st.chat_message("assistant", avatar=_AVATAR):
         paragraph(turn.answer)
-        found = phrases(turn)
-        if turn.image and found:
-            path = resources.store().image_path(turn.image.sha256)
-            st.image(resources.annotated(path, found), alt=_described(found), width="stretch")
+        if turn.stopped:
+            st.caption("You stopped this answer.")
         with st.expander(summary(turn), type="compact", key=f"plan-{turn.session_id}-{turn.number}"):
             _show_plan(turn)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _show_thumbs(turn)
+            if turn.number != with_boxes and turn.image and found_phrases(turn):
+                st.button(
+                    "Show boxes",
+                    icon=":material/select_all:",
+                    type="tertiary",
+                    on_click=state.look_at,
+                    args=(turn.session_id, turn.image, turn.number),
+                    key=f"boxes-{turn.number}",
+                )
             if again is not None:
                 st.button(
-                    "Ask again",
+                    "Regenerate",
                     icon=":material/refresh:",
                     type="tertiary",
                     on_click=again,
                     args=(turn,),
                     key="again",
-                    help="The last question once more, with the task that is picked below.",
+                    help="Answer this question once more, with the task that is picked below.",
                 )
+
+
+# --- an answer on its way --------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=GLANCE)
+def show_running(running: state.Running) -> None:
+    """Show what has been said so far, and a way to stop; once it is done the page is drawn anew."""
+    answering = running.answering
+    if answering.wait(0):
+        st.rerun()
+    with st.chat_message("assistant", avatar=_AVATAR):
+        if answering.words:
+            paragraph(answering.words, is_growing=True)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(_progress(answering.plan))
+            st.button(
+                "Stop",
+                icon=":material/stop_circle:",
+                on_click=answering.stop,
+                disabled=answering.is_stopping,
+                key="stop",
+            )
+
+
+def _progress(plan: Plan | None) -> str:
+    if plan is None:
+        return "Getting the model ready …"
+    return " → ".join(_named(step.name, step.argument) for step in plan.steps)
+
+
+def show_failure(failure: state.Failure, retry: Callable[[], None]) -> None:
+    """Show why there is no answer, in one line; the question can be asked again."""
+    st.error(plain(failure.reason, 600), icon=":material/error:")
+    st.button("Try again", icon=":material/refresh:", on_click=retry, key="retry")
+
+
+def show_waiting(questions: list[state.Question], number: int) -> None:
+    """Show the questions that wait for the answer above; the first of them is turn `number`."""
+    for offset, question in enumerate(questions):
+        show_question(question.message, question.image, question.region, question.image, number + offset)
 
 
 def scroll_to_end() -> None:
@@ -87,18 +147,20 @@ def scroll_to_end() -> None:
 
 def summary(turn: StoredTurn) -> str:
     """Return how a turn was answered, in one line of Markdown."""
-    steps = " → ".join(
-        f"**{plain(f'[{step.task or CHAT}]')}** {plain(step.argument, 40)}" for step in turn.steps
-    )
-    boxes = [box for phrase in phrases(turn) for box in phrase.boxes]
+    steps = " → ".join(_named(step.task or CHAT, step.argument) for step in turn.steps)
+    boxes = [box for phrase in found_phrases(turn) for box in phrase.boxes]
     count = f"{len(boxes)} box{'' if len(boxes) == 1 else 'es'}" if boxes else ""
     if len(boxes) == 1 and boxes[0].score is not None:
         count += f", {boxes[0].score:.0%}"
     return " · ".join(part for part in (steps, count, f"{turn.seconds:.1f} s") if part)
 
 
+def _named(task: str, argument: str) -> str:
+    return f"**{plain(f'[{task}]')}** {plain(argument, 40)}".strip()
+
+
 def _show_plan(turn: StoredTurn) -> None:
-    table([("Why", state.reason(turn)), ("Model", turn.model)])
+    table([("Why", turn.why), ("Model", turn.model)])
     for step in turn.steps:
         st.divider()
         table(_facts(step))
@@ -121,17 +183,12 @@ def _scores(found: tuple[GroundedPhrase, ...]) -> str:
     return ", ".join(f"{box.score:.0%}" for phrase in found for box in phrase.boxes if box.score is not None)
 
 
-def _described(found: tuple[GroundedPhrase, ...]) -> str:
-    """Return in words what is drawn on the picture."""
-    named = (f"{phrase.text or 'something'} ({len(phrase.boxes)})" for phrase in found)
-    return f"The picture with boxes round {', '.join(named)}"
-
-
 # --- what people think of it -----------------------------------------------------------------------------
 
 
 def _show_thumbs(turn: StoredTurn) -> None:
-    key = f"thumbs-{turn.session_id}-{turn.number}"
+    # A turn that took another's place is another answer: nobody has said anything about it.
+    key = f"thumbs-{turn.session_id}-{turn.number}-{turn.created:%H%M%S%f}"
     if turn.feedback:
         st.session_state.setdefault(key, int(turn.feedback > 0))
     st.feedback("thumbs", key=key, on_change=_keep_feedback, args=(turn.session_id, turn.number, key))
@@ -143,4 +200,12 @@ def _keep_feedback(session_id: str, number: int, key: str) -> None:
     resources.store().set_feedback(session_id, number, feedback)
 
 
-__all__ = ["show_question", "show_turns", "summary"]
+__all__ = [
+    "scroll_to_end",
+    "show_failure",
+    "show_question",
+    "show_running",
+    "show_turns",
+    "show_waiting",
+    "summary",
+]

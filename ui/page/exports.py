@@ -10,21 +10,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from assistant.storage import SessionStore, StoredTurn
+from assistant.storage import SessionStore
 from assistant.ui.render import draw
-from assistant.vlm.grounding import GroundedPhrase
 from assistant.vlm.pictures import open_picture
+
+from .boxes import found_phrases, turn_with_boxes
 
 Export = Callable[[SessionStore, str], str | bytes]
 
 
 def downloads(store: SessionStore, session_id: str) -> None:
     """Show a button for each form that a session can be taken away in."""
-    with_boxes = last_with_boxes(store.turns(session_id)) is not None
     _download("JSON with pictures", "json", "application/json", SessionStore.export_json, store, session_id)
     _download("Boxes as COCO", "coco.json", "application/json", SessionStore.export_coco, store, session_id)
     _download("Markdown with pictures", "zip", "application/zip", markdown_archive, store, session_id)
-    if with_boxes:
+    if turn_with_boxes(store.turns(session_id)):
         _download("Last picture with boxes", "png", "image/png", annotated_png, store, session_id)
 
 
@@ -43,23 +43,13 @@ def _download(
     )
 
 
-def last_with_boxes(turns: list[StoredTurn]) -> StoredTurn | None:
-    """Return the newest turn that has boxes on a picture."""
-    return next((turn for turn in reversed(turns) if turn.image and phrases(turn)), None)
-
-
-def phrases(turn: StoredTurn) -> tuple[GroundedPhrase, ...]:
-    """Return every phrase of a turn that has boxes."""
-    return tuple(phrase for step in turn.steps for phrase in step.phrases)
-
-
 def annotated_png(store: SessionStore, session_id: str) -> bytes:
     """Return the picture of the newest turn with boxes, whole and with them drawn on it."""
-    turn = last_with_boxes(store.turns(session_id))
+    turn = turn_with_boxes(store.turns(session_id))
     buffer = BytesIO()
     if turn is not None and turn.image is not None:
         picture = open_picture(store.image_path(turn.image.sha256))
-        draw(picture.image, phrases(turn)).save(buffer, "PNG")
+        draw(picture.image, found_phrases(turn)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -73,4 +63,4 @@ def markdown_archive(store: SessionStore, session_id: str) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["annotated_png", "downloads", "last_with_boxes", "markdown_archive", "phrases"]
+__all__ = ["annotated_png", "downloads", "markdown_archive"]

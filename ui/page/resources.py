@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import base64
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from assistant.agent.assistant import Assistant
 from assistant.storage import SessionStore
-from assistant.ui.commands.options import DEFAULT_MODEL, database_location, load_model, open_store
-from assistant.ui.render import draw
-from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.ui.commands.options import database_location, load_model, open_store
+from assistant.vlm.grounding import Box
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.vision_language_model import VisionLanguageModel
-
-from . import settings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 # Sharp on any screen; a 4096 pixel photo would take seconds to be drawn on and sent.
 LONG_SIDE = 1600
+# Twice as large as it is shown, for sharp screens.
+_THUMBNAIL = (128, 96)
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,27 @@ def _store(location: str) -> SessionStore:
     return open_store(location)
 
 
-def assistant() -> Assistant:
-    """Return the assistant; the first call loads its model."""
-    return Assistant(_model(settings.model_name(DEFAULT_MODEL)), store())
+def assistant(model: str) -> Assistant:
+    """Return the assistant with a model, which is loaded if it is not in memory; for any thread."""
+    return Assistant(_model(model), store())
 
 
-@st.cache_resource(show_spinner="Loading the model … the very first time it is fetched as well.")
+# One model: a machine that has room for two is better served by larger batches.
+@st.cache_resource(max_entries=1, show_spinner=False)
 def _model(name: str) -> VisionLanguageModel:
     return load_model(name)
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up(model: str) -> None:
+    """Load a model in the background, once, so that the first question need not wait for it."""
+
+    def load() -> None:
+        # What goes wrong is told to the person who asks.
+        with suppress(Exception):
+            _model(model)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -66,13 +80,13 @@ def shown(path: Path) -> Image.Image:
 def view(path: Path) -> View:
     """Return a picture for the element that boxes are drawn on."""
     image = shown(path)
-    return View(f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}", *image.size)
+    return View(_url(image), *image.size)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def annotated(path: Path, phrases: tuple[GroundedPhrase, ...]) -> bytes:
-    """Return a picture with boxes drawn on it, as JPEG."""
-    return jpeg(draw(shown(path), phrases))
+def thumbnail(path: Path) -> str:
+    """Return a small version of a picture, as a URL that holds it."""
+    return _url(ImageOps.fit(shown(path), _THUMBNAIL))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -91,4 +105,9 @@ def jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["LONG_SIDE", "SAMPLES", "View", "annotated", "assistant", "jpeg", "part", "shown", "store", "view"]
+def _url(image: Image.Image) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}"
+
+
+__all__ = ["LONG_SIDE", "SAMPLES", "View", "assistant", "jpeg", "part", "shown", "store", "thumbnail", "view"]
+__all__ += ["warm_up"]

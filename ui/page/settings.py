@@ -7,6 +7,7 @@ import os
 MODEL = "ASSISTANT_MODEL"
 DATABASE = "ASSISTANT_DB"
 UPLOAD_MB = 30
+FILE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "tiff", "bmp", "ppm"]
 
 
 def model_name(default: str) -> str:
@@ -14,4 +15,4 @@ def model_name(default: str) -> str:
     return os.environ.get(MODEL) or default
 
 
-__all__ = ["DATABASE", "MODEL", "UPLOAD_MB", "model_name"]
+__all__ = ["DATABASE", "FILE_TYPES", "MODEL", "UPLOAD_MB", "model_name"]

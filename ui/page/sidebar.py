@@ -6,7 +6,7 @@ import streamlit as st
 
 from assistant.storage import SessionStore, SessionSummary
 
-from . import exports, resources, state
+from . import about, exports, preferences, resources, state
 from .text import plain
 
 LISTED = 50
@@ -15,9 +15,7 @@ _UNTITLED = "Untitled"
 
 def show(current: SessionSummary | None) -> None:
     """Show the sidebar; `current` is the session that is open."""
-    store = resources.store()
     with st.sidebar:
-        st.markdown("## :material/visibility: Assistant")
         st.button(
             "New session",
             icon=":material/add:",
@@ -26,18 +24,27 @@ def show(current: SessionSummary | None) -> None:
             args=(None,),
             key="new",
         )
-        words = st.text_input(
-            "Search sessions",
-            placeholder="Search sessions",
-            icon=":material/search:",
-            label_visibility="collapsed",
-            key="search",
-        )
-        entries = _found(store, words) if words.strip() else _listed(store)
+        _show_sessions(resources.store(), current)
+        with st.container(key="foot"):
+            preferences.show()
+            query = {"session": current.id} if current else None
+            st.page_link(about.page(), icon=":material/info:", query_params=query)
+
+
+def _show_sessions(store: SessionStore, current: SessionSummary | None) -> None:
+    words = st.text_input(
+        "Search sessions",
+        placeholder="Search sessions",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        key="search",
+    )
+    entries = _found(store, words) if words.strip() else _listed(store)
+    with st.container(key="sessions", gap="xxsmall"):
         for session_id, title in entries:
             _entry(session_id, title, current)
-        if words.strip() and not entries:
-            st.caption("Nothing found.")
+    if words.strip() and not entries:
+        st.caption("Nothing found.")
 
 
 def _listed(store: SessionStore) -> list[tuple[str, str]]:

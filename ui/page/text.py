@@ -18,9 +18,10 @@ def plain(text: str, longest: int = 200) -> str:
     return _PUNCTUATION.sub(r"\\\1", line)
 
 
-def paragraph(text: str) -> None:
-    """Show a text as it is, with its line breaks."""
-    st.html(f'<p class="said">{html.escape(text)}</p>')
+def paragraph(text: str, *, is_growing: bool = False) -> None:
+    """Show a text as it is, with its line breaks; one that `is_growing` is read out as it comes."""
+    growing = ' role="status" data-growing' if is_growing else ""
+    st.html(f'<p class="said"{growing}>{html.escape(text)}</p>')
 
 
 def table(rows: list[tuple[str, str]]) -> None:

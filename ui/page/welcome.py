@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 from PIL import ImageOps
 
-from . import resources, state
+from . import resources, settings, state
+from .text import plain
+from .uploads import add_uploads
 
 SAMPLES = {"cat.jpg": "Cat", "coffee.jpg": "Coffee", "astronaut.jpg": "Astronaut", "rocket.jpg": "Rocket"}
 SUGGESTIONS = {
@@ -18,19 +20,32 @@ _SIZE = (320, 240)
 
 def show() -> None:
     """Show the beginning of a new session."""
-    st.markdown("# What shall we look at?")
-    st.markdown("Add a picture below with **+**, then ask in plain words. Or begin with one of these:")
+    with st.container(key="welcome"):
+        st.markdown("# What shall we look at?")
+        st.markdown("Ask about a picture in plain words, and see the answer on it.")
+        files = st.file_uploader(
+            "Pictures",
+            type=settings.FILE_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=settings.UPLOAD_MB,
+            label_visibility="collapsed",
+            key=f"pictures-{state.sessions_begun()}",
+        )
+        complaints = add_uploads(None, files)
+        if files and not complaints:
+            st.rerun()
+        for complaint in complaints:
+            st.error(plain(complaint), icon=":material/error:")
+        st.caption("Or begin with one of these:")
+        _show_samples()
+
+
+def _show_samples() -> None:
     with st.container(horizontal=True, gap="small", key="samples"):
         for file, name in SAMPLES.items():
-            with st.container(width=158, gap="small"):
+            with st.container(width=158, gap="xsmall"):
                 st.image(_thumbnail(file), alt=f"Sample photo: {name}", width="stretch")
-                st.button(
-                    name,
-                    width="stretch",
-                    on_click=_pick,
-                    args=(file,),
-                    key=f"sample-{name}",
-                )
+                st.button(name, width="stretch", on_click=_pick, args=(file,), key=f"sample-{name}")
 
 
 @st.cache_data(show_spinner=False)

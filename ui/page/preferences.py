@@ -1,0 +1,49 @@
+"""How answers are wanted: with which model, how sure its boxes must be, and whether it checks them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from assistant.vlm.presets import DEFAULT_MODEL, PRESETS
+
+from . import settings, state
+
+
+def show() -> None:
+    """Show the preferences of this tab, to be changed."""
+    wanted = state.preferences()
+    with st.popover("Settings", icon=":material/tune:", type="tertiary", width="stretch", key="settings"):
+        models = list(dict.fromkeys([settings.model_name(DEFAULT_MODEL), *PRESETS]))
+        st.selectbox(
+            "Model",
+            models,
+            index=models.index(wanted.model),
+            on_change=_keep,
+            args=("model",),
+            key="wanted-model",
+        )
+        st.slider(
+            "Hide boxes below a confidence of",
+            max_value=1.0,
+            value=wanted.least_score,
+            step=0.05,
+            format="percent",
+            on_change=_keep,
+            args=("least_score",),
+            key="wanted-least_score",
+        )
+        st.toggle(
+            "Check every box",
+            value=wanted.verify,
+            help="The model is asked back what it sees in each box that it found. Takes longer.",
+            on_change=_keep,
+            args=("verify",),
+            key="wanted-verify",
+        )
+
+
+def _keep(name: str) -> None:
+    state.prefer(**{name: st.session_state[f"wanted-{name}"]})
+
+
+__all__ = ["show"]

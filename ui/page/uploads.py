@@ -1,0 +1,32 @@
+"""Pictures that people send: kept if they are some, told of in one line if not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streamlit.typing import UploadedFile
+
+from assistant.storage import StoredImage
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.pictures import open_picture
+
+from . import resources, state
+from .state import SessionId
+
+
+def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> list[str]:
+    """Keep the pictures that were sent; return a line for each file that is none."""
+    added: list[StoredImage] = []
+    complaints: list[str] = []
+    for file in files:
+        try:
+            content = file.getvalue()
+            open_picture(content)  # a name that ends in .png proves nothing
+            added.append(resources.store().add_image(content))
+        except AssistantError as error:
+            complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")
+    state.add_pictures(session_id, added)
+    return complaints
+
+
+__all__ = ["add_uploads"]
