@@ -1,9 +1,9 @@
-"""Measures against numbers worked out by hand, and the suites over a folder of generated photos."""
+"""The suites over a folder of generated photos, and their report."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,163 +17,29 @@ from assistant.vlm.data.instructions import all_of
 from assistant.vlm.data.nouns import plural
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.errors import AssistantError, DataError
-from assistant.vlm.evaluation.evaluate import BATCH, evaluate, write_report
-from assistant.vlm.evaluation.metrics import (
-    Measure,
-    average_precision,
-    bootstrap,
-    caption_scores,
-    match_boxes,
-    mean,
-    proportion,
-    same_answer,
-)
-from assistant.vlm.evaluation.suites import SUITES
-from assistant.vlm.grounding import Box, GroundedPhrase, format_box, format_detection
+from assistant.vlm.evaluation import telling
+from assistant.vlm.evaluation.circumstances import weights_hash
+from assistant.vlm.evaluation.evaluate import BATCH
+from assistant.vlm.evaluation.evaluate import evaluate as run
+from assistant.vlm.evaluation.hallucination import PROMPTS, absent_class, named_classes, present_classes
+from assistant.vlm.evaluation.report import page_path, write_report
+from assistant.vlm.evaluation.suites import SUITES, photo_set
+from assistant.vlm.grounding import GroundedPhrase, format_box, format_boxes, format_detection
+from assistant.vlm.presets import PRESETS
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..ui.fakes import ScriptedEngine
 from .tiny import write_photo_folder
 
-TASKS = list(SUITES)
+
+def evaluate(engine: ScriptedEngine, folder: PhotoFolder, *names: str, **options: Any) -> dict[str, Any]:
+    return run(VisionLanguageModel(engine), photo_set(folder, names or None), **options)
 
 
-class TestIntervals:
-    def test_a_share_has_wilsons_interval(self) -> None:
-        # (0.8 + 1.96²/20 ± 1.96 √(0.8·0.2/10 + 1.96²/400)) / (1 + 1.96²/10)
-        measure = proportion([True] * 8 + [False] * 2)
-        assert (measure.value, measure.count) == (0.8, 10)
-        assert (measure.low, measure.high) == pytest.approx((0.4902, 0.9433), abs=5e-5)
-
-    @pytest.mark.parametrize(
-        ("hits", "low", "high"), [([False] * 10, 0.0, 0.2775), ([True] * 10, 0.7225, 1.0), ([], 0.0, 1.0)]
-    )
-    def test_the_interval_stays_within_0_and_1(self, hits: list[bool], low: float, high: float) -> None:
-        measure = proportion(hits)
-        assert (measure.low, measure.high) == pytest.approx((low, high), abs=5e-5)
-        assert 0.0 <= measure.low <= measure.value <= measure.high + 1e-12 <= 1.0 + 1e-12
-
-    def test_a_mean_has_the_interval_that_resampling_gives(self) -> None:
-        values = [float(number % 2) for number in range(100)]
-        measure = mean(values)
-        assert (measure.value, measure.count) == (0.5, 100)
-        # The mean of 100 coins has a standard deviation of 0.05.
-        assert (measure.low, measure.high) == pytest.approx((0.4, 0.6), abs=0.03)
-        assert mean(values) == measure
-        assert mean([]) == Measure(0.0, 0.0, 0.0, 0)
-        assert bootstrap([0.25] * 3, max) == Measure(0.25, 0.25, 0.25, 3)
-
-
-class TestAnswers:
-    @pytest.mark.parametrize(
-        ("predicted", "wanted"),
-        [
-            ("brown", ["brown"]),
-            ("A brown.", ["brown"]),
-            ("The Eiffel Tower", ["eiffel tower"]),
-            ("a cat and a dog", ["dog", "cat"]),
-            ("dog, cat", ["cat", "dog"]),
-            ("red, white, and blue", ["red", "white", "blue"]),
-            ("Red , white AND blue", ["blue", "white", "red"]),
-            ("salt and pepper", ["salt and pepper"]),
-            ("it's", ["it's"]),
-        ],
-    )
-    def test_the_same_things_in_other_words(self, predicted: str, wanted: list[str]) -> None:
-        assert same_answer(predicted, wanted)
-
-    @pytest.mark.parametrize(
-        ("predicted", "wanted"),
-        [
-            ("brown", ["red"]),
-            ("", ["red"]),
-            ("red", ["red", "blue"]),
-            ("red, blue", ["red"]),
-            ("sand", ["s"]),
-        ],
-    )
-    def test_other_things(self, predicted: str, wanted: list[str]) -> None:
-        assert not same_answer(predicted, wanted)
-
-
-class TestBoxes:
-    WANTED = (Box(0, 0, 20, 20), Box(50, 50, 70, 70))
-
-    def test_each_wanted_box_is_found_once(self) -> None:
-        found = (self.WANTED[0], self.WANTED[0], self.WANTED[1])
-        assert match_boxes(found, self.WANTED) == [False, True, True]
-
-    def test_the_box_that_overlaps_most_is_the_one(self) -> None:
-        close, exact = Box(0, 0, 20, 15), self.WANTED[0]
-        assert match_boxes((close, exact), self.WANTED) == [False, True]
-        assert match_boxes((close,), self.WANTED) == [True]
-
-    def test_half_of_the_union_is_enough_and_less_is_not(self) -> None:
-        assert match_boxes([Box(0, 0, 20, 10)], self.WANTED) == [True]
-        assert match_boxes([Box(0, 0, 20, 9)], self.WANTED) == [False]
-        assert match_boxes([], self.WANTED) == []
-        assert match_boxes(self.WANTED, []) == [False, False]
-
-    @pytest.mark.parametrize(
-        ("hits", "wanted", "precision"),
-        [
-            ([True, True], 2, 1.0),
-            ([True, True], 4, 0.5),
-            ([True, False, True], 2, (1 + 2 / 3) / 2),
-            ([False, True, True], 2, (2 / 3 + 2 / 3) / 2),  # the best precision from there on counts
-            ([False, False], 2, 0.0),
-            ([], 3, 0.0),
-            ([], 0, 0.0),
-        ],
-    )
-    def test_average_precision_is_the_area_under_the_curve(
-        self, hits: list[bool], wanted: int, precision: float
-    ) -> None:
-        scored = [(1 - rank / 10, hit) for rank, hit in enumerate(hits)]
-        assert average_precision(scored, wanted) == pytest.approx(precision)
-        assert average_precision(scored[::-1], wanted) == pytest.approx(precision)
-
-
-class TestCaptions:
-    REFERENCES = (
-        ["a brown dog runs through deep snow"],
-        ["two children play football on a beach"],
-        ["an old man reads his newspaper slowly"],
-    )
-
-    def test_the_reference_itself_scores_the_most(self) -> None:
-        scores = caption_scores([references[0] for references in self.REFERENCES], self.REFERENCES)
-        assert scores["cider_d"].value == pytest.approx(10.0)
-        assert scores["bleu_4"].value == pytest.approx(1.0)
-        assert scores["cider_d"].count == scores["bleu_4"].count == 3
-
-    def test_case_and_punctuation_do_not_count(self) -> None:
-        predicted = [references[0].capitalize() + " ." for references in self.REFERENCES]
-        assert caption_scores(predicted, self.REFERENCES)["cider_d"].value == pytest.approx(10.0)
-
-    @pytest.mark.parametrize("caption", ["", "zebra zebra zebra zebra zebra", "..."])
-    def test_a_useless_caption_scores_nothing(self, caption: str) -> None:
-        scores = caption_scores([caption] * 3, self.REFERENCES)
-        assert scores["cider_d"].value == 0.0
-        assert scores["bleu_4"].value == pytest.approx(0.0, abs=1e-3)
-
-    def test_one_word_right_of_one_caption_is_worth_what_the_formula_says(self) -> None:
-        # Each word weighs ln 3, save "a", which two references have: ln 3/2. Of the four lengths of n-grams
-        # only the first says anything, and the caption is six pairs of words too short.
-        cosine = 1 / math.sqrt(6 + (math.log(3 / 2) / math.log(3)) ** 2)
-        expected = 10 / 4 * cosine * math.exp(-(6**2) / (2 * 6.0**2)) / 3
-        scores = caption_scores(["dog", "", ""], self.REFERENCES)
-        assert scores["cider_d"].value == pytest.approx(expected)
-
-    def test_scorers_that_are_not_installed_are_told_before_the_model_works(
-        self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "pycocoevalcap.cider.cider_scorer", None)
-        engine = ScriptedEngine()
-        with pytest.raises(AssistantError, match="pip install pycocoevalcap"):
-            evaluate(VisionLanguageModel(engine), folder, [Task.REFER, Task.CAPTION])
-        assert engine.requests == []
+def measured(engine: ScriptedEngine, folder: PhotoFolder, name: str) -> dict[str, float]:
+    figures = evaluate(engine, folder, name)["tasks"][name]["measures"]
+    return {measure: figure["value"] for measure, figure in figures.items()}
 
 
 def thing(label: str, left: float, score: float = 0.9) -> dict[str, Any]:
@@ -215,25 +81,29 @@ def knowing(folder: PhotoFolder, answer: Callable[[Photo, Request], str]) -> Scr
 
 def right(photo: Photo, request: Request) -> str:
     """The answer that the annotations have."""
-    known = expressions(photo)
-    labels = {item.label for item in photo.objects}
+    boxes = {item.label: all_of(photo, item.label) for item in photo.objects}
     match request.task:
-        case Task.CAPTION:
+        case Task.CAPTION | None:
             return photo.captions[0]
         case Task.REFER:
-            return next(format_box(item.box) for item in known if item.definite == request.argument)
+            known = {item.definite: format_box(item.box) for item in expressions(photo)}
+            return known.get(request.argument, "")
         case Task.IDENTIFY:
-            return next(item.text for item in known if item.box == request.region)
+            return next(item.text for item in expressions(photo) if item.box == request.region)
         case Task.DETECTION:
-            return format_detection([GroundedPhrase(request.argument, all_of(photo, request.argument))])
-    counts = {f"how many {plural(label)} are there?": len(all_of(photo, label)) for label in labels}
+            found = boxes.get(request.argument)
+            return format_detection([GroundedPhrase(request.argument, found)]) if found else ""
+        case Task.GROUNDING:
+            return " and ".join(f"<p>a {label}</p>{format_boxes(found)}" for label, found in boxes.items())
     answers = {question.question: ", ".join(question.answer) for question in photo.questions}
-    return answers.get(request.argument) or str(counts[request.argument])
+    answers |= {f"how many {plural(label)} are there?": str(len(found)) for label, found in boxes.items()}
+    answers |= {f"is there a {label} in the picture?": "yes" for label in boxes}
+    return answers.get(request.argument, "no")
 
 
 class TestSuites:
-    def test_perfect_answers_score_1(self, folder: PhotoFolder) -> None:
-        report = evaluate(VisionLanguageModel(knowing(folder, right)), folder, TASKS)
+    def test_perfect_answers_score_1_and_hallucinate_nothing(self, folder: PhotoFolder) -> None:
+        report = evaluate(knowing(folder, right), folder)
         measures = {
             f"{task}.{name}": figure["value"]
             for task, result in report["tasks"].items()
@@ -241,14 +111,20 @@ class TestSuites:
             if figure["count"] and "if_always" not in name
         }
         assert measures.pop("caption.cider_d") == pytest.approx(10.0)
-        assert measures == pytest.approx(dict.fromkeys(measures, 1.0))
-        assert len(measures) == 16
+        assert measures.pop("presence.says_yes") == 0.5
+        assert [measures.pop(f"hallucination.words_{prompt}") for prompt in PROMPTS] == [7.0, 3.0, 7.0]
+        named = [measures.pop(f"hallucination.objects_named_{prompt}") for prompt in PROMPTS]
+        assert named == pytest.approx([4 / 3] * 3)
+        assert measures.pop("grounding.phrases_a_caption") == 1.5
+        none = {name for name in measures if "malformed" in name or "chair_" in name or "false_finds" in name}
+        assert measures == pytest.approx({name: float(name not in none) for name in measures})
         assert {task: result["items"] for task, result in report["tasks"].items()} == {
-            "refer": 5, "caption": 3, "vqa": 6, "identify": 5, "detection": 4,
+            "refer": 5, "caption": 3, "vqa": 2, "counting": 4, "identify": 5, "detection": 4, "grounding": 2,
+            "hallucination": 9, "absent": 6, "presence": 6,
         }  # fmt: skip
 
     def test_counts_say_over_how_many_items(self, folder: PhotoFolder) -> None:
-        report = evaluate(VisionLanguageModel(knowing(folder, right)), folder, [Task.REFER, Task.DETECTION])
+        report = evaluate(knowing(folder, right), folder, "refer", "detection")
         refer = report["tasks"]["refer"]["measures"]
         assert {name: figure["count"] for name, figure in refer.items()} == {
             "accuracy_at_50_unique": 3,
@@ -257,76 +133,149 @@ class TestSuites:
             "accuracy_at_50_captions_noun": 0,
             "accuracy_at_50_relative": 2,
             "mean_iou_unique": 3,
-            "well_formed": 5,
+            "malformed": 5,
         }
         assert report["tasks"]["detection"]["measures"]["ap_50"]["count"] == 5
 
-    def test_answers_of_another_form_lower_well_formed_and_nothing_else(self, folder: PhotoFolder) -> None:
-        def wordy(photo: Photo, request: Request) -> str:
-            return "it is here: " + right(photo, request)
-
-        report = evaluate(VisionLanguageModel(knowing(folder, wordy)), folder, [Task.REFER])
-        measures = report["tasks"]["refer"]["measures"]
-        assert measures["well_formed"]["value"] == 0.0
-        assert measures["accuracy_at_50_unique"]["value"] == 1.0
+    def test_answers_of_another_form_are_malformed_and_nothing_else(self, folder: PhotoFolder) -> None:
+        engine = knowing(folder, lambda photo, request: "it is here: " + right(photo, request))
+        measures = measured(engine, folder, "refer")
+        assert (measures["malformed"], measures["accuracy_at_50_unique"]) == (1.0, 1.0)
 
     @pytest.mark.parametrize("raw", ["", "{<1><2>", "no", "{<900><900><901><901>}"])
     def test_answers_that_are_no_boxes_score_0(self, folder: PhotoFolder, raw: str) -> None:
-        model = VisionLanguageModel(knowing(folder, lambda *_: raw))
-        report = evaluate(model, folder, [Task.REFER, Task.DETECTION])
-        values = [
-            figure["value"] for result in report["tasks"].values() for figure in result["measures"].values()
-        ]
-        assert values == [0.0] * len(values)
+        engine = knowing(folder, lambda *_: raw)
+        values = measured(engine, folder, "refer") | measured(engine, folder, "detection")
+        assert values == {name: float(name == "malformed") for name in values}
 
     def test_a_synonym_names_the_class_and_another_class_does_not(self, folder: PhotoFolder) -> None:
-        report = evaluate(
-            VisionLanguageModel(knowing(folder, lambda *_: "a small puppy")), folder, [Task.IDENTIFY]
-        )
-        assert report["tasks"]["identify"]["measures"]["exact_class"]["value"] == pytest.approx(1 / 5)
+        measures = measured(knowing(folder, lambda *_: "a small puppy"), folder, "identify")
+        assert measures["exact_class"] == pytest.approx(1 / 5)
 
     def test_a_count_that_is_off_by_one_is_counted_apart(self, folder: PhotoFolder) -> None:
-        report = evaluate(VisionLanguageModel(knowing(folder, lambda *_: "2 of them")), folder, [Task.VQA])
-        measures = report["tasks"]["vqa"]["measures"]
-        assert measures["count_exact"]["value"] == pytest.approx(1 / 4)
-        assert measures["count_within_1"]["value"] == 1.0
-        assert measures["human_top_1"]["value"] == 0.0
+        measures = measured(knowing(folder, lambda *_: "2 of them"), folder, "counting")
+        assert (measures["exact"], measures["within_1"]) == (pytest.approx(1 / 4), 1.0)
+        assert (measures["exact_of_several"], measures["exact_if_always_one"]) == (1.0, pytest.approx(3 / 4))
 
     def test_a_box_that_is_said_twice_is_one_box(self, folder: PhotoFolder) -> None:
-        def twice(photo: Photo, request: Request) -> str:
-            return f"{right(photo, request)} {right(photo, request)}"
+        engine = knowing(folder, lambda photo, request: " ".join([right(photo, request)] * 2))
+        assert measured(engine, folder, "detection")["precision_at_50"] == 1.0
 
-        report = evaluate(VisionLanguageModel(knowing(folder, twice)), folder, [Task.DETECTION])
-        assert report["tasks"]["detection"]["measures"]["precision_at_50"]["value"] == 1.0
+    def test_a_phrase_counts_only_where_it_can_mean_one_thing(self, folder: PhotoFolder) -> None:
+        raw = "<p>a puppy</p>{<10><20><30><80>} by <p>two cats</p>{<0><0><9><9>}, <p>a bus</p>{<0><0><9><9>}"
+        report = evaluate(knowing(folder, lambda *_: raw), folder, "grounding")
+        figures = report["tasks"]["grounding"]["measures"]
+        # The dog of one photo is found, the bus of the other is not; the photo of two cats is not asked.
+        assert (figures["phrase_accuracy_at_50"]["value"], figures["phrase_accuracy_at_50"]["count"]) == (
+            0.5,
+            2,
+        )
+        twice = evaluate(knowing(folder, lambda *_: raw.replace("a bus", "a dog")), folder, "grounding")
+        assert twice["tasks"]["grounding"]["measures"]["phrase_accuracy_at_50"]["count"] == 0
+
+    @pytest.mark.parametrize("source", ["daquar", "another"])
+    def test_wups_is_for_daquar_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+    ) -> None:
+        monkeypatch.setattr(telling, "wordnet_similarity", lambda: lambda *_: 0.8)
+        records = [RECORDS[0] | {"source": source}]
+        folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
+        measures = measured(ScriptedEngine({Task.VQA: "brown, blue"}), folder, "vqa")
+        wups = {name: value for name, value in measures.items() if name.startswith("wups")}
+        expected = {"wups_0.9": 0.08, "wups_0.0": 0.8} if source == "daquar" else {}
+        assert wups == pytest.approx(expected)
+
+    def test_without_wordnet_all_else_is_measured_and_the_lack_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "nltk", None)
+        monkeypatch.setitem(sys.modules, "nltk.corpus", None)
+        folder = PhotoFolder(write_photo_folder(tmp_path, [RECORDS[0] | {"source": "daquar"}]), "train")
+        result = evaluate(knowing(folder, right), folder, "vqa")["tasks"]["vqa"]
+        assert result["measures"]["top_1"]["value"] == 1.0
+        assert len(result["notes"]) == 1
+        assert result["notes"][0].startswith("no WUPS: WUPS needs WordNet")
 
 
-class TestReport:
+class TestHallucination:
+    @pytest.mark.parametrize(
+        ("text", "classes"),
+        [
+            ("two dogs and a girl", {"dog", "person"}),
+            ("a man eats a hot dog", {"person", "hot dog"}),
+            ("an orange frisbee", {"frisbee"}),
+            ("a dogfish in the doghouse", set()),
+            ("A TV on the SOFA.", {"tv", "couch"}),
+        ],
+    )
+    def test_classes_are_named_by_whole_words(self, text: str, classes: set[str]) -> None:
+        assert named_classes(text) == classes
+
+    def test_what_a_faint_box_or_one_caption_shows_is_there(self) -> None:
+        photo = Photo(
+            image="a.png", source="generated", split="val",
+            captions=("a dog", "a puppy by a bench"),
+            objects=({"label": "cat", "score": 0.1, "box": (0, 0, 1, 1)},),
+        )  # fmt: skip
+        assert present_classes(photo) == {"dog", "bench", "cat"}
+        assert absent_class(photo) not in {"dog", "cat", None}
+        assert absent_class(photo) == absent_class(photo)
+        assert absent_class(photo.model_copy(update={"captions": ()})) is None
+
+    def test_chair_counts_objects_and_sentences_for_each_prompt(self, folder: PhotoFolder) -> None:
+        answers = {None: "a dog, a cat and a bus", Task.GROUNDING: "a dog", Task.CAPTION: "nothing"}
+        measures = measured(ScriptedEngine(answers), folder, "hallucination")
+        # Dog, cat and bus each stand in one of the three photos.
+        assert {name: value for name, value in measures.items() if name.startswith("chair")} == {
+            "chair_objects_long": pytest.approx(2 / 3),
+            "chair_sentences_long": 1.0,
+            "chair_objects_grounded": pytest.approx(2 / 3),
+            "chair_sentences_grounded": pytest.approx(2 / 3),
+            "chair_objects_short": 0.0,
+            "chair_sentences_short": 0.0,
+        }
+
+    def test_an_absent_thing_that_is_found_counts_by_the_score_of_its_box(self, folder: PhotoFolder) -> None:
+        boxes = {Task.REFER: "{<1><2><30><40>}", Task.DETECTION: ""}
+        measures = measured(ScriptedEngine(boxes, score=0.6), folder, "absent")
+        assert measures == {
+            "refer_false_finds": 1.0,
+            "refer_false_finds_from_0.25": 1.0,
+            "refer_false_finds_from_0.5": 1.0,
+            "refer_false_finds_from_0.75": 0.0,
+            **{name: 0.0 for name in measures if name.startswith("detection")},
+        }
+
+    def test_always_yes_is_right_half_of_the_time(self, folder: PhotoFolder) -> None:
+        assert measured(ScriptedEngine({Task.VQA: "Yes."}), folder, "presence") == {
+            "accuracy": 0.5, "accuracy_present": 1.0, "accuracy_absent": 0.0, "says_yes": 1.0,
+            "malformed": 0.0,
+        }  # fmt: skip
+
+
+class TestRuns:
     def test_the_model_is_asked_in_the_words_of_inference(self, folder: PhotoFolder) -> None:
         engine = knowing(folder, right)
-        report = evaluate(VisionLanguageModel(engine), folder, [Task.REFER])
+        report = evaluate(engine, folder, "refer")
         asked = [row["asked"] for row in report["tasks"]["refer"]["answers"]]
         assert asked == [request.turns[-1].user for request in engine.requests]
         assert asked[0] == "[refer] give me the location of the dog"
 
-    def test_it_is_json_with_every_answer(self, folder: PhotoFolder, tmp_path: Path) -> None:
-        model = VisionLanguageModel(knowing(folder, right))
-        report = evaluate(model, folder, TASKS)
-        path = tmp_path / "new" / "report.json"
-        write_report(report, path)
-        read = json.loads(path.read_text(encoding="utf-8"))
-        assert (read["model"], read["data"]) == (
-            "scripted", {"folder": "photos", "split": "train", "photos": 3},
-        )  # fmt: skip
-        assert list(read["tasks"]) == [task.value for task in TASKS]
-        row = read["tasks"]["refer"]["answers"][0]
-        assert (row["image"], row["raw"], row["scores"]) == ("dog.png", "{<10><20><30><80>}", [0.83])
-        assert row["wanted"]["box"]["x0"] == 10
-        assert all(len(result["answers"]) == result["items"] for result in read["tasks"].values())
+    def test_requests_of_one_task_are_batched_together(self, folder: PhotoFolder) -> None:
+        engine = knowing(folder, right)
+        report = evaluate(engine, folder, "hallucination")
+        assert [request.task for request in engine.requests] == [None] * 3 + [Task.GROUNDING] * 3 + [
+            Task.CAPTION
+        ] * 3
+        rows = report["tasks"]["hallucination"]["answers"]
+        assert [row["image"] for row in rows] == [
+            name for name in ("dog.png", "cats.png", "bus.png") for _ in range(3)
+        ]
 
     def test_a_limit_draws_the_same_items_every_time(self, folder: PhotoFolder) -> None:
         def asked(limit: int | None) -> list[str]:
             engine = knowing(folder, right)
-            evaluate(VisionLanguageModel(engine), folder, [Task.REFER], limit)
+            evaluate(engine, folder, "refer", limit=limit)
             return [request.argument for request in engine.requests]
 
         assert asked(2) == asked(2)
@@ -337,15 +286,115 @@ class TestReport:
     def test_progress_is_told_batch_by_batch(self, tmp_path: Path) -> None:
         records = [RECORDS[2] | {"image": f"{number}.png"} for number in range(BATCH + 1)]
         folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
-        told: list[tuple[Task, int, int]] = []
-        model = VisionLanguageModel(ScriptedEngine())
-        evaluate(model, folder, [Task.REFER], progress=lambda *step: told.append(step))
-        assert told == [(Task.REFER, BATCH, BATCH + 1), (Task.REFER, BATCH + 1, BATCH + 1)]
+        told: list[tuple[str, int, int]] = []
+        evaluate(ScriptedEngine(), folder, "refer", progress=lambda *step: told.append(step))
+        assert told == [("refer", BATCH, BATCH + 1), ("refer", BATCH + 1, BATCH + 1)]
 
-    def test_a_task_that_no_photo_can_be_asked_is_told_before_the_model_works(self, tmp_path: Path) -> None:
+    def test_a_named_suite_that_no_photo_can_be_asked_is_an_error(self, tmp_path: Path) -> None:
         records = [{"image": "plain.png", "captions": ["nothing to see"]}]
         folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
+        with pytest.raises(DataError, match=r"no photo of .* \(train\) has what 'refer' needs"):
+            photo_set(folder, ["caption", "refer"])
+        assert list(photo_set(folder).suites) == ["caption", "hallucination", "absent"]
+
+    def test_scorers_that_are_not_installed_are_told_before_the_model_works(
+        self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "pycocoevalcap.cider.cider_scorer", None)
         engine = ScriptedEngine()
-        with pytest.raises(DataError, match=r"no photo of .* \(train\) has what \[refer\] needs"):
-            evaluate(VisionLanguageModel(engine), folder, [Task.CAPTION, Task.REFER])
+        with pytest.raises(AssistantError, match="pip install pycocoevalcap"):
+            evaluate(engine, folder, "refer", "caption")
         assert engine.requests == []
+
+    def test_a_run_that_is_stopped_keeps_the_suites_that_are_done(self, folder: PhotoFolder) -> None:
+        kept: list[dict[str, Any]] = []
+        engine = ScriptedEngine({Task.CAPTION: KeyboardInterrupt()})
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(
+                engine, folder, "refer", "caption", "vqa",
+                keep=lambda report: kept.append(json.loads(json.dumps(report))),
+            )  # fmt: skip
+        assert [(list(report["tasks"]), report["unfinished"]) for report in kept] == [
+            ([], ["refer", "caption", "vqa"]),
+            (["refer"], ["caption", "vqa"]),
+        ]
+
+
+class TestReport:
+    def test_it_is_json_with_every_answer_and_how_it_was_had(
+        self, folder: PhotoFolder, tmp_path: Path
+    ) -> None:
+        report = evaluate(knowing(folder, right), folder, limit=5)
+        path = tmp_path / "new" / "report.json"
+        write_report(report, path, photo_set(folder).read)
+        read = json.loads(path.read_text(encoding="utf-8"))
+        assert read["model"] == "scripted"
+        assert read["data"] == {"name": "photos", "split": "train", "pictures": 3, "limit": 5}
+        assert read["date"].startswith("20")
+        assert "torch" in read["versions"]
+        assert read["weights_sha256"] is None
+        assert {"commit", "machine"} <= read.keys()
+        assert (list(read["tasks"]), read["unfinished"]) == (list(SUITES), [])
+        row = read["tasks"]["refer"]["answers"][0]
+        assert row == {
+            "image": "dog.png",
+            "asked": "[refer] give me the location of the dog",
+            "raw": "{<10><20><30><80>}",
+            "wanted": ["the dog"],
+            "wanted_boxes": [[10, 20, 30, 80]],
+            "scores": [0.83],
+            "quality": 1.0,
+        }
+        assert all(len(result["answers"]) == result["items"] for result in read["tasks"].values())
+        assert sorted(file.name for file in path.parent.iterdir()) == ["report.html", "report.json"]
+
+    def test_the_page_shows_hits_and_misses_with_their_boxes(
+        self, folder: PhotoFolder, tmp_path: Path
+    ) -> None:
+        page = self.page(folder, tmp_path, "{<10><20><30><80>}")
+        assert page.count('<img src="data:image/jpeg;base64,') == page.count("<figure") == 5
+        assert (page.count('<figure class="hit"'), page.count('<figure class="miss"')) == (1, 4)
+        assert '<rect class="found" x="10" y="20" width="20" height="60"/>' in page
+        assert page.count('<rect class="right" x="') == 5 + 1  # and that of the legend
+        assert "http" not in page.replace("http-equiv", "")
+
+    def test_what_data_and_model_say_is_no_markup(self, folder: PhotoFolder, tmp_path: Path) -> None:
+        evil = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+        page = self.page(folder, tmp_path, evil)
+        assert "<script" not in page
+        assert "onerror=alert(1)&gt;" in page
+        records = [RECORDS[0] | {"captions": [evil], "questions": [{"question": evil, "answer": [evil]}]}]
+        other = PhotoFolder(write_photo_folder(tmp_path / "other", records), "train")
+        report = evaluate(ScriptedEngine(), other, "vqa")
+        write_report(report, tmp_path / "other.json", photo_set(other).read)
+        page = (tmp_path / "other.html").read_text(encoding="utf-8")
+        assert "<script" not in page
+        assert page.count("&lt;script&gt;") == 2  # in the question and in the answer that is wanted
+
+    def page(self, folder: PhotoFolder, tmp_path: Path, raw: str) -> str:
+        report = evaluate(ScriptedEngine({Task.REFER: raw}), folder, "refer")
+        write_report(report, tmp_path / "report.json", photo_set(folder).read)
+        return page_path(tmp_path / "report.json").read_text(encoding="utf-8")
+
+    def test_a_report_that_cannot_be_written_is_told_before_the_model_works(
+        self, folder: PhotoFolder, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_text("in the way")
+        engine = ScriptedEngine()
+        out = tmp_path / "file" / "report.json"
+        with pytest.raises(AssistantError, match=r"cannot write .*; name another --out"):
+            evaluate(engine, folder, keep=lambda report: write_report(report, out, photo_set(folder).read))
+        assert engine.requests == []
+
+    def test_an_unfinished_run_says_so_on_its_page(self, folder: PhotoFolder, tmp_path: Path) -> None:
+        report = evaluate(ScriptedEngine(), folder, "refer") | {"unfinished": ["caption", "vqa"]}
+        write_report(report, tmp_path / "report.json", photo_set(folder).read)
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert "This run was not finished: caption, vqa still to come." in page
+
+    def test_the_hash_is_that_of_the_adapter_in_use(self, tmp_path: Path) -> None:
+        (tmp_path / "adapter_model.safetensors").write_bytes(b"weights")
+        assert weights_hash(str(tmp_path)) == hashlib.sha256(b"weights").hexdigest()
+        shipped = PRESETS["nano"].adapter / "adapter_model.safetensors"
+        assert weights_hash("nano") == hashlib.sha256(shipped.read_bytes()).hexdigest()
+        assert weights_hash("http://127.0.0.1:9") is None

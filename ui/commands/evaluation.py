@@ -4,65 +4,109 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...vlm.errors import AssistantError
-from ...vlm.tasks import Task
-from .options import DEFAULT_MODEL, ModelOption, load_model
+from .options import DEFAULT_MODEL, JsonOption, ModelOption, load_model, to_json
+
+if TYPE_CHECKING:
+    from ...vlm.evaluation.items import EvaluationSet
 
 
 def evaluate(
     data: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="A folder with annotations.jsonl and tar shards of photos.")
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="A folder with annotations.jsonl and tar shards, or a --set's own."
+        ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes, as JSON.")],
-    split: Annotated[str, typer.Option(help="The photos of this split.")] = "val",
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where the report goes, as JSON; a page beside it.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Which split.  [default: val, or the set's usual one]")
+    ] = None,
     tasks: Annotated[
-        str, typer.Option(metavar="TASK,…", help="What to measure.")
-    ] = "refer,caption,vqa,identify,detection",
+        str | None, typer.Option(metavar="TASK,…", help="What to measure on photos.  [default: all there is]")
+    ] = None,
+    published: Annotated[
+        str | None, typer.Option("--set", metavar="NAME", help="The published data set that FOLDER holds.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The most items a task.")] = None,
     model: ModelOption = DEFAULT_MODEL,
+    as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on annotated photos.
+    """Measure a model on annotated photos, or on a published data set.
 
-    Example:
+    The report is written after each task, so that a run that is stopped keeps what it has.
 
-      assistant evaluate --data photos --split val --tasks refer,caption --limit 100 --out report.json
+    Examples:
+
+      assistant evaluate --data photos --tasks refer,caption --limit 100 --out report.json
+
+      assistant evaluate --set okvqa --data okvqa --out report.json
     """
-    from ...vlm.data.photos import PhotoFolder
     from ...vlm.evaluation.evaluate import evaluate as run
-    from ...vlm.evaluation.evaluate import write_report
+    from ...vlm.evaluation.report import page_path, summary, write_report
 
-    wanted = _tasks(tasks)
-    folder = PhotoFolder(data, split)
     if out.is_dir():
         raise AssistantError(f"{out} is a folder: name a file for the report in it")
-    report = run(load_model(model), folder, wanted, limit, _show_progress)
-    write_report(report, out)
-    for name, result in report["tasks"].items():
-        for measure, figure in result["measures"].items():
-            low, high = figure["low"], figure["high"]
-            interval = "" if low is None else f"[{low:.3f}, {high:.3f}]"
-            typer.echo(f"{name:10} {measure:46} {figure['value']:.3f}  {interval:14}  n={figure['count']}")
-    typer.echo(f"Report: {out}", err=True)
+    if page_path(out) == out:
+        raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
+    questions = _questions(data, split, tasks, published)
+    report = run(
+        load_model(model),
+        questions,
+        limit,
+        _show_progress,
+        keep=lambda so_far: write_report(so_far, out, questions.read),
+    )
+    typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
+    typer.echo(f"Report: {out} and {page_path(out)}", err=True)
 
 
-def _tasks(text: str) -> list[Task]:
-    from ...vlm.evaluation.suites import SUITES
+def _questions(data: Path, split: str | None, tasks: str | None, published: str | None) -> EvaluationSet:
+    if published is not None:
+        from ...vlm.evaluation.published import PUBLISHED, published_set
 
-    names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in [task.value for task in SUITES]]
+        if published not in PUBLISHED:
+            raise typer.BadParameter(f"--set: {published!r} is none of {', '.join(PUBLISHED)}")
+        if tasks is not None:
+            raise typer.BadParameter("--tasks: a published --set has its own task")
+        return published_set(published, data, split)
+    from ...vlm.data.photos import PhotoFolder
+    from ...vlm.evaluation.suites import SUITES, photo_set
+
+    names = None if tasks is None else [name.strip() for name in tasks.split(",")]
+    unknown = [name for name in names or () if name not in SUITES]
     if unknown:
         raise typer.BadParameter(f"--tasks: {unknown[0]!r} is none of {', '.join(SUITES)}")
-    return [Task(name) for name in names]
+    return photo_set(PhotoFolder(data, split or "val"), names)
 
 
-def _show_progress(task: Task, done: int, total: int) -> None:
+def _table(report: dict[str, Any]) -> list[str]:
+    rows = [
+        (task, measure, figure)
+        for task, result in report["tasks"].items()
+        for measure, figure in result["measures"].items()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = []
+    for task, measure, figure in rows:
+        low, high = figure["low"], figure["high"]
+        interval = "" if low is None else f"[{low:.3f}, {high:.3f}]"
+        name = f"{task:{widths[0]}}  {measure:{widths[1]}}"
+        lines.append(f"{name}  {figure['value']:6.3f}  {interval:16}  n={figure['count']}")
+    notes = [note for result in report["tasks"].values() for note in result["notes"]]
+    return lines + notes
+
+
+def _show_progress(task: str, done: int, total: int) -> None:
     end = "\n" if done == total or not sys.stderr.isatty() else ""
     if end or sys.stderr.isatty():
-        typer.echo(f"\r{task.identifier} {done}/{total}{end}", err=True, nl=False)
+        typer.echo(f"\r{task} {done}/{total}{end}", err=True, nl=False)
 
 
 __all__ = ["evaluate"]

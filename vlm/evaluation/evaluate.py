@@ -1,4 +1,4 @@
-"""Run the suites over a folder of annotated photos and report."""
+"""Run the suites over a data set and report."""
 
 from __future__ import annotations
 
@@ -6,105 +6,106 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from ..answers import Generation
-from ..data.photos import PhotoFolder
-from ..errors import DataError
 from ..tasks import Task
 from ..vision_language_model import VisionLanguageModel
-from .metrics import caption_scorers
-from .suites import SUITES, Item
+from .captions import caption_scorers
+from .circumstances import circumstances
+from .items import EvaluationSet, Item, Suite
 
 BATCH = 32
 
-Progress = Callable[[Task, int, int], None]
+Progress = Callable[[str, int, int], None]
+"""Is told the suite, how many of its items are answered, and how many there are."""
+Keep = Callable[[dict[str, Any]], None]
+"""Is given the report so far: before the first suite and after each."""
 
 
 def evaluate(
     model: VisionLanguageModel,
-    folder: PhotoFolder,
-    tasks: Sequence[Task],
+    data: EvaluationSet,
     limit: int | None = None,
     progress: Progress | None = None,
+    keep: Keep | None = None,
 ) -> dict[str, Any]:
-    """Return a report: measures by task, each with its interval, and every answer.
+    """Return a report: measures by suite, each with its interval, every answer, and the circumstances.
 
-    `limit` is the most items a task, drawn by a fixed seed.
+    `limit` is the most items a suite, drawn by a fixed seed. `unfinished` lists the suites still to come, so
+    that what is kept of a run that is stopped says what it lacks.
 
     Raises:
-        DataError: no photo has what a task needs; this is told before the model works.
-        AssistantError: captions are asked for, and what scores them is not installed.
+        DataError: a picture cannot be read.
+        AssistantError: captions are asked for, and what scores them is not installed; this is told before
+            the model works.
     """
-    if Task.CAPTION in tasks:
+    suites = {name: replace(suite, items=_drawn(suite.items, limit)) for name, suite in data.suites.items()}
+    if "caption" in suites:
         caption_scorers()
-    items_of = {task: _items(folder, task, limit) for task in tasks}
     report: dict[str, Any] = {
-        "model": model.name,
-        "data": {"folder": folder.folder.name, "split": folder.split, "photos": len(folder.photos)},
+        **circumstances(model.name),
+        "data": {"name": data.name, "split": data.split, "pictures": data.pictures, "limit": limit},
+        "unfinished": list(suites),
         "tasks": {},
     }
-    for task, items in items_of.items():
-        start = time.perf_counter()
-        answers: list[Generation] = []
-        for batch in _batches(items):
-            answers += _ask(model, folder, batch)
-            if progress is not None:
-                progress(task, len(answers), len(items))
-        measures = SUITES[task].score(items, answers)
-        report["tasks"][task.value] = {
-            "items": len(items),
-            "seconds": round(time.perf_counter() - start, 1),
-            "measures": {name: asdict(measure) for name, measure in measures.items()},
-            "cut": sum(not answer.complete for answer in answers),
-            "answers": [_row(item, answer) for item, answer in zip(items, answers, strict=True)],
-        }
+    for name, suite in suites.items():
+        if keep is not None:
+            keep(report)
+        report["tasks"][name] = _run(model, data, name, suite, progress)
+        report["unfinished"].remove(name)
+    if keep is not None:
+        keep(report)
     return report
 
 
-def _items(folder: PhotoFolder, task: Task, limit: int | None) -> list[Item]:
-    items = [item for photo in folder.photos for item in SUITES[task].items(photo)]
-    if not items:
-        raise DataError(f"no photo of {folder.folder} ({folder.split}) has what {task.identifier} needs")
-    if limit is not None and limit < len(items):
-        kept = sorted(random.Random(0).sample(range(len(items)), limit))
-        items = [items[index] for index in kept]
-    return items
-
-
-def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
-
-
-def _ask(model: VisionLanguageModel, folder: PhotoFolder, batch: Sequence[Item]) -> list[Generation]:
-    return model.generate([replace(item.request, image=folder.read(item.photo)) for item in batch])
-
-
-def _row(item: Item, answer: Generation) -> dict[str, Any]:
+def _run(
+    model: VisionLanguageModel, data: EvaluationSet, name: str, suite: Suite, progress: Progress | None
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    answers: dict[int, Generation] = {}
+    for batch in _batches(suite.items):
+        requests = [
+            replace(suite.items[index].request, image=data.read(suite.items[index].image)) for index in batch
+        ]
+        answers |= zip(batch, model.generate(requests), strict=True)
+        if progress is not None:
+            progress(name, len(answers), len(suite.items))
+    ordered = [answers[index] for index in range(len(suite.items))]
+    scored = suite.score(suite.items, ordered)
     return {
-        "image": item.photo.image,
-        "asked": item.request.turns[-1].user,
-        "raw": answer.raw,
-        "wanted": _plain(item.wanted),
-        "scores": [box.score for box in answer.grounded.boxes],
+        "items": len(suite.items),
+        "seconds": round(time.perf_counter() - start, 1),
+        "measures": {measure: asdict(figure) for measure, figure in scored.measures.items()},
+        "cut": sum(not answer.complete for answer in ordered),
+        "notes": list(scored.notes),
+        "answers": [_row(*row) for row in zip(suite.items, ordered, scored.qualities, strict=True)],
     }
 
 
-def _plain(wanted: Any) -> Any:
-    if isinstance(wanted, tuple):
-        return [_plain(part) for part in wanted]
-    if hasattr(wanted, "model_dump"):
-        return wanted.model_dump()
-    return asdict(wanted) if hasattr(wanted, "__dataclass_fields__") else wanted
+def _drawn(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
+    if limit is None or limit >= len(items):
+        return items
+    return [items[index] for index in sorted(random.Random(0).sample(range(len(items)), limit))]
 
 
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write the report as JSON."""
-    import json
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[int]]:
+    """Yield indices of items, those of one task together: a batch decodes until its longest answer ends."""
+    tasks: list[Task | None] = [item.request.task for item in items]
+    order = sorted(range(len(items)), key=lambda index: tasks.index(tasks[index]))
+    return (order[start : start + BATCH] for start in range(0, len(order), BATCH))
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+def _row(item: Item, answer: Generation, quality: float) -> dict[str, Any]:
+    return {
+        "image": item.image,
+        "asked": item.request.turns[-1].user,
+        "raw": answer.raw,
+        "wanted": list(item.texts),
+        "wanted_boxes": [box.bins for box in item.boxes],
+        "scores": [box.score for box in answer.grounded.boxes],
+        "quality": round(quality, 4),
+    }
 
 
-__all__ = ["Progress", "evaluate", "write_report"]
+__all__ = ["BATCH", "Keep", "Progress", "evaluate"]

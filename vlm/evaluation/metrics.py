@@ -1,21 +1,18 @@
-"""Measures over predictions and references, with 95 % confidence intervals where they can be had."""
+"""Measures over many answers, with 95 % confidence intervals, and how boxes are compared."""
 
 from __future__ import annotations
 
 import math
-import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Any
 
-from ..errors import AssistantError
+import numpy as np
+
 from ..grounding import Box
 
 RESAMPLES = 500
-
-_BETWEEN_THINGS = re.compile(r",(?:\s*and\s)?|\sand\s", re.IGNORECASE)
+# The 97.5 % quantile of the normal distribution.
+_Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -33,38 +30,43 @@ def proportion(hits: Sequence[bool]) -> Measure:
     count = len(hits)
     if count == 0:
         return Measure(0.0, 0.0, 1.0, 0)
-    share, z = sum(hits) / count, 1.96
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    spread = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    share = sum(hits) / count
+    centre = (share + _Z * _Z / (2 * count)) / (1 + _Z * _Z / count)
+    spread = _Z / (1 + _Z * _Z / count) * math.sqrt(share * (1 - share) / count + (_Z / (2 * count)) ** 2)
     return Measure(share, max(centre - spread, 0.0), min(centre + spread, 1.0), count)
 
 
 def mean(values: Sequence[float]) -> Measure:
     """Return the mean with a bootstrap interval."""
-    return bootstrap(values, fmean) if values else Measure(0.0, 0.0, 0.0, 0)
+    return ratio(values, [1.0] * len(values))
 
 
-def bootstrap(items: Sequence[float], statistic: Callable[[Sequence[float]], float]) -> Measure:
-    """Return a statistic with the interval that resampling the items gives."""
-    random_ = random.Random(0)
-    samples = sorted(statistic(random_.choices(items, k=len(items))) for _ in range(RESAMPLES))
-    low, high = samples[int(RESAMPLES * 0.025)], samples[int(RESAMPLES * 0.975)]
-    return Measure(statistic(items), low, high, len(items))
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Measure:
+    """Return the sum of `parts` over the sum of `wholes`, with the interval that resampling the items gives.
+
+    The count is that of the wholes; without any the ratio is 0.
+    """
+    above, below = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
+
+    def statistic(drawn: np.ndarray) -> float:
+        return float(above[drawn].sum() / max(below[drawn].sum(), 1e-12))
+
+    return bootstrap(len(above), statistic, count=round(below.sum()))
 
 
-def normalise(answer: str) -> str:
-    """Lower case, no punctuation, no articles: how answers in words are compared."""
-    words = re.findall(r"[a-z0-9']+", answer.lower())
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
+def bootstrap(
+    size: int, statistic: Callable[[np.ndarray], float], resamples: int = RESAMPLES, count: int | None = None
+) -> Measure:
+    """Return a statistic of `size` items, given by their indices, with its percentile interval.
 
-
-def same_answer(predicted: str, wanted: Sequence[str]) -> bool:
-    """Return whether an answer names exactly the things wanted, in any order."""
-    return _things([predicted]) == _things(wanted)
-
-
-def _things(answers: Sequence[str]) -> set[str]:
-    return {normalise(part) for answer in answers for part in _BETWEEN_THINGS.split(answer)}
+    `count` is what is told to be counted where that is not the items; no item at all gives 0.
+    """
+    if size == 0:
+        return Measure(0.0, 0.0, 0.0, 0)
+    random = np.random.default_rng(0)
+    samples = [statistic(random.integers(size, size=size)) for _ in range(resamples)]
+    low, high = (float(np.quantile(samples, level)) for level in (0.025, 0.975))
+    return Measure(statistic(np.arange(size)), low, high, size if count is None else count)
 
 
 def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 0.5) -> list[bool]:
@@ -81,55 +83,13 @@ def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 
 
 def average_precision(scored: Sequence[tuple[float, bool]], wanted: int) -> float:
     """Return the area under the precision-recall curve of scored hits, over `wanted` true boxes."""
-    ranked = sorted(scored, key=lambda pair: -pair[0])
-    precisions: list[float] = []
-    for rank, (_, hit) in enumerate(ranked, start=1):
-        if hit:
-            precisions.append((len(precisions) + 1) / rank)
+    if not scored or not wanted:
+        return 0.0
+    hits = np.array([hit for _, hit in sorted(scored, key=lambda pair: -pair[0])])
+    precisions = hits.cumsum() / np.arange(1, len(hits) + 1)
     # The curve is made monotone: at each recall the best precision at that recall or beyond counts.
-    area = sum(max(precisions[index:]) for index in range(len(precisions)))
-    return area / wanted if wanted else 0.0
+    best = np.maximum.accumulate(precisions[::-1])[::-1]
+    return float(best[hits].sum() / wanted)
 
 
-def caption_scores(predicted: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Measure]:
-    """Return CIDEr-D and BLEU-4 of captions, by pycocoevalcap's scorers.
-
-    The words are split by a plain rule instead of the Java tokenizer that belongs to them, so that figures
-    may differ in the second digit from published ones.
-
-    Raises:
-        AssistantError: the scorers are not installed.
-    """
-    cider, bleu = caption_scorers()
-    for caption, wanted in zip(predicted, references, strict=True):
-        pair = (_words(caption), [_words(text) for text in wanted])
-        cider += pair
-        bleu += pair
-    _, each = cider.compute_score()
-    (_, _, _, bleu4), _ = bleu.compute_score(option="closest", verbose=0)
-    return {
-        "cider_d": mean([float(score) for score in each]),
-        "bleu_4": Measure(bleu4, None, None, len(predicted)),
-    }
-
-
-def caption_scorers() -> tuple[Any, Any]:
-    """Return fresh scorers of CIDEr-D and of BLEU-4.
-
-    Raises:
-        AssistantError: they are not installed.
-    """
-    try:
-        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
-        from pycocoevalcap.cider.cider_scorer import CiderScorer
-    except ImportError as error:
-        raise AssistantError("captions are scored by pycocoevalcap: pip install pycocoevalcap") from error
-    return CiderScorer(n=4, sigma=6.0), BleuScorer(n=4)
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
-
-
-__all__ = ["Measure", "average_precision", "bootstrap", "caption_scorers", "caption_scores", "match_boxes"]
-__all__ += ["mean", "normalise", "proportion", "same_answer"]
+__all__ = ["Measure", "average_precision", "bootstrap", "match_boxes", "mean", "proportion", "ratio"]

@@ -1,0 +1,73 @@
+"""CIDEr-D and BLEU-4 of captions, by pycocoevalcap's scorers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import AssistantError
+from .metrics import Measure, bootstrap, mean
+
+
+def caption_scores(
+    predicted: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[dict[str, Measure], list[float]]:
+    """Return the measures of captions, and the CIDEr-D of each.
+
+    The words are split by a plain rule instead of the Java tokenizer that belongs to the scorers, so that
+    figures may differ in the second digit from published ones.
+
+    Raises:
+        AssistantError: the scorers are not installed.
+    """
+    cider, bleu = caption_scorers()
+    for caption, wanted in zip(predicted, references, strict=True):
+        pair = (_words(caption), [_words(text) for text in wanted])
+        cider += pair
+        bleu += pair
+    _, each = cider.compute_score()
+    scores = [float(score) for score in each]
+    return {"cider_d": mean(scores), "bleu_4": _bleu_4(bleu)}, scores
+
+
+def _bleu_4(scorer: Any) -> Measure:
+    """Return corpus BLEU-4, bootstrapped from what the scorer counted for each sentence.
+
+    The formula is the scorer's own (Papineni et al. 2002) over the sums of the resampled sentences.
+    """
+    correct, guessed = (np.array([item[key] for item in scorer.ctest]) for key in ("correct", "guess"))
+    length = np.array([item["testlen"] for item in scorer.ctest])
+    nearest = np.array(
+        [min(item["reflen"], key=lambda n: (abs(n - item["testlen"]), n)) for item in scorer.ctest]
+    )
+
+    def statistic(drawn: np.ndarray) -> float:
+        precisions = (correct[drawn].sum(0) + 1e-15) / (guessed[drawn].sum(0) + 1e-9)
+        ratio = (length[drawn].sum() + 1e-15) / (nearest[drawn].sum() + 1e-9)
+        return float(np.exp(np.log(precisions).mean() + min(0.0, 1 - 1 / ratio)))
+
+    return bootstrap(len(length), statistic)
+
+
+def caption_scorers() -> tuple[Any, Any]:
+    """Return fresh scorers of CIDEr-D and of BLEU-4.
+
+    Raises:
+        AssistantError: they are not installed.
+    """
+    try:
+        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+        from pycocoevalcap.cider.cider_scorer import CiderScorer
+    except ImportError as error:
+        raise AssistantError("captions are scored by pycocoevalcap: pip install pycocoevalcap") from error
+    return CiderScorer(n=4, sigma=6.0), BleuScorer(n=4)
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
+
+
+__all__ = ["caption_scorers", "caption_scores"]

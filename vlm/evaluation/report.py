@@ -1,0 +1,107 @@
+"""A report as JSON, and as a page with pictures of hits and misses that stands by itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..errors import AssistantError
+from ..grounding import Box, parse
+
+# How many hits, and how many misses, a suite shows, and how long a picture's longer side is in pixels.
+SHOWN = 8
+LONG_SIDE = 320
+
+ReadPicture = Callable[[str], Image.Image]
+
+
+def write_report(report: dict[str, Any], path: Path, read: ReadPicture) -> None:
+    """Write the report as JSON to `path`, and its page beside it, each whole or not at all.
+
+    `read` opens a picture of the data set by its name.
+
+    Raises:
+        AssistantError: the files cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        _replace(page_path(path), _page(report, read))
+    except OSError as error:
+        raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
+
+
+def page_path(path: Path) -> Path:
+    """Return where the page of the report at `path` lies."""
+    return path.with_suffix(".html")
+
+
+def summary(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report without the answers."""
+    tasks = {
+        name: {key: value for key, value in result.items() if key != "answers"}
+        for name, result in report["tasks"].items()
+    }
+    return {**report, "tasks": tasks}
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _page(report: dict[str, Any], read: ReadPicture) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,  # what data and model say is text, never markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = {
+        name: [_figure(row, read) for row in _chosen(result["answers"])]
+        for name, result in report["tasks"].items()
+    }
+    return environment.get_template("report.html.jinja").render(report=report, shown=shown)
+
+
+def _chosen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return some of the best answers and some of the worst, drawn by a fixed seed where many are alike."""
+    mixed = random.Random(0).sample(rows, len(rows))
+    ranked = sorted(mixed, key=lambda row: -row["quality"])
+    return ranked if len(ranked) <= 2 * SHOWN else ranked[:SHOWN] + ranked[-SHOWN:]
+
+
+def _figure(row: dict[str, Any], read: ReadPicture) -> dict[str, Any]:
+    picture = read(row["image"])
+    picture.thumbnail((LONG_SIDE, LONG_SIDE))
+    content = BytesIO()
+    picture.save(content, "JPEG", quality=80)
+    found = parse(row["raw"])
+    return {
+        **row,
+        "hit": row["quality"] >= 0.5,
+        "source": f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}",
+        "said": found.text,
+        "found": [_rectangle(box.bins) for box in found.boxes],
+        "right": [_rectangle(bins) for bins in row["wanted_boxes"]],
+        "wanted": list(dict.fromkeys(row["wanted"])),
+    }
+
+
+def _rectangle(bins: Sequence[int]) -> dict[str, int]:
+    box = Box(*bins)
+    return {"x": box.x0, "y": box.y0, "width": box.x1 - box.x0, "height": box.y1 - box.y0}
+
+
+__all__ = ["page_path", "summary", "write_report"]
