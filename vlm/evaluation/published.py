@@ -1,160 +1,177 @@
-"""The evaluation sets of the paper, read where they lie on disk in their published layout.
+"""The evaluation sets of the paper, read in their published layout under one data folder.
 
-| set | files in the folder |
+Those that are trained on too are read by the readers of training, where these look for them; of the others
+the folder holds
+
+| set | files |
 |---|---|
-| `okvqa` | `OpenEnded_mscoco_val2014_questions.json`, `mscoco_val2014_annotations.json`, `val2014/` |
-| `vqav2` | the same two files with `v2_` before their names, `val2014/` |
-| `gqa` | `testdev_balanced_questions.json` (or in `questions/`), `images/` |
-| `vsr` | `splits/zeroshot/test.jsonl` (or `random`), `images/` |
-| `iconvqa` | IconQA's `problems.json`, `pid_splits.json`, `iconqa/test/choose_txt/ID/image.png` |
-| `vizwiz` | `Annotations/val.json` (or `val.json`), `val/` |
-| `hm` | Hateful Memes: `dev_seen.jsonl`, `img/` |
+| `vsr` | `vsr/splits/zeroshot/test.jsonl` (or `random`), `vsr/images/` |
+| `iconvqa` | IconQA: `iconqa_data/problems.json`, `pid_splits.json`, `iconqa/test/choose_txt/ID/image.png` |
+| `vizwiz` | `vizwiz/Annotations/val.json`, `vizwiz/val/` |
+| `hm` | Hateful Memes: `hateful_memes/dev_seen.jsonl`, `hateful_memes/img/` |
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from PIL import Image
-from pydantic import BaseModel, ValidationError
+from typing import Any, Literal
 
 from ..answers import Request
-from ..errors import DataError, ImageError
-from ..pictures import open_picture
+from ..data.configuration import SourceConfig
+from ..data.records import PictureReference
+from ..data.sources import open_source
+from ..data.sources.base import Published, Row, json_pairs, json_rows, line_rows, parse_line, read, told
+from ..data.sources.coco import picture_2014
+from ..data.sources.vqa import Annotation, Answer, Question
+from ..errors import DataError
+from ..grounding import parse
 from ..tasks import Task
 from .items import EvaluationSet, Item, Score, Suite
+from .locating import rec_score
 from .telling import consensus_score, top_1_score
 
-Row = TypeVar("Row", bound=BaseModel)
+
+def _of_training(name: str, score: Score, *splits: str) -> PublishedSet:
+    """Return a set with one right answer a question, as training reads it."""
+
+    def items(data: Path, split: str) -> Iterator[Item]:
+        for record in read(open_source(name, data, SourceConfig(split=split))):
+            (turn,) = record.turns
+            boxes = parse(turn.answer).boxes
+            texts = (turn.argument if boxes else turn.answer,)
+            path = record.picture.path if record.picture else ""
+            yield Item(os.path.relpath(path, data), Request(turn.task, turn.argument), texts, boxes)
+
+    return PublishedSet(splits, items, score)
 
 
-class _Answer(BaseModel):
-    answer: str
+def _of_ten_people(name: str) -> PublishedSet:
+    """Return a set in the form of VQAv2, of which training reads the most frequent answer alone."""
+
+    def items(data: Path, split: str) -> Iterator[Item]:
+        def of(content: tuple[Any, dict[int, Any]]) -> Iterator[Item]:
+            row, asked = content
+            annotation = Annotation.model_validate(row)
+            if annotation.question_id not in asked:
+                raise ValueError(f"question_id: {annotation.question_id} is not among the questions")
+            question = Question.model_validate(asked[annotation.question_id]).question
+            picture = picture_2014(Path("coco"), split, annotation.image_id)
+            yield _question(picture.path, question, *(it.answer for it in annotation.answers))
+
+        return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
+
+    return PublishedSet(("val", "train"), items, consensus_score)
 
 
-class _VqaQuestion(BaseModel):
-    question_id: int
-    image_id: int
-    question: str
+class Statement(Published):
+    """One line of VSR."""
 
-
-class _VqaAnnotation(BaseModel):
-    question_id: int
-    answers: list[_Answer]
-
-
-class _VizWizQuestion(BaseModel):
-    image: str
-    question: str
-    answers: list[_Answer]
-
-
-class _GqaQuestion(BaseModel):
-    question: str
-    imageId: str  # noqa: N815
-    answer: str
-
-
-class _VsrStatement(BaseModel):
     image: str
     caption: str
     label: Literal[0, 1]
 
 
-class _IconProblem(BaseModel):
+def _vsr(data: Path, split: str) -> Iterator[Item]:
+    def of(line: bytes) -> Iterator[Item]:
+        row = Statement.model_validate(parse_line(line))
+        asked = f"based on the image, is this statement true or false? {row.caption}"
+        answers = ("true", "yes") if row.label else ("false", "no")
+        yield _question(f"vsr/images/{row.image}", asked, *answers)
+
+    kind, _, part = split.partition("-")
+    return _items(line_rows(data / "vsr" / "splits" / kind / f"{part}.jsonl"), of)
+
+
+class Problem(Published):
+    """What stands under one number in IconQA's problems."""
+
     question: str
     choices: list[str]
     answer: int
 
 
-class _Meme(BaseModel):
+def _iconvqa(data: Path, split: str) -> Iterator[Item]:
+    """Questions with choices in words; the reference ranks those, here the answer must be the right one."""
+    folder = data / "iconqa_data"
+    chosen: set[str] = set()
+    for row in json_pairs(folder / "pid_splits.json"):
+        name, numbers = row.content
+        chosen |= set(numbers) if name == f"choose_txt_{split}" else set()
+
+    def of(content: tuple[str, Any]) -> Iterator[Item]:
+        number, problem = content
+        if number in chosen:
+            row = Problem.model_validate(problem)
+            if not 0 <= row.answer < len(row.choices):
+                raise ValueError(f"answer: there is no choice {row.answer}")
+            picture = f"iconqa_data/iconqa/{split}/choose_txt/{number}/image.png"
+            yield _question(picture, row.question, row.choices[row.answer])
+
+    return _items(json_pairs(folder / "problems.json"), of)
+
+
+class VizWizQuestion(Published):
+    """One item of VizWiz's annotations."""
+
+    image: str
+    question: str
+    answers: list[Answer]
+
+
+def _vizwiz(data: Path, split: str) -> Iterator[Item]:
+    def of(content: Any) -> Iterator[Item]:
+        row = VizWizQuestion.model_validate(content)
+        yield _question(f"vizwiz/{split}/{row.image}", row.question, *(it.answer for it in row.answers))
+
+    return _items(json_rows(data / "vizwiz" / "Annotations" / f"{split}.json", ""), of)
+
+
+class Meme(Published):
+    """One line of Hateful Memes."""
+
     img: str
     text: str
     label: Literal[0, 1]
 
 
-def _vqa(prefix: str) -> Callable[[Path, str], Iterator[Item]]:
-    """Return the reader of VQAv2's form, whose files' names begin with `prefix`."""
-
-    def read(folder: Path, split: str) -> Iterator[Item]:
-        asked = _existing(folder, f"{prefix}OpenEnded_mscoco_{split}2014_questions.json")
-        told = _existing(folder, f"{prefix}mscoco_{split}2014_annotations.json")
-        answers = {
-            row.question_id: tuple(it.answer for it in row.answers)
-            for _, row in _checked(told, _listed(told, "annotations"), _VqaAnnotation)
-        }
-        for where, row in _checked(asked, _listed(asked, "questions"), _VqaQuestion):
-            if not answers.get(row.question_id):
-                raise DataError(f"{where}: question_id: {told.name} has no answer to {row.question_id}")
-            picture = f"{split}2014/COCO_{split}2014_{row.image_id:012}.jpg"
-            yield _question(picture, row.question, *answers[row.question_id])
-
-    return read
-
-
-def _gqa(folder: Path, split: str) -> Iterator[Item]:
-    name = f"{split}_balanced_questions.json"
-    path = _existing(folder, name, f"questions/{name}")
-    for _, row in _checked(path, _keyed(path), _GqaQuestion):
-        yield _question(f"images/{row.imageId}.jpg", row.question, row.answer)
-
-
-def _vsr(folder: Path, split: str) -> Iterator[Item]:
-    kind, _, part = split.partition("-")
-    path = _existing(folder, f"splits/{kind}/{part}.jsonl")
-    for _, row in _checked(path, _lines(path), _VsrStatement):
-        asked = f"based on the image, is this statement true or false? {row.caption}"
-        yield _question(f"images/{row.image}", asked, *(("true", "yes") if row.label else ("false", "no")))
-
-
-def _iconvqa(folder: Path, split: str) -> Iterator[Item]:
-    """Questions with choices in words; the reference ranks those, here the answer must be the right one."""
-    splits, problems = _existing(folder, "pid_splits.json"), _existing(folder, "problems.json")
-    wanted = set(dict(_keyed(splits)).get(f"choose_txt_{split}", ()))
-    if not wanted:
-        raise DataError(f"{splits}: choose_txt_{split}: no such split")
-    rows = ((key, value) for key, value in _keyed(problems) if key in wanted)
-    for where, row in _checked(problems, rows, _IconProblem):
-        if not 0 <= row.answer < len(row.choices):
-            raise DataError(f"{where}: answer: there is no choice {row.answer}")
-        pid = where.rpartition(":")[2]
-        yield _question(f"iconqa/{split}/choose_txt/{pid}/image.png", row.question, row.choices[row.answer])
-
-
-def _vizwiz(folder: Path, split: str) -> Iterator[Item]:
-    path = _existing(folder, f"Annotations/{split}.json", f"{split}.json")
-    for _, row in _checked(path, _listed(path), _VizWizQuestion):
-        yield _question(f"{split}/{row.image}", row.question, *(it.answer for it in row.answers))
-
-
-def _memes(folder: Path, split: str) -> Iterator[Item]:
-    path = _existing(folder, f"{split}.jsonl")
-    for _, row in _checked(path, _lines(path), _Meme):
+def _memes(data: Path, split: str) -> Iterator[Item]:
+    def of(line: bytes) -> Iterator[Item]:
+        row = Meme.model_validate(parse_line(line))
         asked = f"this is an image with the words '{row.text}' on it. is it hateful? answer yes or no."
-        yield _question(row.img, asked, "yes" if row.label else "no")
+        yield _question(f"hateful_memes/{row.img}", asked, "yes" if row.label else "no")
+
+    return _items(line_rows(data / "hateful_memes" / f"{split}.jsonl"), of)
+
+
+def _items(rows: Iterable[Row], of: Callable[[Any], Iterable[Item]]) -> Iterator[Item]:
+    return (item for row in rows for item in told(row, of))
 
 
 def _question(picture: str, asked: str, *answers: str) -> Item:
+    if not answers:
+        raise ValueError("answers: there is none")
     return Item(picture, Request(Task.VQA, asked), answers)
 
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A data set: its splits, the usual one first, its reader and its own measure."""
+    """A data set: its splits, the usual one first, its reader of a split, and its own measure."""
 
     splits: tuple[str, ...]
-    read: Callable[[Path, str], Iterator[Item]]
+    items: Callable[[Path, str], Iterable[Item]]
     score: Score
 
 
 PUBLISHED: dict[str, PublishedSet] = {
-    "okvqa": PublishedSet(("val", "train"), _vqa(""), consensus_score),
-    "vqav2": PublishedSet(("val", "train"), _vqa("v2_"), consensus_score),
-    "gqa": PublishedSet(("testdev", "val"), _gqa, top_1_score),
+    "refcoco": _of_training("refcoco", rec_score, "val", "testA", "testB"),
+    "refcoco_plus": _of_training("refcoco_plus", rec_score, "val", "testA", "testB"),
+    "refcocog": _of_training("refcocog", rec_score, "val", "test"),
+    "gqa": _of_training("gqa", top_1_score, "testdev", "val"),
+    "okvqa": _of_ten_people("okvqa"),
+    "vqav2": _of_ten_people("vqav2"),
     "vsr": PublishedSet(("zeroshot-test", "zeroshot-dev", "random-test", "random-dev"), _vsr, top_1_score),
     "iconvqa": PublishedSet(("test", "val"), _iconvqa, top_1_score),
     "vizwiz": PublishedSet(("val", "train"), _vizwiz, consensus_score),
@@ -163,8 +180,8 @@ PUBLISHED: dict[str, PublishedSet] = {
 """The sets by the names that the paper's tables give them."""
 
 
-def published_set(name: str, folder: Path, split: str | None = None) -> EvaluationSet:
-    """Return a published set's split (by default its usual one) as the one suite over it.
+def published_set(name: str, data: Path, split: str | None = None) -> EvaluationSet:
+    """Return a split (by default the usual one) of a set that lies under a data folder, as one suite.
 
     Raises:
         DataError: there is no such split, a file or a picture is missing, or a row is not in the published
@@ -174,69 +191,21 @@ def published_set(name: str, folder: Path, split: str | None = None) -> Evaluati
     split = split or published.splits[0]
     if split not in published.splits:
         raise DataError(f"{name} has no split {split!r}: choose one of {', '.join(published.splits)}")
-    items = list(published.read(folder, split))
+    data = data.absolute()
+    items = list(published.items(data, split))
     if not items:
-        raise DataError(f"{folder}: {name} ({split}) has no question")
+        raise DataError(f"{data}: {name} has nothing in the split {split!r}")
     pictures = dict.fromkeys(item.image for item in items)
-    missing = [picture for picture in pictures if not (folder / picture).is_file()]
+    missing = [picture for picture in pictures if not (data / picture).is_file()]
     if missing:
-        raise DataError(f"{len(missing)} pictures are not in {folder}, {missing[0]} for one")
-
-    def read(image: str) -> Image.Image:
-        try:
-            return open_picture(folder / image).image
-        except ImageError as error:
-            raise DataError(str(error)) from error
-
-    return EvaluationSet(name, split, len(pictures), {name: Suite(items, published.score)}, read)
-
-
-def _existing(folder: Path, *names: str) -> Path:
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise DataError(f"no {names[0]} in {folder}: --data wants the data set as it is published")
-
-
-def _lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield str(number), _json(line, f"{path}:{number}")
-
-
-def _listed(path: Path, key: str | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield the rows of a list, or of the list under a key, by their number."""
-    content = _json(path.read_text(encoding="utf-8"), str(path))
-    rows = content if key is None else content.get(key) if isinstance(content, dict) else None
-    if not isinstance(rows, list):
-        raise DataError(f"{path}: no list{f' {key!r}' if key else ''} in it")
-    yield from ((str(number), row) for number, row in enumerate(rows, start=1))
-
-
-def _keyed(path: Path) -> Iterator[tuple[str, Any]]:
-    content = _json(path.read_text(encoding="utf-8"), str(path))
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: no object in it")
-    yield from content.items()
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
-
-
-def _checked(path: Path, rows: Iterable[tuple[str, Any]], form: type[Row]) -> Iterator[tuple[str, Row]]:
-    """Yield rows in their published form, each with its place `file:row`."""
-    for key, row in rows:
-        try:
-            yield f"{path}:{key}", form.model_validate(row)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"]))
-            raise DataError(f"{path}:{key}: {field}: {first['msg']}") from error
+        raise DataError(f"{len(missing)} pictures of {name} are not in {data}, {missing[0]} for one")
+    return EvaluationSet(
+        name,
+        split,
+        len(pictures),
+        {name: Suite(items, published.score)},
+        lambda image: PictureReference(str(data / image)).read(),
+    )
 
 
 __all__ = ["PUBLISHED", "PublishedSet", "published_set"]

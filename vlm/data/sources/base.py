@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import ijson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ...errors import DataError
 from ..broken import Skipped, first_complaint
 from ..records import PictureReference, Record
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def read(source: Source, *, skip_broken: bool = False) -> Iterator[Record]:
     seen: PictureReference | None = None
     for row in source.rows():
         try:
-            records = list(_told(row, source))
+            records = list(told(row, source.records))
             for picture in {record.picture for record in records} - {seen, None}:
                 seen = _existing(picture, row.where)
         except DataError as error:
@@ -71,9 +73,14 @@ def read(source: Source, *, skip_broken: bool = False) -> Iterator[Record]:
     skipped.sum_up()
 
 
-def _told(row: Row, source: Source) -> Iterable[Record]:
+def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:
+    """Yield what a reader makes of one row; what it raises names the row.
+
+    Raises:
+        DataError: the row is not in the published form.
+    """
     try:
-        yield from source.records(row.content)
+        yield from reader(row.content)
     except ValidationError as error:
         raise DataError(f"{row.where}: {first_complaint(error)}") from error
     except (ValueError, LookupError) as error:
@@ -93,7 +100,7 @@ def require(path: Path) -> Path:
         DataError: it is not there.
     """
     if not path.exists():
-        raise DataError(f"no {path}: is this where the data set lies, in the layout it is published in?")
+        raise DataError(f"no {path}: is this where the data lies, in the layout it is published in?")
     return path
 
 
@@ -170,4 +177,4 @@ def majority(answers: Sequence[str]) -> str:
 
 
 __all__ = ["Published", "Row", "Source", "json_index", "json_pairs", "json_rows", "line_rows", "majority"]
-__all__ += ["parse_line", "read", "require"]
+__all__ += ["parse_line", "read", "require", "told"]

@@ -1,0 +1,226 @@
+"""The evaluation sets of the paper, each read from small files in the form that it is published in."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.vlm.errors import DataError
+from assistant.vlm.evaluation.evaluate import evaluate
+from assistant.vlm.evaluation.published import PUBLISHED, published_set
+from assistant.vlm.grounding import Box
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..ui.fakes import ScriptedEngine
+from .tiny import picture
+
+Rows = list[dict[str, Any]]
+Writer = Callable[[Path, Callable[[Any], Any]], None]
+
+
+def put(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".p":
+        path.write_bytes(pickle.dumps(content, protocol=0))
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in content), encoding="utf-8")
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(content), encoding="utf-8")
+    else:
+        picture(0).save(path)
+
+
+def refcoco(name: str, edition: str) -> Writer:
+    def write(data: Path, change: Callable[[Any], Any]) -> None:
+        def thing(number: int, split: str, *said: str) -> dict[str, Any]:
+            return {"ann_id": number, "split": split, "sentences": [{"sent": text} for text in said]}
+
+        folder, file = data / "refcoco" / name, "COCO_train2014_000000581857.jpg"
+        boxes = [{"id": number, "image_id": 581857, "bbox": [10.0, 20.0, 100.0, 200.0]} for number in (7, 8)]
+        size = {"id": 581857, "file_name": file, "width": 200, "height": 400}
+        put(
+            folder / f"refs({edition}).p", change([thing(7, "train", "the cat"), thing(8, "val", "left dog")])
+        )
+        put(folder / "instances.json", {"images": [size], "annotations": boxes})
+        put(data / "coco/train2014" / file, None)
+
+    return write
+
+
+def gqa(data: Path, change: Callable[[Any], Any]) -> None:
+    row = {"imageId": "n161313", "question": "Is it overcast?", "answer": "no", "semantic": [], "groups": {}}
+    put(data / "gqa/testdev_balanced_questions.json", change({"201307251": row}))
+    put(data / "gqa/images/n161313.jpg", None)
+
+
+def vqa(folder: str, edition: str) -> Writer:
+    def write(data: Path, change: Callable[[Any], Any]) -> None:
+        asked = {"image_id": 297147, "question": "What sport is this?", "question_id": 2971475}
+        said = ["racing"] * 2 + ["motocross"] * 6 + ["ride"] * 2
+        answers = [{"answer_id": number, "answer": text} for number, text in enumerate(said, start=1)]
+        row = {"image_id": 297147, "question_id": 2971475, "question_type": "what", "answers": answers}
+        put(data / folder / f"{edition}OpenEnded_mscoco_val2014_questions.json", {"questions": [asked]})
+        put(data / folder / f"{edition}mscoco_val2014_annotations.json", {"annotations": change([row])})
+        put(data / "coco/val2014/COCO_val2014_000000297147.jpg", None)
+
+    return write
+
+
+def vsr(data: Path, change: Callable[[Any], Any]) -> None:
+    row = {
+        "image": "000000119360.jpg", "caption": "The cat is behind the laptop.", "label": 0,
+        "image_link": "http://images/119360.jpg", "relation": "behind", "vote_true_validator_id": [2],
+    }  # fmt: skip
+    put(data / "vsr/splits/zeroshot/test.jsonl", change([row]))
+    put(data / "vsr/images/000000119360.jpg", None)
+
+
+def iconvqa(data: Path, change: Callable[[Any], Any]) -> None:
+    problem = {
+        "question": "What is the probability?",
+        "choices": ["certain", "unlikely"],
+        "answer": 1,
+        "grade": "K",
+    }
+    other = {"question": "How many?", "answer": "3", "ques_type": "fill_in_blank"}
+    put(data / "iconqa_data/problems.json", change({"35": problem, "36": other}))
+    put(
+        data / "iconqa_data/pid_splits.json",
+        {"choose_txt_test": ["35"], "choose_txt_val": [], "test": ["35", "36"]},
+    )
+    put(data / "iconqa_data/iconqa/test/choose_txt/35/image.png", None)
+
+
+def vizwiz(data: Path, change: Callable[[Any], Any]) -> None:
+    answers = [{"answer": text, "answer_confidence": "yes"} for text in ["soda"] * 2 + ["coke"] * 8]
+    row = {
+        "image": "VizWiz_val_00000000.jpg",
+        "question": "What can is it?",
+        "answers": answers,
+        "answerable": 1,
+    }
+    put(data / "vizwiz/Annotations/val.json", change([row]))
+    put(data / "vizwiz/val/VizWiz_val_00000000.jpg", None)
+
+
+def memes(data: Path, change: Callable[[Any], Any]) -> None:
+    put(
+        data / "hateful_memes/dev_seen.jsonl",
+        change([{"id": 8291, "img": "img/08291.png", "label": 1, "text": "a"}]),
+    )
+    put(data / "hateful_memes/img/08291.png", None)
+
+
+WRITERS: dict[str, Writer] = {
+    "refcoco": refcoco("refcoco", "unc"),
+    "refcoco_plus": refcoco("refcoco+", "unc"),
+    "refcocog": refcoco("refcocog", "umd"),
+    "gqa": gqa,
+    "okvqa": vqa("okvqa", ""),
+    "vqav2": vqa("vqav2", "v2_"),
+    "vsr": vsr,
+    "iconvqa": iconvqa,
+    "vizwiz": vizwiz,
+    "hm": memes,
+}
+
+# What is asked, the right answer, what its measure is called and what it gives.
+EXPECTED: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(
+        ("refcoco", "refcoco_plus", "refcocog"), ("left dog", "{<5><5><55><55>}", "accuracy_at_50")
+    ),
+    "gqa": ("Is it overcast?", "No", "accuracy"),
+    **dict.fromkeys(("okvqa", "vqav2"), ("What sport is this?", "the motocross", "vqa_accuracy")),
+    "vsr": (
+        "based on the image, is this statement true or false? The cat is behind the laptop.",
+        "False",
+        "accuracy",
+    ),
+    "iconvqa": ("What is the probability?", "unlikely", "accuracy"),
+    "vizwiz": ("What can is it?", "coke", "vqa_accuracy"),
+    "hm": ("this is an image with the words 'a' on it. is it hateful? answer yes or no.", "yes", "accuracy"),
+}
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+class TestSets:
+    def test_it_is_read_and_measured_by_its_own_measure(self, tmp_path: Path, name: str) -> None:
+        WRITERS[name](tmp_path, lambda rows: rows)
+        asked, right, measure = EXPECTED[name]
+        for answer, value in ((right, 1.0), ("something else", 0.0)):
+            engine = ScriptedEngine({Task.VQA: answer, Task.REFER: answer})
+            data = published_set(name, tmp_path)
+            report = evaluate(VisionLanguageModel(engine), data)
+            assert [request.argument for request in engine.requests] == [asked]
+            assert engine.requests[0].image.size == picture(0).size
+            assert list(report["tasks"]) == [name]
+            assert report["tasks"][name]["measures"][measure]["value"] == value
+            assert report["data"] == {
+                "name": name, "split": PUBLISHED[name].splits[0], "pictures": 1, "limit": None
+            }  # fmt: skip
+
+    def test_a_row_in_another_form_is_named_with_its_field(self, tmp_path: Path, name: str) -> None:
+        fields = {
+            "refcoco": "sentences",
+            "gqa": "answer",
+            "vsr": "label",
+            "hm": "label",
+            "iconvqa": "choices",
+        }
+        field = fields.get(name.removesuffix("_plus").removesuffix("g"), "answers")
+
+        def broken(rows: Any) -> Any:
+            row = rows[-1] if isinstance(rows, list) else next(iter(rows.values()))
+            del row[field]
+            return rows
+
+        WRITERS[name](tmp_path, broken)
+        with pytest.raises(DataError, match=rf"^{tmp_path}.*\.(jsonl?|p)(:\d|, row \d).*{field}"):
+            published_set(name, tmp_path)
+
+    def test_a_file_or_a_picture_that_is_missing_is_named(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(DataError, match=rf"no {tmp_path}"):
+            published_set(name, tmp_path)
+        WRITERS[name](tmp_path, lambda rows: rows)
+        (gone,) = (path for path in tmp_path.rglob("*") if path.suffix in (".jpg", ".png"))
+        gone.unlink()
+        with pytest.raises(DataError, match=rf"{gone.name}"):
+            published_set(name, tmp_path)
+
+    def test_a_split_that_is_not_published_is_refused(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(
+            DataError, match=rf"{name} has no split 'best': choose one of {PUBLISHED[name].splits[0]}"
+        ):
+            published_set(name, tmp_path, "best")
+
+
+def test_only_the_split_that_is_asked_for_is_read(tmp_path: Path) -> None:
+    WRITERS["refcoco"](tmp_path, lambda rows: rows)
+    (item,) = published_set("refcoco", tmp_path, "val").suites["refcoco"].items
+    assert (item.texts, item.boxes) == (("left dog",), (Box(5, 5, 55, 55),))
+    with pytest.raises(DataError, match="refcoco has nothing in the split 'testB'"):
+        published_set("refcoco", tmp_path, "testB")
+
+
+def test_a_choice_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+    def broken(rows: dict[str, Any]) -> dict[str, Any]:
+        rows["35"]["answer"] = 2
+        return rows
+
+    WRITERS["iconvqa"](tmp_path, broken)
+    with pytest.raises(DataError, match=r"problems.json, row 1: answer: there is no choice 2"):
+        published_set("iconvqa", tmp_path)
+
+
+def test_people_who_disagree_give_a_part_of_the_score(tmp_path: Path) -> None:
+    WRITERS["vizwiz"](tmp_path, lambda rows: rows)
+    report = evaluate(
+        VisionLanguageModel(ScriptedEngine({Task.VQA: "Soda."})), published_set("vizwiz", tmp_path)
+    )
+    assert report["tasks"]["vizwiz"]["measures"]["vqa_accuracy"]["value"] == pytest.approx(0.6)
