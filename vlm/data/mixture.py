@@ -21,7 +21,7 @@ from .lengths import PICTURE_TOKENS, text_length
 from .photos import PhotoFolder
 from .recipes import RECIPES
 from .record_file import cached_records
-from .sources import Source, open_source
+from .sources import SOURCES, Source, open_source
 from .sources.own import OwnRecords
 from .streams import Draw, PhotoStream, RecordStream, Stream
 
@@ -127,6 +127,9 @@ def _ratios(config: MixtureConfig) -> dict[str, float]:
     if config.recipe not in RECIPES:
         raise AssistantError(f"no recipe {config.recipe!r}: choose one of {', '.join(RECIPES)}")
     ratios = RECIPES[config.recipe] | config.ratios
+    unknown = [name for name in ratios if name not in SOURCES and name != PHOTOS]
+    if unknown:
+        raise AssistantError(f"no source {unknown[0]!r}: choose among {PHOTOS}, {', '.join(SOURCES)}")
     low = [name for name, ratio in ratios.items() if ratio < 0]
     if low:
         raise AssistantError(f"the ratio of {low[0]} is below 0: give 0 to leave a source out")

@@ -8,7 +8,6 @@ One JSON object a line: `image` (the member's name in a shard), `source`, `split
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..errors import DataError
 from .broken import Skipped, first_complaint
 from .records import PictureReference
+from .tar_files import tar_members
 
 Fraction = Field(ge=0.0, le=1.0)
 
@@ -68,7 +68,8 @@ class PhotoFolder:
         annotations = folder / "annotations.jsonl"
         if not annotations.is_file():
             raise DataError(f"no {annotations}: --data wants a folder with annotations.jsonl and tar shards")
-        self._members = dict(_index_shards(folder))
+        shards = sorted(folder.glob("*.tar"))
+        self._members = {name: place for shard in shards for name, place in tar_members(shard)}
         photos = _read_annotations(annotations, self._members, skip_broken=skip_broken)
         self.photos = [photo for photo in photos if photo.split == split]
         if not self.photos:
@@ -119,16 +120,6 @@ def _within_the_picture(photo: Photo, where: str) -> Photo:
         if not all(0.0 <= value <= 1.0 for value in item.box):
             raise DataError(f"{where}: objects.{index}.box: {item.box} is not in fractions 0..1")
     return photo
-
-
-def _index_shards(folder: Path) -> Iterator[tuple[str, PictureReference]]:
-    for shard in sorted(folder.glob("*.tar")):
-        try:
-            with tarfile.open(shard) as archive:
-                for item in archive:
-                    yield item.name, PictureReference(str(shard), item.offset_data, item.size)
-        except tarfile.TarError as error:
-            raise DataError(f"{shard} is no whole tar file: {error}") from error
 
 
 __all__ = ["DetectedObject", "Photo", "PhotoFolder", "Question"]

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from ..errors import DataError
 from .records import Record
-from .sources.base import Source, read
+from .sources.base import Source, read, require
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
 
 
 def _key(source: Source, skip_broken: bool) -> str:
-    files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files()]
+    states = ((file, require(file).stat()) for file in source.files())
+    files = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
     return hashlib.sha256(repr((FORM, source, files, skip_broken)).encode()).hexdigest()[:16]
 
 

@@ -79,6 +79,9 @@ class Record:
     def __post_init__(self) -> None:
         if not self.turns:
             raise ValueError("a record needs at least one turn")
+        task = next((turn.task for turn in self.turns if turn.task is not None), None)
+        if self.picture is None and task is not None:
+            raise ValueError(f"{task.identifier} is about a picture, and there is none")
 
 
 __all__ = ["PictureReference", "Record", "TaskTurn"]

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import AssistantError
 from ...tasks import Task
 from ..configuration import SourceConfig
 from .aokvqa import AokVqa
@@ -101,14 +100,8 @@ SOURCES: dict[str, Layout] = {
 
 
 def open_source(name: str, data: Path, place: SourceConfig) -> Source:
-    """Return the data set of a name, where `place` says or else at its usual place under `data`.
-
-    Raises:
-        AssistantError: no data set has the name.
-    """
-    layout = SOURCES.get(name)
-    if layout is None:
-        raise AssistantError(f"no source {name!r}: choose among photos, {', '.join(SOURCES)}")
+    """Return the data set of a name in `SOURCES`, where `place` says or else at its usual place."""
+    layout = SOURCES[name]
     path = place.path or data / layout.path
     return layout.reader(path.absolute(), (place.pictures or data / layout.pictures).absolute(), place.split)
 

@@ -44,8 +44,6 @@ class Grit:
 
     def records(self, content: Entry) -> Iterator[Record]:
         """Return what a picture has for the task; expressions that mean several boxes are left out."""
-        if content.picture is None:
-            raise ValueError("there is no picture beside the JSON")
         annotation = Annotation.model_validate(parse_line(content.text))
         grounding = self.task is Task.GROUNDING
         turns = _grounded(annotation) if grounding else _expressions(annotation, self.task)

@@ -81,8 +81,6 @@ def _size(path: Path) -> Size:
 
 
 def _turn(turn: OwnTurn, size: Size | None) -> TaskTurn:
-    if turn.task is not None and size is None:
-        raise ValueError(f"image: {turn.task.identifier} is about a picture, and none is named")
     if turn.boxes is not None and turn.task is not Task.GROUNDING:
         raise ValueError("boxes: only the phrases of a [grounding] answer have boxes beside it")
     region = None if turn.region is None else _box(turn.region, size, "region")

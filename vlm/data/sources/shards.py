@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from ...errors import DataError
 from ..records import PictureReference
+from ..tar_files import tar_members
 from .base import Row, require
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
@@ -18,7 +19,6 @@ PICTURES = ("jpg", "jpeg", "png", "webp")
 class Entry:
     """One entry of a shard: where its picture lies, None if it has none, and the annotation beside it."""
 
-    key: str
     picture: PictureReference | None
     text: bytes
 
@@ -42,31 +42,21 @@ def shard_rows(folder: Path, annotation: str) -> Iterator[Row]:
         DataError: a shard is no whole tar file.
     """
     for shard in shard_files(folder):
-        try:
-            yield from _entries(shard, annotation)
-        except tarfile.TarError as error:
-            raise DataError(f"{shard} is no whole tar file: {error}; fetch it again") from error
+        with shard.open("rb") as file:
+            for key, members in groupby(tar_members(shard), key=lambda member: _split(member[0])[0]):
+                places = {_split(name)[1]: place for name, place in members}
+                if annotation in places:
+                    file.seek(places[annotation].offset)
+                    text = file.read(places[annotation].size)
+                    picture = next((places[kind] for kind in PICTURES if kind in places), None)
+                    yield Row(f"{shard}, {key}", Entry(picture, text))
 
 
-def _entries(shard: Path, annotation: str) -> Iterator[Row]:
-    key, picture, text = "", None, None
-    with tarfile.open(shard, "r:") as archive:
-        for member in archive:
-            archive.members = []  # type: ignore[attr-defined]  # or it remembers every member
-            stem, _, extension = member.name.partition(".")
-            if stem != key:
-                yield from _entry(shard, key, picture, text)
-                key, picture, text = stem, None, None
-            if extension.lower() in PICTURES:
-                picture = PictureReference(str(shard), member.offset_data, member.size)
-            elif extension == annotation and (file := archive.extractfile(member)) is not None:
-                text = file.read()
-    yield from _entry(shard, key, picture, text)
-
-
-def _entry(shard: Path, key: str, picture: PictureReference | None, text: bytes | None) -> Iterator[Row]:
-    if text is not None:
-        yield Row(f"{shard}, {key}", Entry(key, picture, text))
+def _split(name: str) -> tuple[str, str]:
+    """Split a member's name into the key of its entry and what it is of that."""
+    folder, _, file = name.rpartition("/")
+    key, _, extension = file.partition(".")
+    return f"{folder}/{key}".lstrip("./"), extension.lower()
 
 
 __all__ = ["Entry", "shard_files", "shard_rows"]
