@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -9,50 +10,99 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import DEFAULT_MODEL
+# What a shell reports for a program ended by Ctrl-C.
+INTERRUPTED = 130
 
-DataOption = Annotated[
-    Path, typer.Option(metavar="FOLDER", help="A folder with annotations.jsonl and tar shards of photos.")
-]
+Switch = bool | None
 
 
 def train(
-    data: DataOption,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where checkpoints and the adapter go.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="How many steps.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="The peak rate.")] = None,
-    save_every: Annotated[int | None, typer.Option(min=1, help="Steps a checkpoint.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Determines data and weights.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|FILE",
+            help="Annotated photos, records in a .jsonl file, or data sets.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where checkpoints, log and adapter go.")
+    ] = None,
+    stage: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take the settings of a stage, such as nano-1 or 7b-1.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings in TOML; they win over those of the stage.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FOLDER", help="Train for this model instead of nano.")
+    ] = None,
     init: Annotated[
         Path | None,
         typer.Option(metavar="ADAPTER", help="Start from this adapter instead of a fresh one."),
     ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step, over all processes.")] = None,
+    gradient_accumulation: Annotated[
+        int | None, typer.Option(min=1, help="Parts that a process takes its share of a batch in.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="The peak rate of LoRA.")] = None,
+    projection_learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="The peak rate of the linear layer.")
+    ] = None,
+    warmup_steps: Annotated[int | None, typer.Option(min=0, help="Steps until the peak.")] = None,
+    save_every: Annotated[int | None, typer.Option(min=1, help="Steps a checkpoint.")] = None,
+    sample_every: Annotated[int | None, typer.Option(min=0, help="Steps a sheet of answers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Determines data and weights.")] = None,
+    split: Annotated[str | None, typer.Option(help="The annotated photos of this split.")] = None,
+    skip_broken: Annotated[
+        Switch, typer.Option("--skip-broken/--no-skip-broken", help="Leave broken rows out and count them.")
+    ] = None,
+    compile_layers: Annotated[
+        Switch,
+        typer.Option("--compile/--no-compile", help="Slow to start, then quicker steps."),
+    ] = None,
+    gradient_checkpointing: Annotated[
+        Switch,
+        typer.Option("--gradient-checkpointing/--no-gradient-checkpointing", help="Less memory, more time."),
+    ] = None,
+    fsdp: Annotated[
+        Switch, typer.Option("--fsdp/--no-fsdp", help="Share the weights out over torchrun's processes.")
+    ] = None,
 ) -> None:
-    """Train an adapter for nano: the linear layer and LoRA. A run that was stopped goes on where it was.
+    """Train an adapter: the linear layer and LoRA. A run that was stopped goes on where it was.
 
     Example:
 
       assistant train --data photos --out runs/first --steps 2300
-    """
-    from ...vlm.data.photos import PhotoFolder
-    from ...vlm.training.trainer import TrainingConfig, train_preset
 
-    given: dict[str, Any] = {
-        "steps": steps,
-        "batch": batch,
-        "learning_rate": learning_rate,
-        "save_every": save_every,
-        "seed": seed,
-        "init": init,
-    }
-    config = TrainingConfig(
-        data=data, out=out, **{name: value for name, value in given.items() if value is not None}
-    )
-    PhotoFolder(config.data, config.split)  # what is wrong with the data is told before weights are fetched
-    with redirect_stdout(sys.stderr):  # the Trainer prints what it logs
-        adapter = train_preset(DEFAULT_MODEL, config)
-    typer.echo(str(adapter))
+      assistant train --stage nano-2 --data photos --init runs/one/adapter --out runs/two
+
+      assistant train --config mine.toml --seed 1
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    _run(given.pop("stage", None), given.pop("config", None), given)
+
+
+def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
+    """Train with what was given; only the first of several processes prints where the adapter is."""
+    import transformers
+
+    from ...vlm.training.config import load_config
+    from ...vlm.training.stopping import TrainingStoppedError
+    from ...vlm.training.trainer import is_first_process, train_named
+
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    transformers.logging.set_verbosity_error()
+    settings = load_config(stage, file, options)
+    try:
+        with redirect_stdout(sys.stderr):  # libraries print
+            adapter = train_named(settings)
+    except TrainingStoppedError as stopped:
+        if is_first_process():
+            typer.echo(str(stopped), err=True)
+        raise typer.Exit(INTERRUPTED) from stopped
+    if is_first_process():
+        typer.echo(str(adapter))
 
 
 __all__ = ["train"]

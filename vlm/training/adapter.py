@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from peft import (
@@ -14,6 +16,8 @@ from peft import (
     set_peft_model_state_dict,
 )
 from peft.tuners.lora import LoraLayer
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -25,13 +29,13 @@ _LINEAR_LAYERS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|
 _QUERY_VALUE = r".*language_model\..*\.(q_proj|v_proj)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AdapterConfig:
     """LoRA's rank, alpha and dropout; all linear layers of the language model, or q and v as in the paper."""
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    rank: Annotated[int, Field(gt=0)] = 16
+    alpha: Annotated[int, Field(gt=0)] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     all_linear: bool = True
 
     def lora(self) -> LoraConfig:
@@ -100,14 +104,25 @@ def _in_full_precision(model: PeftModel) -> PeftModel:
     return model
 
 
-def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:
-    """Write the adapter in bfloat16, small enough to ship, with the name of the model it belongs to."""
+def save_adapter(
+    model: PeftModel, folder: Path, base_name: str, state: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write the adapter in bfloat16, small enough to ship, with the name of the model it belongs to.
+
+    `state` holds the model's trained weights where the model itself has but a share of them. What was in
+    the folder is replaced once all is written.
+    """
     model.peft_config["default"].base_model_name_or_path = base_name
-    model.save_pretrained(str(folder), save_embedding_layers=False)
-    path = folder / "adapter_model.safetensors"
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT leaves a card to be filled in by hand
-    state = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
-    save_file(state, path, metadata={"format": "pt"})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        written = Path(scratch) / folder.name
+        model.save_pretrained(str(written), save_embedding_layers=False, state_dict=state)
+        (written / "README.md").unlink()  # PEFT leaves a card to be filled in by hand
+        path = written / "adapter_model.safetensors"
+        weights = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
+        save_file(weights, path, metadata={"format": "pt"})
+        shutil.rmtree(folder, ignore_errors=True)
+        written.rename(folder)
 
 
 __all__ = ["AdapterConfig", "add_adapter", "load_adapter", "save_adapter"]

@@ -2,57 +2,95 @@
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
+import sys
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from peft import PeftModel
-from transformers import Trainer, TrainingArguments, set_seed
+from PIL import Image
+from safetensors import SafetensorError
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.utils.data import Dataset, Sampler
+from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from ..data.collator import SharedPictureCollator
-from ..data.mixture import InstructionMixture, MixtureConfig
-from ..data.photos import PhotoFolder
+from ..data.lengths import LengthBuckets
+from ..data.mixture import InstructionMixture, open_mixture
 from ..engine.local import load_model
-from ..errors import AssistantError
+from ..errors import AssistantError, WeightsError
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..weights import base_model
-from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
+from .adapter import add_adapter, load_adapter, save_adapter
+from .checkpoints import (
+    last_whole_checkpoint,
+    refuse_other_settings,
+    remove_torn_checkpoints,
+    step_of,
+    write_settings,
+)
+from .config import TrainingConfig
+from .progress import Meter, RunLog, Tell
+from .sheets import PICTURES, SheetWriter, draw_sheet
+from .stopping import StopOnSignal, TrainingStoppedError
+
+# What a write raises when there is no room: Python's own, torch's, and that of safetensors.
+_WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """A run: where the data lies, where checkpoints go, how long and how fast.
-
-    `batch` counts pictures a step (each carries several samples); `init` is an adapter to start from.
-    `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
-    `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a quarter
-    less time a step on a CPU (needs a C++ compiler).
-    """
-
-    data: Path
-    out: Path
-    split: str = "train"
-    steps: int = 2600
-    batch: int = 4
-    learning_rate: float = 1e-3
-    projection_learning_rate: float = 3e-3
-    warmup_steps: int = 100
-    weight_decay: float = 0.05
-    seed: int = 0
-    save_every: int = 200
-    compile_layers: bool = False
-    init: Path | None = None
-    adapter: AdapterConfig = field(default_factory=AdapterConfig)
-    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+def tell_on_stderr(line: str) -> None:
+    """Print a line where people look, away from a program's output."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class AnswerTrainer(Trainer):
     """Computes logits where an answer is learnt and nowhere else: the head is a quarter of the work."""
+
+    def __init__(self, config: TrainingConfig, **options: Any) -> None:
+        self._config = config
+        self._meter = Meter()
+        super().__init__(**options)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Let FSDP work on CPUs too: accelerate would silently keep a whole copy in each process there."""
+        super().create_accelerator_and_postprocess()
+        state = self.accelerator.state
+        if self.args.fsdp and state.distributed_type is DistributedType.MULTI_CPU:
+            plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
+            if state.mixed_precision != "no":
+                plugin.set_mixed_precision(state.mixed_precision)
+            state.fsdp_plugin, state.distributed_type = plugin, DistributedType.FSDP
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+            self.is_fsdp_enabled = True
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make AdamW with a rate for LoRA and one for the linear layer; biases do not decay."""
+        config = self._config
+        groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in (model or self.model).named_parameters():
+            if parameter.requires_grad:
+                projection = "vision_projection" in name
+                rate = config.projection_learning_rate if projection else config.learning_rate
+                groups[rate, config.weight_decay if parameter.ndim >= 2 else 0.0].append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": parameters, "lr": rate, "weight_decay": decay}
+                for (rate, decay), parameters in groups.items()
+            ]
+        )
+        return self.optimizer
+
+    def _get_train_sampler(self, _train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
+        # The steps are the same however many processes and parts share each.
+        return LengthBuckets(self.train_dataset, self._config.batch, self._config.seed)
 
     def compute_loss(
         self,
@@ -61,11 +99,30 @@ class AnswerTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Return the mean loss over labelled tokens, over all accumulated batches where there are several."""
-        outputs = model(
-            **inputs, answers_only=True, use_cache=False, num_items_in_batch=num_items_in_batch
+        """Return the mean loss over all labelled tokens of the step, whichever process and part has them."""
+        tasks = inputs["tasks"]
+        inputs = {name: tensor for name, tensor in inputs.items() if name != "tasks"}
+        loss, outputs = super().compute_loss(
+            model, inputs | {"answers_only": True, "use_cache": False}, True, num_items_in_batch
         )
-        return (outputs.loss, outputs) if return_outputs else outputs.loss
+        self._meter.add(inputs, tasks, outputs.logits)
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the losses by task and the rates to a line of the log."""
+        super().log(logs | self._meter.take() if "loss" in logs else logs, start_time)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+        except _WRITE_ERRORS as error:
+            what = f"checkpoint of step {self.state.global_step}"
+            raise _cannot_save(self._config.out, what, error) from error
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process, of those that torchrun started, that writes and tells."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def train(
@@ -73,133 +130,216 @@ def train(
     processor: MiniGPTv2Processor,
     config: TrainingConfig,
     base_name: str = "",
+    tell: Tell = tell_on_stderr,
 ) -> Path:
     """Train an adapter for the model; return the folder that it was written to.
 
-    `base_name` is the preset that the adapter notes as its base, so that it is loaded on no other. A run
-    that finds checkpoints in `config.out` goes on from the last one.
+    `base_name` is the preset or the folder that the adapter notes as its base, so that it is loaded on no
+    other. A run that finds checkpoints in `config.out` goes on from the last one. Processes that torchrun
+    started share the work; the first of them writes.
 
     Raises:
         DataError: the data is not in the promised form.
-        AssistantError: `config.out` holds a run with other settings.
+        AssistantError: `config.out` holds a run with other settings or cannot be written, or the processes
+            do not divide the batch.
+        TrainingStoppedError: a signal came; the run was saved.
     """
-    _refuse_other_settings(config)
-    mixture = InstructionMixture(
-        PhotoFolder(config.data, config.split), config.mixture, config.steps * config.batch, config.seed
+    return _train_on(_open_data(config), model, processor, config, base_name, tell)
+
+
+def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
+    """Train an adapter for `config.model`, a preset or a folder; return the folder that it was written to.
+
+    Raises:
+        WeightsError: there is no such model, or its weights cannot be had.
+        AssistantError, DataError, TrainingStoppedError: as of `train`.
+    """
+    folder = Path(config.model)
+    named, whole = config.model in PRESETS, (folder / "config.json").is_file()
+    if not named and not whole:
+        raise WeightsError(
+            f"no model {config.model!r} to train: name {', '.join(PRESETS)} or the folder of a whole model "
+            "(--model), as `assistant models convert` writes it"
+        )
+    data = _open_data(config)  # what is wrong with it is told before weights are fetched
+    base = base_model(PRESETS[config.model]) if named else folder
+    # On a CPU the backward pass of fused attention is slower than plain matrix products.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    model = load_model(base, attn_implementation=attention)
+    name = config.model if named else str(folder.resolve())
+    return _train_on(data, model, MiniGPTv2Processor.from_pretrained(base), config, name, tell)
+
+
+def _open_data(config: TrainingConfig) -> InstructionMixture:
+    """Return the run's stream of examples, once the run as such is possible."""
+    _check_processes(config)
+    refuse_other_settings(config)
+    length = config.steps * config.batch
+    return open_mixture(
+        config.data, config.split, config.mixture, length, config.seed, skip_broken=config.skip_broken
     )
+
+
+def _train_on(
+    data: InstructionMixture,
+    model: MiniGPTv2ForConditionalGeneration,
+    processor: MiniGPTv2Processor,
+    config: TrainingConfig,
+    base_name: str,
+    tell: Tell,
+) -> Path:
+    first = is_first_process()
+    tell = tell if first else _tell_nothing
+    if first:
+        _prepare_folder(config, tell)
     set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
+    layers = _layer_classes(model)
     adapted = (
         load_adapter(model, config.init, trainable=True)
         if config.init
         else add_adapter(model, config.adapter)
     )
-    _settings_file(config).write_text(json.dumps(_settings(config), indent=1) + "\n", encoding="utf-8")
     if config.compile_layers:
-        _compile_layers(adapted)
+        _compile_layers(adapted, tell)
     trainer = AnswerTrainer(
+        config,
         model=adapted,
-        args=_arguments(config),
-        train_dataset=mixture,
+        args=_arguments(config, layers),
+        train_dataset=data,
         data_collator=SharedPictureCollator(processor),
-        optimizers=(_optimizer(adapted, config), None),
     )
-    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(config.out))
-    save_adapter(adapted, config.out / "adapter", base_name)
+    trainer.remove_callback(PrinterCallback)
+    if first:
+        trainer.add_callback(RunLog(config.out, tell))
+        if config.sample_every:
+            trainer.add_callback(_sheet_writer(adapted, processor, data, config))
+    _fit(trainer, config, tell)
+    state = _gathered(trainer.model) if config.fsdp else None
+    if first:
+        try:
+            save_adapter(adapted, config.out / "adapter", base_name, state)
+        except _WRITE_ERRORS as error:
+            raise _cannot_save(config.out, "adapter", error) from error
     return config.out / "adapter"
 
 
-def train_preset(name: str, config: TrainingConfig) -> Path:
-    """Train an adapter for a model by name; return the folder that it was written to."""
-    preset = PRESETS[name]
-    base = base_model(preset)
-    # On a CPU the backward pass of fused attention is slower than plain matrix products.
-    attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = load_model(base, attn_implementation=attention)
-    return train(model, MiniGPTv2Processor.from_pretrained(base), config, base_name=name)
+def _gathered(model: nn.Module) -> dict[str, Any]:
+    """Return what was trained, whole; every process has to ask."""
+    whole = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    return get_model_state_dict(model, options=whole)
 
 
-def _arguments(config: TrainingConfig) -> TrainingArguments:
+def _fit(trainer: AnswerTrainer, config: TrainingConfig, tell: Tell) -> None:
+    checkpoint = last_whole_checkpoint(config.out)
+    if checkpoint is not None:
+        tell(f"going on from step {step_of(checkpoint)} of {config.steps} ({checkpoint})")
+    with StopOnSignal(tell) as stop:
+        trainer.add_callback(stop)
+        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    done = trainer.state.global_step
+    if done < config.steps:
+        raise TrainingStoppedError(
+            f"stopped after step {done} of {config.steps}, saved in {config.out / f'checkpoint-{done}'}; "
+            "the same command goes on from there"
+        )
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _check_processes(config: TrainingConfig) -> None:
+    shares = _processes() * config.gradient_accumulation
+    if config.batch % shares:
+        raise AssistantError(
+            f"a batch of {config.batch} pictures does not divide among {_processes()} processes with "
+            f"{config.gradient_accumulation} parts each: make --batch a multiple of {shares}"
+        )
+    if config.fsdp and _processes() == 1:
+        raise AssistantError("fsdp shares weights out over several processes: start the command by torchrun")
+    if config.fsdp and config.sample_every:
+        raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
+
+
+def _prepare_folder(config: TrainingConfig, tell: Tell) -> None:
+    try:
+        write_settings(config)
+        for name in remove_torn_checkpoints(config.out):
+            tell(f"removed {name}: it was cut off while it was written")
+    except OSError as error:
+        raise _cannot_save(config.out, "settings", error) from error
+
+
+def _cannot_save(out: Path, what: str, error: Exception) -> AssistantError:
+    last = last_whole_checkpoint(out)
+    onwards = f"goes on from step {step_of(last)}" if last else "starts anew"
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return AssistantError(
+        f"cannot write the {what} to {out}: {reason}; make room there, and the same command {onwards}"
+    )
+
+
+def _sheet_writer(
+    model: PeftModel, processor: MiniGPTv2Processor, mixture: InstructionMixture, config: TrainingConfig
+) -> SheetWriter:
+    examples = [mixture[index] for index in range(min(PICTURES, len(mixture)))]
+
+    def draw() -> Image.Image:
+        return draw_sheet(model, processor, examples, bf16=config.bf16)
+
+    return SheetWriter(config.out / "sheets", config.sample_every, draw)
+
+
+def _arguments(config: TrainingConfig, layers: list[str]) -> TrainingArguments:
     gpu = torch.cuda.is_available()
+    sharding: dict[str, Any] = {
+        "transformer_layer_cls_to_wrap": layers,
+        "activation_checkpointing": config.gradient_checkpointing,
+    }
     return TrainingArguments(
         output_dir=str(config.out),
         max_steps=config.steps,
-        per_device_train_batch_size=config.batch,
+        per_device_train_batch_size=config.batch // (_processes() * config.gradient_accumulation),
+        gradient_accumulation_steps=config.gradient_accumulation,
         warmup_steps=config.warmup_steps,
         lr_scheduler_type="cosine",
+        max_grad_norm=config.max_gradient_norm,
         seed=config.seed,
-        bf16=True,
+        bf16=config.bf16,
         use_cpu=not gpu,
+        ddp_backend="gloo" if _processes() > 1 and not gpu else None,
+        fsdp=config.fsdp or None,
+        fsdp_config=sharding if config.fsdp else None,
+        gradient_checkpointing=config.gradient_checkpointing and not config.fsdp,
         dataloader_num_workers=8 if gpu else 0,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
-        # The stream is random already, and its order is what a resumed run relies on.
-        train_sampling_strategy="sequential",
         save_steps=config.save_every,
         save_total_limit=3,
-        logging_steps=20,
+        logging_steps=config.log_every,
+        disable_tqdm=True,
         report_to=[],
     )
 
 
-def _compile_layers(model: PeftModel) -> None:
+def _layer_classes(model: nn.Module) -> list[str]:
+    """Return the classes of the layers that the model is a stack of, tower and language model."""
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    return sorted({type(layer).__name__ for stack in stacks for layer in stack})
+
+
+def _compile_layers(model: PeftModel, tell: Tell) -> None:
     """Compile one layer of the language model, of which all the others are copies; lengths may vary."""
+    compilers = (os.environ.get("CXX"), "g++", "clang++", "cl")
+    if not torch.cuda.is_available() and not any(name and shutil.which(name) for name in compilers):
+        tell("no C++ compiler found: going on with layers that are not compiled")
+        return
     for layer in model.get_base_model().language_model.get_decoder().layers:
         layer.compile(dynamic=True)
 
 
-def _optimizer(model: PeftModel, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return AdamW with a rate for LoRA and one for the linear layer; biases do not decay."""
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            projection = "vision_projection" in name
-            rate = config.projection_learning_rate if projection else config.learning_rate
-            groups[rate, config.weight_decay if parameter.ndim >= 2 else 0.0].append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": parameters, "lr": rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
-        ]
-    )
+def _tell_nothing(line: str) -> None:
+    """Leave telling to the first process."""
 
 
-def _last_whole_checkpoint(out: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end; `trainer_state.json` is written last."""
-    whole = []
-    for state in out.glob("checkpoint-*/trainer_state.json"):
-        try:
-            json.loads(state.read_text(encoding="utf-8"))
-        except ValueError:
-            continue  # cut off, as by a full disk
-        whole.append(state.parent)
-    newest = max(whole, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
-    return str(newest) if newest else None
-
-
-def _settings_file(config: TrainingConfig) -> Path:
-    return config.out / "training.json"
-
-
-def _settings(config: TrainingConfig) -> dict[str, Any]:
-    """Return what a run is determined by, as JSON; where it is written to is not."""
-    absolute = replace(config, data=config.data.resolve(), init=config.init and config.init.resolve())
-    values: dict[str, Any] = json.loads(json.dumps(asdict(absolute), default=str))
-    del values["out"]
-    return values
-
-
-def _refuse_other_settings(config: TrainingConfig) -> None:
-    """Refuse to go on from checkpoints of a run that had other settings."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    path = _settings_file(config)
-    if _last_whole_checkpoint(config.out) is None or not path.is_file():
-        return
-    before, now = json.loads(path.read_text(encoding="utf-8")), _settings(config)
-    other = [name for name in now if now[name] != before.get(name)]
-    if other:
-        raise AssistantError(
-            f"{config.out} holds a run with other settings ({', '.join(other)}): choose another --out"
-        )
-
-
-__all__ = ["AnswerTrainer", "TrainingConfig", "train", "train_preset"]
+__all__ = ["AnswerTrainer", "TrainingConfig", "is_first_process", "train", "train_named"]

@@ -1,0 +1,94 @@
+"""The folder of a run: its settings, its checkpoints, and what is left of one that was cut off."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ..errors import AssistantError
+from .config import TrainingConfig
+
+# What may change when a run goes on: where and how often is written, and how the same work is done.
+_FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers"}
+_FREE |= {"gradient_checkpointing", "gradient_accumulation"}
+
+
+def last_whole_checkpoint(out: Path) -> Path | None:
+    """Return the newest checkpoint that was written to its end; `trainer_state.json` is written last."""
+    whole = [folder for folder in out.glob("checkpoint-*") if _is_whole(folder)]
+    return max(whole, key=step_of, default=None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step after which a checkpoint was written."""
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def remove_torn_checkpoints(out: Path) -> list[str]:
+    """Remove checkpoints that were cut off while they were written; return their names."""
+    torn = [folder for folder in out.glob("checkpoint-*") if not _is_whole(folder)]
+    for folder in torn:
+        shutil.rmtree(folder)
+    return sorted(folder.name for folder in torn)
+
+
+def refuse_other_settings(config: TrainingConfig) -> None:
+    """Refuse to go on from checkpoints of a run that had other settings.
+
+    Raises:
+        AssistantError: there are checkpoints, and a setting differs (each is named with both values).
+    """
+    path = _settings_file(config.out)
+    if last_whole_checkpoint(config.out) is None or not path.is_file():
+        return
+    before, now = json.loads(path.read_text(encoding="utf-8")), _settings(config)
+    other = [
+        f"{name} {_short(before.get(name))} there, {_short(now[name])} here"
+        for name in now
+        if name not in _FREE and now[name] != before.get(name)
+    ]
+    if other:
+        raise AssistantError(
+            f"{config.out} holds a run with other settings ({'; '.join(other)}): choose another --out"
+        )
+
+
+def write_settings(config: TrainingConfig) -> None:
+    """Write what the run is determined by to `training.json`, whole or not at all."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    scratch = _settings_file(config.out).with_suffix(".part")
+    scratch.write_text(json.dumps(_settings(config), indent=1) + "\n", encoding="utf-8")
+    scratch.replace(_settings_file(config.out))
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # killed, or a full disk
+    return True
+
+
+def _settings_file(out: Path) -> Path:
+    return out / "training.json"
+
+
+def _settings(config: TrainingConfig) -> dict[str, Any]:
+    values: dict[str, Any] = TypeAdapter(TrainingConfig).dump_python(config, mode="json")
+    for name in ("data", "init"):
+        path = getattr(config, name)
+        values[name] = path and str(path.resolve())
+    return values
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+__all__ = ["last_whole_checkpoint", "refuse_other_settings", "remove_torn_checkpoints", "step_of"]
+__all__ += ["write_settings"]

@@ -1,0 +1,131 @@
+"""What a training run is determined by: named stages, a person's file, options; each value is checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ..data.configuration import MixtureConfig
+from ..errors import AssistantError
+from ..presets import DEFAULT_MODEL
+from .adapter import AdapterConfig
+
+STAGES = Path(__file__).parent / "stages"
+
+Count = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class TrainingConfig:
+    """A run: what is trained on which data, where checkpoints go, how long and how fast.
+
+    `model` is a preset's name or the folder of a whole model; `init` is an adapter to start from.
+    `batch` counts pictures a step, over all processes and all parts of `gradient_accumulation` (each
+    picture carries several samples): a run is the same however many processes share it.
+    `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
+    `max_gradient_norm` of 0 clips nothing. `bf16` computes in bfloat16 what is not trained.
+    `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a quarter
+    less time a step on a CPU (needs a C++ compiler). `gradient_checkpointing` computes a layer twice to
+    keep less in memory; `fsdp` shares the weights out over the processes that torchrun starts.
+    Every `save_every` steps there is a checkpoint, every `sample_every` a sheet of answers (0: none), every
+    `log_every` a line in the log.
+    """
+
+    data: Path
+    out: Path
+    split: str = "train"
+    skip_broken: bool = False
+    model: str = DEFAULT_MODEL
+    init: Path | None = None
+    steps: Count = 2600
+    batch: Count = 4
+    gradient_accumulation: Count = 1
+    learning_rate: Rate = 1e-3
+    projection_learning_rate: Rate = 3e-3
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    weight_decay: Rate = 0.05
+    max_gradient_norm: Rate = 1.0
+    seed: int = 0
+    bf16: bool = True
+    compile_layers: bool = False
+    gradient_checkpointing: bool = False
+    fsdp: bool = False
+    save_every: Count = 200
+    sample_every: Annotated[int, Field(ge=0)] = 0
+    log_every: Count = 20
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+
+
+def stage_names() -> list[str]:
+    """Return the names of the stages that ship with the package."""
+    return sorted(path.stem for path in STAGES.glob("*.toml"))
+
+
+def load_config(
+    stage: str | None = None, file: Path | None = None, options: Mapping[str, Any] | None = None
+) -> TrainingConfig:
+    """Return a run's settings: those of a stage, over them those of a file, over them options.
+
+    Raises:
+        AssistantError: there is no such stage or file, or a key or value in them is wrong (it is named).
+    """
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if stage is not None:
+        if stage not in stage_names():
+            raise AssistantError(f"no stage {stage!r}: choose one of {', '.join(stage_names())}")
+        layers.append((f"stage {stage}", _read(STAGES / f"{stage}.toml")))
+    if file is not None:
+        layers.append((str(file), _read(file)))
+    layers.append(("options", options or {}))
+    merged: dict[str, Any] = {}
+    for _, values in layers:
+        merged = _merged(merged, values)
+    try:
+        return TypeAdapter(TrainingConfig).validate_python(merged)
+    except ValidationError as error:
+        raise AssistantError(_complaint(error, layers)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AssistantError(f"cannot read {path}: {error.strerror}; name a file of settings") from error
+    except ValueError as error:
+        raise AssistantError(f"{path} is no TOML: {error}") from error
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, the latter's values where both have one; tables are merged key by key."""
+    merged = dict(under)
+    for name, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
+def _complaint(error: ValidationError, layers: list[tuple[str, Mapping[str, Any]]]) -> str:
+    """Say in one line which key of what is wrong."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    top = first["loc"][0] if first["loc"] else ""
+    origin = next((origin for origin, values in reversed(layers) if top in values), None)
+    if first["type"] == "unexpected_keyword_argument":
+        known = f": choose among {', '.join(item.name for item in fields(TrainingConfig))}"
+        return f"{origin}: unknown key {name}{known if len(first['loc']) == 1 else ''}"
+    if first["type"] == "missing":
+        return (
+            f"{name} is missing: give it as an option (--{name.replace('_', '-')}) or in a file of --config"
+        )
+    return f"{origin}: {name}: {first['msg']}"
+
+
+__all__ = ["STAGES", "TrainingConfig", "load_config", "stage_names"]

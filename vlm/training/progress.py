@@ -1,0 +1,136 @@
+"""What a run tells while it goes: loss by task, samples and tokens a second, to a file and in a line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import is_tensorboard_available
+
+from ..data.collator import NO_TASK, TASKS
+
+TASK_NAMES = tuple("chat" if task is None else task.value for task in TASKS)
+
+Tell = Callable[[str], None]
+
+
+class Meter:
+    """Adds up loss by task, samples and tokens between two lines of the log."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(2 * len(TASK_NAMES) + 2, dtype=torch.double)
+        self._start = time.perf_counter()
+
+    def add(self, inputs: dict[str, torch.Tensor], tasks: torch.Tensor, logits: torch.Tensor) -> None:
+        """Count a batch; `logits` (labelled positions, vocabulary) are those that predicted its labels."""
+        answered = tasks[:, 1:] != NO_TASK
+        labels, of_task = inputs["labels"][:, 1:][answered], tasks[:, 1:][answered]
+        with torch.no_grad():
+            losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none").double()
+        sums = torch.zeros(len(TASK_NAMES), 2, dtype=torch.double, device=tasks.device)
+        sums.index_add_(0, of_task, torch.stack([losses, torch.ones_like(losses)], dim=1))
+        # An answer is an unbroken run of labels.
+        answers = (answered & (tasks[:, :-1] == NO_TASK)).sum()
+        # All but the first token of a row stand behind another; padding is at position 0.
+        tokens = (inputs["position_ids"] > 0).sum() + len(tasks)
+        counted = torch.stack([answers, tokens]).double()
+        self._sums = torch.cat([sums.flatten(), counted]) + self._sums.to(tasks.device)
+
+    def take(self) -> dict[str, float]:
+        """Return the figures of all processes since the last time, and begin anew."""
+        sums, seconds = self._sums, time.perf_counter() - self._start
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(sums)
+        *by_task, samples, tokens = sums.tolist()
+        pairs = zip(TASK_NAMES, by_task[::2], by_task[1::2], strict=True)
+        figures = {f"loss_{name}": loss / count for name, loss, count in pairs if count}
+        figures["samples_per_second"] = samples / seconds
+        figures["tokens_per_second"] = tokens / seconds
+        self._sums, self._start = torch.zeros_like(sums), time.perf_counter()
+        return figures
+
+
+class RunLog(TrainerCallback):
+    """Writes each line of the log to `log.jsonl`, to TensorBoard where it is installed, and tells it."""
+
+    def __init__(self, out: Path, tell: Tell) -> None:
+        self.path = out / "log.jsonl"
+        self._tell = tell
+        self._board = _board(out / "tensorboard")
+        self._start = time.perf_counter()
+        self._first_step = 0
+
+    def on_train_begin(
+        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+    ) -> None:
+        """Drop lines of steps that were lost, so that the log reads as of one run."""
+        self._start, self._first_step = time.perf_counter(), state.global_step
+        if self.path.is_file():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            self.path.write_text(
+                "".join(line for line in lines if _step(line) <= state.global_step), encoding="utf-8"
+            )
+
+    def on_log(
+        self,
+        _args: TrainingArguments,
+        state: TrainerState,
+        _control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Write and tell one line."""
+        if logs is None or "loss" not in logs:
+            return
+        figures = {name: value for name, value in logs.items() if name != "epoch"}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step} | figures) + "\n")
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(name, value, state.global_step)
+            self._board.flush()
+        self._tell(self._line(state, figures))
+
+    def _line(self, state: TrainerState, figures: dict[str, float]) -> str:
+        losses = [f"{name} {figures[f'loss_{name}']:.2f}" for name in TASK_NAMES if f"loss_{name}" in figures]
+        done = state.global_step - self._first_step
+        left = (time.perf_counter() - self._start) / done * (state.max_steps - state.global_step)
+        return (
+            f"step {state.global_step}/{state.max_steps}: loss {figures['loss']:.3f} ({', '.join(losses)}), "
+            f"{figures['samples_per_second']:.1f} samples/s, {figures['tokens_per_second']:.0f} tokens/s, "
+            f"{_duration(left)} left"
+        )
+
+
+def _board(folder: Path) -> Any:
+    """Return a writer for TensorBoard, None where it is not installed."""
+    if not is_tensorboard_available():
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))
+
+
+def _step(line: str) -> int:
+    """Return the step of a line of the log; a line that was cut off counts as lost."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return 1 << 62
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{rest} s"
+
+
+__all__ = ["TASK_NAMES", "Meter", "RunLog", "Tell"]
