@@ -10,7 +10,7 @@ from ..vlm.pictures import Picture
 from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
 from .listening import GuardedListener, TurnListener
-from .plan import PastStep, PastTurn, Plan, PlanContext
+from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
 from .turn import StepResult, TurnResult, run
 
@@ -25,11 +25,11 @@ class Assistant:
     """Answers the turns of sessions and keeps them."""
 
     def __init__(
-        self, model: VisionLanguageModel, store: SessionStore, planner: Planner | None = None
+        self, model: VisionLanguageModel, store: SessionStore, planner: MessagePlanner | None = None
     ) -> None:
         self.model = model
         self.store = store
-        self.planner = planner or Planner()
+        self.planner: MessagePlanner = planner or Planner()
 
     def ask(
         self,

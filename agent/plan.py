@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
@@ -64,4 +65,13 @@ class PlanContext:
     region: Box | None = None
 
 
-__all__ = ["CHAT", "PastStep", "PastTurn", "Plan", "PlanContext", "Step"]
+@runtime_checkable
+class MessagePlanner(Protocol):
+    """Chooses the steps that answer a message."""
+
+    def plan(self, message: str, context: PlanContext) -> Plan:
+        """Return the steps that answer `message` in its context, at least one; never raises."""
+        ...
+
+
+__all__ = ["CHAT", "MessagePlanner", "PastStep", "PastTurn", "Plan", "PlanContext", "Step"]

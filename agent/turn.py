@@ -23,6 +23,7 @@ from .verification import ask_back
 
 logger = logging.getLogger(__name__)
 
+NO_REGION = "no region is marked: draw a box, or give --region x0,y0,x1,y1"
 _NOTHING_SAID = "You stopped me before I had an answer."
 
 
@@ -111,7 +112,7 @@ def run_next(
         return None
     if listener and listener.wants_stop():
         return None
-    result = _run_step(surroundings, _in_place(plan.steps[number], results), number)
+    result = _run_step(surroundings, in_place(plan.steps[number], results), number)
     if listener:
         listener.finished(number, result)
     return (*results, result)
@@ -127,7 +128,12 @@ def finish(plan: Plan, results: tuple[StepResult, ...], seconds: float) -> TurnR
     return TurnResult(plan, results, " ".join(dict.fromkeys(texts)), seconds, stopped)
 
 
-def _in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
+def failed(step: Step, error: str, seconds: float = 0.0) -> StepResult:
+    """Return what is told of a step that could not be done."""
+    return StepResult(step, f"I could not do [{step.name}]: {error}.", error=error, seconds=seconds)
+
+
+def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
     """Return the step with the region that an earlier one found, if the model was sure enough of that."""
     if step.region_from is None:
         return step
@@ -161,8 +167,7 @@ def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult
         generation = surroundings.model.generate([request], ear)[0]
     except (AssistantError, ValueError) as error:
         logger.info("step %s failed", step.name, exc_info=True)
-        text = f"I could not do [{step.name}]: {error}."
-        return StepResult(step, text, error=str(error), seconds=time.perf_counter() - start)
+        return failed(step, str(error), time.perf_counter() - start)
     grounded = generation.grounded
     if image is not None and step.region is not None and step.task is not Task.IDENTIFY:
         grounded = in_the_whole(grounded, image, step.region)
@@ -182,7 +187,7 @@ def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -
     if image is None and step.task is not None:
         raise AssistantError("there is no picture to look at: give one")
     if step.task is Task.IDENTIFY and step.region is None:
-        raise AssistantError("no region is marked: draw a box, or give --region x0,y0,x1,y1")
+        raise AssistantError(NO_REGION)
     if step.task is Task.IDENTIFY:
         return Request(step.task, region=step.region, image=image)
     if step.region is not None and image is not None:
@@ -212,4 +217,5 @@ def _once(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
     return tuple(kept)
 
 
-__all__ = ["STEP_LIMIT", "StepResult", "Surroundings", "TurnResult", "finish", "run", "run_next"]
+__all__ = ["NO_REGION", "STEP_LIMIT", "StepResult", "Surroundings", "TurnResult", "failed", "finish"]
+__all__ += ["in_place", "run", "run_next"]

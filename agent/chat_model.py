@@ -1,0 +1,213 @@
+"""The planner as a LangChain chat model, so that it can drive a stock agent with the six tools.
+
+    tools = VisionToolkit(model=model).get_tools()
+    agent = create_agent(PlannerChatModel(model=model), tools)
+    question = {"messages": [HumanMessage("where is the dog?")]}
+    agent.invoke(question, {"configurable": {"current_image": photo}})
+
+It calls one tool at a time, since a step may need what an earlier one found, and answers when all are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field, field_validator
+
+from ..tools import LazyModel, VisionResult
+from ..vlm.grounding import GroundedText
+from ..vlm.presets import DEFAULT_MODEL
+from ..vlm.tasks import Task, Turn, defuse, instruction
+from ..vlm.vision_language_model import VisionLanguageModel
+from .answer import compose
+from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext, Step
+from .planner import Planner
+from .turn import NO_REGION, STEP_LIMIT, StepResult, failed, finish, in_place
+
+# The tool of each task, and the argument that takes the step's.
+_TOOLS: dict[Task, tuple[str, str | None]] = {
+    Task.CAPTION: ("caption", None),
+    Task.VQA: ("vqa", "question"),
+    Task.REFER: ("refer", "expression"),
+    Task.DETECTION: ("detect", "phrase"),
+    Task.GROUNDING: ("ground", "instruction"),
+    Task.IDENTIFY: ("identify", None),
+}
+_TASKS = {tool: (task, argument) for task, (tool, argument) in _TOOLS.items()}
+# How the ids of calls begin: those of the plan's steps, and the look by which a picture's size is learnt.
+_STEP, _LOOK = "step", "look"
+
+
+@dataclass
+class _Exchange:
+    """A person's message, the calls that were made for it with their results, and the answer."""
+
+    user: str
+    results: list[tuple[ToolCall, ToolMessage]] = field(default_factory=list)
+    answer: str = ""
+
+    def made(self, kind: str) -> list[ToolMessage]:
+        """Return the results of the calls of one kind."""
+        return [result for call, result in self.results if str(call["id"]).startswith(kind)]
+
+
+class PlannerChatModel(BaseChatModel):
+    """Calls the tools that the planner chooses, and answers in words that agree with what they found.
+
+    `model`, loaded or by name, is what free conversation is had with; the tools have their own. Tools look
+    at a region only to answer a question about it or to name it.
+    """
+
+    model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL), exclude=True, repr=False)
+    planner: MessagePlanner = Field(default_factory=Planner, exclude=True, repr=False)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _lazy(cls, model: Any) -> Any:
+        return LazyModel(model) if isinstance(model, str | VisionLanguageModel) else model
+
+    @property
+    def _llm_type(self) -> str:
+        return "assistant-planner"
+
+    def bind_tools(
+        self,
+        tools: Sequence[Any],
+        *,
+        tool_choice: str | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Take the tools that may be called; `tool_choice` means nothing to a planner."""
+        names = [convert_to_openai_tool(tool)["function"]["name"] for tool in tools]
+        return self.bind(tool_names=names, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        *,
+        tool_names: Sequence[str] = (),
+        **kwargs: Any,  # noqa: ARG002
+    ) -> ChatResult:
+        *earlier, now = _exchanges(messages)
+        plan = self.planner.plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
+        said = self._next(plan, now, earlier, tool_names)
+        said.response_metadata = {"model_name": self._llm_type, "why": plan.why}
+        return ChatResult(generations=[ChatGeneration(message=said)])
+
+    def _next(
+        self, plan: Plan, now: _Exchange, earlier: Sequence[_Exchange], tool_names: Sequence[str]
+    ) -> AIMessage:
+        """Return the call that the plan needs next, or the answer."""
+        done = iter(now.made(_STEP))
+        exchanges = [*earlier, now]
+        results: list[StepResult] = []
+        for step in (in_place(step, tuple(results)) for step in plan.steps[:STEP_LIMIT]):
+            if (problem := _problem(step, tool_names, exchanges)) is not None:
+                results.append(failed(step, problem))
+            elif step.task is None:
+                results.append(StepResult(step, ""))
+            elif (result := next(done, None)) is not None:
+                results.append(_step_result(step, result))
+            else:
+                return AIMessage("", tool_calls=[_call(step, exchanges)])
+        told = [self._talk(it.step, earlier) if it.step.task is None else it for it in results]
+        return AIMessage(finish(plan, tuple(told), 0.0).answer)
+
+    def _talk(self, step: Step, earlier: Sequence[_Exchange]) -> StepResult:
+        history = [Turn(instruction(None, it.user), defuse(it.answer)) for it in earlier if it.answer]
+        reply = self.model.get().chat(None, [*history, Turn(instruction(None, step.argument))])
+        return StepResult(step, compose(step, GroundedText(reply.text)))
+
+
+def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
+    """Return what was said, by the person's messages; what stands before the first of them is left out."""
+    found: list[_Exchange] = []
+    calls: dict[str | None, ToolCall] = {}
+    for message in messages:
+        if isinstance(message, HumanMessage):
+            found.append(_Exchange(message.text))
+        elif isinstance(message, AIMessage) and found:
+            calls.update((call["id"], call) for call in message.tool_calls)
+            found[-1].answer = message.text
+        elif isinstance(message, ToolMessage) and message.tool_call_id in calls and found:
+            found[-1].results.append((calls[message.tool_call_id], message))
+    return found or [_Exchange("")]
+
+
+def _past_turn(exchange: _Exchange) -> PastTurn:
+    steps = (
+        _past_step(call, VisionResult.model_validate(result.artifact))
+        for call, result in exchange.results
+        if call["name"] in _TASKS and result.artifact and str(call["id"]).startswith(_STEP)
+    )
+    return PastTurn(exchange.user, tuple(steps), exchange.answer)
+
+
+def _past_step(call: ToolCall, result: VisionResult) -> PastStep:
+    task, argument = _TASKS[call["name"]]
+    boxes = tuple(box for phrase in result.phrases for box in phrase.boxes)
+    region = boxes[0] if task is Task.IDENTIFY and boxes else None
+    return PastStep(task, str(call["args"].get(argument, "")) if argument else "", boxes, region)
+
+
+def _problem(step: Step, tool_names: Sequence[str], exchanges: Sequence[_Exchange]) -> str | None:
+    """Return why a step cannot be asked of the tools, if so."""
+    if step.task is Task.IDENTIFY and step.region is None:
+        return NO_REGION
+    if step.task is not None and _TOOLS[step.task][0] not in tool_names:
+        return f"there is no tool {_TOOLS[step.task][0]!r}: give the agent all six"
+    looks = exchanges[-1].made(_LOOK)
+    if _needs_size(step) and looks and _picture_size(exchanges) is None:
+        return looks[-1].text.rstrip(".")
+    return None
+
+
+def _needs_size(step: Step) -> bool:
+    """Return whether a step goes to a tool with a region, which is given in pixels."""
+    return step.region is not None and step.task in (Task.VQA, Task.IDENTIFY)
+
+
+def _call(step: Step, exchanges: Sequence[_Exchange]) -> ToolCall:
+    assert step.task is not None
+    name, argument = _TOOLS[step.task]
+    arguments: dict[str, Any] = {argument: step.argument} if argument and step.argument else {}
+    kind = _STEP
+    if step.region is not None and _needs_size(step):
+        size = _picture_size(exchanges)
+        if size is None:
+            name, arguments, kind = "caption", {}, _LOOK
+        else:
+            arguments["region"] = list(step.region.to_pixels(*size))
+    made = sum(len(exchange.results) for exchange in exchanges)
+    return ToolCall(name=name, args=arguments, id=f"{kind}-{made + 1}", type="tool_call")
+
+
+def _picture_size(exchanges: Sequence[_Exchange]) -> tuple[int, int] | None:
+    """Return width and height in pixels of the picture that was looked at last."""
+    for exchange in reversed(exchanges):
+        for _, result in reversed(exchange.results):
+            if result.artifact:
+                image = VisionResult.model_validate(result.artifact).image
+                return image.width, image.height
+    return None
+
+
+def _step_result(step: Step, message: ToolMessage) -> StepResult:
+    if message.status == "error" or not message.artifact:
+        return failed(step, message.text.rstrip("."))
+    result = VisionResult.model_validate(message.artifact)
+    grounded = GroundedText(result.text, result.phrases)
+    return StepResult(step, compose(step, grounded), phrases=result.phrases)
+
+
+__all__ = ["PlannerChatModel"]

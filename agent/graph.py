@@ -1,0 +1,80 @@
+"""The turn as a LangGraph graph: plan, run the steps one by one, answer.
+
+It calls the same functions as `Assistant.ask`, and is for programs that are graphs themselves: to put a turn
+into a larger graph, or to stream its states. LangGraph comes with `pip install assistant[agents]`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from .plan import MessagePlanner, Plan, PlanContext
+from .planner import Planner
+from .turn import StepResult, Surroundings, TurnResult, finish, run_next
+
+
+class TurnState(TypedDict, total=False):
+    """What a turn knows; `message` and, if there were earlier turns, `context` are to be given.
+
+    `seconds` is the time that the steps took so far.
+    """
+
+    message: str
+    context: PlanContext
+    plan: Plan
+    results: tuple[StepResult, ...]
+    seconds: float
+    done: bool
+    answer: TurnResult
+
+
+TurnGraph = CompiledStateGraph[TurnState, Surroundings, TurnState, TurnState]
+
+
+def build_graph(planner: MessagePlanner | None = None) -> TurnGraph:
+    """Return the graph; run it with `invoke({"message": …}, context=Surroundings(model, image))`.
+
+    The answer is `answer` of the state that comes out, a `TurnResult`. The model and the picture are in the
+    context of the run, which no checkpoint keeps.
+    """
+    chosen = planner or Planner()
+
+    def plan(state: TurnState, runtime: Runtime[Surroundings]) -> TurnState:
+        planned = chosen.plan(state["message"], state.get("context", PlanContext()))
+        if runtime.context.listener:
+            runtime.context.listener.planned(planned)
+        return {"plan": planned, "results": (), "seconds": 0.0}
+
+    graph = StateGraph(TurnState, context_schema=Surroundings)
+    graph.add_node("plan", plan)
+    graph.add_node("step", _step)
+    graph.add_node("answer", _answer)
+    graph.add_edge(START, "plan")
+    graph.add_edge("plan", "step")
+    graph.add_conditional_edges("step", _after_step)
+    graph.add_edge("answer", END)
+    return graph.compile()
+
+
+def _step(state: TurnState, runtime: Runtime[Surroundings]) -> TurnState:
+    start = time.perf_counter()
+    results = run_next(runtime.context, state["plan"], state["results"])
+    if results is None:
+        return {"done": True}
+    return {"results": results, "seconds": state["seconds"] + time.perf_counter() - start, "done": False}
+
+
+def _after_step(state: TurnState) -> Literal["step", "answer"]:
+    return "answer" if state["done"] else "step"
+
+
+def _answer(state: TurnState) -> TurnState:
+    return {"answer": finish(state["plan"], state["results"], state["seconds"])}
+
+
+__all__ = ["TurnGraph", "TurnState", "build_graph"]

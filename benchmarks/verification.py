@@ -1,0 +1,129 @@
+"""Whether boxes that the model confirms when it is asked back are more often right than others.
+
+    python benchmarks/verification.py --data photos --out benchmarks/results/verification.json
+
+Each of `--limit` photos from all over the split gives an expression that means one box. The model is asked
+for that box (`refer`) and asked back what the box that it gave shows; and it is asked what the true box shows
+(`identify`) and asked back where that is. A box is right at IoU 0.5 or more, a name where its noun is the
+expression's or of its class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from assistant.agent.answer import UNSURE
+from assistant.agent.plan import Plan, Step
+from assistant.agent.turn import StepResult, run
+from assistant.agent.verification import same_thing
+from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
+from assistant.vlm.data.photos import Photo, PhotoFolder
+from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+HIT = 0.5
+Outcome = tuple[bool, bool | None, float | None]
+"""Whether an answer is right, whether the model agrees when asked back, and the score of its box."""
+
+
+def questions(photos: Iterable[Photo], limit: int) -> list[tuple[Photo, Expression]]:
+    """Return photos from all over the folder, each with an expression for the one thing of its class."""
+    found = []
+    for photo in photos:
+        unique = [it for it in expressions(photo) if it.kind in (ExpressionKind.CLASS, ExpressionKind.NAME)]
+        if unique:
+            found.append((photo, unique[0]))
+    return found[:: max(1, len(found) // limit)][:limit]
+
+
+def located(expression: Expression, result: StepResult) -> Outcome:
+    """Judge a box that was found for an expression."""
+    box = result.phrases[0].boxes[0] if result.phrases else None
+    return box is not None and box.iou(expression.box) >= HIT, _agrees(result), box.score if box else None
+
+
+def named(expression: Expression, result: StepResult) -> Outcome:
+    """Judge a name that was given to the expression's box."""
+    said = result.phrases[0].text if result.phrases else ""
+    return same_thing(expression.label, said) or same_thing(expression.text, said), _agrees(result), None
+
+
+def _agrees(result: StepResult) -> bool | None:
+    verified = next(iter(result.verifications), None)
+    return verified.agrees if verified else None
+
+
+def share(outcomes: Sequence[Outcome]) -> dict[str, float | int | None]:
+    """Return how many of the outcomes are right."""
+    right, count = sum(outcome[0] for outcome in outcomes), len(outcomes)
+    return {"right": right, "of": count, "share": round(right / count, 3) if count else None}
+
+
+def table(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Return the shares of right answers: of all, of those confirmed when asked back, and of the others."""
+    return {
+        "all": share(outcomes),
+        "confirmed": share([it for it in outcomes if it[1]]),
+        "not_confirmed": share([it for it in outcomes if not it[1]]),
+    }
+
+
+def by_score(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Return the same apart for boxes whose score is sure, and those whose is not."""
+    sure = [it for it in outcomes if it[2] is not None and it[2] >= UNSURE]
+    return {"sure": table(sure), "unsure": table([it for it in outcomes if it not in sure])}
+
+
+def measure(model: VisionLanguageModel, folder: PhotoFolder, limit: int) -> dict[str, object]:
+    """Ask everything and return the figures, with what they were measured on."""
+    found: list[Outcome] = []
+    names: list[Outcome] = []
+    start = time.perf_counter()
+    for photo, expression in questions(folder.photos, limit):
+        image = folder.read(photo)
+        steps = (Step(Task.REFER, expression.definite), Step(Task.IDENTIFY, "", expression.box))
+        refer, identify = run(model, Plan(steps, "measured"), image, verify=True).steps
+        found.append(located(expression, refer))
+        names.append(named(expression, identify))
+    return {
+        "model": model.name,
+        "split": folder.split,
+        "photos": len(found),
+        "refer": table(found) | {"by_score": by_score(found), "unsure_below": UNSURE},
+        "identify": table(names),
+        "seconds": round(time.perf_counter() - start, 1),
+        "machine": f"{os.cpu_count()} x {platform.machine()}",
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    """Measure, print, and write the figures if asked to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of photos, as for `assistant train`")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a model")
+    parser.add_argument("--limit", type=int, default=60, help="photos to ask about")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    folder = PhotoFolder(options.data, options.split)
+    figures = json.dumps(measure(VisionLanguageModel.load(options.model), folder, options.limit), indent=1)
+    print(figures)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(figures + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

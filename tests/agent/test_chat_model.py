@@ -1,0 +1,112 @@
+"""The planner driving LangChain's stock agent with our six tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+
+from assistant.agent.chat_model import PlannerChatModel
+from assistant.tools import VisionToolkit
+from assistant.vlm.grounding import Box
+from assistant.vlm.regions import crop
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..tools.fakes import SAMPLES
+from ..ui.fakes import ScriptedEngine
+
+CAT = {"configurable": {"current_image": "cat.jpg", "thread_id": "1"}}
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def agent(engine: ScriptedEngine) -> Any:
+    model = VisionLanguageModel(engine)
+    tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
+    return create_agent(PlannerChatModel(model=model), tools, checkpointer=InMemorySaver())
+
+
+def ask(agent: Any, message: str, config: dict[str, Any] | None = None) -> tuple[str, list[ToolMessage]]:
+    """Return the answer, and the results of the calls that were made for it."""
+    messages = agent.invoke({"messages": [HumanMessage(message)]}, config or CAT)["messages"]
+    last = max(index for index, said in enumerate(messages) if isinstance(said, HumanMessage))
+    return messages[-1].text, [said for said in messages[last:] if isinstance(said, ToolMessage)]
+
+
+def test_each_task_goes_to_its_tool_and_the_answer_is_in_words(agent: Any) -> None:
+    answer, results = ask(agent, "describe the picture, find the dog and count the cats")
+    assert [result.name for result in results] == ["caption", "refer", "vqa"]
+    assert answer == "A dog runs through the snow. The dog is on the left. Brown."
+
+
+def test_a_question_about_what_was_just_found_is_asked_about_its_box(
+    agent: Any, engine: ScriptedEngine
+) -> None:
+    answer, results = ask(agent, "find the dog and tell me what colour it is")
+    assert [result.name for result in results] == ["refer", "vqa"]
+    assert answer == "The dog is on the left. Brown."
+    image, whole = engine.requests[1].image, engine.requests[0].image
+    assert image is not None
+    assert whole is not None
+    assert image.size == crop(whole, Box(12, 30, 35, 92)).size
+
+
+def test_a_later_message_points_back_at_what_the_tools_found(agent: Any, engine: ScriptedEngine) -> None:
+    ask(agent, "where is the dog?")
+    _, results = ask(agent, "what is it?")
+    assert [result.name for result in results] == ["identify"]
+    assert engine.requests[-1].region == Box(12, 30, 35, 92)
+    ask(agent, "and the cat?")
+    assert (engine.requests[-1].task, engine.requests[-1].argument) == (Task.REFER, "the cat")
+
+
+def test_a_typed_region_is_given_in_pixels_once_the_pictures_size_is_known(
+    agent: Any, engine: ScriptedEngine
+) -> None:
+    answer, results = ask(agent, "what is in [10, 20, 50, 60]?")
+    assert [result.name for result in results] == ["caption", "identify"]
+    assert engine.requests[-1].region == Box(10, 20, 50, 60)
+    assert answer == "This is a brown dog."
+
+
+def test_free_conversation_is_had_with_the_model_and_its_earlier_turns(
+    agent: Any, engine: ScriptedEngine
+) -> None:
+    assert ask(agent, "hello")[0] == "Hello."
+    assert ask(agent, "tell me a joke") == ("Hello.", [])
+    assert [turn.answer for turn in engine.requests[-1].history] == ["Hello."]
+
+
+@pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
+def test_a_tool_that_fails_is_told_plainly_and_not_called_for_ever(agent: Any, message: str) -> None:
+    answer, results = ask(agent, message, {"configurable": {"current_image": "no.jpg", "thread_id": "1"}})
+    assert [result.status for result in results] == ["error"]
+    assert answer.startswith("I could not do [")
+    assert "no such picture" in answer
+
+
+def test_naming_without_a_region_and_a_tool_that_is_missing_are_told(engine: ScriptedEngine) -> None:
+    model = VisionLanguageModel(engine)
+    tools = [tool for tool in VisionToolkit(model=model).get_tools() if tool.name != "refer"]
+    alone = create_agent(PlannerChatModel(model=model), tools)
+    answer = alone.invoke({"messages": [HumanMessage("[identify]. find the dog")]})["messages"][-1].text
+    assert "no region is marked" in answer
+    answer = alone.invoke({"messages": [HumanMessage("find the dog")]})["messages"][-1].text
+    assert answer == "I could not do [refer]: there is no tool 'refer': give the agent all six."
+    assert engine.requests == []
+
+
+def test_every_message_says_why() -> None:
+    model = PlannerChatModel(model=VisionLanguageModel(ScriptedEngine())).bind_tools([])
+    said = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
+    assert isinstance(said, AIMessage)
+    assert said.text == "Hello."
+    assert "small talk" in said.response_metadata["why"] or "chat" in said.response_metadata["why"]
