@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ..vlm.errors import AssistantError
-from .commands import asking, evaluation, models, page, serving, sessions, training
+from .commands import asking, chatting, evaluation, models, page, serving, sessions, training
 
 EPILOG = """Examples:
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("ask")(asking.ask)
+app.command("chat")(chatting.chat)
 app.command("plan")(asking.plan)
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(models.app, name="models")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from assistant.ui import cli
-from assistant.ui.commands import asking, evaluation, options
+from assistant.ui.commands import asking, chatting, evaluation, options
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -74,7 +74,7 @@ def command(
     def load_model(name: str) -> VisionLanguageModel:
         return VisionLanguageModel(engine) if name == DEFAULT_MODEL else options.load_model(name)
 
-    for module in (asking, evaluation):
+    for module in (asking, chatting, evaluation):
         monkeypatch.setattr(module, "load_model", load_model)
 
     def run(*arguments: object, stdin: bytes = b"") -> Result:

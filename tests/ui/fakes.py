@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from assistant.vlm.answers import Generation, Request
@@ -33,6 +34,7 @@ class ScriptedEngine:
     ) -> None:
         self.answers: dict[Task | None, Answer] = {**ANSWERS, **(answers or {})}
         self.score = score
+        self.seconds_per_word = 0.0  # where somebody listens
         self.requests: list[Request] = []
 
     @property
@@ -43,9 +45,9 @@ class ScriptedEngine:
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
         answers = [self._answer(request) for request in requests]
-        return (
-            [_told(index, answer, listener) for index, answer in enumerate(answers)] if listener else answers
-        )
+        if listener is None:
+            return answers
+        return [self._told(index, answer, listener) for index, answer in enumerate(answers)]
 
     def stream(self, request: Request) -> Iterator[str]:
         yield from self._answer(request).raw.split(" ")
@@ -59,12 +61,12 @@ class ScriptedEngine:
         grounded = parse(answer(request) if callable(answer) else answer)
         return Generation(with_scores(grounded, [self.score] * len(grounded.boxes)), seconds=0.01)
 
-
-def _told(index: int, answer: Generation, listener: GenerationListener) -> Generation:
-    """Say the answer word by word until it is stopped."""
-    words = answer.raw.split(" ")
-    for count in range(1, len(words) + 1):
-        if listener.wants_stop():
-            return Generation(parse(" ".join(words[: count - 1])), answer.seconds, complete=False)
-        listener.heard(index, " ".join(words[:count]))
-    return answer
+    def _told(self, index: int, answer: Generation, listener: GenerationListener) -> Generation:
+        """Say the answer word by word until it is stopped."""
+        words = answer.raw.split(" ")
+        for count in range(1, len(words) + 1):
+            if listener.wants_stop():
+                return Generation(parse(" ".join(words[: count - 1])), answer.seconds, complete=False)
+            time.sleep(self.seconds_per_word)
+            listener.heard(index, " ".join(words[:count]))
+        return answer

@@ -5,22 +5,31 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...vlm.errors import AssistantError
-from ...vlm.grounding import Box
 from ...vlm.tasks import Task
-from .options import DEFAULT_MODEL, DatabaseOption, JsonOption, ModelOption, load_model, open_store, to_json
+from .options import (
+    DEFAULT_MODEL,
+    DatabaseOption,
+    JsonOption,
+    ModelOption,
+    VerifyOption,
+    load_model,
+    open_store,
+    to_json,
+    wrong_use,
+)
+from .pictures import check_drawing, read_region, save_drawing
 
 if TYPE_CHECKING:
     from ...agent.turn import StepResult, TurnResult
-    from ...storage import StoredTurn
+    from ...storage import StoredTurn, Verification
     from ...vlm.pictures import Picture
-
-Region = tuple[float, float, float, float]
 
 
 def ask(
@@ -36,6 +45,7 @@ def ask(
         typer.Option(metavar="PICTURE", help="Write the picture with the boxes drawn on it."),
     ] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
+    verify: VerifyOption = False,
     model: ModelOption = DEFAULT_MODEL,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -52,27 +62,34 @@ def ask(
     """
     from ...agent.assistant import Assistant
     from ...vlm.pictures import open_picture
+    from .live import live_answer
 
     source: str | bytes = sys.stdin.buffer.read() if image == "-" else image
     picture = open_picture(source)
     question = question.encode(errors="replace").decode()  # a terminal may pass on what is no UTF-8
     for note in picture.notes:
         typer.echo(f"Note: {note}", err=True)
-    _check_writable(save)
-    box = None if region is None else _region(region, picture)
+    with wrong_use("--save"):
+        if save is not None:
+            check_drawing(save)
+    with wrong_use("--region"):
+        box = None if region is None else read_region(region, picture)
     with open_store(database) as store:
         if session is not None:
             store.get_session(session)  # an unknown one is told before the model has worked for it
         assistant = Assistant(load_model(model), store)
         kept = store.add_image(picture.content)  # what was seen, also where a pipe can be read only once
-        turn, result = assistant.ask(session, question, picture, kept, box, task)
+        with live_answer(quiet=as_json) as live:
+            turn, result = assistant.ask(
+                session, question, picture, kept, box, task, listener=live, verify=verify
+            )
     if as_json:
         typer.echo(to_json(_as_json(turn, result, picture)))
     else:
         typer.echo(result.answer)
         typer.echo(f"Session {turn.session_id}: go on with --session {turn.session_id}", err=True)
     if save:
-        _save(picture, result, save)
+        save_drawing(picture, result, save)
     if all(step.error for step in result.steps):
         raise typer.Exit(1)
 
@@ -114,43 +131,6 @@ def plan(
     typer.echo(f"Why: {made.why}", err=True)
 
 
-def _region(text: str, picture: Picture) -> Box:
-    try:
-        x0, y0, x1, y1 = (float(value) for value in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"--region wants four numbers x0,y0,x1,y1, not {text!r}") from None
-    limits = (picture.width, picture.height) * 2
-    if not all(0 <= value <= limit for value, limit in zip((x0, y0, x1, y1), limits, strict=True)):
-        raise typer.BadParameter(
-            f"--region lies outside of the picture of {picture.width} x {picture.height}"
-        )
-    return Box.from_pixels(x0, y0, x1, y1, picture.width, picture.height)
-
-
-def _check_writable(save: Path | None) -> None:
-    """Refuse a place that cannot be written before the model has worked for it."""
-    from PIL import Image
-
-    from ...vlm.pictures import FORMATS
-
-    if save is None:
-        return
-    if Image.registered_extensions().get(save.suffix.lower()) not in FORMATS:
-        raise typer.BadParameter(f"--save {save}: end the name in .png or .jpg")
-    if not save.parent.is_dir():
-        raise AssistantError(f"there is no folder {save.parent} to save the picture in: make it first")
-
-
-def _save(picture: Picture, result: TurnResult, path: Path) -> None:
-    from ..render import draw
-
-    try:
-        draw(picture.image, result.phrases).save(path)
-    except OSError as error:
-        raise AssistantError(f"cannot write {path}: {error}") from error
-    typer.echo(f"Saved {path}", err=True)
-
-
 def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str, Any]:
     return {
         "session": turn.session_id,
@@ -171,6 +151,7 @@ def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str
 def _step_as_json(result: StepResult, picture: Picture) -> dict[str, Any]:
     region = result.step.region
     size = (picture.width, picture.height)
+    boxes = [(phrase, box) for phrase in result.phrases for box in phrase.boxes]
     return {
         "task": result.step.name,
         "argument": result.step.argument,
@@ -184,11 +165,16 @@ def _step_as_json(result: StepResult, picture: Picture) -> dict[str, Any]:
                 "bins": list(box.bins),
                 "score": None if box.score is None else round(box.score, 4),
             }
-            for phrase in result.phrases
-            for box in phrase.boxes
+            | _verified(verification)
+            for (phrase, box), verification in zip_longest(boxes, result.verifications)
         ],
         "seconds": round(result.seconds, 3),
     } | ({"error": result.error} if result.error else {})
+
+
+def _verified(verification: Verification | None) -> dict[str, Any]:
+    """Return what the model said of a box when it was asked back; nothing where it was not."""
+    return {} if verification is None else {"verified": asdict(verification)}
 
 
 __all__ = ["ask", "plan"]

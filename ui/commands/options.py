@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +26,10 @@ ModelOption = Annotated[
 DatabaseOption = Annotated[
     str | None,
     typer.Option("--db", metavar="PATH|URL", help="Where sessions are kept. [env: ASSISTANT_DB]"),
+]
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify", help="Have the model asked back about each box, and say where it disagrees."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -53,6 +59,15 @@ def open_store(option: str | None) -> SessionStore:
     return SessionStore.open(location)
 
 
+@contextmanager
+def wrong_use(option: str) -> Iterator[None]:
+    """Turn a value that an option does not take, a `ValueError`, into wrong use of the command."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {error}") from error
+
+
 def to_json(value: Any) -> str:
     """Return one line of JSON with its characters as they are, save those that no encoding has."""
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
@@ -71,5 +86,5 @@ def load_model(name: str) -> VisionLanguageModel:
     return VisionLanguageModel.load(name)
 
 
-__all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "database_location", "load_model"]
-__all__ += ["open_store", "to_json"]
+__all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "VerifyOption"]
+__all__ += ["database_location", "load_model", "open_store", "to_json", "wrong_use"]

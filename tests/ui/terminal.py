@@ -1,0 +1,20 @@
+"""`assistant` at a terminal, over a model that answers by script, slowly; run with its arguments."""
+
+from __future__ import annotations
+
+import sys
+
+from assistant.ui import cli
+from assistant.ui.commands import asking, chatting
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from .fakes import ScriptedEngine
+
+if __name__ == "__main__":
+    engine = ScriptedEngine({Task.CAPTION: "a dog runs " + "and runs " * 200 + "home"})
+    engine.seconds_per_word = 0.05
+    for module in (asking, chatting):
+        module.load_model = lambda _: VisionLanguageModel(engine)
+    sys.argv[0] = "assistant"
+    cli.main()

@@ -1,0 +1,215 @@
+"""`assistant chat`: a conversation about pictures in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...vlm.errors import AssistantError
+from ...vlm.tasks import Task
+from .options import DEFAULT_MODEL, DatabaseOption, ModelOption, VerifyOption, load_model, open_store
+from .pictures import check_drawing, read_region, save_drawing
+
+if TYPE_CHECKING:
+    from ...agent.assistant import Assistant
+    from ...agent.turn import TurnResult
+    from ...storage import SessionStore, StoredImage
+    from ...vlm.grounding import Box
+    from ...vlm.pictures import Picture, Source
+
+_PROMPT = "> "
+_HELP = f"""\
+/box X0,Y0,X1,Y1   ask the next question about this part of the picture, in pixels
+/task NAME         answer the next question by this task: {", ".join(Task)}
+/image PATH        talk about another picture
+/save PATH         write the picture with the boxes of the last answer
+/help              show this
+/quit              leave, as Ctrl-D does; Ctrl-C stops an answer"""
+
+
+def chat(
+    image: Annotated[
+        Path | None,
+        typer.Argument(metavar="[IMAGE]", help="A picture file. [default: the last of the session]"),
+    ] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
+    verify: VerifyOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    database: DatabaseOption = None,
+) -> None:
+    """Talk about pictures in the terminal; /help lists what can be done besides asking.
+
+    Examples:
+
+      assistant chat photo.jpg
+
+      printf 'where is the dog?\\n/save found.png\\n' | assistant chat photo.jpg
+    """
+    from ...agent.assistant import Assistant
+
+    with open_store(database) as store:
+        earlier = _earlier_questions(store, session)
+        source: Source | None = image or _last_picture(store, session)
+        conversation = _Conversation(store, session, verify)
+        if source is not None:
+            conversation.show(source)
+        conversation.assistant = Assistant(load_model(model), store)
+        done = True
+        with suppress(KeyboardInterrupt):
+            for line in _lines(earlier):
+                done = conversation.take(line) and done
+                if conversation.over:
+                    break
+    if conversation.session:
+        go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
+        typer.echo(go_on, err=True)
+    if not done and not sys.stdin.isatty():
+        raise typer.Exit(1)
+
+
+class _Conversation:
+    """What is talked about, and what a line of the person's does to it."""
+
+    assistant: Assistant
+
+    def __init__(self, store: SessionStore, session: str | None, verify: bool) -> None:
+        self.session = session
+        self.over = False
+        self._store = store
+        self._verify = verify
+        self._picture: Picture | None = None
+        self._kept: StoredImage | None = None
+        self._region: Box | None = None
+        self._task: Task | None = None
+        self._answered: tuple[Picture, TurnResult] | None = None
+
+    def take(self, line: str) -> bool:
+        """Do what a line says, and return whether that could be done; what a person can mend is said."""
+        text = line.encode(errors="replace").decode().strip()
+        try:
+            if text.startswith("/"):
+                name, _, rest = text.partition(" ")
+                self._command(name, rest.strip())
+            elif text:
+                return self._ask(text)
+        except AssistantError as error:
+            typer.echo(f"Error: {error}", err=True)
+            return False
+        return True
+
+    def show(self, source: Source) -> None:
+        """Talk about a picture from now on.
+
+        Raises:
+            ImageError: it cannot be opened.
+        """
+        from ...vlm.pictures import open_picture
+
+        picture = open_picture(source)
+        for note in picture.notes:
+            typer.echo(f"Note: {note}", err=True)
+        self._picture, self._kept = picture, self._store.add_image(picture.content)
+        self._region = None
+        if sys.stdin.isatty():
+            size = f"{picture.width} x {picture.height} pixels"
+            typer.echo(f"A picture of {size}: ask about it. /help lists the commands.", err=True)
+
+    def _ask(self, question: str) -> bool:
+        from .live import live_answer, stopped_by_ctrl_c
+
+        region, task = self._region, self._task
+        self._region = self._task = None
+        with live_answer() as answer, stopped_by_ctrl_c(answer):
+            turn, result = self.assistant.ask(
+                self.session,
+                question,
+                self._picture,
+                self._kept,
+                region,
+                task,
+                listener=answer,
+                verify=self._verify,
+            )
+        self.session = turn.session_id
+        self._answered = (self._picture, result) if self._picture else None
+        typer.echo(result.answer)
+        return not result.steps or not all(step.error for step in result.steps)
+
+    def _command(self, name: str, rest: str) -> None:
+        try:
+            match name:
+                case "/box":
+                    self._region = read_region(rest, self._shown())
+                case "/task":
+                    self._task = _task(rest)
+                case "/image":
+                    self.show(_path(rest))
+                case "/save":
+                    self._save(_path(rest))
+                case "/help":
+                    typer.echo(_HELP, err=True)
+                case "/quit":
+                    self.over = True
+                case _:
+                    raise AssistantError(f"there is no command {name}: /help lists them")
+        except ValueError as error:
+            raise AssistantError(f"{name} {error}") from error
+
+    def _shown(self) -> Picture:
+        if self._picture is None:
+            raise AssistantError("there is no picture yet: /image PATH shows one")
+        return self._picture
+
+    def _save(self, path: Path) -> None:
+        if self._answered is None:
+            raise AssistantError("there is no answer about a picture yet: ask something first")
+        check_drawing(path)
+        save_drawing(*self._answered, path)
+
+
+def _lines(earlier: list[str]) -> Iterator[str]:
+    """Yield what a pipe says, or what a person types, with line editing and the earlier questions at hand."""
+    if not sys.stdin.isatty():
+        yield from sys.stdin
+        return
+    with suppress(ImportError):  # Windows edits lines by itself
+        import readline
+
+        for question in earlier:
+            readline.add_history(question)
+    with suppress(EOFError):
+        while True:
+            yield input(_PROMPT)
+    typer.echo(err=True)  # the line of Ctrl-D
+
+
+def _earlier_questions(store: SessionStore, session: str | None) -> list[str]:
+    if session is None:
+        return []
+    store.get_session(session)  # an unknown one is told before the model is loaded
+    return [turn.user for turn in store.turns(session)]
+
+
+def _last_picture(store: SessionStore, session: str | None) -> Path | None:
+    seen = [turn.image for turn in store.turns(session) if turn.image] if session else []
+    return store.image_path(seen[-1].sha256) if seen else None
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("wants the name of a file")
+    return Path(text.strip("'\"")).expanduser()  # a terminal puts quotes round a file that is dropped on it
+
+
+def _task(text: str) -> Task:
+    if text not in list(Task):
+        raise ValueError(f"wants one of {', '.join(Task)}, not {text!r}")
+    return Task(text)
+
+
+__all__ = ["chat"]

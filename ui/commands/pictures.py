@@ -1,0 +1,67 @@
+"""What several commands do with pictures: read a region of one, and write the drawing of an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ...vlm.errors import AssistantError
+from ...vlm.grounding import Box
+
+if TYPE_CHECKING:
+    from ...agent.turn import TurnResult
+    from ...vlm.pictures import Picture
+
+
+def read_region(text: str, picture: Picture) -> Box:
+    """Read `x0,y0,x1,y1` in pixels of the picture.
+
+    Raises:
+        ValueError: it is something else, or lies outside of the picture; the message goes behind the
+            option's name.
+    """
+    try:
+        x0, y0, x1, y1 = (float(value) for value in text.split(","))
+    except ValueError:
+        raise ValueError(f"wants four numbers x0,y0,x1,y1, not {text!r}") from None
+    limits = (picture.width, picture.height) * 2
+    if not all(0 <= value <= limit for value, limit in zip((x0, y0, x1, y1), limits, strict=True)):
+        raise ValueError(f"lies outside of the picture of {picture.width} x {picture.height}")
+    return Box.from_pixels(x0, y0, x1, y1, picture.width, picture.height)
+
+
+def check_drawing(path: Path) -> None:
+    """Refuse a place for a drawing that cannot be written, before anybody has worked for it.
+
+    Raises:
+        ValueError: the name is no picture's; the message goes behind the option's name.
+        AssistantError: the folder is not there.
+    """
+    from PIL import Image
+
+    from ...vlm.pictures import FORMATS
+
+    if Image.registered_extensions().get(path.suffix.lower()) not in FORMATS:
+        raise ValueError(f"{path}: end the name in .png or .jpg")
+    if not path.parent.is_dir():
+        raise AssistantError(f"there is no folder {path.parent} to save the picture in: make it first")
+
+
+def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
+    """Write the picture with the boxes of an answer, and say so on stderr.
+
+    Raises:
+        AssistantError: it cannot be written.
+    """
+    from ..render import draw
+
+    try:
+        draw(picture.image, result.phrases).save(path)
+    except OSError as error:
+        raise AssistantError(f"cannot write {path}: {error}") from error
+    typer.echo(f"Saved {path}", err=True)
+
+
+__all__ = ["check_drawing", "read_region", "save_drawing"]
