@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,13 +57,12 @@ def evaluate(
     if page_path(out) == out:
         raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
     questions = _questions(data, split, tasks, published)
-    report = run(
-        load_model(model),
-        questions,
-        limit,
-        _show_progress,
-        keep=lambda so_far: write_report(so_far, out, questions.read),
-    )
+    keep = partial(write_report, path=out, read=questions.read)
+    try:
+        report = run(load_model(model), questions, limit, _show_progress, keep)
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
+        raise
     typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
     typer.echo(f"Report: {out} and {page_path(out)}", err=True)
 
@@ -104,9 +104,10 @@ def _table(report: dict[str, Any]) -> list[str]:
 
 
 def _show_progress(task: str, done: int, total: int) -> None:
-    end = "\n" if done == total or not sys.stderr.isatty() else ""
-    if end or sys.stderr.isatty():
-        typer.echo(f"\r{task} {done}/{total}{end}", err=True, nl=False)
+    if sys.stderr.isatty():
+        typer.echo(f"\r{task} {done}/{total}", err=True, nl=done == total)
+    elif done == total:
+        typer.echo(f"{task} {done}/{total}", err=True)
 
 
 __all__ = ["evaluate"]
