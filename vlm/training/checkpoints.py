@@ -45,11 +45,11 @@ def refuse_other_settings(config: TrainingConfig) -> None:
     path = _settings_file(config.out)
     if last_whole_checkpoint(config.out) is None or not path.is_file():
         return
-    before, now = json.loads(path.read_text(encoding="utf-8")), _settings(config)
+    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(_settings(config))
     other = [
-        f"{name} {_short(before.get(name))} there, {_short(now[name])} here"
-        for name in now
-        if name not in _FREE and now[name] != before.get(name)
+        f"{name} {json.dumps(before.get(name))} there, {json.dumps(now.get(name))} here"
+        for name in sorted(before | now)
+        if name not in _FREE and now.get(name) != before.get(name)
     ]
     if other:
         raise AssistantError(
@@ -85,9 +85,12 @@ def _settings(config: TrainingConfig) -> dict[str, Any]:
     return values
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Return nested values by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{path}{name}.") if isinstance(value, dict) else {f"{path}{name}": value}
+    return found
 
 
 __all__ = ["last_whole_checkpoint", "refuse_other_settings", "remove_torn_checkpoints", "step_of"]

@@ -1,0 +1,110 @@
+"""A run's settings: stages that ship, a person's file, options; what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assistant.vlm.data.recipes import RECIPES
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.training.config import TrainingConfig, load_config, stage_names
+
+GIVEN = {"data": Path("photos"), "out": Path("run")}
+
+
+def complaint(*layers: object, file: Path | None = None) -> str:
+    stage, options = layers
+    with pytest.raises(AssistantError) as caught:
+        load_config(stage, file, options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestStages:
+    def test_each_model_has_its_three(self) -> None:
+        assert stage_names() == [f"{model}-{number}" for model in ("7b", "nano") for number in (1, 2, 3)]
+
+    @pytest.mark.parametrize("stage", stage_names())
+    def test_every_stage_is_checked_data_for_its_model(self, stage: str) -> None:
+        config = load_config(stage, options=GIVEN)
+        assert config.model == stage.rpartition("-")[0]
+        assert config.mixture.recipe in RECIPES
+        assert config.warmup_steps < config.steps
+
+    def test_those_of_7b_are_the_papers(self) -> None:
+        stages = [load_config(f"7b-{number}", options=GIVEN) for number in (1, 2, 3)]
+        assert [(stage.steps, stage.batch, stage.learning_rate) for stage in stages] == [
+            (400_000, 96, 1e-4),
+            (50_000, 64, 1e-5),
+            (35_000, 24, 1e-5),
+        ]
+        assert [stage.mixture.recipe for stage in stages] == ["pretraining", "multitask", "chat"]
+        assert {(stage.adapter.rank, stage.adapter.alpha, stage.adapter.all_linear) for stage in stages} == {
+            (64, 16, False)
+        }
+
+    def test_the_last_stage_of_nano_mixes_tasks_in_conversations(self) -> None:
+        assert [
+            load_config(f"nano-{number}", options=GIVEN).mixture.dialogue > 0 for number in (1, 2, 3)
+        ] == [
+            False,
+            False,
+            True,
+        ]
+
+    def test_an_unknown_stage_is_told_with_those_there_are(self) -> None:
+        assert "no stage 'nano-9': choose one of 7b-1" in complaint("nano-9", GIVEN)
+
+
+class TestLayers:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        path = tmp_path / "mine.toml"
+        path.write_text(
+            'data = "photos"\nout = "run"\nsteps = 7\nbatch = 2\n[adapter]\nrank = 3\n'
+            '[mixture.ratios]\ncoco_caption = 0\n[mixture.sources.gqa]\npath = "/data/gqa"\n'
+        )
+        return path
+
+    def test_options_win_over_the_file_and_the_file_over_the_stage(self, file: Path) -> None:
+        config = load_config("7b-2", file, {"steps": 9})
+        assert (config.steps, config.batch, config.learning_rate) == (9, 2, 1e-5)
+        assert config.data == Path("photos")
+
+    def test_tables_are_merged_key_by_key(self, file: Path) -> None:
+        config = load_config("7b-2", file)
+        assert (config.adapter.rank, config.adapter.alpha) == (3, 16)
+        assert config.mixture.recipe == "multitask"
+        assert config.mixture.ratios == {"coco_caption": 0}
+        assert config.mixture.sources["gqa"].path == Path("/data/gqa")
+
+    def test_without_any_the_defaults_hold(self) -> None:
+        assert load_config(options=GIVEN) == TrainingConfig(data=Path("photos"), out=Path("run"))
+
+    @pytest.mark.parametrize(
+        ("text", "named"),
+        [
+            ("learning_rat = 1", "unknown key learning_rat: choose among data, out"),
+            ("[adapter]\nrnk = 1", "unknown key adapter.rnk"),
+            ("[mixture]\nration = 1", "unknown key mixture.ration"),
+            ("steps = 0", "steps: Input should be greater than 0"),
+            ("learning_rate = 'fast'", "learning_rate: Input should be a valid number"),
+            ("[mixture.per_task]\nsing = 1", "mixture.per_task.sing"),
+            ("steps = ", "is no TOML"),
+        ],
+    )
+    def test_what_is_wrong_in_a_file_is_named_with_the_file(
+        self, text: str, named: str, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "mine.toml"
+        path.write_text(text)
+        said = complaint(None, GIVEN, file=path)
+        assert str(path) in said
+        assert named in said
+
+    def test_a_file_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        assert "cannot read" in complaint(None, GIVEN, file=tmp_path / "none.toml")
+
+    def test_what_is_missing_is_told_with_its_option(self) -> None:
+        assert "out is missing: give it as an option (--out)" in complaint("nano-1", {"data": Path("photos")})

@@ -1,0 +1,99 @@
+"""Two processes that share a run: the same steps as one, by data parallel and with weights shared out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from safetensors.torch import load_file
+
+from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.training.trainer import TrainingConfig, train
+
+from .tiny import dog_records, tiny_model, tiny_processor, write_photo_folder
+
+State = dict[str, torch.Tensor]
+
+
+def losses(out: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def learnt(out: Path) -> State:
+    """What the last checkpoint holds, in float32."""
+    return load_file(out / "checkpoint-4" / "adapter_model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of one process, `one` and `one-half`, and of two that got the same settings."""
+    folder = tmp_path_factory.mktemp("processes")
+    config = TrainingConfig(
+        data=write_photo_folder(folder / "photos", dog_records(4)),
+        out=folder / "one",
+        steps=4,
+        batch=4,
+        learning_rate=1e-2,
+        warmup_steps=1,
+        save_every=2,
+        log_every=1,
+        bf16=False,
+        adapter=AdapterConfig(rank=2, alpha=4),
+    )
+    half = replace(config, out=folder / "one-half", bf16=True)
+    train(tiny_model(), tiny_processor(), config)
+    train(tiny_model().bfloat16(), tiny_processor(), half)
+
+    def settings(name: str, base: TrainingConfig = config, **others: object) -> dict[str, object]:
+        changed = replace(base, out=folder / name, **others)  # type: ignore[arg-type]
+        return TypeAdapter(TrainingConfig).dump_python(changed, mode="json")  # type: ignore[no-any-return]
+
+    runs = [
+        {"settings": settings("parallel")},
+        {"settings": settings("parallel-parts", gradient_accumulation=2)},
+        {"settings": settings("sharded", fsdp=True)},
+        {"settings": settings("sharded-half", half, fsdp=True, gradient_checkpointing=True), "half": True},
+        {"settings": settings("resumed", fsdp=True)},
+        {"settings": settings("resumed", fsdp=True), "forget": "checkpoint-4"},
+    ]
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    work = ["--module", "assistant.tests.vlm.processes", json.dumps(runs)]
+    subprocess.run([*start, *work], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("way", ["parallel", "parallel-parts", "sharded", "resumed"])
+def test_two_processes_take_the_steps_of_one(folder: Path, way: str) -> None:
+    assert losses(folder / way) == pytest.approx(losses(folder / "one"), rel=1e-5)
+    one, two = learnt(folder / "one"), learnt(folder / way)
+    assert one.keys() == two.keys()
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=1e-3, atol=1e-5)
+
+
+def test_sharded_weights_in_half_precision_learn_alike(folder: Path) -> None:
+    assert losses(folder / "sharded-half") == pytest.approx(losses(folder / "one-half"), rel=0.02)
+
+
+@pytest.mark.parametrize("way", ["parallel", "sharded"])
+def test_the_adapter_is_written_whole(folder: Path, way: str) -> None:
+    one, two = (load_file(folder / name / "adapter" / "adapter_model.safetensors") for name in ("one", way))
+    assert {name: weight.shape for name, weight in one.items()} == {
+        name: weight.shape for name, weight in two.items()
+    }
+    assert all(torch.allclose(one[name].float(), two[name].float(), atol=1e-2) for name in one)
+
+
+def test_only_the_first_process_writes(folder: Path) -> None:
+    first, second = (json.loads((folder / f"written-{rank}.json").read_text()) for rank in (0, 1))
+    assert any(path.endswith("log.jsonl") for path in first)
+    # Each has random numbers of its own to go on with.
+    assert {Path(path).name for path in second} <= {"rng_state_1.pth"}
+    assert len(losses(folder / "parallel")) == 4

@@ -1,0 +1,322 @@
+"""What a run writes and tells, and what is left of one that was stopped, killed or ran out of room."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from pydantic import TypeAdapter
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+
+from assistant.vlm.errors import AssistantError, WeightsError
+from assistant.vlm.grounding import parse
+from assistant.vlm.training import trainer as trainer_module
+from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.training.progress import TASK_NAMES
+from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, Shown, sheet
+from assistant.vlm.training.stopping import StopOnSignal, TrainingStoppedError
+from assistant.vlm.training.trainer import TrainingConfig, train, train_named
+
+from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainingConfig:
+    return TrainingConfig(
+        data=write_photo_folder(tmp_path / "photos", dog_records(3)),
+        out=tmp_path / "run",
+        steps=6,
+        batch=2,
+        learning_rate=1e-2,
+        warmup_steps=1,
+        save_every=2,
+        log_every=2,
+        adapter=AdapterConfig(rank=2, alpha=4, dropout=0.1),
+    )
+
+
+def run(config: TrainingConfig) -> tuple[State, list[str]]:
+    """Train the tiny model; return what was learnt and the lines that were told."""
+    told: list[str] = []
+    folder = train(tiny_model(), tiny_processor(), config, tell=told.append)
+    return load_file(folder / "adapter_model.safetensors"), told
+
+
+def same(first: State, second: State) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def log(config: TrainingConfig) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C while the step is computed."""
+    compute = trainer_module.AnswerTrainer.compute_loss
+
+    def compute_loss(self: trainer_module.AnswerTrainer, *inputs: object, **options: object) -> object:
+        if self.state.global_step == step - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return compute(self, *inputs, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trainer_module.AnswerTrainer, "compute_loss", compute_loss)
+
+
+class TestTelling:
+    def test_each_line_has_the_loss_by_task_and_the_rates(self, config: TrainingConfig) -> None:
+        _, told = run(config)
+        lines = log(config)
+        assert [line["step"] for line in lines] == [2, 4, 6]
+        for line in lines:
+            by_task = [line[f"loss_{name}"] for name in TASK_NAMES if f"loss_{name}" in line]
+            assert min(by_task) < line["loss"] < max(by_task)
+            assert line["tokens_per_second"] > line["samples_per_second"] > 0
+        assert told[0].startswith(f"step 2/6: loss {lines[0]['loss']:.3f} (caption ")
+        assert told[0].endswith(" left")
+        assert len(told) == 3
+
+    def test_the_losses_by_task_are_shares_of_the_whole(
+        self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sums = []
+        take = trainer_module.Meter.take
+
+        def noted(self: trainer_module.Meter) -> dict[str, float]:
+            sums.append(self._sums.clone())
+            return take(self)
+
+        monkeypatch.setattr(trainer_module.Meter, "take", noted)
+        run(replace(config, steps=1, log_every=1, bf16=False))
+        by_task = sums[0][:-2].reshape(-1, 2)
+        assert by_task[:, 0].sum() / by_task[:, 1].sum() == pytest.approx(log(config)[0]["loss"], rel=1e-4)
+
+    def test_curves_are_drawn_where_tensorboard_is_installed(self, config: TrainingConfig) -> None:
+        events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        run(config)
+        board = events.EventAccumulator(str(config.out / "tensorboard"))
+        board.Reload()
+        assert [point.step for point in board.Scalars("loss_caption")] == [2, 4, 6]
+
+    def test_without_tensorboard_there_is_the_log(
+        self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("assistant.vlm.training.progress.is_tensorboard_available", lambda: False)
+        run(replace(config, steps=2))
+        assert len(log(config)) == 1
+        assert not (config.out / "tensorboard").exists()
+
+
+class TestSheets:
+    def test_a_sheet_shows_what_the_model_answers_and_training_goes_on_as_without(
+        self, config: TrainingConfig
+    ) -> None:
+        without, _ = run(replace(config, out=config.out / "without"))
+        with_sheets, _ = run(replace(config, sample_every=3))
+        written = sorted((config.out / "sheets").iterdir())
+        assert [path.name for path in written] == ["step-000003.png", "step-000006.png"]
+        assert Image.open(written[0]).width == 3 * SIDE
+        assert same(without, with_sheets)
+
+    def test_boxes_stand_where_they_are(self) -> None:
+        page = sheet([Shown(picture(0), "where?", parse("{<25><25><50><50>}"), parse("{<60><60><80><80>}"))])
+        assert page.getpixel((SIDE // 4, SIDE // 3)) == tuple(bytes.fromhex(ANSWERED[1:]))
+        assert page.getpixel((int(SIDE * 0.6), int(SIDE * 0.7))) == tuple(bytes.fromhex(WANTED[1:]))
+
+    def test_a_question_without_a_picture_has_a_place_too(self) -> None:
+        assert sheet([Shown(None, "who are you?", parse("me"), parse("me"))]).width == SIDE
+
+
+class TestStopping:
+    def test_ctrl_c_saves_and_the_same_command_goes_on_as_if_nothing_was(
+        self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole, _ = run(replace(config, out=config.out / "whole"))
+        handler = signal.getsignal(signal.SIGINT)
+        with monkeypatch.context() as patch:
+            interrupt_at(3, patch)
+            with pytest.raises(TrainingStoppedError) as caught:
+                run(config)
+        assert "stopped after step 3 of 6" in str(caught.value)
+        assert "the same command goes on" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert signal.getsignal(signal.SIGINT) is handler
+        resumed, told = run(config)
+        assert told[0].startswith("going on from step 3 of 6")
+        assert same(resumed, whole)
+        assert [line["step"] for line in log(config)] == [2, 4, 6]
+
+    def test_a_second_ctrl_c_is_obeyed_at_once(self) -> None:
+        told: list[str] = []
+        with StopOnSignal(told.append):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert len(told) == 1
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from assistant.tests.vlm.test_training_runs import run, restored
+from assistant.vlm.training import trainer
+
+save = trainer.AnswerTrainer._save_optimizer_and_scheduler
+
+def save_half(self, folder):
+    if self.state.global_step == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(self, folder)
+
+trainer.AnswerTrainer._save_optimizer_and_scheduler = save_half
+run(restored(sys.argv[1]))
+"""
+
+
+def restored(settings: str) -> TrainingConfig:
+    """Return a configuration from its JSON."""
+    return TypeAdapter(TrainingConfig).validate_json(settings)
+
+
+@contextmanager
+def little_room(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size in bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class TestAccidents:
+    def test_a_run_killed_while_it_saves_goes_on_from_the_checkpoint_before(
+        self, config: TrainingConfig
+    ) -> None:
+        whole, _ = run(replace(config, out=config.out / "whole"))
+        settings = TypeAdapter(TrainingConfig).dump_json(config)
+        killed = subprocess.run([sys.executable, "-c", KILLED, settings], check=False, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        assert (config.out / "checkpoint-4").is_dir()
+        resumed, told = run(config)
+        assert told[:2] == [
+            "removed checkpoint-4: it was cut off while it was written",
+            f"going on from step 2 of 6 ({config.out / 'checkpoint-2'})",
+        ]
+        assert same(resumed, whole)
+
+    def test_a_full_disk_is_one_line_and_costs_the_steps_since_the_last_checkpoint(
+        self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole, _ = run(replace(config, out=config.out / "whole"))
+
+        class FullFromStepThree(TrainerCallback):
+            def on_step_end(self, _args: object, state: object, _control: object, **_: object) -> None:
+                if state.global_step == 3:  # type: ignore[attr-defined]
+                    room.__enter__()
+
+        room = little_room(4096)
+        added = trainer_module.AnswerTrainer.remove_callback
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                trainer_module.AnswerTrainer,
+                "remove_callback",
+                lambda self, kind: (added(self, kind), self.add_callback(FullFromStepThree())),
+            )
+            try:
+                with pytest.raises(AssistantError) as caught:
+                    run(config)
+            finally:
+                room.__exit__(None, None, None)
+        said = str(caught.value)
+        assert "cannot write the checkpoint of step 4" in said
+        assert "the same command goes on from step 2" in said
+        assert "\n" not in said
+        resumed, _ = run(config)
+        assert same(resumed, whole)
+
+    def test_a_full_disk_under_the_adapter_leaves_the_one_before(self, config: TrainingConfig) -> None:
+        short = replace(config, steps=2)
+        before, _ = run(short)
+        with little_room(4096), pytest.raises(AssistantError, match="cannot write the"):
+            run(short)
+        assert same(load_file(config.out / "adapter" / "adapter_model.safetensors"), before)
+
+    def test_settings_that_change_nothing_may_change_when_a_run_goes_on(self, config: TrainingConfig) -> None:
+        whole, _ = run(config)
+        for step in (4, 6):
+            shutil.rmtree(config.out / f"checkpoint-{step}")
+        resumed, _ = run(replace(config, save_every=3, log_every=1))
+        assert same(resumed, whole)
+
+    def test_other_settings_are_named_with_both_values(self, config: TrainingConfig) -> None:
+        run(replace(config, steps=2))
+        with pytest.raises(AssistantError, match=r"learning_rate 0\.01 there, 0\.001 here"):
+            run(replace(config, steps=2, learning_rate=1e-3))
+
+    def test_broken_rows_are_skipped_and_told_where_one_says_so(
+        self, config: TrainingConfig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        whole, _ = run(replace(config, steps=2, out=config.out / "whole"))
+        annotations = config.data / "annotations.jsonl"
+        first, *others = annotations.read_text().splitlines()
+        broken = ["{", '{"image": 1}', first.replace('"captions"', '"captoins"').replace("dog-0", "dog-9")]
+        annotations.write_text("\n".join([first, *broken, *others]) + "\n")
+        with pytest.raises(AssistantError, match=r"annotations\.jsonl:2: not JSON"):
+            run(replace(config, steps=2))
+        skipped, _ = run(replace(config, steps=2, skip_broken=True))
+        assert "3 broken rows" in caplog.text
+        assert same(skipped, whole)
+
+
+class TestRefusals:
+    def test_a_model_that_is_none_is_told_before_anything_is_read(self, config: TrainingConfig) -> None:
+        with pytest.raises(WeightsError, match=r"no model '7b' to train: name nano or the folder"):
+            train_named(replace(config, model="7b", data=Path("nowhere")))
+
+    def test_a_batch_that_does_not_divide_is_refused(self, config: TrainingConfig) -> None:
+        with pytest.raises(AssistantError, match="make --batch a multiple of 4"):
+            run(replace(config, gradient_accumulation=4))
+
+    def test_weights_are_shared_out_only_among_several_processes(self, config: TrainingConfig) -> None:
+        with pytest.raises(AssistantError, match="start the command by torchrun"):
+            run(replace(config, fsdp=True))
+
+
+class TestWays:
+    """The same steps, computed in other ways."""
+
+    @pytest.fixture
+    def exact(self, config: TrainingConfig) -> TrainingConfig:
+        return replace(
+            config, steps=2, batch=4, bf16=False, log_every=1, adapter=AdapterConfig(rank=2, alpha=4)
+        )
+
+    @pytest.mark.parametrize("way", [{"gradient_accumulation": 2}, {"gradient_checkpointing": True}], ids=str)
+    def test_losses_and_weights_are_the_same(self, exact: TrainingConfig, way: dict[str, object]) -> None:
+        plain, _ = run(replace(exact, out=exact.out / "plain"))
+        losses = [line["loss"] for line in log(replace(exact, out=exact.out / "plain"))]
+        other, _ = run(replace(exact, **way))
+        assert [line["loss"] for line in log(exact)] == pytest.approx(losses, rel=1e-5)
+        assert all(torch.allclose(other[name], plain[name], rtol=0.02, atol=1e-4) for name in plain)
+
+    def test_layers_are_compiled_only_where_there_is_a_compiler(
+        self, exact: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+        _, told = run(replace(exact, compile_layers=True))
+        assert told[0] == "no C++ compiler found: going on with layers that are not compiled"
