@@ -30,18 +30,9 @@ from ..vlm.vision_language_model import VisionLanguageModel
 from .answer import compose
 from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner
+from .tool_calls import TASKS, TOOLS
 from .turn import NO_REGION, STEP_LIMIT, StepResult, failed, finish, in_place
 
-# The tool of each task, and the argument that takes the step's.
-_TOOLS: dict[Task, tuple[str, str | None]] = {
-    Task.CAPTION: ("caption", None),
-    Task.VQA: ("vqa", "question"),
-    Task.REFER: ("refer", "expression"),
-    Task.DETECTION: ("detect", "phrase"),
-    Task.GROUNDING: ("ground", "instruction"),
-    Task.IDENTIFY: ("identify", None),
-}
-_TASKS = {tool: (task, argument) for task, (tool, argument) in _TOOLS.items()}
 # How the ids of calls begin: those of the plan's steps, and the look by which a picture's size is learnt.
 _STEP, _LOOK = "step", "look"
 
@@ -148,13 +139,13 @@ def _past_turn(exchange: _Exchange) -> PastTurn:
     steps = (
         _past_step(call, VisionResult.model_validate(result.artifact))
         for call, result in exchange.results
-        if call["name"] in _TASKS and result.artifact and str(call["id"]).startswith(_STEP)
+        if call["name"] in TASKS and result.artifact and str(call["id"]).startswith(_STEP)
     )
     return PastTurn(exchange.user, tuple(steps), exchange.answer)
 
 
 def _past_step(call: ToolCall, result: VisionResult) -> PastStep:
-    task, argument = _TASKS[call["name"]]
+    task, argument = TASKS[call["name"]]
     boxes = tuple(box for phrase in result.phrases for box in phrase.boxes)
     region = boxes[0] if task is Task.IDENTIFY and boxes else None
     return PastStep(task, str(call["args"].get(argument, "")) if argument else "", boxes, region)
@@ -164,8 +155,8 @@ def _problem(step: Step, tool_names: Sequence[str], exchanges: Sequence[_Exchang
     """Return why a step cannot be asked of the tools, if so."""
     if step.task is Task.IDENTIFY and step.region is None:
         return NO_REGION
-    if step.task is not None and _TOOLS[step.task][0] not in tool_names:
-        return f"there is no tool {_TOOLS[step.task][0]!r}: give the agent all six"
+    if step.task is not None and TOOLS[step.task][0] not in tool_names:
+        return f"there is no tool {TOOLS[step.task][0]!r}: give the agent all six"
     looks = exchanges[-1].made(_LOOK)
     if _needs_size(step) and looks and _picture_size(exchanges) is None:
         return looks[-1].text.rstrip(".")
@@ -179,7 +170,7 @@ def _needs_size(step: Step) -> bool:
 
 def _call(step: Step, exchanges: Sequence[_Exchange]) -> ToolCall:
     assert step.task is not None
-    name, argument = _TOOLS[step.task]
+    name, argument = TOOLS[step.task]
     arguments: dict[str, Any] = {argument: step.argument} if argument and step.argument else {}
     kind = _STEP
     if step.region is not None and _needs_size(step):

@@ -1,0 +1,164 @@
+"""A chat model that calls tools in the place of the local planner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolMessage
+from langchain_core.outputs import ChatResult
+from pydantic import Field
+
+from assistant.agent import Planner, Step
+from assistant.agent.assistant import Assistant
+from assistant.agent.plan import PlanContext
+from assistant.agent.tool_calling_planner import ToolCallingPlanner
+from assistant.storage import SessionStore
+from assistant.tools.tasks import TOOLS
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from ..tools.fakes import ScriptedModel, calls
+from ..ui.fakes import ScriptedEngine
+from .test_planner import DOG
+
+
+class Recording(ScriptedModel):
+    """Answers by script, and keeps what it was told and which tools it was given."""
+
+    told: list[list[BaseMessage]] = Field(default_factory=list)
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+
+    def bind_tools(self, tools: Any, **_: Any) -> Recording:
+        self.tools = list(tools)
+        return self
+
+    def _generate(self, messages: list[BaseMessage], *arguments: Any, **more: Any) -> ChatResult:
+        self.told = [*self.told, messages]
+        return super()._generate(messages, *arguments, **more)
+
+
+class Unreachable(ScriptedModel):
+    """Cannot be reached."""
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        raise ConnectionError("no route to host\nand more")
+
+
+def recording(*answers: AIMessage) -> Recording:
+    return Recording(responses=list(answers))
+
+
+ASK = "find the dog and tell me what colour it is"
+GOOD = calls(("refer", {"expression": "the dog"}), ("vqa", {"question": "what colour is it?", "found_by": 1}))
+INVALID = AIMessage(
+    "",
+    invalid_tool_calls=[
+        InvalidToolCall(name="refer", args="{", id="x", error="not JSON", type="invalid_tool_call")
+    ],
+)
+
+
+def test_calls_become_the_steps_of_a_plan_in_order() -> None:
+    plan = ToolCallingPlanner(recording(GOOD)).plan(ASK)
+    assert plan.steps == (
+        Step(Task.REFER, "the dog"),
+        Step(Task.VQA, "what colour is it?", region_from=0),
+    )
+    assert plan.why == "[refer], [vqa], because the chat model chose so"
+
+
+def test_each_tool_of_ours_may_be_called() -> None:
+    region = [1, 2, 3, 4]
+    model = recording(
+        calls(
+            ("caption", {}),
+            ("detect", {"phrase": "dogs"}),
+            ("ground", {"instruction": "describe the left", "region": region}),
+            ("ground", {}),
+            ("identify", {"region": region}),
+        )
+    )
+    assert ToolCallingPlanner(model).plan("all").steps == (
+        Step(Task.CAPTION),
+        Step(Task.DETECTION, "dogs"),
+        Step(Task.GROUNDING, "describe the left", Box(1, 2, 3, 4)),
+        Step(Task.GROUNDING),
+        Step(Task.IDENTIFY, "", Box(1, 2, 3, 4)),
+    )
+    names = [tool["function"]["name"] for tool in model.tools]
+    assert names == [tool.model_fields["name"].default for tool in TOOLS]
+
+
+def test_without_a_call_it_is_conversation() -> None:
+    plan = ToolCallingPlanner(recording(AIMessage("Hi!"))).plan("hello there")
+    assert plan.steps == (Step(None, "hello there"),)
+
+
+def test_the_chat_model_is_told_of_earlier_turns_and_of_the_region() -> None:
+    model = recording(AIMessage(""))
+    ToolCallingPlanner(model).plan("what is this?", PlanContext((DOG,), Box(1, 2, 3, 4)))
+    (told,) = model.told
+    assert [message.type for message in told] == ["system", "human", "ai", "human"]
+    assert told[2].text == "(refer: the dog found [[10, 20, 40, 60]])\nHere is the dog."
+    assert told[3].text == "what is this?\n(The person marked the region [1, 2, 3, 4].)"
+
+
+BAD = {
+    "no such tool": (calls(("dance", {})), "there is no such tool"),
+    "a missing argument": (calls(("refer", {})), "call 1, refer: expression: Field required"),
+    "an unknown argument": (calls(("caption", {"image": "/etc/passwd"})), "image: Extra inputs"),
+    "no box": (calls(("identify", {"region": [9, 2, 3, 4]})), "not a box"),
+    "a later call": (calls(("vqa", {"question": "what?", "found_by": 1})), "no earlier call of refer"),
+    "no JSON": (AIMessage("", invalid_tool_calls=[BROKEN]), "not JSON"),
+}
+
+
+@pytest.mark.parametrize(("bad", "told"), BAD.values(), ids=BAD)
+def test_a_wrong_call_is_told_and_tried_once_more(bad: AIMessage, told: str) -> None:
+    model = recording(bad, GOOD)
+    assert len(ToolCallingPlanner(model).plan(ASK).steps) == 2
+    *_, answered, complaint = model.told[1]
+    assert answered == bad
+    assert isinstance(complaint, ToolMessage)
+    assert told in complaint.text
+
+
+def test_a_second_wrong_call_leaves_it_to_the_local_planner_which_says_so() -> None:
+    bad, told = BAD["no such tool"]
+    plan = ToolCallingPlanner(recording(bad, bad, GOOD)).plan(ASK)
+    assert plan.steps == Planner().plan(ASK).steps
+    assert "planned here: the chat model gave no plan" in plan.why
+    assert told in plan.why
+
+
+def test_a_chat_model_that_cannot_be_reached_costs_no_answer() -> None:
+    plan = ToolCallingPlanner(Unreachable(responses=[])).plan(ASK)
+    assert plan.steps == Planner().plan(ASK).steps
+    assert "no route to host" in plan.why
+    assert "\n" not in plan.why
+
+
+def test_a_typed_identifier_is_obeyed_without_asking() -> None:
+    model = recording(GOOD)
+    assert ToolCallingPlanner(model).plan("[caption] the dog").steps[0].task is Task.CAPTION
+    assert model.told == []
+
+
+def test_the_assistant_runs_what_the_chat_model_chose(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    with SessionStore.open(tmp_path / "sessions.db") as store:
+        planner = ToolCallingPlanner(recording(AIMessage("")))
+        turn, _ = Assistant(VisionLanguageModel(engine), store, planner).ask(None, "where is the dog?")
+    assert [step.task for step in turn.steps] == [None]
+    assert turn.why == "chat, because the chat model chose so"
+
+
+@pytest.mark.parametrize("name", ["nobody:nothing", "nonsense"])
+def test_a_chat_model_that_is_not_there_is_one_clear_line(name: str) -> None:
+    with pytest.raises(AssistantError, match=name) as caught:
+        ToolCallingPlanner.load(name)
+    assert "\n" not in str(caught.value)
