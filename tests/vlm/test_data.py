@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from assistant.vlm.data.collator import NO_TASK, TASKS, SharedPictureCollator, shared_prefix_mask
+from assistant.vlm.data.colours import colour_shares, with_colours
 from assistant.vlm.data.expressions import ExpressionKind, expressions
 from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
 from assistant.vlm.data.lengths import LengthBuckets
@@ -177,6 +178,101 @@ class TestExpressions:
         assert texts(photo(thing(central), name="golden retriever")) == ["golden retriever"]
         assert texts(photo(thing(LEFT), name="golden retriever")) == ["dog"]
         assert texts(photo(thing(central), thing(LEFT, "cat"), name="golden retriever")) == ["dog", "cat"]
+
+
+class TestColours:
+    @staticmethod
+    def coloured(box: Fractions, label: str = "dog", **shares: float) -> DetectedObject:
+        return DetectedObject(label=label, score=0.9, box=box, colours=shares)
+
+    @pytest.mark.parametrize(
+        ("colour", "name"),
+        [
+            ("black", "black"),
+            ("white", "white"),
+            ("#888888", "gray"),
+            ("red", "red"),
+            ("#7a1010", "red"),
+            ("orange", "orange"),
+            ("#6b4423", "brown"),
+            ("yellow", "yellow"),
+            ("darkgreen", "green"),
+            ("#2060c0", "blue"),
+            ("purple", "purple"),
+            ("#6a0dad", "purple"),
+            ("hotpink", "pink"),
+        ],
+    )
+    def test_colours_go_by_their_basic_names(self, colour: str, name: str) -> None:
+        assert colour_shares(Image.new("RGB", (40, 40), colour), thing((0.1, 0.1, 0.9, 0.9))) == {name: 1.0}
+
+    def test_the_middle_of_the_box_is_what_counts(self) -> None:
+        image = Image.new("RGB", (100, 100), "red")
+        image.paste("blue", (40, 40, 60, 60))
+        assert colour_shares(image, thing((0.3, 0.3, 0.7, 0.7))) == {"blue": 1.0}
+        half = colour_shares(image, thing((0.2, 0.4, 0.6, 0.6)))
+        assert half == pytest.approx({"red": 0.5, "blue": 0.5}, abs=0.1)
+
+    def test_a_box_without_pixels_has_no_colour(self) -> None:
+        assert colour_shares(Image.new("RGB", (10, 10)), thing((0.5, 0.5, 0.5, 0.9))) == {}
+
+    def test_things_of_one_class_are_told_apart_by_their_colour(self) -> None:
+        found = expressions(photo(self.coloured(LEFT, black=0.9), self.coloured(RIGHT, brown=0.8, black=0.1)))
+        assert {item.text: item.box for item in found if item.kind is ExpressionKind.COLOUR} == {
+            "brown dog": Box(75, 20, 95, 80),
+            "black dog": Box(0, 20, 20, 80),
+        }
+
+    def test_a_person_is_told_apart_by_the_clothes(self) -> None:
+        people = self.coloured(LEFT, "person", red=0.7), self.coloured(RIGHT, "person", black=0.9)
+        (only,) = (item for item in expressions(photo(*people)) if item.kind is ExpressionKind.COLOUR)
+        assert (only.definite, only.box) == ("the person in red", Box(0, 20, 20, 80))
+
+    @pytest.mark.parametrize(
+        "others",
+        [
+            pytest.param({"black": 0.7}, id="the same colour"),
+            pytest.param({"black": 0.2, "white": 0.8}, id="some of the same colour"),
+            pytest.param({}, id="not measured"),
+        ],
+    )
+    def test_a_colour_in_doubt_tells_nothing_apart(self, others: dict[str, float]) -> None:
+        found = expressions(photo(self.coloured(LEFT, black=0.9), self.coloured(RIGHT, **others)))
+        assert not any("black" in item.text for item in found)
+
+    @pytest.mark.parametrize(("share", "asked"), [(0.75, True), (0.65, False)])
+    def test_a_colour_is_asked_for_where_it_is_plain(self, share: float, asked: bool) -> None:
+        seen = photo(self.coloured(MIDDLE, "car", red=share, black=1 - share))
+        answers = [
+            sample.turn.answer
+            for sample in BUILDERS[Task.VQA](seen, random.Random(0))
+            if "what color is the car?" in sample.turn.user
+        ]
+        assert answers == (["red"] if asked else [])
+
+    def test_the_colours_of_a_folder_are_measured_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = PhotoFolder(write_photo_folder(tmp_path / "photos", dog_records(2)), "train")
+        measured = with_colours(folder, tmp_path / "cache")
+        assert all(item.objects[0].colours for item in measured)
+        assert not any(item.objects[0].colours for item in folder.photos)
+        monkeypatch.setattr(PhotoFolder, "read", None)
+        assert with_colours(folder, tmp_path / "cache") == measured
+
+    def test_a_damaged_picture_has_no_colours(self, tmp_path: Path) -> None:
+        path = write_photo_folder(tmp_path / "photos", dog_records(2))
+        (shard,) = path.glob("*.tar")
+        content = bytearray(shard.read_bytes())
+        content[512:600] = bytes(88)
+        shard.write_bytes(content)
+        first, second = with_colours(PhotoFolder(path, "train"), tmp_path / "cache")
+        assert (first.objects[0].colours, bool(second.objects[0].colours)) == ({}, True)
+
+    def test_views_keep_the_colours(self) -> None:
+        seen = photo(self.coloured((0.4, 0.4, 0.6, 0.6), black=0.9))
+        view = View(mirror=True, window=(0.2, 0.2, 0.9, 0.9)).photo(seen)
+        assert view.objects[0].colours == {"black": 0.9}
 
 
 class TestNouns:

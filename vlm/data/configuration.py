@@ -34,8 +34,9 @@ class MixtureConfig:
 
     Of annotated photos, `per_task` is the most samples of each task asked over one view of a photo,
     `grounded_weight` how much more often a photo with a referring expression is drawn than one without, and
-    `mirror` and `crop` the probabilities of those views. Of published data sets, `per_picture` is the most
-    conversations over one picture.
+    `mirror` and `crop` the probabilities of those views; with `colours` those of things are measured, asked
+    for, and used to tell things apart. Of published data sets, `per_picture` is the most conversations over
+    one picture.
     """
 
     recipe: str = PHOTOS
@@ -55,6 +56,7 @@ class MixtureConfig:
     grounded_weight: float = 3.0
     mirror: float = 0.5
     crop: float = 0.4
+    colours: bool = False
     per_picture: int = 4
 
 

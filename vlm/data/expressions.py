@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..grounding import Box, intersection_over_union
+from .colours import prevailing
 from .nouns import noun_phrases
 from .photos import DetectedObject, Photo
 
@@ -22,6 +23,10 @@ RIVAL = 0.25
 SAME_THING = 0.6
 # Centres of boxes must lie this far apart, in fractions of the width, to be told apart by left and right.
 APART = 0.15
+# A colour is a thing's when it covers at least this much of it ...
+PREVAILING = 0.6
+# ... and tells it from another when it covers at most this much of that.
+ABSENT_SHARE = 0.1
 # A thing named by the photo's own class covers the middle and at least this much of the picture.
 NAMED_AREA = 0.1
 
@@ -33,6 +38,7 @@ class ExpressionKind(StrEnum):
     CAPTION = "caption"  # "the little girl", by a noun that the captions agree on
     NAME = "name"  # the photo's own class
     SIDE = "side"  # "the dog on the left"
+    COLOUR = "colour"  # "the black dog" beside a brown one, "the person in red"
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def expressions(photo: Photo) -> list[Expression]:
         if len(things) == 1 and things[0].score >= CONFIDENT:
             found += _unique(photo, things[0])
         elif 2 <= len(things) <= 4 and all(item.score >= CONFIDENT for item in things):
-            found += _sides(things)
+            found += _sides(things) + _colours(things)
     return found
 
 
@@ -118,6 +124,20 @@ def _sides(things: list[DetectedObject]) -> list[Expression]:
 
 def _side(item: DetectedObject, side: str) -> Expression:
     return Expression(f"{item.label} on the {side}", to_box(item), ExpressionKind.SIDE, item.label)
+
+
+def _colours(things: list[DetectedObject]) -> list[Expression]:
+    """Tell a thing from the others by a colour that covers most of it and next to nothing of them."""
+    found = []
+    if not all(item.colours for item in things):
+        return []
+    for item in things:
+        colour = prevailing(item, PREVAILING)
+        others = [other.colours.get(colour or "", 0.0) for other in things if other is not item]
+        if colour is not None and max(others) <= ABSENT_SHARE:
+            text = f"person in {colour}" if item.label == "person" else f"{colour} {item.label}"
+            found.append(Expression(text, to_box(item), ExpressionKind.COLOUR, item.label))
+    return found
 
 
 def _centre(item: DetectedObject) -> float:

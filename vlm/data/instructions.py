@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 
 from ..grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ..tasks import INSTRUCTIONS, Task, Turn, defuse, instruction
+from .colours import prevailing
 from .expressions import CONFIDENT, RIVAL, distinct, expressions, to_box
-from .nouns import mentions, noun_phrases, plural
-from .photos import Photo
+from .nouns import mentions, noun_phrases, plural, with_article
+from .photos import DetectedObject, Photo
 from .records import Record, TaskTurn
 
 # A photo with more boxes of one class than this is a crowd: the detector misses some, so it is not asked.
 CROWD = 5
 # A conversation of mixed tasks has no more turns than this.
 MOST_TURNS = 6
+# A colour is asked for where it covers at least this much of a thing.
+SURE_COLOUR = 0.7
 # Things that people ask for; "is there a cat?" is answered with no only for these, and only without a hint.
 ABSENT = ("dog", "cat", "horse", "car", "bicycle", "boat", "bird", "chair", "bottle", "cow", "umbrella", "tv")
 
@@ -99,7 +102,7 @@ def questions(photo: Photo, random_: random.Random) -> list[Sample]:
         asked += _box_questions(photo, label, random_)
     absent = _absent(photo, random_)
     if absent is not None:
-        asked.append((f"is there a {absent} in the picture?", "no"))
+        asked.append((f"is there {with_article(absent)} in the picture?", "no"))
     return [_sample(Task.VQA, answer, random_, question) for question, answer in asked]
 
 
@@ -175,11 +178,23 @@ def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tup
         return []
     how_many = random_.choice(("how many {} are there?", "how many {} do you see?", "count the {}"))
     asked = [(how_many.format(plural(label)), str(len(boxes)))]
-    asked.append((f"is there a {label} in the picture?", "yes"))
-    centre = (boxes[0].x0 + boxes[0].x1) / 2
-    if len(boxes) == 1 and abs(centre - 50) > 10:
+    asked.append((f"is there {with_article(label)} in the picture?", "yes"))
+    if len(boxes) == 1:
+        asked += _single_questions(distinct(photo, label)[0], boxes[0])
+    return asked
+
+
+def _single_questions(item: DetectedObject, box: Box) -> list[tuple[str, str]]:
+    """Return where an only thing of its class is, and its colour, where they are plain."""
+    asked = []
+    centre = (box.x0 + box.x1) / 2
+    if abs(centre - 50) > 10:
         side = "left" if centre < 50 else "right"
-        asked.append((f"is the {label} on the left or on the right?", side))
+        asked.append((f"is the {item.label} on the left or on the right?", side))
+    colour = prevailing(item, SURE_COLOUR)
+    if colour is not None:
+        wears = "what color does the person wear?"
+        asked.append((wears if item.label == "person" else f"what color is the {item.label}?", colour))
     return asked
 
 

@@ -61,6 +61,11 @@ def plural(noun: str) -> str:
     return f"{head} {last}".strip()
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with `a` or `an`."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 CLASS_OF: dict[str, str] = {name: name for name in CLASSES} | {
     word: name for name, words in _SYNONYMS.items() for word in words
 }
@@ -117,3 +122,4 @@ def class_of(expression: str) -> str | None:
 
 
 __all__ = ["CLASSES", "CLASS_OF", "NounPhrase", "class_of", "mentions", "noun_phrases", "plural"]
+__all__ += ["with_article"]

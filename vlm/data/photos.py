@@ -23,12 +23,16 @@ Fraction = Field(ge=0.0, le=1.0)
 
 
 class DetectedObject(BaseModel):
-    """A detector's box; `box` is `(x0, y0, x1, y1)` in fractions of width and height."""
+    """A detector's box; `box` is `(x0, y0, x1, y1)` in fractions of width and height.
+
+    `colours` is how much of the thing has which colour, 0..1, where that was measured.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     label: str
     score: float = Fraction
     box: tuple[float, float, float, float]
+    colours: dict[str, float] = {}
 
 
 class Question(BaseModel):
@@ -65,15 +69,18 @@ class PhotoFolder:
     def __init__(self, folder: Path, split: str, *, skip_broken: bool = False) -> None:
         self.folder = folder
         self.split = split
-        annotations = folder / "annotations.jsonl"
+        annotations, *shards = self.files()
         if not annotations.is_file():
             raise DataError(f"no {annotations}: --data wants a folder with annotations.jsonl and tar shards")
-        shards = sorted(folder.glob("*.tar"))
         self._members = {name: place for shard in shards for name, place in tar_members(shard)}
         photos = _read_annotations(annotations, self._members, skip_broken=skip_broken)
         self.photos = [photo for photo in photos if photo.split == split]
         if not self.photos:
             raise DataError(f"{annotations} has no photo in the split {split!r}")
+
+    def files(self) -> list[Path]:
+        """Return the files that the folder's photos come from."""
+        return [self.folder / "annotations.jsonl", *sorted(self.folder.glob("*.tar"))]
 
     def reference(self, photo: Photo) -> PictureReference:
         """Return where the picture lies."""

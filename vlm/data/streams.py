@@ -15,6 +15,8 @@ from typing import Protocol
 from PIL import Image
 
 from ..errors import DataError
+from ..weights import cache_folder
+from .colours import with_colours
 from .configuration import MixtureConfig
 from .expressions import expressions
 from .instructions import BUILDERS, Sample, dialogue, worded
@@ -65,7 +67,8 @@ class PhotoStream:
     def __init__(self, folder: PhotoFolder, config: MixtureConfig) -> None:
         self.folder = folder
         self.config = config
-        self.photos = [photo for photo in folder.photos if _can_be_asked(photo)]
+        photos = with_colours(folder, cache_folder() / "colours") if config.colours else folder.photos
+        self.photos = [photo for photo in photos if _can_be_asked(photo)]
         if not self.photos:
             raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
         if len(self.photos) < len(folder.photos):

@@ -96,7 +96,7 @@ def _seen_through(window: Window, item: DetectedObject) -> DetectedObject | None
         (seen[3] - top) / height,
     )
     score = item.score if visible >= VISIBLE else min(item.score, GLIMPSED_SCORE)
-    return DetectedObject(label=item.label, score=score, box=box)
+    return item.model_copy(update={"score": score, "box": box})
 
 
 def _swap_sides(text: str) -> str:
