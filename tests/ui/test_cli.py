@@ -154,6 +154,15 @@ class TestAsking:
         engine.score = None
         assert ask(command, photo, "where is the dog?")["steps"][0]["boxes"][0]["score"] is None
 
+    def test_boxes_that_were_verified_say_what_the_model_thinks_of_them(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        engine.answers[Task.IDENTIFY] = "a red car"
+        answer = ask(command, photo, "where is the dog?", "--verify")
+        (box,) = answer["steps"][0]["boxes"]
+        assert box["verified"] == {"agrees": False, "opinion": "a red car"}
+        assert "disagrees" in answer["answer"]
+
     def test_a_typed_identifier_is_obeyed(
         self, command: Command, engine: ScriptedEngine, photo: Path
     ) -> None:
@@ -311,6 +320,13 @@ class TestSessions:
             f"where is the dog? ({session})\n\n1. where is the dog?\n   [refer] The dog is on the left.\n"
         )
         assert json.loads(command("sessions", "show", session, "--json").out)["session"]["id"] == session
+
+    def test_what_is_found_is_shown_as_json(self, command: Command, session: str) -> None:
+        (hit,) = json.loads(command("sessions", "search", "dog", "--json").out)
+        assert list(hit) == ["session", "title", "turn", "snippet", "created"]
+        assert (hit["session"], hit["title"], hit["turn"]) == (session, "where is the dog?", 1)
+        assert "dog" in hit["snippet"]
+        assert command("sessions", "search", "zebra", "--json").out == "[]\n"
 
     def test_words_are_found(self, command: Command, session: str) -> None:
         result = command("sessions", "search", "dog")
@@ -494,6 +510,11 @@ class TestPlanning:
         assert result.out == "[caption]\n[refer] the dog\n"
         assert result.err.startswith("Why: ")
         assert engine.requests == []
+
+    def test_a_step_about_what_another_finds_says_so(self, command: Command) -> None:
+        plan = command("plan", "find the dog and tell me what colour it is").out
+        assert plan.startswith("[refer] the dog\n[vqa] what colour ")
+        assert plan.endswith(" in what step 1 finds\n")
 
     def test_a_plan_is_shown_as_json(self, command: Command) -> None:
         plan = json.loads(command("plan", "find the dog", "--json").out)

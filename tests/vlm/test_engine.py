@@ -6,7 +6,9 @@ import _thread
 import functools
 import gc
 import itertools
+import json
 import math
+import shutil
 import threading
 import time
 import weakref
@@ -505,6 +507,17 @@ class TestLoading:
         assert engine.name == "tiny"
         assert not any("lora" in name for name, _ in engine.model.named_parameters())
         assert engine.generate(MIXED[:1])
+
+    def test_a_model_by_name_without_its_adapter_is_told_without_a_path(self, preset: presets.Preset) -> None:
+        shutil.rmtree(preset.adapter)
+        with pytest.raises(WeightsError, match=r"^tiny lacks its adapter: install assistant again"):
+            LocalEngine.load("tiny")
+
+    def test_a_setting_that_means_nothing_is_refused_by_name(self, base: Path) -> None:
+        path = base / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"patches_a_token": 4}))
+        with pytest.raises(WeightsError, match="configuration has no patches_a_token"):
+            LocalEngine.load(str(base))
 
     def test_an_adapters_folder(self, preset: presets.Preset) -> None:
         assert LocalEngine.load(str(preset.adapter)).name == str(preset.adapter)

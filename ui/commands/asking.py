@@ -127,6 +127,8 @@ def plan(
         return
     for step in made.steps:
         where = f" in {list(step.region.bins)}" if step.region else ""
+        if step.region_from is not None:
+            where = f" in what step {step.region_from + 1} finds"
         typer.echo(f"[{step.name}] {step.argument}{where}".rstrip())
     typer.echo(f"Why: {made.why}", err=True)
 

@@ -12,7 +12,7 @@ from ...vlm.errors import AssistantError
 from .options import DatabaseOption, JsonOption, open_store, to_json
 
 if TYPE_CHECKING:
-    from ...storage import SessionSummary, StoredTurn
+    from ...storage import SearchHit, SessionSummary, StoredTurn
 
 app = typer.Typer(help="List, show, search, export, import and delete sessions.", no_args_is_help=True)
 
@@ -58,10 +58,14 @@ def show(session: SessionArgument, database: DatabaseOption = None, as_json: Jso
 def search(
     words: Annotated[str, typer.Argument(help="Words of a question or an answer.")],
     database: DatabaseOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Find turns by their words."""
     with open_store(database) as store:
         hits = store.search(words)
+    if as_json:
+        typer.echo(to_json([_hit(hit) for hit in hits]))
+        return
     for hit in hits:
         typer.echo(f"{hit.session_id} turn {hit.number}: {hit.snippet}")
     if not hits:
@@ -132,6 +136,16 @@ def _summary(session: SessionSummary) -> dict[str, Any]:
         "created": session.created.isoformat(),
         "updated": session.updated.isoformat(),
         "turns": session.turns,
+    }
+
+
+def _hit(hit: SearchHit) -> dict[str, Any]:
+    return {
+        "session": hit.session_id,
+        "title": hit.session_title,
+        "turn": hit.number,
+        "snippet": hit.snippet,
+        "created": hit.created.isoformat(),
     }
 
 

@@ -15,7 +15,7 @@ from ..answers import Generation, Request
 from ..errors import WeightsError
 from ..grounding import find_boxes, parse, with_scores
 from ..modeling import MiniGPTv2ForConditionalGeneration
-from ..presets import PRESETS, Preset
+from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
@@ -45,11 +45,17 @@ class LocalEngine:
         Raises:
             WeightsError: there is no such model, or its weights are missing or not its own.
         """
+        from ..weights import base_model
+
         folder = Path(model)
         if model in PRESETS:
-            return cls._adapted(model, PRESETS[model], PRESETS[model].adapter)
+            if not PRESETS[model].adapter.is_dir():
+                raise WeightsError(
+                    f"{model} lacks its adapter: install assistant again, or name another model"
+                )
+            return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter)
         if (folder / "adapter_config.json").is_file():
-            return cls._adapted(model, PRESETS[_base_of(folder)], folder)
+            return cls._adapted(model, _base_of(folder), folder)
         if (folder / "config.json").is_file():
             return cls(model, load_model(folder), MiniGPTv2Processor.from_pretrained(folder))
         raise WeightsError(
@@ -57,11 +63,9 @@ class LocalEngine:
         )
 
     @classmethod
-    def _adapted(cls, name: str, preset: Preset, adapter: Path) -> LocalEngine:
+    def _adapted(cls, name: str, base: Path, adapter: Path) -> LocalEngine:
         from ..training.adapter import load_adapter
-        from ..weights import base_model
 
-        base = base_model(preset)
         adapted = load_adapter(load_model(base), adapter)
         return cls(name, adapted.merge_and_unload(), MiniGPTv2Processor.from_pretrained(base))
 
@@ -143,17 +147,24 @@ def _quick_precision() -> torch.dtype:
     return torch.bfloat16 if quick else torch.float32
 
 
-def _base_of(adapter: Path) -> str:
+def _base_of(adapter: Path) -> Path:
+    """Return the folder of the whole model that an adapter was trained for: a preset's, or one it names."""
     import json
+
+    from ..weights import base_model
 
     path = adapter / "adapter_config.json"
     try:
         base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} cannot be read: {error}; copy the adapter again") from error
-    if base not in PRESETS:
-        raise WeightsError(f"{adapter} is an adapter for {base!r}, which is none of {', '.join(PRESETS)}")
-    return str(base)
+    if base in PRESETS:
+        return base_model(PRESETS[base])
+    if isinstance(base, str) and (Path(base) / "config.json").is_file():
+        return Path(base)
+    raise WeightsError(
+        f"{adapter} is an adapter for {base!r}, which is none of {', '.join(PRESETS)} and no model's folder"
+    )
 
 
 def _score(text: str, start: int, end: int, ends: list[int], chosen: list[float]) -> float:
