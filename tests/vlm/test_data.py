@@ -609,6 +609,14 @@ class TestSharedPicture:
         assert (batch["labels"][padding] == -100).all()
         assert (batch["input_ids"] == processor.image_token_id).sum() == processor.image_tokens
 
+    def test_what_is_too_long_is_cut_off(self) -> None:
+        processor = tiny_processor()
+        long = Sample(None, Turn("tell me a story", "a dog " * 3000), follow_ups=self.SAMPLES[:1])
+        batch = SharedPictureCollator(processor)([Example(picture(0), [long, self.SAMPLES[1]])])
+        assert {batch[name].shape for name in ("input_ids", "labels", "tasks")} == {(1, 2048)}
+        assert (batch["labels"][0] != -100).sum() > 2000
+        assert not (batch["labels"] == processor.tokenizer.eos_token_id).any()
+
     def test_every_answer_is_told_apart_by_its_task(self) -> None:
         processor = tiny_processor()
         talk = Sample(None, self.SAMPLES[2].turn, follow_ups=self.SAMPLES[1:2])

@@ -18,6 +18,8 @@ from ..tasks import Segment, SegmentKind, Task, build_prompt
 from .mixture import Example
 
 LENGTH_STEP = 32
+# A row takes no more tokens than this: a few long conversations would decide how much memory a run needs.
+LONGEST = 2048
 
 TASKS: tuple[Task | None, ...] = (*Task, None)
 """What the numbers in `tasks` stand for; None is free conversation."""
@@ -35,12 +37,17 @@ class _Row:
     tasks: list[int] = field(default_factory=list)
 
     def add(self, encoded: EncodedPrompt, start: int, group: int, task: int) -> None:
-        """Append tokens at the positions from `start` on; those that are learnt are the task's."""
-        self.ids += encoded.input_ids
-        self.labels += encoded.labels
-        self.positions += range(start, start + len(encoded.input_ids))
-        self.groups += [group] * len(encoded.input_ids)
-        self.tasks += [NO_TASK if label == IGNORED else task for label in encoded.labels]
+        """Append tokens at the positions from `start` on, as many as there is room for.
+
+        Those that are learnt are the task's.
+        """
+        ids = encoded.input_ids[: LONGEST - len(self.ids)]
+        labels = encoded.labels[: len(ids)]
+        self.ids += ids
+        self.labels += labels
+        self.positions += range(start, start + len(ids))
+        self.groups += [group] * len(ids)
+        self.tasks += [NO_TASK if label == IGNORED else task for label in labels]
 
 
 class SharedPictureCollator:
@@ -54,7 +61,7 @@ class SharedPictureCollator:
         length, length; True where a query may look) and, where an example has a picture, `pixel_values`.
 
         `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers, else
-        -1; the model has no use for it.
+        -1; the model has no use for it. What a row holds beyond `LONGEST` tokens is cut off.
         """
         rows = [self._row(example) for example in examples]
         # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
