@@ -56,7 +56,8 @@ _BEFORE_CLAUSE = rf"(?=(?:{WH_WORD}|(?:if|whether)\b))"
 # Words that join or soften; not where they belong to a phrase ("next to", "just left of").
 _SOFT = phrases(
     "please(?: to)?, kindly, ok, okay, so, um+, uh+, hmm+, and, then, but, also, just, finally, lastly, "
-    "quickly, now, afterwards, hey, btw, next, again, maybe, perhaps, instead, after that"
+    "quickly, roughly, approximately, now, afterwards, hey, btw, next, again, maybe, perhaps, instead, "
+    "after that"
 )
 # Greetings and answers, cut off by a comma or before a request.
 _GREETINGS = phrases(
@@ -79,10 +80,14 @@ _WISHES = (
     r"(?: for)?(?: you)?(?: to)?(?: please)?\s+",
     r"(?:(?:can|could|would|will|may|might|shall) (?:you|we|someone|i)|are you able to|"
     rf"you (?:can|could|must|should|have to|need to))(?: {any_of(_POLITE)})*,?\s+",
-    r"(?:would it be|is it|it is|would be) possible (?:for you )?to\s+",
+    r"(?:(?:would it be|is it|it is|would be) possible|is there (?:a|any) way) (?:for (?:you|me|us) )?to\s+",
     r"i(?:'m| am) trying to\s+",
     r"(?:help (?:me|us)|try|let's|let us|go ahead and|do me a favou?r(?: and|,)|be so kind(?: as to| and)|"
     r"feel free to|your (?:task|job) is to)(?: (?:to|and|please))*\s+",
+)
+# "tell me in one sentence what ..."
+_BRIEFLY = (
+    "(?:in (?:(?:a|one|two|few|single|short|plain) )*(?:words?|sentences?|lines?)|briefly|quickly|shortly)"
 )
 # "I would like to know where the dog is", "tell me what it eats"
 _WONDERING = (
@@ -92,7 +97,7 @@ _WONDERING = (
     r"(?:(?:do|would) you (?:know|have any idea|happen to know)|(?:any|no) idea)\s+(?:of )?",
     r"i (?:don't know|can't (?:tell|see|figure out|make out)|am not sure|wonder)\s+",
     r"(?:tell|show|explain|give|inform|let|say|guess)(?: to)?(?: me| us)?(?: know)?(?:,? please)?"
-    r"(?: exactly)?,?\s+(?:about )?(?:just )?",
+    rf"(?: exactly)?(?: {_BRIEFLY})?,?\s+(?:about )?(?:just )?",
 )
 _LOOKING = any_of(
     phrases(
@@ -136,8 +141,8 @@ _CLOSERS = phrases(
     "many thanks, cheers, in advance, for (?:me|us), if you (?:can|could|would|please), "
     "if (?:that's )?possible, if you don't mind, when you can, (?:will|would|can|could) you, will ya, "
     "would you kindly, kindly, ok, okay, mate, buddy, asap, right now, now, quickly, somehow, "
-    "or something, i (?:can't|cannot|couldn't) (?:find|see|spot) (?:it|him|her|them), lol, haha, xx, "
-    "s'il te pla[iî]t, bitte, por favor"
+    "or something, i (?:mean|meant), i (?:can't|cannot|couldn't) (?:find|see|spot) (?:it|him|her|them), lol, "
+    "haha, xx, s'il te pla[iî]t, bitte, por favor"
 )
 _CLOSER = compiled(rf"[\s,;:.!?-]*(?<![\w']){any_of(_CLOSERS)}[\s.!?…]*$")
 _LONGEST_CLOSER = 60

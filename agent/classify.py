@@ -44,6 +44,12 @@ _COUNT = compiled(
     r"(?: how many| all| every)?(?: of)?(?: the)? (?P<what>.+)"
 )
 _CLAUSE = compiled(r"(?:whether|if)\s+(?P<clause>.+)")
+# "what colour it is", as in "tell me what colour it is"
+_INDIRECT = compiled(
+    rf"(?P<wh>(?:what|which|how)(?: (?!{AUXILIARY}\b)[\w-]+)?) "
+    r"(?P<who>(?:it|he|she|they|this|that)|(?:the|his|her|their|its|my|these|those) [\w' -]{1,60}) "
+    r"(?P<be>is|are|was|were)"
+)
 _COUNTED_ALREADY = compiled(r"\b(?:are|is|there|you (?:can )?see)\b")
 _THEM = compiled("them|those|these|it")
 
@@ -90,6 +96,9 @@ def _question(plain: str, text: str) -> Reading | None:
         return None
     if talk.speaks_of_assistant(plain):
         return _request(None, text, "it is about the assistant or the conversation")
+    indirect = _INDIRECT.fullmatch(plain)
+    if indirect:
+        plain = text = "{wh} {be} {who}?".format(**indirect.groupdict())
     clause = _CLAUSE.fullmatch(text)
     asked = clause["clause"] if clause else plain
     if talk.is_worldly(plain) or not talk.speaks_of_picture(asked):

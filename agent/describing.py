@@ -13,8 +13,9 @@ from .words import any_of, compiled, phrases
 # Words that ask for a description, or announce one.
 _DESCRIPTION = compiled(
     r"\b(?:describ\w+|descriptions?|caption\w*|narrat\w+|summar\w+|account|report|overview|depict|paragraph|"
-    r"tell me (?:(?:all |everything )?about|all|everything|what)|talk about|walk (?:me|us) through|"
-    r"explain (?:the|this|what)|write (?:(?:\w+ ){0,4}about|what)|"
+    r"tell me (?:(?:all |everything )?about|all|everything|what(?:'s| is| are| there| all| you| we)(?= ))|"
+    r"talk about|walk (?:me|us) through|"
+    r"explain (?:the|this|what|all|everything)|write (?:(?:\w+ ){0,4}about|what)|"
     r"what (?:do |can )?(?:you|we) (?:can )?see|what(?:'s| is) (?:in|on|going on|happening))\b"
 )
 _PLACING = any_of(
@@ -33,7 +34,7 @@ _PLACES = compiled(rf"\b(?:{_PLACING}|{any_of(_PLACING_VERBS)})\b")
 _WITH_PLACES = compiled(
     r"\b(?:with|including|include|plus|and|add|incl\.?|give|show|using|also) "
     rf"(?:(?:the|all|their|its|object|matching|corresponding|exact|also) )*{_PLACING}"
-    r"(?! (?:around|of|for|on|over) (?:the|a|an|my|his|her)? ?"
+    r"(?! (?:(?:around|of|for|on|over) (?:(?:the|a|an|my|his|her) )?|(?:the|a|an|my|his|her) )"
     r"(?!object|thing|item|element|everything|each|every|all)\w)"
 )
 _EVERY = phrases(

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from ..vlm.tasks import Task
 from . import words
 from .carriers import AUXILIARY
-from .finding import target_of
+from .finding import clean, target_of
 from .mentions import COUNTED, Mention, mentions_of_step, names_a_thing
 from .phrases import Chunk, chunks, core, head, is_plural_noun, without_determiner
 from .plan import PastStep, Step
-from .reference import complete, resolve
+from .reference import complete, picks_one, resolve
 from .words import any_of, compiled, one_of
 
 # "and", "what about", "the same for": the earlier request goes on.
 _LEAD = compiled(
-    r"(?:(?:and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|keep|merely|"
+    r"(?:(?:(?:now|next|then) (?:for|with)|and|or|so|ok|okay|now|then|but|also|maybe|next|again|only|just|"
+    r"keep|merely|"
     r"what about|how about|what of|(?:do )?(?:the )?same (?:thing |question )?(?:for|with|about)|"
     r"(?:ditto|likewise|this time)(?: for)?|repeat (?:that |it |this )?(?:for|with)|again (?:for|with)|"
     r"filter(?: them)?(?: to| by)?|limit (?:it|them) to)[\s,]+)+"
@@ -106,16 +107,17 @@ def question_about(fragment: str, mentions: Sequence[Mention]) -> str | None:
 
 def repeat(earlier: PastStep, phrase: str, mentions: Sequence[Mention]) -> Step:
     """Return the earlier step, asked about another phrase."""
-    phrase = phrase.strip(" ?!.,")
+    phrase = clean(phrase.strip(" ?!.,"))
     if earlier.task is Task.VQA:
         asked_about = mentions_of_step(earlier) or mentions
         return Step(Task.VQA, substitute(earlier.argument, resolve(phrase, asked_about, pointing=True)))
     if earlier.task is None:
         return Step(None, phrase)
-    many = earlier.task is Task.DETECTION
+    several = earlier.task is Task.DETECTION
     noun = next((mention.noun for mention in mentions if mention.noun), "")
-    target = target_of(complete(resolve(phrase, mentions), noun, many))
-    return Step(Task.DETECTION if many else target.task, target.phrase)
+    target = target_of(complete(resolve(phrase, mentions), noun, several))
+    one = target.task is Task.REFER and any(map(picks_one, core(target.phrase)[:-1]))
+    return Step(Task.DETECTION if several and not one else target.task, target.phrase)
 
 
 def substitute(question: str, phrase: str) -> str:

@@ -80,7 +80,9 @@ def _answered(question: str, answer: str) -> list[Mention]:
     asked = _ASKS_FOR_A_THING.fullmatch(question) and not _NO_THING.match(answer)
     if not answer or not asked or len(answer.split()) > _LONGEST_ANSWER:
         return []
-    named = [phrase for phrase in _entities(answer)[:1] if not is_adjective(phrase)]
+    plain = answer.strip(" .!")
+    whole = [plain] if is_phrase(plain) and chunks(plain)[:1] and chunks(plain)[0].start == 0 else []
+    named = [phrase for phrase in (whole or _entities(answer))[:1] if not is_adjective(phrase)]
     return [Mention(definite(phrase), names_many(phrase)) for phrase in named]
 
 

@@ -37,6 +37,8 @@ _THOSE = compiled(
     r"(?= (?:in|on|at|with|without|by|near|behind|under|who|that|which|from|\w+ing)\b)"
 )
 _OTHERS = compiled(r"\bthe (?:others|rest)\b")
+# "how many wheels do they have": they are not what is counted.
+_COUNTS = compiled(r"how many [\w -]{1,40} (?:do|does|did|have|has|can) $")
 _WHICH = compiled(r"\bwhich(?= (is|are|has|have|looks?|was|does)\b)")
 _HOW_MANY = compiled(r"\bhow many(?= (?:are|have|wear|do|can|is)\b|\W*$)")
 _DEMONSTRATIVE = compiled(
@@ -61,7 +63,8 @@ def resolve(text: str, mentions: Sequence[Mention], *, pointing: bool = False) -
         if pointing and word not in _PLURAL:
             return match[0]
         own = mentions_in(text[: match.start()], phrases_only=True)
-        if any(_agrees(word, mention) for mention in own):
+        counts = _COUNTS.search(text[: match.start()])
+        if not counts and any(_agrees(word, mention) for mention in own):
             return match[0]
         meant = antecedent(word, mentions)
         return _in_place(match, meant, text) if meant else match[0]
@@ -103,7 +106,13 @@ def antecedent(word: str, mentions: Iterable[Mention]) -> Mention | None:
         return sure
     if word in _PLURAL:
         return mentions[0] if mentions else None
+    if word in _MALE | _FEMALE and (several := next(filter(_are_people, mentions), None)):
+        return Mention(f"the {singular(several.noun)}", many=False)  # one of them
     return next((mention for mention in mentions if not mention.many), mentions[0] if mentions else None)
+
+
+def _are_people(mention: Mention) -> bool:
+    return mention.many and singular(mention.noun).lower() in words.PEOPLE
 
 
 def _agrees(word: str, mention: Mention) -> bool:

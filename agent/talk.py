@@ -15,7 +15,10 @@ _GREETINGS = phrases(
     "what's up, nice to meet, good (?:morning|afternoon|evening|night|day|bye), "
     r"have a (?:good|great|nice), happy \w+"
 )
-_FAREWELLS = phrases("bye, goodbye, farewell, see (?:you|ya), brb, ttyl")
+_FAREWELLS = phrases(
+    "bye, goodbye, farewell, (?:see|catch) (?:you|ya), talk (?:to you )?(?:later|soon|tomorrow), take care, "
+    "so long, brb, ttyl"
+)
 _THANKS = phrases("thanks?, thank ?you, cheers, ta, (?:much )?appreciated?, i appreciate")
 _PRAISE = phrases(
     "amazing, awesome, bravo, brilliant, cool, excellent, fantastic, fine, good, great, impressive, "
@@ -159,6 +162,8 @@ _DEICTIC = compiled(
     r"shown|visible|pictured|depicted|background|foreground|in view|on display|"
     r"(?:do|can|could) you (?:see|spot|notice|read|make out)|you (?:can )?see)\b"
 )
+# "<Img>" is spoken of, and no picture.
+_MARKUP = re.compile(r"</?\w{1,20}>")
 # "that" in "a word that rhymes" points at nothing.
 _RELATIVE_THAT = compiled(r"\b\w+ that (?:is|are|was|were|can|has|have|do|does|you|i|we|\w+s)\b")
 _WORLD_WORDS = compiled(rf"(?<!\w){one_of((*words.WORLD, *words.PLACES))}(?!\w)")
@@ -246,7 +251,8 @@ _DOING = (
 _ANCHOR = compiled(rf"\b(?:{any_of(_ANCHORS)}|{_DOING}|what {any_of(_ASKED_OF_A_PICTURE)})\b")
 # "How many legs do spiders have", "what colour is a ruby": asked of every one of its kind.
 _OF_A_KIND = compiled(
-    r"\b(?:what (?:colou?r|(?:kind|type|breed|number|shape|food|animal|sport|material)s?)|how|which|when|why|"
+    r"\b(?:what (?:colou?r|(?:kind|type|breed|number|shape|food|animal|sport|material)s?)|how|"
+    r"which(?! of (?:the|these|those|them)\b)|when|why|"
     r"where)\b.{0,80}\b(?:do|does|did|can|has|have|are|is) (?:(?:a|an|most|all) )?"
     r"(?:(?!(?:the|this|that|his|her|their|its|any|all|on|in|at)\b)\w+ )?"
     r"(?:(?!(?:there|people|visible|they|these|those|you)\b)\w+s|an? \w+|adult \w+)\b"
@@ -272,4 +278,4 @@ def is_worldly(text: str) -> bool:
 
 
 def _points(text: str) -> bool:
-    return bool(_DEICTIC.search(_RELATIVE_THAT.sub(" ", text)))
+    return bool(_DEICTIC.search(_RELATIVE_THAT.sub(" ", _MARKUP.sub(" ", text))))

@@ -54,12 +54,7 @@ def recording(*answers: AIMessage) -> Recording:
 
 ASK = "find the dog and tell me what colour it is"
 GOOD = calls(("refer", {"expression": "the dog"}), ("vqa", {"question": "what colour is it?", "found_by": 1}))
-INVALID = AIMessage(
-    "",
-    invalid_tool_calls=[
-        InvalidToolCall(name="refer", args="{", id="x", error="not JSON", type="invalid_tool_call")
-    ],
-)
+BROKEN = InvalidToolCall(name="refer", args="{", id="x", error="not JSON", type="invalid_tool_call")
 
 
 def test_calls_become_the_steps_of_a_plan_in_order() -> None:
