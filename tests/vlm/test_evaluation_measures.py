@@ -327,9 +327,9 @@ class TestThresholds:
         assert figures[2] == dict.fromkeys(figures[2], 0.0)
         assert [row["precision"]["count"] for row in table] == [5, 3, 0]
 
-    def test_the_lowest_threshold_holds_from_there_on(self) -> None:
-        table = threshold_table(self.ASKED, (0.0, 0.2, 0.4, 0.55, 0.7, 0.95))
-        # Precision: 2/5, 2/4, 1/3, 1/2, 1, and nothing is believed at the last.
-        assert lowest_with(table, "precision", 0.5) == 0.55
+    def test_the_lowest_threshold_is_one_that_enough_boxes_reach(self) -> None:
+        table = threshold_table(self.ASKED * 10, (0.0, 0.2, 0.4, 0.55, 0.7, 0.95))
+        # Precision: 20/50, 20/40, 10/30, 10/20, and all of only ten, and nothing is believed at the last.
         assert lowest_with(table, "precision", 0.3) == 0.0
-        assert lowest_with(table, "recall", 0.5) is None
+        assert lowest_with(table, "precision", 0.5) == 0.2
+        assert lowest_with(table, "precision", 0.9) is None

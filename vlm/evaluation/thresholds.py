@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from .metrics import proportion
 
 THRESHOLDS = tuple(step / 20 for step in range(20))
+ENOUGH = 20
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,12 @@ def _row(asked: Sequence[Referred], threshold: float) -> dict[str, Any]:
 
 
 def lowest_with(table: Sequence[dict[str, Any]], measure: str, least: float) -> float | None:
-    """Return the lowest threshold from which on a measure is never less than `least`; None if there is none.
+    """Return the lowest threshold at which a measure is at least `least`; None if there is none.
 
-    Thresholds that no box reaches say nothing and are passed over.
+    Thresholds that fewer than `ENOUGH` boxes reach say too little and are passed over.
     """
-    return next(_still(table, measure, least), None)
-
-
-def _still(table: Sequence[dict[str, Any]], measure: str, least: float) -> Iterator[float]:
-    known = [row for row in table if row[measure]["count"]]
-    for index, row in enumerate(known):
-        if all(later[measure]["value"] >= least for later in known[index:]):
-            yield row["threshold"]
+    known = (row for row in table if row[measure]["count"] >= ENOUGH)
+    return next((row["threshold"] for row in known if row[measure]["value"] >= least), None)
 
 
 __all__ = ["THRESHOLDS", "Referred", "lowest_with", "threshold_table"]
