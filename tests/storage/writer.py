@@ -1,7 +1,8 @@
 """A program that writes turns, for tests in which several write at once or one is killed.
 
 Usage: writer.py DATABASE THREADS TURNS SHARED. Each thread writes TURNS turns, by turns to the session SHARED
-and to one of its own, and prints the session and the number of each once it is kept.
+and to one of its own, and prints the session and the number of each once it is kept. It replaces some of its
+own at once.
 """
 
 import os
@@ -36,6 +37,8 @@ def write(store: SessionStore, turns: int, shared: str) -> None:
         turn = store.append_turn(session_id, NewTurn("question", "answer", image, steps=STEPS))
         # At once and whole: a buffer shared by threads may lose lines when the program is killed.
         os.write(sys.stdout.fileno(), f"{session_id} {turn.number}\n".encode())
+        if count % 4 == 0:
+            store.replace_turn(own, turn.number, NewTurn("question", "another answer", image, steps=STEPS))
 
 
 def main() -> int:
