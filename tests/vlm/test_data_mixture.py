@@ -108,9 +108,15 @@ class TestCache:
         source.path.write_text('{"ask": "a", "answer": "c"}\n{"ask": "d", "answer": "e"}\n')
         assert len(cached_records(source, cache)) == 2
 
-    def test_what_was_skipped_is_not_forgiven_later(self, source: OwnRecords, cache: Path) -> None:
+    def test_what_was_skipped_is_told_again_and_not_forgiven(
+        self, source: OwnRecords, cache: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         source.path.write_text('{"ask": "a", "answer": "c"}\n{oops\n')
-        assert len(cached_records(source, cache, skip_broken=True)) == 1
+        for _ in range(2):
+            with caplog.at_level(logging.WARNING):
+                assert len(cached_records(source, cache, skip_broken=True)) == 1
+            assert caplog.text.count(f"broken rows skipped in {source.path}: 1") == 1
+            caplog.clear()
         with pytest.raises(DataError, match=r"own\.jsonl:2: not JSON"):
             cached_records(source, cache)
 
@@ -277,4 +283,4 @@ class TestMixture:
         with caplog.at_level(logging.WARNING):
             mixture = open_mixture(data / "own", "train", MixtureConfig(), 5, seed=0, skip_broken=True)
         assert len({mixture.draw(index).picture for index in range(5)}) == 3
-        assert f"3 broken rows of {path} were skipped" in caplog.text
+        assert f"broken rows skipped in {path}: 3" in caplog.text

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from assistant.vlm.data.broken import Skipped
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.mixture import open_mixture
 from assistant.vlm.data.records import Record, TaskTurn
@@ -36,9 +37,9 @@ def write(file: Path, *lines: Line | str) -> None:
     file.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
 
 
-def records(file: Path, *lines: Line | str, skip_broken: bool = False) -> list[Record]:
+def records(file: Path, *lines: Line | str, skipped: Skipped | None = None) -> list[Record]:
     write(file, *lines)
-    return list(read(OwnRecords(file), skip_broken=skip_broken))
+    return list(read(OwnRecords(file), skipped))
 
 
 MEANT = [
@@ -183,14 +184,15 @@ def test_lines_with_mistakes_are_left_out_and_counted_where_that_is_wished(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good: Line = {"image": PHOTO, "ask": "a", "answer": "b"}
+    skipped = Skipped(file)
     with caplog.at_level(logging.WARNING):
         found = records(
-            file, "{oops", good, {"image": "gone.png", "ask": "a", "answer": "b"}, skip_broken=True
+            file, "{oops", good, {"image": "gone.png", "ask": "a", "answer": "b"}, skipped=skipped
         )
     assert len(found) == 1
     assert "own.jsonl:1: not JSON" in caplog.text
     assert "own.jsonl:3: image: " in caplog.text
-    assert f"2 broken rows of {file} were skipped" in caplog.text
+    assert skipped.count == 2
 
 
 def test_the_example_of_the_documentation_is_read(file: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from assistant.vlm.data.broken import Skipped
 from assistant.vlm.data.configuration import SourceConfig
 from assistant.vlm.data.recipes import RECIPES
 from assistant.vlm.data.records import PictureReference, Record
@@ -32,8 +33,8 @@ def unchanged(rows: Any) -> Any:
     return rows
 
 
-def records(name: str, data: Path, *, skip_broken: bool = False, **place: Any) -> list[Record]:
-    return list(read(open_source(name, data, SourceConfig(**place)), skip_broken=skip_broken))
+def records(name: str, data: Path, *, skipped: Skipped | None = None, **place: Any) -> list[Record]:
+    return list(read(open_source(name, data, SourceConfig(**place)), skipped))
 
 
 def told(found: list[Record]) -> list[tuple[Task | None, str, str]]:
@@ -226,7 +227,7 @@ def llava(data: Path, change: Change = unchanged) -> None:
 def multitask(data: Path, change: Change = unchanged) -> None:
     said = ["<image>\n[refer] where is the bus", "{<1><2><30><40>}", "how many people?", "two"]
     turns = [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(said)]
-    rows = change([{"id": "000000442786", "conversations": turns}])
+    rows = change([{"id": 442786, "conversations": turns}])
     write_json(data / "multitask_conversation/multitask_conversation.json", rows)
     write_pictures(data / "coco/train2014/COCO_train2014_000000442786.jpg")
 
@@ -552,27 +553,29 @@ class TestBrokenRows:
         with pytest.raises(DataError, match=message) as caught:
             records(name, tmp_path)
         assert "\n" not in str(caught.value)
+        skipped = Skipped(tmp_path)
         with caplog.at_level(logging.WARNING):
-            left = records(name, tmp_path, skip_broken=True)
+            left = records(name, tmp_path, skipped=skipped)
         assert len(left) < len(SAID[name]) or name in ("unnatural_instructions", "grit_grounding")
         assert str(caught.value) in caplog.text
-        assert "1 broken rows of" in caplog.text
+        assert skipped.count == 1
 
     def test_only_the_first_few_are_told_one_by_one(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         unnatural(tmp_path, lambda rows: ["{\n"] * 9 + rows)
+        skipped = Skipped(tmp_path)
         with caplog.at_level(logging.WARNING):
-            assert len(records("unnatural_instructions", tmp_path, skip_broken=True)) == 2
+            assert len(records("unnatural_instructions", tmp_path, skipped=skipped)) == 2
         assert caplog.text.count("not JSON") == 5
-        assert "9 broken rows" in caplog.text
+        assert skipped.count == 9
 
     def test_a_file_that_ends_in_the_middle_is_an_error_even_then(self, tmp_path: Path) -> None:
         coco_caption(tmp_path)
         path = tmp_path / "coco/annotations/captions_train2017.json"
         path.write_text(path.read_text()[:-30])
         with pytest.raises(DataError, match=r"train2017\.json: no JSON after row 1"):
-            records("coco_caption", tmp_path, skip_broken=True)
+            records("coco_caption", tmp_path, skipped=Skipped(tmp_path))
 
     def test_a_file_of_another_kind_is_not_an_empty_data_set(self, tmp_path: Path) -> None:
         write_json(tmp_path / "coco/annotations/captions_train2017.json", {"annotation": []})

@@ -18,9 +18,9 @@ TOLD = 5
 class Skipped:
     """The rows of a file that were left out: the first few are told of, the rest counted."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, count: int = 0) -> None:
         self.path = path
-        self.count = 0
+        self.count = count
 
     def tell(self, error: DataError) -> None:
         """Count a row."""
@@ -31,7 +31,7 @@ class Skipped:
     def sum_up(self) -> None:
         """Say how many there were, if any."""
         if self.count:
-            logger.warning("%d broken rows of %s were skipped", self.count, self.path)
+            logger.warning("broken rows skipped in %s: %d", self.path, self.count)
 
 
 def first_complaint(error: ValidationError) -> str:

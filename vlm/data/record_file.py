@@ -20,6 +20,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter
 
 from ..errors import DataError
+from .broken import Skipped
 from .records import Record
 from .sources.base import Source, read, require
 
@@ -30,6 +31,7 @@ _RECORD = TypeAdapter(Record)
 FORM = 1
 
 _RECORDS, _OFFSETS, _STARTS = "records.jsonl", "offsets.npy", "starts.npy"
+_SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,21 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-                    write_records(read(source, skip_broken=skip_broken), Path(partial) / "records")
+                    _keep(source, Path(partial) / "records", skip_broken)
                     (Path(partial) / "records").rename(folder)
+            Skipped(source.files()[0], int((folder / _SKIPPED).read_text())).sum_up()
             return RecordFile.open(folder)
     except OSError as error:
         raise DataError(
             f"the records cannot be kept in {cache} ({error.strerror}): make room there, or set "
             "ASSISTANT_CACHE to another folder"
         ) from error
+
+
+def _keep(source: Source, folder: Path, skip_broken: bool) -> None:
+    skipped = Skipped(source.files()[0])
+    write_records(read(source, skipped if skip_broken else None), folder)
+    (folder / _SKIPPED).write_text(str(skipped.count))
 
 
 def _key(source: Source, skip_broken: bool) -> str:

@@ -49,15 +49,14 @@ class Source(Protocol):
         ...
 
 
-def read(source: Source, *, skip_broken: bool = False) -> Iterator[Record]:
+def read(source: Source, skipped: Skipped | None = None) -> Iterator[Record]:
     """Yield the records of a data set, each picture known to be there.
 
-    A broken row is an error, or it is left out and counted with `skip_broken`.
+    A broken row is an error, or it is left out and counted in `skipped`.
 
     Raises:
         DataError: a row or file is not in the published form: file, row and field are named.
     """
-    skipped = Skipped(source.files()[0])
     seen: PictureReference | None = None
     for row in source.rows():
         try:
@@ -65,12 +64,11 @@ def read(source: Source, *, skip_broken: bool = False) -> Iterator[Record]:
             for picture in {record.picture for record in records} - {seen, None}:
                 seen = _existing(picture, row.where)
         except DataError as error:
-            if not skip_broken:
+            if skipped is None:
                 raise
             skipped.tell(error)
             continue
         yield from records
-    skipped.sum_up()
 
 
 def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:

@@ -32,7 +32,7 @@ class Message(Published):
 class Conversation(Published):
     """One item of the list."""
 
-    id: str
+    id: str | int
     image: str | None = None
     conversations: tuple[Message, ...]
 
