@@ -75,12 +75,17 @@ def load_reference_vision(
 
 
 def read_torch(path: Path) -> State:
-    """Read a file of tensors that `torch.save` wrote, running no code from it."""
+    """Read a file of tensors that `torch.save` wrote, running no code from it.
+
+    Of a training checkpoint, which holds them as `model` beside an optimizer's state, the model is read.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers behind torch.load raise many kinds
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path} cannot be read as a file of tensors: {reason}") from error
+    if isinstance(state, dict) and isinstance(state.get("model"), dict):
+        state = state["model"]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path} is not a flat file of named tensors")
     return state

@@ -488,6 +488,12 @@ class TestModels:
         parts = json.loads(command("models", "show", "nano", "--json").out)["parts"]
         assert all(len(part["sha256"]) == 64 for part in parts)
 
+    def test_converting_what_is_not_there_is_one_line(self, command: Command, tmp_path: Path) -> None:
+        missing = tmp_path / "llama"
+        result = command("models", "convert", missing, "eva_vit_g.pth", "checkpoint.pth", tmp_path / "out")
+        assert_one_line(result, str(missing), "no LLaMA-2 directory")
+        assert_one_line(command("models", "convert", missing, "e", "c", tmp_path), "already there")
+
     def test_asking_a_model_that_is_not_there_is_one_line(
         self, command: Command, photo: Path, tmp_path: Path
     ) -> None:

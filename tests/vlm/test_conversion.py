@@ -217,7 +217,7 @@ class TestStrictness:
         with pytest.raises(WeightsError, match=r"code\.pth cannot be read"):
             read_torch(tmp_path / "code.pth")
 
-    @pytest.mark.parametrize("content", [{"model": {"weight": torch.ones(1)}}, [torch.ones(1)]])
+    @pytest.mark.parametrize("content", [{"weights": {"weight": torch.ones(1)}}, [torch.ones(1)]])
     def test_a_file_of_another_form_is_refused(self, tmp_path: Path, content: Any) -> None:
         torch.save(content, tmp_path / "form.pth")
         with pytest.raises(WeightsError, match="not a flat file"):

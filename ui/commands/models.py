@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.presets import PRESETS, Preset
-from .options import JsonOption
+from .options import JsonOption, quieten_libraries
 
 if TYPE_CHECKING:
     from ...vlm.weights import ModelStatus
 
-app = typer.Typer(help="List, fetch and show models.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch, show and convert models.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]
 
@@ -64,6 +65,28 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
     card = preset.adapter / "README.md"
     if card.is_file():
         typer.echo("\n" + card.read_text(encoding="utf-8"))
+
+
+@app.command()
+def convert(
+    llama: Annotated[Path, typer.Argument(metavar="LLAMA", help="The folder of LLaMA-2-7B-chat.")],
+    eva_vit: Annotated[Path, typer.Argument(metavar="EVA_VIT", help="The file eva_vit_g.pth.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="MiniGPT-v2's checkpoint, a .pth.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make; `--model OUT` takes it.")],
+) -> None:
+    """Make a model's folder from the released MiniGPT-v2 files, which you have fetched yourself.
+
+    Example:
+
+      assistant models convert Llama-2-7b-chat-hf eva_vit_g.pth minigptv2_checkpoint.pth minigpt-v2
+    """
+    from ...vlm.released import convert_released
+
+    quieten_libraries()
+    convert_released(llama, eva_vit, checkpoint, out)
+    typer.echo(str(out))
 
 
 def _preset(name: str) -> Preset:

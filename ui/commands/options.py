@@ -77,14 +77,19 @@ def load_model(name: str) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
     if sys.stderr.isatty():
         typer.echo(f"Loading {name} …", err=True)
-    import transformers
-
     from ...vlm.vision_language_model import VisionLanguageModel
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quieten_libraries()
     return VisionLanguageModel.load(name)
 
 
+def quieten_libraries() -> None:
+    """Have transformers say nothing but errors, and show no progress bars of its own."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
 __all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "VerifyOption"]
-__all__ += ["database_location", "load_model", "open_store", "to_json", "wrong_use"]
+__all__ += ["database_location", "load_model", "open_store", "quieten_libraries", "to_json", "wrong_use"]
