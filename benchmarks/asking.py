@@ -7,18 +7,16 @@ Run it on an idle machine with nano's weights in the cache (`assistant models pu
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+
+from figures import arguments, publish
 
 PHOTO = Path(__file__).parents[1] / "ui" / "samples" / "astronaut.jpg"
 QUESTIONS = {
@@ -57,7 +55,7 @@ def warm_questions() -> dict[str, float]:
 
 
 def measure() -> dict[str, object]:
-    """Run everything and return the figures, with what they were measured on."""
+    """Run everything and return the figures."""
     program = [str(Path(sys.executable).parent / "assistant")]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ASSISTANT_DB"] = str(Path(folder) / "sessions.db")
@@ -68,10 +66,6 @@ def measure() -> dict[str, object]:
     unit = 1024**2 if sys.platform == "darwin" else 1024  # a Mac counts bytes, others kilobytes
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
     return {
-        "machine": f"{os.cpu_count()} x {_processor()}",
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": _commit(),
         "help_seconds": round(help_seconds, 3),
         "cold_ask_seconds": round(cold, 2),
         "cold_ask_peak_mb": round(peak_mb),
@@ -79,29 +73,10 @@ def measure() -> dict[str, object]:
     }
 
 
-def _commit() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    told = subprocess.run(command, cwd=PHOTO.parent, capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
-    options = parser.parse_args()
-    figures = json.dumps(measure(), indent=1)
-    print(figures)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(figures + "\n")
+    options = arguments(__doc__).parse_args()
+    publish(measure(), options.out)
 
 
 if __name__ == "__main__":

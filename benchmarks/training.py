@@ -7,13 +7,12 @@ Both ways are measured side by side on the same samples. Run it on an idle machi
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 
 import torch
+from figures import arguments, publish
 
 from assistant.vlm.data.collator import SharedPictureCollator
 from assistant.vlm.data.mixture import Example, MixtureConfig, open_mixture
@@ -62,21 +61,15 @@ def measure(data: Path) -> dict[str, float]:
         "samples_per_second_shared": round(rates[0], 2),
         "samples_per_second_one_by_one": round(rates[1], 2),
         "ratio": round(rates[0] / rates[1], 2),
-        "threads": torch.get_num_threads(),
     }
 
 
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
-    figures = json.dumps(measure(options.data), indent=1)
-    print(figures)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(figures + "\n")
+    publish(measure(options.data), options.out)
 
 
 if __name__ == "__main__":

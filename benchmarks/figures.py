@@ -1,0 +1,32 @@
+"""What a benchmark does with its figures: print them, and write them with the circumstances they hold in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from assistant.vlm.evaluation.circumstances import circumstances
+from assistant.vlm.presets import DEFAULT_MODEL
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that every benchmark has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    return parser
+
+
+def publish(figures: Mapping[str, object], out: Path | None) -> None:
+    """Print figures of the default model as JSON, and write them to a file if one is named."""
+    text = json.dumps({**circumstances(DEFAULT_MODEL), **figures}, indent=1)
+    print(text)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+
+
+__all__ = ["arguments", "publish"]
