@@ -388,6 +388,10 @@ class TestPublishedLayouts:
         named = {name for ratios in RECIPES.values() for name in ratios}
         assert named == SOURCES.keys() | {"photos"}
 
+    def test_the_documentation_lists_every_source_and_recipe(self) -> None:
+        document = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+        assert [name for name in (*SOURCES, *RECIPES) if f"`{name}`" not in document] == []
+
     @pytest.mark.parametrize("name", SOURCES)
     def test_a_data_set_is_read_as_it_is_published(self, name: str, tmp_path: Path) -> None:
         WRITERS[name](tmp_path)

@@ -71,7 +71,9 @@ class PhotoFolder:
         self.split = split
         annotations, *shards = self.files()
         if not annotations.is_file():
-            raise DataError(f"no {annotations}: --data wants a folder with annotations.jsonl and tar shards")
+            raise DataError(
+                f"no {annotations}: --data wants a folder of annotated photos, or a file of your own (docs/data.md)"
+            )
         self._members = {name: place for shard in shards for name, place in tar_members(shard)}
         photos = _read_annotations(annotations, self._members, skip_broken=skip_broken)
         self.photos = [photo for photo in photos if photo.split == split]
