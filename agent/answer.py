@@ -12,8 +12,7 @@ from .phrases import is_plural_noun, noun_of, plural, singular
 from .plan import Step
 from .words import PAIRS
 
-# Below this score a referral is said with a doubt. On the validation photos 31 % of nano's referrals
-# reach it and 51 % of those are right, against 18 % of the rest (`assistant evaluate`, n = 672).
+# Below this score a referral is said with a doubt; docs/thresholds.md tells how it was chosen.
 UNSURE = 0.25
 
 _DETERMINER = re.compile(

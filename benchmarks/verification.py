@@ -3,9 +3,9 @@
     python benchmarks/verification.py --data photos --out benchmarks/results/verification.json
 
 Each of `--limit` photos from all over the split gives an expression that means one box. The model is asked
-for that box (`refer`) and asked back what the box that it gave shows; and it is asked what the true box shows
-(`identify`) and asked back where that is. A box is right at IoU 0.5 or more, a name where its noun is the
-expression's or of its class.
+for that box (`refer`) and asked back what the box that it gave shows; for something that is not in the photo,
+likewise; and it is asked what the true box shows (`identify`) and asked back where that is. A box is right at
+IoU 0.5 or more, a name where its noun is the expression's or of its class.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from assistant.agent.turn import StepResult, run
 from assistant.agent.verification import same_thing
 from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
 from assistant.vlm.data.photos import Photo, PhotoFolder
+from assistant.vlm.evaluation.hallucination import absent_class
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -86,18 +87,25 @@ def measure(model: VisionLanguageModel, folder: PhotoFolder, limit: int) -> dict
     """Ask everything and return the figures, with what they were measured on."""
     found: list[Outcome] = []
     names: list[Outcome] = []
+    invented: list[bool | None] = []  # whether the model agrees with a box for what is not there
+    asked_in_vain = 0
     start = time.perf_counter()
     for photo, expression in questions(folder.photos, limit):
         image = folder.read(photo)
-        steps = (Step(Task.REFER, expression.definite), Step(Task.IDENTIFY, "", expression.box))
-        refer, identify = run(model, Plan(steps, "measured"), image, verify=True).steps
+        steps = [Step(Task.REFER, expression.definite), Step(Task.IDENTIFY, "", expression.box)]
+        absent = absent_class(photo)
+        steps += [Step(Task.REFER, f"the {absent}")] if absent else []
+        refer, identify, *others = run(model, Plan(tuple(steps), "measured"), image, verify=True).steps
         found.append(located(expression, refer))
         names.append(named(expression, identify))
+        invented += [_agrees(other) for other in others if other.phrases]
+        asked_in_vain += len(others)
     return {
         "model": model.name,
         "split": folder.split,
         "photos": len(found),
         "refer": table(found) | {"by_score": by_score(found), "unsure_below": UNSURE},
+        "absent": {"asked": asked_in_vain, "boxes": len(invented), "confirmed": invented.count(True)},
         "identify": table(names),
         "seconds": round(time.perf_counter() - start, 1),
         "machine": f"{os.cpu_count()} x {platform.machine()}",
@@ -114,7 +122,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of photos, as for `assistant train`")
     parser.add_argument("--split", default="val")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a model")
-    parser.add_argument("--limit", type=int, default=60, help="photos to ask about")
+    parser.add_argument("--limit", type=int, default=40, help="photos to ask about")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     folder = PhotoFolder(options.data, options.split)
