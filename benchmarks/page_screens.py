@@ -5,79 +5,71 @@ It needs Chromium, pytest-playwright and the default model; the pictures go to `
 
 from __future__ import annotations
 
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+
+from assistant.benchmarks.page import ask, begin, browsed, picture
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
-PORT = 8601
-SECONDS = 180
-SIZES = {"page-desktop": (1280, 860), "page-phone": (390, 844)}
+DESKTOP, PHONE = (1280, 860), (390, 844)
 QUESTION = "Where is the woman?"
+DESCRIPTION = "Describe the picture in detail and show where everything is"
 
 
 def main() -> None:
     """Serve the page, use it, and keep what it looks like."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("assistant")), "ui", "--no-browser", f"--port={PORT}"]
-        server = subprocess.Popen([*command, f"--db={folder}/sessions.db"])
-        try:
-            _wait()
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=shutil.which("chromium"), chromium_sandbox=False
-                )
-                for name, (width, height) in SIZES.items():
-                    _take(browser, name, width, height)
-                browser.close()
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(20)
-
-
-def _wait() -> None:
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/_stcore/health", timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.25)
-    raise SystemExit("the page is not served")
-
-
-def _take(browser: Browser, name: str, width: int, height: int) -> None:
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.goto(f"http://127.0.0.1:{PORT}")
-    page.get_by_role("button", name="Astronaut", exact=True).click()
-    expect(page.get_by_role("application")).to_be_visible()
-    _settled(page)
-    field = page.get_by_test_id("stChatInput").locator("textarea")
-    field.fill(QUESTION)
-    field.press("Enter")
-    expect(page.get_by_test_id("stFeedback")).to_be_visible(timeout=SECONDS * 1000)
-    _settled(page)
-    page.wait_for_timeout(1500)  # the page moves to the answer
     FOLDER.mkdir(parents=True, exist_ok=True)
+    with browsed() as (browser, address):
+        take(browser, address, "page-welcome", DESKTOP, "light", welcome)
+        take(browser, address, "page-desktop", DESKTOP, "light", found)
+        take(browser, address, "page-dark", DESKTOP, "dark", described)
+        take(browser, address, "page-phone", PHONE, "light", found)
+
+
+def take(
+    browser: Browser,
+    address: str,
+    name: str,
+    size: tuple[int, int],
+    scheme: str,
+    use: Callable[[Page], None],
+) -> None:
+    """Keep what the page looks like after `use`, in the `light` or `dark` scheme."""
+    viewport = {"width": size[0], "height": size[1]}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    begin(page, address)
+    use(page)
     page.mouse.move(0, 0)
+    page.wait_for_timeout(1000)  # the page moves to the answer
     shot = Image.open(BytesIO(page.screenshot()))
     # A palette makes the file a third as large, and nobody sees it.
     shot.convert("RGB").quantize(256).save(FOLDER / f"{name}.png", optimize=True)
-    page.close()
+    context.close()
 
 
-def _settled(page: Page) -> None:
-    expect(page.get_by_test_id("stApp")).to_have_attribute(
-        "data-test-script-state", "notRunning", timeout=20_000
-    )
+def welcome(page: Page) -> None:
+    """Wait for the sample photos."""
+    expect(page.get_by_role("img", name="Sample photo: Rocket")).to_be_visible()
+
+
+def found(page: Page) -> None:
+    """Have one thing found, and its colour told."""
+    picture(page, "Astronaut")
+    ask(page, QUESTION, 1)
+    ask(page, "What is she wearing?", 2)
+
+
+def described(page: Page) -> None:
+    """Have the whole described, and unfold how that came about."""
+    picture(page, "Coffee")
+    ask(page, DESCRIPTION, 1)
+    page.get_by_test_id("stExpander").last.click()
+    expect(page.get_by_text("Model wrote")).to_be_visible()
 
 
 if __name__ == "__main__":

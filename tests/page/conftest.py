@@ -97,31 +97,50 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium:
     }
 
 
+class Served:
+    """The page served by a program of its own, on a port and with a database that outlive the program."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._folder = folder
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        script = Path(__file__).with_name("served.py")
+        log = self._folder / "log"
+        with log.open("wb") as output:
+            self._server = subprocess.Popen(
+                [sys.executable, str(script), str(self._port)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "ASSISTANT_DB": str(self._folder / "sessions.db")},
+            )
+        _wait_until_served(self.address, self._server, log)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut does."""
+        self._server.kill()
+        self._server.wait(20)
+
+
 @pytest.fixture(scope="session")
-def address(
+def served(
     tmp_path_factory: pytest.TempPathFactory,
     chromium: str,  # noqa: ARG001 - without a browser nothing needs to be served
-) -> Iterator[str]:
-    """The address of the page, served with a database of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("page")
-    script = Path(__file__).with_name("served.py")
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, str(script), str(port)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "ASSISTANT_DB": str(folder / "sessions.db")},
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_served(url, server, folder / "log")
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
+) -> Iterator[Served]:
+    """The page, served."""
+    program = Served(tmp_path_factory.mktemp("page"))
+    program.start()
+    yield program
+    program.kill()
+
+
+@pytest.fixture
+def address(served: Served) -> str:
+    """The address of the page."""
+    return served.address
 
 
 def _wait_until_served(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -6,19 +6,22 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Feedback
 
-from assistant.storage import SessionStore
+from assistant.storage import NewTurn, SessionStore, StoredStep, StoredTurn
 from assistant.tests.ui.fakes import ScriptedEngine
-from assistant.ui.page import about, exports, resources
+from assistant.ui.page import about, exports, resources, state
+from assistant.ui.page.boxes import found_phrases
 from assistant.ui.page.text import plain
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.grounding import Box
+from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.tasks import Task
 
 Open = Callable[..., AppTest]
@@ -259,3 +262,66 @@ def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionSt
     assert (drawn.format, drawn.size) == ("PNG", (1000, 800))
     with zipfile.ZipFile(BytesIO(exports.markdown_archive(store, session_id))) as archive:
         assert archive.namelist() == ["conversation.md", "picture-1.png"]
+
+
+def test_rated_answers_are_taken_away_as_examples_to_learn_from(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    send(tab, "What colour is it?")
+    tab.feedback[0].set_value(1).run()
+    with zipfile.ZipFile(BytesIO(exports.rated_answers(store, only_session(store)))) as archive:
+        [line] = archive.read("answers.jsonl").decode().splitlines()
+        example = json.loads(line)
+        assert archive.read(example["image"]) == picture
+    assert (example["task"], example["answer"], example["feedback"]) == ("refer", "{<12><30><35><92>}", 1)
+    assert example["instruction"].startswith("[refer]")
+
+
+# --- settings and the model ------------------------------------------------------------------------------
+
+
+def test_boxes_that_the_model_is_too_unsure_of_are_hidden() -> None:
+    sure, unsure, unknown = Box(0, 0, 9, 9, 0.6), Box(1, 1, 9, 9, 0.2), Box(2, 2, 9, 9)
+    step = StoredStep("detection", phrases=(GroundedPhrase("dogs", (sure, unsure, unknown)),))
+    turn = StoredTurn("?", "!", steps=(step,), session_id="s", number=1, created=datetime.now(UTC))
+    [phrase] = found_phrases(turn, 0.5)
+    assert phrase.boxes == (sure, unknown)
+    assert found_phrases(turn)[0].boxes == (sure, unsure, unknown)
+
+
+def test_answers_are_checked_where_that_is_wanted(
+    open_page: Open, store: SessionStore, engine: ScriptedEngine, picture: bytes
+) -> None:
+    tab = open_page()
+    tab.toggle(key="wanted-verify").set_value(True).run()
+    send(tab, "Where is the square?", ("red.png", picture))
+    assert not tab.exception
+    assert Task.IDENTIFY in [request.task for request in engine.requests]
+    [turn] = store.turns(only_session(store))
+    assert turn.steps[0].verifications
+    assert "Asked back" in said(tab)
+
+
+def test_settings_are_kept_apart_from_their_fields_which_go_with_the_page(open_page: Open) -> None:
+    tab = open_page()
+    tab.slider(key="wanted-least_score").set_value(0.4).run()
+    tab.toggle(key="wanted-verify").set_value(True).run()
+    assert tab.session_state["preferences"] == state.Preferences("nano", 0.4, verify=True)
+
+
+def test_the_card_of_the_model_is_shown_without_links(tmp_path: Path) -> None:
+    assert "# nano" in about.read_card("nano")
+    assert "](" not in about.read_card("nano")
+    evil = "---\nlicense: x\n---\n# Mine\n![x](http://example.org/x.png) [a](b) <script>1</script> a < b"
+    (tmp_path / "README.md").write_text(evil)
+    assert about.read_card(str(tmp_path)) == "# Mine\nx a &lt;script>1&lt;/script> a < b"
+    assert about.read_card(str(tmp_path / "nothing")) == ""
+
+
+def test_an_answer_that_was_stopped_says_so(open_page: Open, store: SessionStore) -> None:
+    session_id = store.create_session("Stopped").id
+    store.append_turn(session_id, NewTurn("count", "One, two", stopped=True, why="You asked."))
+    tab = open_page(session_id)
+    assert "You stopped this answer." in [caption.value for caption in tab.caption]
+    assert "You asked." in said(tab)

@@ -130,6 +130,7 @@ def answer(
         question.task,
         replaces=question.replaces,
         listener=listener,
+        verify=wanted.verify,
     )
 
 

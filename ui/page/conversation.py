@@ -174,6 +174,7 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
         ("Region", f"{region} (in hundredths of the picture)" if region else ""),
         ("Model wrote", step.raw),
         ("Confidence", _scores(step.phrases)),
+        ("Asked back", _opinions(step)),
         ("Time", f"{step.seconds:.2f} s"),
         ("Failed", step.error or ""),
     ]
@@ -181,6 +182,11 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
 
 def _scores(found: tuple[GroundedPhrase, ...]) -> str:
     return ", ".join(f"{box.score:.0%}" for phrase in found for box in phrase.boxes if box.score is not None)
+
+
+def _opinions(step: StoredStep) -> str:
+    checked = [opinion for opinion in step.verifications if opinion]
+    return ", ".join(f"{'✓' if opinion.agrees else '✗'} “{opinion.opinion}”" for opinion in checked)
 
 
 # --- what people think of it -----------------------------------------------------------------------------

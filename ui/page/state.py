@@ -38,7 +38,7 @@ def open_session(session_id: SessionId) -> None:
     """Go to a session, or to a new one; what is being answered goes on and is kept."""
     if session_id is None:
         st.query_params.pop(_SESSION, None)
-        for known in (_added(), _running(), _failures()):
+        for known in (_added(), _waiting(), _running(None), _failures()):
             known.pop(None, None)
         st.session_state["begun"] = sessions_begun() + 1
     else:
@@ -128,24 +128,23 @@ def put_question(session_id: SessionId, question: Question) -> None:
 
 def waiting_questions(session_id: SessionId) -> list[Question]:
     """Return the questions that wait for the one that is being answered; to be changed by their taker."""
-    waiting: dict[SessionId, list[Question]] = st.session_state.setdefault("waiting", {})
-    return waiting.setdefault(session_id, [])
+    return _waiting().setdefault(session_id, [])
 
 
 def running(session_id: SessionId) -> Running | None:
-    """Return what is being answered in a session."""
-    return _running().get(session_id)
+    """Return what is being answered in a session, whichever tab asked."""
+    return _running(session_id).get(session_id)
 
 
 def begin(session_id: SessionId, begun: Running) -> None:
     """Note that a question is being answered."""
-    _running()[session_id] = begun
+    _running(session_id)[session_id] = begun
     _ask_to_scroll()
 
 
 def keep_answer(session_id: SessionId, turn: StoredTurn) -> None:
     """Go on in the session of an answer, with the pictures and questions that wait."""
-    _running().pop(session_id, None)
+    _running(session_id).pop(session_id, None)
     if session_id is None:
         _added()[turn.session_id] = _added().pop(None, [])
         waiting_questions(turn.session_id).extend(waiting_questions(None))
@@ -158,7 +157,7 @@ def keep_answer(session_id: SessionId, turn: StoredTurn) -> None:
 
 def fail(session_id: SessionId, failure: Failure) -> None:
     """Note that a question has no answer."""
-    _running().pop(session_id, None)
+    _running(session_id).pop(session_id, None)
     _failures()[session_id] = failure
 
 
@@ -176,9 +175,19 @@ def _ask_to_scroll() -> None:
     st.session_state["scroll"] = True
 
 
-def _running() -> dict[SessionId, Running]:
-    known: dict[SessionId, Running] = st.session_state.setdefault("running", {})
-    return known
+def _running(session_id: SessionId) -> dict[SessionId, Running]:
+    """Return where to note what is answered: a session is everybody's, one without an id is the tab's own."""
+    return _shared() if session_id else st.session_state.setdefault("running", {})
+
+
+@st.cache_resource(show_spinner=False)
+def _shared() -> dict[SessionId, Running]:
+    return {}
+
+
+def _waiting() -> dict[SessionId, list[Question]]:
+    waiting: dict[SessionId, list[Question]] = st.session_state.setdefault("waiting", {})
+    return waiting
 
 
 def _failures() -> dict[SessionId, Failure]:

@@ -1,0 +1,81 @@
+"""A question on its way: what is said so far, stopping, and what went wrong."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from assistant.agent.listening import TurnListener
+from assistant.agent.plan import Plan, Step
+from assistant.agent.turn import StepResult
+from assistant.ui.page.answering import Answering, Outcome
+from assistant.vlm.tasks import Task
+
+
+class Followed:
+    """An answer whose listener the test itself speaks to."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._end = threading.Event()
+        self.answering = Answering(self._ask)
+        assert self._ready.wait(10)
+
+    def _ask(self, listener: TurnListener) -> Outcome:
+        self.listener = listener
+        self._ready.set()
+        self._end.wait(10)
+        raise LookupError("nothing was found")
+
+    def end(self) -> None:
+        self._end.set()
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("a do", "a do"),
+        ("<p>a dog</p>", "a dog"),
+        ("<p>a dog</p>{<12><30><35><92>} in the", "a dog in the"),
+        ("<p>a dog</p>{<12><3", "a dog"),
+        ("<p>a dog</p>{", "a dog"),
+        ("<p>a dog</", "a dog"),
+        ("<p>dogs</p> {<1><2><3><4>}<del", "dogs"),
+        ("{<12><30><35><92>}", ""),
+    ],
+)
+def test_words_come_without_whole_or_half_written_markup(raw: str, words: str) -> None:
+    followed = Followed()
+    followed.listener.heard(0, raw)
+    assert followed.answering.words == words
+    followed.end()
+
+
+def test_the_sentence_of_a_step_takes_the_place_of_what_was_heard() -> None:
+    followed = Followed()
+    step = Step(Task.VQA, "what colour?")
+    followed.listener.planned(Plan((step, step), "because"))
+    followed.listener.heard(0, "brow")
+    followed.listener.finished(0, StepResult(step, "Brown."))
+    followed.listener.heard(1, "red")
+    assert followed.answering.words == "Brown. red"
+    assert followed.answering.plan is not None
+    followed.end()
+
+
+def test_stopping_is_told_to_the_listener_alone() -> None:
+    followed = Followed()
+    assert not followed.listener.wants_stop()
+    followed.answering.stop()
+    assert followed.listener.wants_stop()
+    assert not followed.answering.wait(0)
+    followed.end()
+
+
+def test_what_goes_wrong_is_raised_to_whoever_wants_the_outcome() -> None:
+    followed = Followed()
+    followed.end()
+    assert followed.answering.wait(10)
+    with pytest.raises(LookupError, match="nothing was found"):
+        followed.answering.outcome()
