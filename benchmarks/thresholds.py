@@ -7,17 +7,18 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from figures import arguments, publish
+
 from assistant.vlm.data.photos import PhotoFolder
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.evaluation.thresholds import Referred, lowest_with, threshold_table
+from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -55,21 +56,21 @@ def show(name: str, done: int, total: int) -> None:
 
 
 def main() -> None:
-    """Measure, print the table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    """Measure, print a table on stderr, and write the figures if asked to."""
+    parser = arguments(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--model", default="nano")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a model's name, or an adapter's folder")
     parser.add_argument("--limit", type=int, help="the most things of either kind")
-    parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    folder = PhotoFolder(given.data, given.split)
-    result = measure(VisionLanguageModel.load(given.model), folder, given.limit)
-    names = [name for name in result["table"][0] if name != "threshold"]
-    print("threshold", *(f"{name:>18}" for name in names))
-    for row in result["table"]:
-        print(f"{row['threshold']:9.2f}", *(f"{row[name]['value']:18.3f}" for name in names))
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    options = parser.parse_args()
+    folder = PhotoFolder(options.data, options.split)
+    figures = measure(VisionLanguageModel.load(options.model), folder, options.limit)
+    names = [name for name in figures["table"][0] if name != "threshold"]
+    print("threshold", *(f"{name:>18}" for name in names), file=sys.stderr)
+    for row in figures["table"]:
+        shares = (f"{row[name]['value']:18.3f}" for name in names)
+        print(f"{row['threshold']:9.2f}", *shares, file=sys.stderr)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":
