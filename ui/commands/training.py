@@ -93,6 +93,7 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     settings = load_config(stage, file, options)
     try:
         with redirect_stdout(sys.stderr):  # libraries print
