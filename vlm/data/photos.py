@@ -72,7 +72,7 @@ class PhotoFolder:
         annotations, *shards = self.files()
         if not annotations.is_file():
             raise DataError(
-                f"no {annotations}: --data wants a folder of annotated photos, or a file of your own (docs/data.md)"
+                f"no {annotations}: name a folder of annotated photos, or see docs/data.md for other data"
             )
         self._members = {name: place for shard in shards for name, place in tar_members(shard)}
         photos = _read_annotations(annotations, self._members, skip_broken=skip_broken)
