@@ -119,19 +119,27 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         Raises:
             ValueError: the placeholders are not as many as the visual tokens.
         """
+        features = None if pixel_values is None else self.get_image_features(pixel_values)
+        return self.embed_with_features(input_ids, features)
+
+    def embed_with_features(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        """Do as `embed`, with the visual tokens (pictures, tokens, text width) at hand.
+
+        Raises:
+            ValueError: the placeholders are not as many as the visual tokens.
+        """
         placeholders = input_ids == self.config.image_token_id
         embeddings: torch.Tensor = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
         count = int(placeholders.sum())
-        if pixel_values is None:
-            features = embeddings.new_zeros((0, embeddings.shape[-1]))
-        else:
-            features = self.get_image_features(pixel_values).flatten(0, 1).to(embeddings.dtype)
-        if count != len(features):
+        given = 0 if features is None else features.shape[0] * features.shape[1]
+        if count != given:
             raise ValueError(
-                f"the prompts hold {count} image placeholders but the pictures give {len(features)} visual "
+                f"the prompts hold {count} image placeholders but the pictures give {given} visual "
                 f"tokens: each picture needs {self.config.image_tokens}; was a prompt cut?"
             )
-        return embeddings.masked_scatter(placeholders.unsqueeze(-1), features) if count else embeddings
+        if features is None:
+            return embeddings
+        return embeddings.masked_scatter(placeholders.unsqueeze(-1), features.to(embeddings.dtype))
 
     def forward(
         self,

@@ -22,7 +22,7 @@ import torch
 
 from assistant.vlm import presets, weights
 from assistant.vlm.answers import Request
-from assistant.vlm.engine import batching, local
+from assistant.vlm.engine import batching, local, visual_tokens
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
@@ -475,6 +475,50 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
+
+
+class TestPictures:
+    @pytest.fixture
+    def looks(self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """How many pictures each pass of the tower has seen."""
+        seen: list[int] = []
+        look = engine.model.get_image_features
+
+        def counted(pixel_values: torch.Tensor) -> torch.Tensor:
+            seen.append(len(pixel_values))
+            return look(pixel_values)
+
+        monkeypatch.setattr(engine.model, "get_image_features", counted)
+        return seen
+
+    def test_a_further_question_does_not_look_again_and_has_the_same_answer(
+        self, engine: LocalEngine, looks: list[int]
+    ) -> None:
+        expected = [answer.raw for answer in engine.generate([SHORT, MIXED[0]])]
+        again = [engine.generate([request])[0].raw for request in (MIXED[0], SHORT)]
+        assert again[::-1] == expected
+        assert looks == [2]
+
+    def test_one_picture_in_a_batch_is_looked_at_once(self, engine: LocalEngine, looks: list[int]) -> None:
+        alike = [Request(Task.CAPTION, image=picture(0)), Request(Task.REFER, "a dog", image=picture(0))]
+        engine.generate([*alike, SHORT])
+        assert looks == [2]
+
+    def test_the_last_few_pictures_are_remembered(
+        self, engine: LocalEngine, looks: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(visual_tokens, "KEPT_PICTURES", 2)
+        for seed in (0, 1, 0, 2, 0, 1):
+            engine.generate([Request(Task.VQA, "what is it?", image=picture(seed))])
+        assert looks == [1, 1, 1, 1]  # of 0, 1, 2, and 1 again
+
+    def test_more_pictures_than_are_remembered_are_answered_together(
+        self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        requests = [Request(Task.REFER, "a dog", image=picture(seed)) for seed in range(5)]
+        expected = [answer.raw for answer in engine.generate(requests)]
+        monkeypatch.setattr(visual_tokens, "KEPT_PICTURES", 2)
+        assert [answer.raw for answer in engine.generate(requests)] == expected
 
 
 class TestLoading:

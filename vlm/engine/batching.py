@@ -19,6 +19,7 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
+from .visual_tokens import VisualTokens
 
 # Bounds the memory that keys and values take.
 MAX_ROWS = 16
@@ -75,6 +76,7 @@ class BatchDecoder:
     def __init__(self, model: MiniGPTv2ForConditionalGeneration, end_token: int) -> None:
         self._model = model
         self._end_token = end_token
+        self._visual_tokens = VisualTokens(model)
         self._lock = threading.Lock()  # of the two below
         self._waiting: deque[Row] = deque()
         self._working = False
@@ -114,7 +116,7 @@ class BatchDecoder:
 
     @torch.inference_mode()
     def _work(self) -> None:
-        batch = _Batch(self._model, self._end_token)
+        batch = self._new_batch()
         while (newcomers := self._newcomers(len(batch.rows))) or batch.rows:
             try:
                 for joining in self._prefilled(newcomers):
@@ -122,7 +124,10 @@ class BatchDecoder:
                 batch.step()
             except Exception as error:  # the whole batch's: those in it are told, and the work goes on
                 _fail([*batch.rows, *newcomers], error)
-                batch = _Batch(self._model, self._end_token)
+                batch = self._new_batch()
+
+    def _new_batch(self) -> _Batch:
+        return _Batch(self._model, self._visual_tokens, self._end_token)
 
     def _newcomers(self, running: int) -> list[Row]:
         """Return the rows that join next; where none does and none runs, the worker's time is over."""
@@ -136,7 +141,7 @@ class BatchDecoder:
         """Read the prompts together; where that fails, one by one, to find whose fault it is."""
         if not rows:
             return
-        batch = _Batch(self._model, self._end_token)
+        batch = self._new_batch()
         try:
             batch.prefill(rows)
         except Exception as error:
@@ -152,8 +157,11 @@ class BatchDecoder:
 class _Batch:
     """Rows that decode together: keys and values padded on the left, `mask` (rows, length) 0 on padding."""
 
-    def __init__(self, model: MiniGPTv2ForConditionalGeneration, end_token: int) -> None:
+    def __init__(
+        self, model: MiniGPTv2ForConditionalGeneration, visual_tokens: VisualTokens, end_token: int
+    ) -> None:
         self._model = model
+        self._visual_tokens = visual_tokens
         self._end_token = end_token
         self._cache = DynamicCache()
         self._mask = torch.empty((0, 0), dtype=torch.long, device=model.device)
@@ -166,12 +174,10 @@ class _Batch:
         mask = [pad(torch.ones_like(row.input_ids), (length - len(row.input_ids), 0)) for row in rows]
         pictures = [row.pixel_values for row in rows if row.pixel_values is not None]
         self._mask = torch.stack(mask).to(self._model.device)
-        self._forward(
-            rows,
-            torch.stack(ids),
-            (self._mask.cumsum(1) - 1).clamp(min=0),
-            torch.cat(pictures).to(self._model.device) if pictures else None,
+        embeddings = self._model.embed_with_features(
+            torch.stack(ids).to(self._model.device), self._visual_tokens.of(pictures) if pictures else None
         )
+        self._forward(rows, (self._mask.cumsum(1) - 1).clamp(min=0), inputs_embeds=embeddings)
 
     def step(self) -> None:
         """Write the next token of each row."""
@@ -179,7 +185,8 @@ class _Batch:
             return
         positions = self._mask.sum(1, keepdim=True)
         self._mask = pad(self._mask, (0, 1), value=1)
-        self._forward(self.rows, torch.tensor([row.tokens[-1:] for row in self.rows]), positions)
+        last = torch.tensor([row.tokens[-1:] for row in self.rows], device=self._model.device)
+        self._forward(self.rows, positions, input_ids=last)
 
     def join(self, other: _Batch) -> None:
         """Take the rows of another batch in."""
@@ -193,16 +200,9 @@ class _Batch:
             self._mask = torch.cat(masks)
             self.rows += other.rows
 
-    def _forward(
-        self,
-        rows: list[Row],
-        input_ids: torch.Tensor,
-        positions: torch.Tensor,
-        pixel_values: torch.Tensor | None = None,
-    ) -> None:
+    def _forward(self, rows: list[Row], positions: torch.Tensor, **inputs: torch.Tensor) -> None:
         output = self._model(
-            input_ids=input_ids.to(self._model.device),
-            pixel_values=pixel_values,
+            **inputs,
             attention_mask=self._mask,
             position_ids=positions,
             past_key_values=self._cache,
