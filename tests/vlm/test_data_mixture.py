@@ -21,6 +21,7 @@ from assistant.vlm.data.mixture import InstructionMixture, open_mixture
 from assistant.vlm.data.record_file import RecordFile, cached_records, write_records
 from assistant.vlm.data.records import PictureReference, Record, TaskTurn
 from assistant.vlm.data.sources.own import OwnRecords
+from assistant.vlm.data.streams import PhotoStream
 from assistant.vlm.errors import AssistantError, DataError
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
@@ -188,6 +189,17 @@ class TestMixture:
         assert [alone[index].samples for index in range(20)] == [
             with_none[index].samples for index in range(20)
         ]
+
+    def test_colours_are_measured_where_that_is_wished(self, data: Path, cache: Path) -> None:
+        def colours(wish: bool) -> list[bool]:
+            (stream,) = open_mixture(data / "own", "train", MixtureConfig(colours=wish), 5, seed=0).streams
+            assert isinstance(stream, PhotoStream)
+            return [bool(item.colours) for photo in stream.photos for item in photo.objects]
+
+        assert colours(False) == [False] * 3
+        assert not (cache / "colours").exists()
+        assert colours(True) == [True] * 3
+        assert [path.suffix for path in (cache / "colours").iterdir()] == [".json"]
 
     def test_questions_over_one_picture_come_together(self, data: Path) -> None:
         mixture = self.mixture(data, ratios={"photos": 0.0, "gqa": 1.0}, per_picture=4)

@@ -1,1 +1,1 @@
-"""Photos with annotations on disk, and the instructions built from them."""
+"""Data sets on disk, the instructions built from them, and the mixed stream that training draws."""

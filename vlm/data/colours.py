@@ -92,9 +92,10 @@ def _measured(folder: PhotoFolder) -> dict[str, list[dict[str, float]]]:
 
 def _keep(measured: dict[str, list[dict[str, float]]], path: Path) -> dict[str, list[dict[str, float]]]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(measured, file)
-    Path(file.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as partial:
+        whole = Path(partial) / path.name
+        whole.write_text(json.dumps(measured))
+        whole.replace(path)
     return measured
 
 
