@@ -44,17 +44,32 @@ def compose_unfinished(step: Step, grounded: GroundedText) -> str:
     return f"{_sentence(said).rstrip('.!?')} …" if said else ""
 
 
-def compose_doubt(step: Step, verifications: Sequence[Verification | None]) -> str:
-    """Return a remark where the model disagrees with its own boxes when asked back, else nothing."""
+def compose_doubt(
+    step: Step, text: str, boxes: Sequence[Box], verifications: Sequence[Verification | None]
+) -> str:
+    """Return an answer with what the model holds against its own boxes when it is asked back about them.
+
+    A box that the model was unsure of before, and calls something else afterwards, is no find at all.
+    """
     against = [verified for verified in verifications if verified and not verified.agrees]
     if not against:
-        return ""
-    disagrees = "Asked back, the model itself disagrees"
-    if len(verifications) > 1:
-        return f"({disagrees} about {len(against)} of the {len(verifications)} boxes.)"
+        return text
+    if len(boxes) > 1:
+        many = f"about {len(against)} of the {len(boxes)} boxes"
+        return f"{text} (Asked back, the model itself disagrees {many}.)"
     opinion = against[0].opinion
-    second = f"it finds that {opinion}" if step.task is Task.IDENTIFY else f"it calls this “{opinion}”"
-    return f"({disagrees}: {second}.)"
+    if step.task is Task.IDENTIFY:
+        return f"{text} (Asked back, the model itself disagrees: it finds that {opinion}.)"
+    if step.task is Task.REFER and is_unsure(boxes[0]):
+        return (
+            f"I see no {_bare(step.argument)}: my one guess is unsure, and asked back I call it “{opinion}”."
+        )
+    return f"{text} (Asked back, the model itself disagrees: it calls this “{opinion}”.)"
+
+
+def is_unsure(box: Box) -> bool:
+    """Return whether a box's score is too low to build on; a box without a score is taken as it is."""
+    return box.score is not None and box.score < UNSURE
 
 
 def place(box: Box) -> str:
@@ -73,7 +88,7 @@ def _referral(expression: str, boxes: tuple[Box, ...]) -> str:
     if not boxes:
         return f"I see no {thing}."
     where = place(boxes[0])
-    if boxes[0].score is not None and boxes[0].score < UNSURE:
+    if is_unsure(boxes[0]):
         return f"I am not sure, but the {thing} may be {where}."
     return f"The {thing} {'are' if _is_plural(thing) else 'is'} {where}."
 
@@ -126,4 +141,4 @@ def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
 
 
-__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "place"]
+__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "is_unsure", "place"]

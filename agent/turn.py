@@ -16,7 +16,7 @@ from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.regions import crop, in_the_whole
 from ..vlm.tasks import Task, Turn
 from ..vlm.vision_language_model import VisionLanguageModel
-from .answer import UNSURE, compose, compose_doubt, compose_unfinished
+from .answer import compose, compose_doubt, compose_unfinished, is_unsure
 from .listening import TurnListener
 from .plan import Plan, Step
 from .verification import ask_back
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 NO_REGION = "no region is marked: draw a box, or give --region x0,y0,x1,y1"
 _NOTHING_SAID = "You stopped me before I had an answer."
-
-
 # A message that asks for more than this is a list to be worked off: the person is told to ask again.
 STEP_LIMIT = 8
 
@@ -134,11 +132,13 @@ def failed(step: Step, error: str, seconds: float = 0.0) -> StepResult:
 
 
 def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
-    """Return the step with the region that an earlier one found, if the model was sure enough of that."""
+    """Return the step with the region that an earlier one found, if the model is sure of that."""
     if step.region_from is None:
         return step
-    boxes = [box for phrase in results[step.region_from].phrases for box in phrase.boxes]
-    sure = len(boxes) == 1 and (boxes[0].score is None or boxes[0].score >= UNSURE)
+    found = results[step.region_from]
+    boxes = [box for phrase in found.phrases for box in phrase.boxes]
+    doubted = any(verified and not verified.agrees for verified in found.verifications)
+    sure = len(boxes) == 1 and not doubted and not is_unsure(boxes[0])
     return replace(step, region=boxes[0] if sure else None)
 
 
@@ -178,7 +178,8 @@ def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult
     verifications: tuple[Verification | None, ...] = ()
     if surroundings.verify and image is not None and not stopped:
         verifications = ask_back(surroundings.model, step, phrases, image)
-        text = " ".join(filter(None, (text, compose_doubt(step, verifications))))
+        boxes = [box for phrase in phrases for box in phrase.boxes]
+        text = compose_doubt(step, text, boxes, verifications)
     seconds = time.perf_counter() - start
     return StepResult(step, text, grounded.raw, phrases, seconds, None, stopped, verifications)
 

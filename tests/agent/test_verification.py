@@ -23,9 +23,9 @@ THIS = Step(Task.IDENTIFY, "what is this?", Box(10, 30, 35, 90))
 
 
 def verified(
-    step: Step, listener: Listener | None = None, **answers: Answer
+    step: Step, listener: Listener | None = None, score: float = 0.83, **answers: Answer
 ) -> tuple[StepResult, list[Request]]:
-    engine = ScriptedEngine({Task(name): answer for name, answer in answers.items()})
+    engine = ScriptedEngine({Task(name): answer for name, answer in answers.items()}, score)
     result = run(VisionLanguageModel(engine), Plan((step,), ""), picture(), (), listener, verify=True)
     return result.steps[0], engine.requests
 
@@ -47,6 +47,21 @@ class TestFound:
             "The dog is on the left. (Asked back, the model itself disagrees: it calls this “a grey cat”.)"
         )
         assert result.phrases[0].boxes == (Box(12, 30, 35, 92),)  # it stays, marked
+
+    def test_a_box_that_was_unsure_and_is_named_otherwise_is_no_find(self) -> None:
+        result, _ = verified(DOG, identify="a grey cat", score=0.1)
+        assert result.text == "I see no dog: my one guess is unsure, and asked back I call it “a grey cat”."
+        assert result.verifications == (Verification(False, "a grey cat"),)
+
+    def test_a_box_that_was_unsure_and_is_named_rightly_is_told_with_a_doubt(self) -> None:
+        result, _ = verified(DOG, identify="a dog", score=0.1)
+        assert result.text == "I am not sure, but the dog may be on the left."
+
+    def test_nothing_is_asked_over_a_box_that_the_model_doubts(self) -> None:
+        engine = ScriptedEngine({Task.IDENTIFY: "a grey cat"})
+        steps = (DOG, Step(Task.VQA, "what colour is the dog?", region_from=0))
+        result = run(VisionLanguageModel(engine), Plan(steps, ""), picture(), verify=True)
+        assert result.steps[1].step.region is None
 
     def test_each_box_of_several_is_asked_about_in_one_batch(self) -> None:
         def name(request: Request) -> str:
