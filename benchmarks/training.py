@@ -1,75 +1,250 @@
-"""How quick training is: samples a second with a picture's samples sharing its tokens, and one by one.
+"""How quick training is: samples and tokens a second, and what each trick gains.
 
     python benchmarks/training.py --data FOLDER --out benchmarks/results/training.json
+    python benchmarks/training.py --shape nano --shape 7b --out benchmarks/results/training-gpu.json
 
-Both ways are measured side by side on the same samples. Run it on an idle machine.
+With `--data`, nano learns from annotated photos in four ways side by side: every sample with a picture of its
+own; samples sharing their picture's tokens; batches of about one length; layers compiled. With `--shape`, a
+model of that shape with random weights learns random tokens, as on a GPU, with the memory at its peak and the
+share of the device's peak rate (model FLOP utilisation: what a step without recomputation needs, counted by
+torch, over what the device could do). `tiny` tries the script. Run it on an idle machine.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
 from figures import arguments, publish
+from peft import PeftModel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import Dinov2Config, LlamaConfig
 
-from assistant.vlm.data.collator import SharedPictureCollator
+from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.data.collator import SharedPictureCollator, shared_prefix_mask
+from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, MixtureConfig, open_mixture
 from assistant.vlm.engine.local import load_model
+from assistant.vlm.eva import eva_vit_config
+from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 from assistant.vlm.weights import base_model
 
 PICTURES = 4
-ROUNDS = 4
+STEPS = 8
+# The first steps prepare kernels; compiled layers are prepared for one length, then for any.
+WARM_UP = 2
+# Dense bfloat16 products a second, by the makers' data sheets.
+PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+
+Batch = dict[str, torch.Tensor]
 
 
-def step_seconds(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> float:
-    """Return the seconds of one forward and backward pass."""
-    start = time.perf_counter()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = model(**batch, answers_only=True).loss
-    loss.backward()
-    return time.perf_counter() - start
+@dataclass(frozen=True)
+class Shape:
+    """A model, LoRA, and a step: pictures, samples over each, tokens of a sample, half of them learnt."""
+
+    config: Callable[[], MiniGPTv2Config]
+    adapter: AdapterConfig
+    pictures: int
+    samples: int
+    tokens: int
 
 
-def one_by_one(example: Example) -> list[Example]:
-    """Return the example's samples as examples of their own."""
+def _tiny() -> MiniGPTv2Config:
+    vision = Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=56)
+    text = LlamaConfig(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return MiniGPTv2Config(vision_config=vision, text_config=text, image_size=56)
+
+
+def _nano() -> MiniGPTv2Config:
+    vision = Dinov2Config(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518)
+    text = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        tie_word_embeddings=True,
+    )
+    return MiniGPTv2Config(vision_config=vision, text_config=text, image_size=224)
+
+
+def _7b() -> MiniGPTv2Config:
+    return MiniGPTv2Config(vision_config=eva_vit_config(), text_config=LlamaConfig(), image_size=448)
+
+
+SHAPES = {
+    "tiny": Shape(_tiny, AdapterConfig(rank=2, alpha=4), pictures=2, samples=2, tokens=8),
+    "nano": Shape(_nano, AdapterConfig(), pictures=64, samples=5, tokens=32),
+    "7b": Shape(_7b, AdapterConfig(rank=64, alpha=16, all_linear=False), pictures=8, samples=4, tokens=64),
+}
+
+
+class Learner:
+    """A model with a fresh adapter that takes steps of training."""
+
+    def __init__(self, model: MiniGPTv2ForConditionalGeneration, adapter: AdapterConfig) -> None:
+        self.model: PeftModel = add_adapter(model, adapter).train()
+        self.device = model.device.type
+        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self._optimizer = torch.optim.AdamW(trained, lr=1e-4)
+
+    def step(self, batch: Batch) -> None:
+        """Take one step and wait for its end."""
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            loss = self.model(**batch, answers_only=True, use_cache=False).loss
+        loss.backward()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def compile(self) -> None:
+        """Compile the language model's layers, as training does."""
+        for layer in self.model.get_base_model().language_model.get_decoder().layers:
+            layer.compile(dynamic=True)
+
+    def rates(self, batches: Iterable[tuple[Batch, int]]) -> dict[str, float]:
+        """Return samples and tokens a second over batches with their numbers of samples, warm-up left out."""
+        taken = []
+        for batch, samples in batches:
+            start = time.perf_counter()
+            self.step(batch)
+            taken.append((time.perf_counter() - start, samples, _tokens(batch)))
+        steps, samples, tokens = zip(*taken[WARM_UP:], strict=True)
+        return {
+            "samples_per_second": round(sum(samples) / sum(steps), 2),
+            "tokens_per_second": round(sum(tokens) / sum(steps), 1),
+            "seconds_per_step": round(statistics.median(steps), 4),
+        }
+
+
+def measure_ways(data: Path) -> dict[str, object]:
+    """Return nano's rates on photos in the four ways."""
+    folder = base_model(PRESETS["nano"])
+    learner = Learner(load_model(folder, attn_implementation="eager"), AdapterConfig())
+    collate = SharedPictureCollator(MiniGPTv2Processor.from_pretrained(folder))
+    mixture = open_mixture(data, "train", MixtureConfig(), 64 * PICTURES, seed=0)
+
+    def batches(order: Iterable[int], steps: int) -> Iterable[tuple[Batch, int]]:
+        indices = iter(order)
+        for _ in range(WARM_UP + steps):
+            examples = [mixture[index] for index in islice(indices, PICTURES)]
+            yield _collated(collate, examples)
+
+    def one_by_one() -> Iterable[tuple[Batch, int]]:
+        for start in range(WARM_UP + STEPS // 2):
+            examples = [mixture[start * PICTURES + index] for index in range(PICTURES)]
+            yield _collated(collate, [one for example in examples for one in _apart(example)])
+
+    buckets = LengthBuckets(mixture, PICTURES, seed=0)
+    ways = {
+        "one_by_one": learner.rates(one_by_one()),
+        "shared_pictures": learner.rates(batches(range(len(mixture)), STEPS)),
+        "shared_pictures_buckets": learner.rates(batches(buckets, STEPS)),
+    }
+    learner.compile()
+    ways["shared_pictures_buckets_compiled"] = learner.rates(batches(buckets, STEPS))
+    return {"pictures_per_step": PICTURES, "steps": STEPS, "ways": ways}
+
+
+def measure_shape(name: str) -> dict[str, object]:
+    """Return a shape's rates, peak memory and model FLOP utilisation on this machine's best device."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    shape = SHAPES[name]
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = MiniGPTv2ForConditionalGeneration._from_config(shape.config(), dtype=torch.bfloat16)
+    learner = Learner(model, shape.adapter)
+    batch = {key: tensor.to(device) for key, tensor in _random_batch(model.config, shape).items()}
+    with FlopCounterMode(display=False) as counter:
+        learner.step(batch)
+    flops = counter.get_total_flops()
+    if device == "cuda":
+        learner.compile()
+        torch.cuda.reset_peak_memory_stats()
+    rates = learner.rates([(batch, shape.pictures * shape.samples)] * (WARM_UP + STEPS))
+    peak = _peak_flops(device)
+    return {
+        **rates,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
+        "pictures_per_step": shape.pictures,
+        "visual_tokens": model.config.image_tokens,
+        "teraflop_per_step": round(flops / 1e12, 6),
+        "model_flop_utilisation": peak and round(flops / rates["seconds_per_step"] / peak, 4),
+        "peak_memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2) if device == "cuda" else None,
+    }
+
+
+def _random_batch(config: MiniGPTv2Config, shape: Shape) -> Batch:
+    """Return a batch in the form of the collator: each picture, then its samples, which see it alone."""
+    length = config.image_tokens + shape.samples * shape.tokens
+    text = torch.randint(3, config.text_config.vocab_size, (shape.pictures, length))
+    visual = torch.arange(length) < config.image_tokens
+    within = (torch.arange(length) - config.image_tokens) % shape.tokens
+    group = torch.where(visual, 0, 1 + (torch.arange(length) - config.image_tokens) // shape.tokens)
+    learnt = ~visual & (within >= shape.tokens // 2)
+    positions = torch.where(visual, torch.arange(length), config.image_tokens + within)
+    ids = text.masked_fill(visual, config.image_token_id)
+    return {
+        "input_ids": ids,
+        "labels": torch.where(learnt, ids, -100),
+        "position_ids": positions.expand_as(ids).contiguous(),
+        "attention_mask": shared_prefix_mask(group.expand_as(ids)),
+        "pixel_values": torch.randn(shape.pictures, 3, config.image_size, config.image_size),
+    }
+
+
+def _collated(collate: SharedPictureCollator, examples: Sequence[Example]) -> tuple[Batch, int]:
+    batch = collate(examples)
+    del batch["tasks"]
+    return batch, sum(len(example.samples) for example in examples)
+
+
+def _apart(example: Example) -> list[Example]:
     return [Example(example.image, [sample]) for sample in example.samples]
 
 
-def measure(data: Path) -> dict[str, float]:
-    """Return samples a second both ways and their ratio."""
-    folder = base_model(PRESETS["nano"])
-    model = add_adapter(load_model(folder, attn_implementation="eager"), AdapterConfig()).train()
-    collate = SharedPictureCollator(MiniGPTv2Processor.from_pretrained(folder))
-    mixture = open_mixture(data, "train", MixtureConfig(), 1000, seed=0)
-    shared: list[float] = []
-    single: list[float] = []
-    for round_ in range(ROUNDS + 1):
-        examples = [mixture[round_ * PICTURES + index] for index in range(PICTURES)]
-        samples = sum(len(example.samples) for example in examples)
-        together = step_seconds(model, collate(examples))
-        apart = step_seconds(model, collate([one for example in examples for one in one_by_one(example)]))
-        if round_ > 0:  # the first prepares kernels
-            shared.append(samples / together)
-            single.append(samples / apart)
-    rates = statistics.median(shared), statistics.median(single)
-    return {
-        "samples_per_second_shared": round(rates[0], 2),
-        "samples_per_second_one_by_one": round(rates[1], 2),
-        "ratio": round(rates[0] / rates[1], 2),
-    }
+def _tokens(batch: Batch) -> int:
+    """Return how many tokens a batch has, padding (at position 0 like the first of a row) left out."""
+    return int((batch["position_ids"] > 0).sum()) + len(batch["input_ids"])
+
+
+def _peak_flops(device: str) -> float | None:
+    name = torch.cuda.get_device_name() if device == "cuda" else ""
+    return next((flops for chip, flops in PEAK_FLOPS.items() if chip in name), None)
 
 
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
     parser = arguments(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
+    parser.add_argument("--data", type=Path, help="a folder of annotated photos")
+    parser.add_argument("--shape", choices=SHAPES, action="append", default=[], help="random weights")
     options = parser.parse_args()
-    publish(measure(options.data), options.out)
+    if not options.data and not options.shape:
+        parser.error("give --data, --shape, or both")
+    figures: dict[str, object] = {"threads": torch.get_num_threads()}
+    if options.data:
+        figures |= measure_ways(options.data)
+    if options.shape:
+        figures["shapes"] = {name: measure_shape(name) for name in options.shape}
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":
