@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...agent.turn import TurnResult
     from ...storage import SessionStore, StoredImage
     from ...vlm.grounding import Box
-    from ...vlm.pictures import Picture, Source
+    from ...vlm.pictures import Picture
 
 _PROMPT = "> "
 _HELP = f"""\
@@ -54,17 +54,19 @@ def chat(
 
     with open_store(database) as store:
         earlier = _earlier_questions(store, session)
-        source: Source | None = image or _last_picture(store, session)
-        conversation = _Conversation(store, session, verify)
-        if source is not None:
-            conversation.show(source)
-        conversation.assistant = Assistant(load_model(model), store)
+        source = image or _last_picture(store, session)
+        picture = _opened(source) if source else None
+        conversation = _Conversation(Assistant(load_model(model), store), session, verify)
+        if picture:
+            conversation.show(picture)
         done = True
-        with suppress(KeyboardInterrupt):
+        try:
             for line in _lines(earlier):
                 done = conversation.take(line) and done
                 if conversation.over:
                     break
+        except KeyboardInterrupt:
+            typer.echo(err=True)  # ends the line that it came in
     if conversation.session:
         go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
         typer.echo(go_on, err=True)
@@ -75,12 +77,10 @@ def chat(
 class _Conversation:
     """What is talked about, and what a line of the person's does to it."""
 
-    assistant: Assistant
-
-    def __init__(self, store: SessionStore, session: str | None, verify: bool) -> None:
+    def __init__(self, assistant: Assistant, session: str | None, verify: bool) -> None:
         self.session = session
         self.over = False
-        self._store = store
+        self._assistant = assistant
         self._verify = verify
         self._picture: Picture | None = None
         self._kept: StoredImage | None = None
@@ -102,18 +102,9 @@ class _Conversation:
             return False
         return True
 
-    def show(self, source: Source) -> None:
-        """Talk about a picture from now on.
-
-        Raises:
-            ImageError: it cannot be opened.
-        """
-        from ...vlm.pictures import open_picture
-
-        picture = open_picture(source)
-        for note in picture.notes:
-            typer.echo(f"Note: {note}", err=True)
-        self._picture, self._kept = picture, self._store.add_image(picture.content)
+    def show(self, picture: Picture) -> None:
+        """Talk about a picture from now on."""
+        self._picture, self._kept = picture, self._assistant.store.add_image(picture.content)
         self._region = None
         if sys.stdin.isatty():
             size = f"{picture.width} x {picture.height} pixels"
@@ -125,7 +116,7 @@ class _Conversation:
         region, task = self._region, self._task
         self._region = self._task = None
         with live_answer() as answer, stopped_by_ctrl_c(answer):
-            turn, result = self.assistant.ask(
+            turn, result = self._assistant.ask(
                 self.session,
                 question,
                 self._picture,
@@ -148,7 +139,7 @@ class _Conversation:
                 case "/task":
                     self._task = _task(rest)
                 case "/image":
-                    self.show(_path(rest))
+                    self.show(_opened(_path(rest)))
                 case "/save":
                     self._save(_path(rest))
                 case "/help":
@@ -172,6 +163,15 @@ class _Conversation:
         save_drawing(*self._answered, path)
 
 
+def _opened(source: Path) -> Picture:
+    from ...vlm.pictures import open_picture
+
+    picture = open_picture(source)
+    for note in picture.notes:
+        typer.echo(f"Note: {note}", err=True)
+    return picture
+
+
 def _lines(earlier: list[str]) -> Iterator[str]:
     """Yield what a pipe says, or what a person types, with line editing and the earlier questions at hand."""
     if not sys.stdin.isatty():
@@ -184,7 +184,7 @@ def _lines(earlier: list[str]) -> Iterator[str]:
             readline.add_history(question)
     with suppress(EOFError):
         while True:
-            yield input(_PROMPT)
+            yield input(_PROMPT if sys.stdout.isatty() else "")
     typer.echo(err=True)  # the line of Ctrl-D
 
 
