@@ -69,6 +69,11 @@ class PlannerChatModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "assistant-planner"
 
+    @property
+    def model_name(self) -> str:
+        """What LangChain's traces call it."""
+        return self._llm_type
+
     def bind_tools(
         self,
         tools: Sequence[Any],
@@ -92,7 +97,7 @@ class PlannerChatModel(BaseChatModel):
         *earlier, now = _exchanges(messages)
         plan = self.planner.plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
         said = self._next(plan, now, earlier, tool_names)
-        said.response_metadata = {"model_name": self._llm_type, "why": plan.why}
+        said.response_metadata = {"model_name": self.model_name, "why": plan.why}
         return ChatResult(generations=[ChatGeneration(message=said)])
 
     def _next(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_tests.unit_tests import ChatModelUnitTests
 from langgraph.checkpoint.memory import InMemorySaver
 
 from assistant.agent.chat_model import PlannerChatModel
@@ -102,6 +103,14 @@ def test_naming_without_a_region_and_a_tool_that_is_missing_are_told(engine: Scr
     answer = alone.invoke({"messages": [HumanMessage("find the dog")]})["messages"][-1].text
     assert answer == "I could not do [refer]: there is no tool 'refer': give the agent all six."
     assert engine.requests == []
+
+
+class TestStandard(ChatModelUnitTests):
+    """LangChain's own suite for chat models."""
+
+    @property
+    def chat_model_class(self) -> type[PlannerChatModel]:
+        return PlannerChatModel
 
 
 def test_every_message_says_why() -> None:
