@@ -26,7 +26,6 @@ MAX_ROWS = 16
 # How often a waiting asker looks up, in seconds.
 _PATIENCE = 0.05
 
-
 KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 """Of one layer, each (rows, heads, length, width)."""
 
@@ -92,9 +91,10 @@ class BatchDecoder:
         progress: SimpleQueue[Row] = SimpleQueue()
         for row in rows:
             row.progress = progress
+        going_on = set(rows)
         try:
             self._submit(rows)
-            while any(row.ended_at is None for row in rows) or not progress.empty():
+            while going_on:
                 try:
                     row = progress.get(timeout=_PATIENCE)
                 except Empty:
@@ -102,6 +102,8 @@ class BatchDecoder:
                     continue
                 if row.error:
                     raise row.error
+                if row.ended_at is not None:
+                    going_on.discard(row)
                 yield row
         finally:
             for row in rows:
