@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.trainer import TrainingConfig, train
 
-from .tiny import dog_records, tiny_model, tiny_processor, write_photo_folder
+from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 
 State = dict[str, torch.Tensor]
 
@@ -31,10 +32,26 @@ def learnt(out: Path) -> State:
     return load_file(out / "checkpoint-4" / "adapter_model.safetensors")
 
 
+def write_talk(folder: Path) -> Path:
+    """Write six conversations, two of them over a picture."""
+    picture(0).save(folder / "0.png")
+    words = [{"ask": f"who is number {number}?", "answer": "a dog" * number} for number in range(1, 7)]
+    rows = [row | {"image": "0.png"} if number in (1, 4) else row for number, row in enumerate(words)]
+    (folder / "talk.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return folder / "talk.jsonl"
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of one process, `one` and `one-half`, and of two that got the same settings."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Runs of one process, `one…`, and of two that got the same settings."""
     folder = tmp_path_factory.mktemp("processes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASSISTANT_CACHE", str(folder / "cache"))
+        train_in_all_ways(folder)
+        yield folder
+
+
+def train_in_all_ways(folder: Path) -> None:
     config = TrainingConfig(
         data=write_photo_folder(folder / "photos", dog_records(4)),
         out=folder / "one",
@@ -48,6 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         adapter=AdapterConfig(rank=2, alpha=4),
     )
     half = replace(config, out=folder / "one-half", bf16=True)
+    # A process has one conversation a step, most of them without a picture.
+    talk = replace(config, data=write_talk(folder), out=folder / "one-talk", batch=2)
+    train(tiny_model(), tiny_processor(), talk)
     train(tiny_model(), tiny_processor(), config)
     train(tiny_model().bfloat16(), tiny_processor(), half)
 
@@ -58,7 +78,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = [
         {"settings": settings("parallel")},
         {"settings": settings("parallel-parts", gradient_accumulation=2)},
+        {"settings": settings("parallel-talk", talk)},
         {"settings": settings("sharded", fsdp=True)},
+        {"settings": settings("sharded-talk", talk, fsdp=True)},
         {"settings": settings("sharded-half", half, fsdp=True, gradient_checkpointing=True), "half": True},
         {"settings": settings("resumed", fsdp=True)},
         {"settings": settings("resumed", fsdp=True), "forget": "checkpoint-4"},
@@ -66,7 +88,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     work = ["--module", "assistant.tests.vlm.processes", json.dumps(runs)]
     subprocess.run([*start, *work], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
-    return folder
 
 
 @pytest.mark.parametrize("way", ["parallel", "parallel-parts", "sharded", "resumed"])
@@ -76,6 +97,11 @@ def test_two_processes_take_the_steps_of_one(folder: Path, way: str) -> None:
     assert one.keys() == two.keys()
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", ["parallel-talk", "sharded-talk"])
+def test_a_process_without_a_picture_keeps_step(folder: Path, way: str) -> None:
+    assert losses(folder / way) == pytest.approx(losses(folder / "one-talk"), rel=1e-4)
 
 
 def test_sharded_weights_in_half_precision_learn_alike(folder: Path) -> None:

@@ -30,6 +30,7 @@ from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..weights import base_model
 from .adapter import add_adapter, load_adapter, save_adapter
+from .batches import AlwaysAPicture
 from .checkpoints import (
     last_whole_checkpoint,
     refuse_other_settings,
@@ -201,12 +202,13 @@ def _train_on(
     )
     if config.compile_layers:
         _compile_layers(adapted, tell)
+    collate = SharedPictureCollator(processor)
     trainer = AnswerTrainer(
         config,
         model=adapted,
         args=_arguments(config, layers),
         train_dataset=data,
-        data_collator=SharedPictureCollator(processor),
+        data_collator=AlwaysAPicture(collate) if config.fsdp else collate,
     )
     trainer.remove_callback(PrinterCallback)
     if first:

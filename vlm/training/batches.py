@@ -1,0 +1,39 @@
+"""Batches for weights that are shared out over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL import Image
+
+from ..data.collator import NO_TASK
+from ..data.instructions import Sample
+from ..data.mixture import Example
+from ..processing import IGNORED
+from ..tasks import Turn
+
+Collate = Callable[[Sequence[Example]], dict[str, torch.Tensor]]
+
+
+class AlwaysAPicture:
+    """Gives a batch without pictures a blank one, from which nothing is learnt.
+
+    Processes gather shared weights together: one that skipped the tower would leave the others waiting.
+    """
+
+    def __init__(self, collate: Collate) -> None:
+        self._collate = collate
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        """Return the batch, with a row more where there is no picture in it."""
+        if any(example.image is not None for example in examples):
+            return self._collate(examples)
+        blank = Example(Image.new("RGB", (1, 1)), [Sample(None, Turn("?", "."))])
+        batch = self._collate([*examples, blank])
+        batch["labels"][-1] = IGNORED
+        batch["tasks"][-1] = NO_TASK
+        return batch
+
+
+__all__ = ["AlwaysAPicture"]
