@@ -10,14 +10,11 @@ IoU 0.5 or more, a name where its noun is the expression's or of its class.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
+
+from figures import publish
 
 from assistant.agent.answer import UNSURE
 from assistant.agent.plan import Plan, Step
@@ -25,6 +22,7 @@ from assistant.agent.turn import StepResult, run
 from assistant.agent.verification import same_thing
 from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
 from assistant.vlm.data.photos import Photo, PhotoFolder
+from assistant.vlm.evaluation.circumstances import circumstances
 from assistant.vlm.evaluation.hallucination import absent_class
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
@@ -100,37 +98,26 @@ def measure(model: VisionLanguageModel, folder: PhotoFolder, limit: int) -> dict
         names.append(named(expression, identify))
         invented += [_agrees(other) for other in others if other.phrases]
         asked_in_vain += len(others)
-    return {
-        "model": model.name,
+    return circumstances(model.name) | {
         "split": folder.split,
         "photos": len(found),
         "refer": table(found) | {"by_score": by_score(found), "unsure_below": UNSURE},
         "absent": {"asked": asked_in_vain, "boxes": len(invented), "confirmed": invented.count(True)},
         "identify": table(names),
         "seconds": round(time.perf_counter() - start, 1),
-        "machine": f"{os.cpu_count()} x {platform.machine()}",
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of photos, as for `assistant train`")
     parser.add_argument("--split", default="val")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a model")
     parser.add_argument("--limit", type=int, default=40, help="photos to ask about")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     folder = PhotoFolder(options.data, options.split)
-    figures = json.dumps(measure(VisionLanguageModel.load(options.model), folder, options.limit), indent=1)
-    print(figures)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(figures + "\n", encoding="utf-8")
+    publish(measure(VisionLanguageModel.load(options.model), folder, options.limit), options.out)
 
 
 if __name__ == "__main__":
