@@ -108,10 +108,10 @@ class TestSuites:
             f"{task}.{name}": figure["value"]
             for task, result in report["tasks"].items()
             for name, figure in result["measures"].items()
-            if figure["count"] and "if_always" not in name
+            if figure["count"] and "_if_" not in name
         }
         assert measures.pop("caption.cider_d") == pytest.approx(10.0)
-        assert measures.pop("presence.says_yes") == 0.5
+        assert 0.0 < measures.pop("presence.says_yes") < 0.5
         assert [measures.pop(f"hallucination.words_{prompt}") for prompt in PROMPTS] == [7.0, 3.0, 7.0]
         named = [measures.pop(f"hallucination.objects_named_{prompt}") for prompt in PROMPTS]
         assert named == pytest.approx([4 / 3] * 3)
@@ -120,7 +120,7 @@ class TestSuites:
         assert measures == pytest.approx({name: float(name not in none) for name in measures})
         assert {task: result["items"] for task, result in report["tasks"].items()} == {
             "refer": 5, "caption": 3, "vqa": 2, "counting": 4, "identify": 5, "detection": 4, "grounding": 2,
-            "hallucination": 9, "absent": 6, "presence": 6,
+            "hallucination": 9, "absent": 6, "presence": 10,
         }  # fmt: skip
 
     def test_counts_say_over_how_many_items(self, folder: PhotoFolder) -> None:
@@ -246,11 +246,26 @@ class TestHallucination:
             **{name: 0.0 for name in measures if name.startswith("detection")},
         }
 
-    def test_always_yes_is_right_half_of_the_time(self, folder: PhotoFolder) -> None:
-        assert measured(ScriptedEngine({Task.VQA: "Yes."}), folder, "presence") == {
-            "accuracy": 0.5, "accuracy_present": 1.0, "accuracy_absent": 0.0, "says_yes": 1.0,
-            "malformed": 0.0,
-        }  # fmt: skip
+    def test_a_model_that_answers_by_the_class_is_told_from_one_that_looks(self, folder: PhotoFolder) -> None:
+        # A person, a dog and a cat are each in one of the three photos that are asked about them.
+        by_class = knowing(folder, lambda _, request: "yes" if request.argument.split()[3] == "bus" else "no")
+        blind, looking = (
+            measured(by_class, folder, "presence"),
+            measured(knowing(folder, right), folder, "presence"),
+        )
+        assert (
+            blind["accuracy"] == blind["accuracy_if_by_class_alone"] == looking["accuracy_if_by_class_alone"]
+        )
+        assert blind["accuracy_rarer_answer"] == 0.0
+        assert (looking["accuracy"], looking["accuracy_rarer_answer"]) == (1.0, 1.0)
+
+    def test_always_yes_is_right_where_something_is_there(self, folder: PhotoFolder) -> None:
+        measures = measured(ScriptedEngine({Task.VQA: "Yes."}), folder, "presence")
+        assert (measures["accuracy_present"], measures["accuracy_absent"], measures["says_yes"]) == (
+            1.0,
+            0.0,
+            1.0,
+        )
 
 
 class TestRuns:
@@ -295,7 +310,7 @@ class TestRuns:
         folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
         with pytest.raises(DataError, match=r"no photo of .* \(train\) has what 'refer' needs"):
             photo_set(folder, ["caption", "refer"])
-        assert list(photo_set(folder).suites) == ["caption", "hallucination", "absent"]
+        assert list(photo_set(folder).suites) == ["caption", "hallucination", "absent", "presence"]
 
     def test_scorers_that_are_not_installed_are_told_before_the_model_works(
         self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from ..answers import Generation, Request
@@ -30,6 +31,9 @@ PROMPTS: dict[str, Request] = {
 
 # Scores from which a box counts as found; the caller of the model may choose another.
 THRESHOLDS = (0.25, 0.5, 0.75)
+
+# What most photos show.
+COMMONEST = ("person", "dog")
 
 # "orange" is a colour in nearly every caption.
 _CLASS_OF = {word: label for word, label in CLASS_OF.items() if label != "orange"}
@@ -106,27 +110,50 @@ def absent_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored
 
 
 def presence_items(photo: Photo) -> list[Item]:
-    """Whether a thing is there, for one that is and one that is not (as in POPE, arXiv 2305.10355)."""
+    """Whether a thing is there: the commonest ones, one that is there and one that is not.
+
+    As in POPE (arXiv 2305.10355), save that the commonest are asked of every photo, so that a model that
+    only knows what is mostly there is told from one that looks.
+    """
     absent = absent_class(photo)
-    present = [label for label in dict.fromkeys(it.label for it in photo.objects) if all_of(photo, label)]
-    if absent is None or not present:
+    if absent is None:
         return []
-    asked = ((random.Random(photo.image).choice(present), "yes"), (absent, "no"))
+    present = [label for label in dict.fromkeys(it.label for it in photo.objects) if all_of(photo, label)]
+    one_present = random.Random(photo.image).sample(present, min(1, len(present)))
+    hinted = present_classes(photo)
+    asked = [label for label in (*COMMONEST, *one_present, absent) if label in present or label not in hinted]
     return [
-        Item(photo.image, Request(Task.VQA, f"is there a {label} in the picture?"), (answer,))
-        for label, answer in asked
+        Item(
+            photo.image,
+            Request(Task.VQA, f"is there a {label} in the picture?"),
+            ("yes" if label in present else "no",),
+            about=label,
+        )
+        for label in dict.fromkeys(asked)
     ]
 
 
 def presence_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Presence: accuracy over as many things that are there as are not, and how often yes is said."""
+    """Presence: accuracy, beside that of answering by the class alone.
+
+    `accuracy_rarer_answer` is the accuracy where the right answer is the rarer one for its class, which is 0
+    for a model that answers by the class without looking.
+    """
     told = [normalise(answer.grounded.text) for answer in answers]
     right = [text == item.texts[0] for item, text in zip(items, told, strict=True)]
-    there = [item.texts[0] == "yes" for item in items]
+    counts = Counter((item.about, item.texts[0]) for item in items)
+    other = {"yes": "no", "no": "yes"}
+    rarer = [counts[item.about, item.texts[0]] < counts[item.about, other[item.texts[0]]] for item in items]
+
+    def of(answer: str) -> list[bool]:
+        return [hit for item, hit in zip(items, right, strict=True) if item.texts[0] == answer]
+
     measures = {
         "accuracy": proportion(right),
-        "accuracy_present": proportion([hit for hit, yes in zip(right, there, strict=True) if yes]),
-        "accuracy_absent": proportion([hit for hit, yes in zip(right, there, strict=True) if not yes]),
+        "accuracy_if_by_class_alone": proportion([not it for it in rarer]),
+        "accuracy_rarer_answer": proportion([hit for hit, it in zip(right, rarer, strict=True) if it]),
+        "accuracy_present": proportion(of("yes")),
+        "accuracy_absent": proportion(of("no")),
         "says_yes": proportion([text == "yes" for text in told]),
         "malformed": malformed(items, answers),
     }
