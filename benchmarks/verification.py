@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from figures import publish
+from figures import arguments, publish
 
 from assistant.agent.answer import UNSURE
 from assistant.agent.plan import Plan, Step
