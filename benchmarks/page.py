@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -87,8 +88,8 @@ def browsed() -> Iterator[tuple[Browser, str]]:
                 yield browser, f"http://127.0.0.1:{port}"
                 browser.close()
         finally:
-            server.terminate()
-            server.wait(20)
+            server.send_signal(signal.SIGINT)
+            server.wait(60)
 
 
 def _wait(port: int) -> None:
@@ -121,7 +122,9 @@ def ask(page: Page, message: str, number: int) -> None:
     field = page.get_by_test_id("stChatInput").locator("textarea")
     expect(field).to_be_enabled()
     field.fill(message)
-    field.press("Enter")
+    while field.input_value():  # nothing is sent while the page is being drawn
+        field.press("Enter")
+        page.wait_for_timeout(100)
     expect(page.get_by_test_id("stFeedback")).to_have_count(number)
     settled(page)
 

@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 CODE = "from assistant.ui.cli import main; main()"
 
 
@@ -26,18 +28,21 @@ def is_served(port: int) -> bool:
     return True
 
 
-def test_the_page_is_served_until_ctrl_c(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_the_page_is_served_until_ctrl_c_or_the_end_of_the_command(
+    end: signal.Signals, code: int, tmp_path: Path
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with start(port, tmp_path) as command:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not is_served(port) and time.monotonic() < deadline:
             assert command.poll() is None
             time.sleep(0.2)
-        command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=30)
-    assert command.returncode == 130
+        command.send_signal(end)
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == code
     assert out == ""
     assert f"http://127.0.0.1:{port}" in err.splitlines()[0]
     assert "Traceback" not in err
@@ -50,7 +55,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with start(port, tmp_path) as command:
-            _, err = command.communicate(timeout=60)
+            _, err = command.communicate(timeout=120)
     assert command.returncode == 1
     assert f"is port {port} taken?" in err
     assert "Traceback" not in err

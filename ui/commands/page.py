@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def ui(
     command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
     typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
     code = _run(command, environment)
-    if code:
+    if code > 0:  # below 0: somebody ended it
         raise AssistantError(f"the page could not be served; is port {port} taken? Try another --port")
 
 
@@ -57,6 +58,8 @@ def arguments(port: int, address: str, browser: bool) -> list[str]:
 def _run(command: list[str], environment: dict[str, str]) -> int:
     """Run until it ends or somebody presses Ctrl-C, which the program gets as well; return its exit code."""
     with subprocess.Popen(command, env=environment, stdout=sys.stderr.fileno()) as process:
+        # Whoever ends this program (a service manager does) ends the page with it.
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return process.wait()
         except KeyboardInterrupt:
