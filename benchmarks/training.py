@@ -38,13 +38,15 @@ from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 from assistant.vlm.weights import base_model
 
 PICTURES = 4
-STEPS = 8
+STEPS = 10
 # The first steps prepare kernels; compiled layers are prepared for one length, then for any.
 WARM_UP = 2
 # Dense bfloat16 products a second, by the makers' data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 
 Batch = dict[str, torch.Tensor]
+Counted = tuple[Batch, int]
+"""A batch, and how many samples it has."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +122,20 @@ class Learner:
         for layer in self.model.get_base_model().language_model.get_decoder().layers:
             layer.compile(dynamic=True)
 
-    def rates(self, batches: Iterable[tuple[Batch, int]]) -> dict[str, float]:
-        """Return samples and tokens a second over batches with their numbers of samples, warm-up left out."""
-        taken = []
-        for batch, samples in batches:
+    def rates(self, warm_up: Iterable[Counted], measured: Iterable[Counted]) -> dict[str, float]:
+        """Return samples and tokens a second over batches, each with its number of samples."""
+        for batch, _ in warm_up:
+            self.step(batch)
+        steps: list[float] = []
+        samples = tokens = 0
+        for batch, count in measured:
             start = time.perf_counter()
             self.step(batch)
-            taken.append((time.perf_counter() - start, samples, _tokens(batch)))
-        steps, samples, tokens = zip(*taken[WARM_UP:], strict=True)
+            steps.append(time.perf_counter() - start)
+            samples, tokens = samples + count, tokens + _tokens(batch)
         return {
-            "samples_per_second": round(sum(samples) / sum(steps), 2),
-            "tokens_per_second": round(sum(tokens) / sum(steps), 1),
+            "samples_per_second": round(samples / sum(steps), 2),
+            "tokens_per_second": round(tokens / sum(steps), 1),
             "seconds_per_step": round(statistics.median(steps), 4),
         }
 
@@ -140,27 +145,25 @@ def measure_ways(data: Path) -> dict[str, object]:
     folder = base_model(PRESETS["nano"])
     learner = Learner(load_model(folder, attn_implementation="eager"), AdapterConfig())
     collate = SharedPictureCollator(MiniGPTv2Processor.from_pretrained(folder))
-    mixture = open_mixture(data, "train", MixtureConfig(), 64 * PICTURES, seed=0)
+    count = STEPS * PICTURES
+    mixture = open_mixture(data, "train", MixtureConfig(), count, seed=0)
 
-    def batches(order: Iterable[int], steps: int) -> Iterable[tuple[Batch, int]]:
+    def batches(order: Iterable[int], *, apart: bool = False) -> Iterable[Counted]:
         indices = iter(order)
-        for _ in range(WARM_UP + steps):
-            examples = [mixture[index] for index in islice(indices, PICTURES)]
+        while chosen := [mixture[index] for index in islice(indices, PICTURES)]:
+            examples = [one for example in chosen for one in _apart(example)] if apart else chosen
             yield _collated(collate, examples)
 
-    def one_by_one() -> Iterable[tuple[Batch, int]]:
-        for start in range(WARM_UP + STEPS // 2):
-            examples = [mixture[start * PICTURES + index] for index in range(PICTURES)]
-            yield _collated(collate, [one for example in examples for one in _apart(example)])
-
+    # The stream has no end: what lies behind the measured examples is new.
+    others = range(count, count + WARM_UP * PICTURES)
     buckets = LengthBuckets(mixture, PICTURES, seed=0)
     ways = {
-        "one_by_one": learner.rates(one_by_one()),
-        "shared_pictures": learner.rates(batches(range(len(mixture)), STEPS)),
-        "shared_pictures_buckets": learner.rates(batches(buckets, STEPS)),
+        "one_by_one": learner.rates(batches(others, apart=True), batches(range(count // 2), apart=True)),
+        "shared_pictures": learner.rates(batches(others), batches(range(count))),
+        "shared_pictures_buckets": learner.rates(batches(others), batches(buckets)),
     }
     learner.compile()
-    ways["shared_pictures_buckets_compiled"] = learner.rates(batches(buckets, STEPS))
+    ways["shared_pictures_buckets_compiled"] = learner.rates(batches(others), batches(buckets))
     return {"pictures_per_step": PICTURES, "steps": STEPS, "ways": ways}
 
 
@@ -179,7 +182,8 @@ def measure_shape(name: str) -> dict[str, object]:
     if device == "cuda":
         learner.compile()
         torch.cuda.reset_peak_memory_stats()
-    rates = learner.rates([(batch, shape.pictures * shape.samples)] * (WARM_UP + STEPS))
+    counted = (batch, shape.pictures * shape.samples)
+    rates = learner.rates([counted] * WARM_UP, [counted] * STEPS)
     peak = _peak_flops(device)
     return {
         **rates,
@@ -201,7 +205,7 @@ def _random_batch(config: MiniGPTv2Config, shape: Shape) -> Batch:
     group = torch.where(visual, 0, 1 + (torch.arange(length) - config.image_tokens) // shape.tokens)
     learnt = ~visual & (within >= shape.tokens // 2)
     positions = torch.where(visual, torch.arange(length), config.image_tokens + within)
-    ids = text.masked_fill(visual, config.image_token_id)
+    ids = torch.where(visual, torch.tensor(config.image_token_id), text)
     return {
         "input_ids": ids,
         "labels": torch.where(learnt, ids, -100),
@@ -211,7 +215,7 @@ def _random_batch(config: MiniGPTv2Config, shape: Shape) -> Batch:
     }
 
 
-def _collated(collate: SharedPictureCollator, examples: Sequence[Example]) -> tuple[Batch, int]:
+def _collated(collate: SharedPictureCollator, examples: Sequence[Example]) -> Counted:
     batch = collate(examples)
     del batch["tasks"]
     return batch, sum(len(example.samples) for example in examples)
