@@ -23,7 +23,7 @@ from streamlit.testing.v1 import AppTest
 from assistant.storage import SessionStore
 from assistant.tests.ui.fakes import ScriptedEngine
 from assistant.ui.commands.page import PAGE
-from assistant.ui.page import resources
+from assistant.ui.page import conversation, resources
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 FLAGS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
@@ -65,6 +65,7 @@ def open_page(
 ) -> Iterator[Callable[..., AppTest]]:
     """Open the page as a new tab, at a session if one is named."""
     monkeypatch.setattr(resources, "load_model", lambda _: VisionLanguageModel(engine))
+    monkeypatch.setattr(conversation, "GLANCE", 20)  # here a run shows its answer, however busy the machine
     st.cache_resource.clear()
 
     def open_tab(session_id: str | None = None) -> AppTest:

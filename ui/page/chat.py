@@ -35,8 +35,6 @@ TASKS: dict[str, str] = {
     Task.GROUNDING: "Describe with boxes",
     Task.IDENTIFY: "Name the region",
 }
-# An answer that comes within so many seconds is shown at once, without a word of waiting.
-QUICK = 0.3
 
 
 def page() -> st.Page:
@@ -99,7 +97,6 @@ def go_on(session_id: SessionId) -> None:
         ask = partial(answer, session_id, question, state.preferences())
         running = state.Running(question, Answering(ask))
         state.begin(session_id, running)
-        running.answering.wait(QUICK)
     if running is None or not running.answering.wait(0):
         return
     try:

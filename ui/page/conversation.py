@@ -17,8 +17,9 @@ from .text import paragraph, plain, table
 
 # How many of the last turns are shown before somebody wants to see more.
 SHOWN = 20
-# How often the page looks at an answer on its way, in seconds.
-GLANCE = 0.25
+# How long the page waits for an answer, in seconds, before it shows what has been said so far: short enough
+# to follow, long enough that many who wait at once leave the processor to the model.
+GLANCE = 0.4
 _AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
 _SCROLL = """<script>{
@@ -99,11 +100,11 @@ def _show_answer(turn: StoredTurn, with_boxes: int | None, again: Again | None) 
 # --- an answer on its way --------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=GLANCE)
+@st.fragment(run_every=0.1)
 def show_running(running: state.Running) -> None:
     """Show what has been said so far, and a way to stop; once it is done the page is drawn anew."""
     answering = running.answering
-    if answering.wait(0):
+    if answering.wait(GLANCE):
         st.rerun()
     with st.chat_message("assistant", avatar=_AVATAR):
         if answering.words:
