@@ -77,6 +77,17 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer_module.AnswerTrainer, "compute_loss", compute_loss)
 
 
+class TestWhatMoves:
+    def test_a_whole_run_leaves_the_frozen_weights_to_the_bit(self, config: TrainingConfig) -> None:
+        before, model = tiny_model().state_dict(), tiny_model()
+        train(model, tiny_processor(), config, tell=lambda _: None)
+        after = {name.replace(".base_layer", ""): weight for name, weight in model.state_dict().items()}
+        frozen = {name for name in before if not name.startswith("vision_projection")}
+        assert all(torch.equal(after[name], before[name]) for name in frozen)
+        trained = after["vision_projection.modules_to_save.default.weight"]
+        assert not torch.equal(trained, before["vision_projection.weight"])
+
+
 class TestTelling:
     def test_each_line_has_the_loss_by_task_and_the_rates(self, config: TrainingConfig) -> None:
         _, told = run(config)
@@ -279,7 +290,8 @@ class TestAccidents:
         with pytest.raises(AssistantError, match=r"annotations\.jsonl:2: not JSON"):
             run(replace(config, steps=2))
         skipped, _ = run(replace(config, steps=2, skip_broken=True))
-        assert "3 broken rows" in caplog.text
+        assert all(f"annotations.jsonl:{line}: " in caplog.text for line in (2, 3, 4))
+        assert "annotations.jsonl:5" not in caplog.text
         assert same(skipped, whole)
 
 
