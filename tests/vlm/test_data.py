@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from assistant.vlm.data.collator import NO_TASK, TASKS, SharedPictureCollator, shared_prefix_mask
 from assistant.vlm.data.colours import colour_shares, with_colours
@@ -25,7 +27,7 @@ from assistant.vlm.data.views import View, cropped, mirrored, random_window
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box, format_box, is_well_formed_box, parse
 from assistant.vlm.processing import MiniGPTv2Processor
-from assistant.vlm.tasks import Task, Turn, build_prompt, instruction
+from assistant.vlm.tasks import Task, Turn, build_prompt, instruction, split_identifier
 
 from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 
@@ -477,6 +479,54 @@ class TestMixture:
         assert [[sample.task for sample in mixture[index].samples] for index in range(5)] == [
             [Task.REFER]
         ] * 5
+
+    def test_photos_without_an_answer_to_any_task_that_is_asked_are_left_out(self, tmp_path: Path) -> None:
+        records = dog_records(2)
+        records[1]["objects"] = []  # captions alone: nothing to refer to
+        mixture = self.mixture(write_photo_folder(tmp_path, records), 20, seed=0, per_task={Task.REFER: 3})
+        assert {sample.task for index in range(20) for sample in mixture.draw(index).samples} == {Task.REFER}
+        assert len({mixture.draw(index).picture for index in range(20)}) == 1
+
+    def test_no_example_is_empty_where_a_question_is_there_by_chance_alone(self, tmp_path: Path) -> None:
+        records = [
+            record | {"objects": []} for record in dog_records(4)
+        ]  # is there something else than a dog?
+        mixture = self.mixture(write_photo_folder(tmp_path, records), 200, seed=0, per_task={Task.VQA: 1})
+        assert all(mixture.draw(index).samples for index in range(200))
+
+    @pytest.mark.parametrize("dialogue", [0.0, 1.0])
+    def test_without_identifiers_the_same_is_asked_in_words_alone(
+        self, folder: Path, dialogue: float
+    ) -> None:
+        def asked(identifiers: bool) -> list[str]:
+            mixture = self.mixture(folder, 20, seed=0, dialogue=dialogue, identifiers=identifiers)
+            drawn = (sample for index in range(20) for sample in mixture.draw(index).samples)
+            return [item.turn.user for sample in drawn for item in sample.exchanges]
+
+        with_them, without = asked(True), asked(False)
+        assert any(words.startswith("[refer] ") for words in with_them)
+        assert [split_identifier(words)[1] for words in with_them] == without
+        assert not any("[" in words for words in without)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"dialogue": 2},
+            {"mirror": -0.1},
+            {"crop": -1},
+            {"grounded_weight": -1},
+            {"grounded_weight": math.inf},
+            {"per_picture": 0},
+            {"per_task": {Task.REFER: -1}},
+            {"ratios": {"photos": math.nan}},
+        ],
+        ids=str,
+    )
+    def test_values_that_mean_nothing_are_refused(self, wrong: dict[str, Any]) -> None:
+        with pytest.raises(
+            ValidationError, match=f"1 validation error for MixtureConfig\n{next(iter(wrong))}"
+        ):
+            MixtureConfig(**wrong)
 
     def test_lengths_are_told_without_reading_a_picture(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

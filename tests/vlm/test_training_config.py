@@ -91,6 +91,8 @@ class TestLayers:
             ("steps = 0", "steps: Input should be greater than 0"),
             ("learning_rate = 'fast'", "learning_rate: Input should be a valid number"),
             ("[mixture.per_task]\nsing = 1", "mixture.per_task.sing"),
+            ("[mixture]\ncrop = -1", "mixture.crop: Input should be greater than or equal to 0"),
+            ("[mixture.sources.gqa]\npth = 1", "unknown key mixture.sources.gqa.pth"),
             ("steps = ", "is no TOML"),
         ],
     )

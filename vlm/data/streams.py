@@ -15,6 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 from ..errors import DataError
+from ..tasks import split_identifier
 from ..weights import cache_folder
 from .colours import with_colours
 from .configuration import MixtureConfig
@@ -68,7 +69,7 @@ class PhotoStream:
         self.folder = folder
         self.config = config
         photos = with_colours(folder, cache_folder() / "colours") if config.colours else folder.photos
-        self.photos = [photo for photo in photos if _can_be_asked(photo)]
+        self.photos = [photo for photo in photos if self._samples(photo, random.Random(0))]
         if not self.photos:
             raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
         if len(self.photos) < len(folder.photos):
@@ -88,8 +89,10 @@ class PhotoStream:
             if samples:
                 view = part
         samples = samples or self._samples(view.photo(photo), random_)
-        samples = _perhaps_joined(samples, self.config.dialogue, random_)
-        return Draw(self.folder.reference(photo), samples, view)
+        while not samples:  # some questions are there by chance alone, and some on one side of a border alone
+            view = WHOLE
+            samples = self._samples(photo, random_)
+        return Draw(self.folder.reference(photo), _put(samples, self.config, random_), view)
 
     def _place(self, index: int, seed: int) -> int:
         """Return which photo is drawn, by its weight.
@@ -123,18 +126,23 @@ class RecordStream:
         found = self.records.records_of(shuffled(index, len(self.records), seed))
         chosen = random_.sample(found, min(self.config.per_picture, len(found)))
         samples = [worded(record, random_) for record in chosen]
-        return Draw(found[0].picture, _perhaps_joined(samples, self.config.dialogue, random_))
+        return Draw(found[0].picture, _put(samples, self.config, random_))
 
 
-def _perhaps_joined(samples: list[Sample], chance: float, random_: random.Random) -> list[Sample]:
-    """Make one conversation of the samples, by chance; conversations that were published stay as they are."""
-    if random_.random() >= chance or any(sample.follow_ups for sample in samples):
-        return samples
-    return [dialogue(samples, random_)]
+def _put(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:
+    """Return the samples as they are asked: in one conversation, by chance, and with identifiers or without.
+
+    Conversations that were published stay as they are.
+    """
+    if random_.random() < config.dialogue and not any(sample.follow_ups for sample in samples):
+        samples = [dialogue(samples, random_)]
+    return samples if config.identifiers else [_without_identifiers(sample) for sample in samples]
 
 
-def _can_be_asked(photo: Photo) -> bool:
-    return any(builder(photo, random.Random(0)) for builder in BUILDERS.values())
+def _without_identifiers(sample: Sample) -> Sample:
+    _, words = split_identifier(sample.turn.user)
+    follow_ups = tuple(map(_without_identifiers, sample.follow_ups))
+    return replace(sample, turn=replace(sample.turn, user=words), follow_ups=follow_ups)
 
 
 __all__ = ["Draw", "PhotoStream", "RecordStream", "Stream"]
