@@ -21,9 +21,9 @@ DOCUMENTS = sorted(
 
 def commands(document: Path) -> list[str]:
     """Return the lines of a document's code blocks that call the program."""
-    blocks = re.findall(
-        r"^```(?:bash)?\n(.*?)^```$", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    text = (ROOT / document).read_text(encoding="utf-8")
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    blocks = [block for language, block in fenced if language in ("", "bash")]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return [line[line.index("assistant ") :] for line in lines if re.match(r"(.*\| )?assistant ", line)]
 
