@@ -585,7 +585,7 @@ class TestData:
         self, command: Command, tmp_path: Path
     ) -> None:
         result = command("train", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
-        assert_one_line(result, "annotations.jsonl", "tar shards")
+        assert_one_line(result, "annotations.jsonl", "folder of annotated photos")
         assert not (tmp_path / "run").exists()
 
     def test_evaluating_on_a_folder_without_annotations_is_one_line(
