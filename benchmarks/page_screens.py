@@ -58,15 +58,15 @@ def welcome(page: Page) -> None:
 
 
 def found(page: Page) -> None:
-    """Have one thing found, and its colour told."""
+    """Have one thing found, and the whole described."""
     picture(page, "Astronaut")
     ask(page, QUESTION, 1)
-    ask(page, "What is she wearing?", 2)
+    ask(page, "Describe the picture", 2)
 
 
 def described(page: Page) -> None:
     """Have the whole described, and unfold how that came about."""
-    picture(page, "Coffee")
+    picture(page, "Astronaut")
     ask(page, DESCRIPTION, 1)
     page.get_by_test_id("stExpander").last.click()
     expect(page.get_by_text("Model wrote")).to_be_visible()
