@@ -180,7 +180,7 @@ def show_conversation(
     elif failure:
         conversation.show_failure(failure, partial(state.put_question, session_id, failure.question))
     if state.takes_scroll():
-        conversation.scroll_to_end()
+        conversation.scroll_to_end(len(turns))
 
 
 def show_beginning(session_id: SessionId, looked_at: StoredImage | None) -> None:

@@ -138,9 +138,10 @@ def show_waiting(questions: list[state.Question], number: int) -> None:
         show_question(question.message, question.image, question.region, question.image, number + offset)
 
 
-def scroll_to_end() -> None:
+def scroll_to_end(turns: int) -> None:
     """Bring the newest question into view; Streamlit does so only for a page that stands at its end."""
-    st.html(_SCROLL, unsafe_allow_javascript=True, width="content")
+    # A browser runs a script again only if it is another one than before.
+    st.html(f"{_SCROLL}<!-- {turns} -->", unsafe_allow_javascript=True, width="content")
 
 
 # --- how the answer came about ---------------------------------------------------------------------------
