@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
+from ..vlm.errors import AssistantError
+from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
@@ -55,6 +57,8 @@ class Assistant:
         Raises:
             SessionNotFoundError: there is no such session.
             StorageError: the turn could not be kept, or `replaces` is not the session's last.
+            AssistantError: nothing came of it that could take the place of the turn `replaces`, which stays.
+            AssistantError: nothing came of it that could take the place of the turn `replaces`, which stays.
         """
         past = self._past(session_id, replaces)
         guard = GuardedListener(listener) if listener else None
@@ -66,19 +70,24 @@ class Assistant:
             guard,
             verify,
         )
-        turn = self._new_turn(message, result, kept, region)
-        try:
-            if session_id is None:
-                session_id = self.store.create_session(message[:TITLE_LENGTH]).id
-            if replaces is None:
-                stored = self.store.append_turn(session_id, turn)
-            else:
-                stored = self.store.replace_turn(session_id, replaces, turn)
-        except StorageError as error:
-            raise StorageError(f"{error}; not kept: {result.answer}") from error
+        if replaces is not None and not any(step.text and step.error is None for step in result.steps):
+            if guard:
+                guard.raise_interruption()
+            raise AssistantError(f"{result.answer} The earlier answer stays.")
+        stored = self._keep(session_id, replaces, self._new_turn(message, result, kept, region))
         if guard:
             guard.raise_interruption()
         return stored, result
+
+    def _keep(self, session_id: str | None, replaces: int | None, turn: NewTurn) -> StoredTurn:
+        try:
+            if session_id is None:
+                session_id = self.store.create_session(turn.user[:TITLE_LENGTH]).id
+            if replaces is None:
+                return self.store.append_turn(session_id, turn)
+            return self.store.replace_turn(session_id, replaces, turn)
+        except StorageError as error:
+            raise StorageError(f"{error}; not kept: {turn.answer}") from error
 
     def _past(self, session_id: str | None, replaces: int | None) -> list[StoredTurn]:
         if session_id is None:
