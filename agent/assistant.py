@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from ..storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
 from ..vlm.errors import AssistantError
-from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
@@ -57,7 +56,6 @@ class Assistant:
         Raises:
             SessionNotFoundError: there is no such session.
             StorageError: the turn could not be kept, or `replaces` is not the session's last.
-            AssistantError: nothing came of it that could take the place of the turn `replaces`, which stays.
             AssistantError: nothing came of it that could take the place of the turn `replaces`, which stays.
         """
         past = self._past(session_id, replaces)

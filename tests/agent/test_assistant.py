@@ -160,8 +160,8 @@ class TestAskingAgain:
     ) -> None:
         turn = ask(assistant, picture, "where is the dog?")
         engine.answers[Task.REFER] = "{<12> <30><35><92>}"
-        with pytest.raises(AssistantError, match="before I had an answer. The earlier answer stays."):
-            listener = Listener(patience=patience)
+        listener = Listener(patience=patience)
+        with pytest.raises(AssistantError, match=r"before I had an answer\. The earlier answer stays"):
             ask(assistant, picture, turn.user, turn.session_id, replaces=1, listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]
 
@@ -170,34 +170,7 @@ class TestAskingAgain:
     ) -> None:
         turn = ask(assistant, picture, "where is the dog?")
         engine.answers[Task.REFER] = AssistantError("the model is tired")
-        with pytest.raises(AssistantError, match="the model is tired. The earlier answer stays."):
-            ask(assistant, picture, turn.user, turn.session_id, replaces=1)
-        assert assistant.store.turns(turn.session_id) == [turn]
-
-    def test_an_interruption_before_a_new_answer_comes_out_as_it_is(self, assistant: Assistant) -> None:
-        turn, _ = assistant.ask(None, "hello")
-        listener = Listener(fails_at="planned", error=KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            assistant.ask(turn.session_id, "hello", replaces=1, listener=listener)
-        assert assistant.store.turns(turn.session_id) == [turn]
-
-    @pytest.mark.parametrize("patience", [1, 2])  # before the first step, and before its first box is whole
-    def test_an_answer_stays_where_the_new_one_is_stopped_before_a_word(
-        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture, patience: int
-    ) -> None:
-        turn = ask(assistant, picture, "where is the dog?")
-        engine.answers[Task.REFER] = "{<12> <30><35><92>}"
-        with pytest.raises(AssistantError, match="before I had an answer. The earlier answer stays."):
-            listener = Listener(patience=patience)
-            ask(assistant, picture, turn.user, turn.session_id, replaces=1, listener=listener)
-        assert assistant.store.turns(turn.session_id) == [turn]
-
-    def test_an_answer_stays_where_every_step_of_the_new_one_fails(
-        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
-    ) -> None:
-        turn = ask(assistant, picture, "where is the dog?")
-        engine.answers[Task.REFER] = AssistantError("the model is tired")
-        with pytest.raises(AssistantError, match="the model is tired. The earlier answer stays."):
+        with pytest.raises(AssistantError, match=r"the model is tired\. The earlier answer stays"):
             ask(assistant, picture, turn.user, turn.session_id, replaces=1)
         assert assistant.store.turns(turn.session_id) == [turn]
 
