@@ -144,7 +144,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     what(tab).click()
     expect(answer(tab, 5)).to_contain_text("[identify]")
     expect(what(tab)).to_have_count(0)
-    tab.get_by_test_id("stFeedback").last.get_by_role("button").first.click()
+    tab.get_by_test_id("stFeedback").last.locator("button").first.click()
     settled(tab)
 
     kept = json.loads(exported(tab, "JSON with pictures").read_text(encoding="utf-8"))
