@@ -129,6 +129,27 @@ MISTAKES = [
         {"task": "caption", "answer": "a mug", "boxes": {"mug": [[0, 0, 1, 1]]}}, "only the phr", id="boxes"
     ),
     pytest.param(
+        {"task": "caption", "region": [0, 0, 1, 1], "answer": "a mug"},
+        r"region: \[caption\] has no place for it; leave it out",
+        id="a region of a caption",
+    ),
+    pytest.param(
+        {"task": "caption", "ask": "what is it?", "answer": "a mug"},
+        r"ask: \[caption\] has no place for it",
+        id="a question for a caption",
+    ),
+    pytest.param(
+        {"task": "identify", "ask": "what is it?", "region": [0, 0, 1, 1], "answer": "a mug"},
+        r"ask: \[identify\] has no place for it",
+        id="a question beside a region",
+    ),
+    pytest.param(
+        {"task": "grounding", "region": [0, 0, 1, 1], "answer": "a mug", "boxes": {"a mug": [[0, 0, 1, 1]]}},
+        r"region: \[grounding\] has no place for it",
+        id="a region of a grounded caption",
+    ),
+    pytest.param({"ask": "a", "answer": "\ud83d"}, r"half a character, '\\ud83d', cannot", id="half"),
+    pytest.param(
         {"ask": "a", "answer": "b", "conversation": []}, "ask: Extra inputs are not permitted", id="both"
     ),
     pytest.param({"conversation": []}, "at least one turn", id="empty conversation"),

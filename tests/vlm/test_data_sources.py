@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import os
 import pickle
 import tarfile
@@ -503,6 +504,12 @@ BROKEN = [
         "characters 0 to 99 are not in a caption of 38",
         id="grit span",
     ),
+    pytest.param(
+        "grit_refer",
+        with_value("ref_exps", [[0, 27, 0.1, 0.2, math.inf, 0.9, 0.8]]),
+        r"00000\.tar, 000000000: cannot convert float infinity",
+        id="grit box",
+    ),
     pytest.param("coco_caption", without("caption"), r"train2017\.json, row 1: caption: Field", id="coco"),
     pytest.param(
         "coco_caption", with_value("image_id", 10), "row 1: there is no picture .*10.jpg", id="coco 2"
@@ -541,6 +548,12 @@ BROKEN = [
     pytest.param("unnatural_instructions", replaced("{\n"), r"data\.jsonl:1: not JSON", id="unnatural"),
     pytest.param(
         "unnatural_instructions",
+        replaced('{"instances": [], "note": "\\ud83d"}\n'),
+        r"data\.jsonl:1: half a character, '\\ud83d', cannot be learnt",
+        id="unnatural 3",
+    ),
+    pytest.param(
+        "unnatural_instructions",
         lambda rows: [{"instances": [{"output": "dog"}]}, *rows],
         r"data\.jsonl:1: instances\.0\.instruction_with_input: Field",
         id="unnatural 2",
@@ -563,6 +576,25 @@ class TestBrokenRows:
         assert len(left) < len(SAID[name]) or name in ("unnatural_instructions", "grit_grounding")
         assert str(caught.value) in caplog.text
         assert skipped.count == 1
+
+    def test_a_picture_without_width_is_told_or_left_out(self, tmp_path: Path) -> None:
+        refcoco(tmp_path)
+        path = tmp_path / "refcoco/refcoco/instances.json"
+        path.write_text(path.read_text().replace('"width": 200', '"width": 0'))
+        with pytest.raises(DataError, match="row 1: width: Input should be greater than 0"):
+            records("refcoco", tmp_path)
+        skipped = Skipped(tmp_path)
+        assert records("refcoco", tmp_path, skipped=skipped) == []
+        assert skipped.count == 1
+
+    def test_a_key_that_is_no_key_is_told(self, tmp_path: Path) -> None:
+        vqav2(tmp_path)
+        path = tmp_path / "vqav2/v2_OpenEnded_mscoco_train2014_questions.json"
+        path.write_text(path.read_text().replace('"question_id": 458752000', '"question_id": [1]'))
+        with pytest.raises(
+            DataError, match=r"questions\.json, row 1: question_id: a number or text is wanted"
+        ):
+            records("vqav2", tmp_path)
 
     def test_only_the_first_few_are_told_one_by_one(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -81,8 +81,9 @@ def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:
         yield from reader(row.content)
     except ValidationError as error:
         raise DataError(f"{row.where}: {first_complaint(error)}") from error
-    except (ValueError, LookupError) as error:
-        raise DataError(f"{row.where}: {str(error).splitlines()[0]}") from error
+    except (ValueError, LookupError, ArithmeticError, TypeError) as error:
+        detail, *_ = str(error).splitlines() or [type(error).__name__]
+        raise DataError(f"{row.where}: {detail}") from error
 
 
 def _existing(picture: PictureReference | None, where: str) -> PictureReference | None:
@@ -116,12 +117,14 @@ def json_index(path: Path, prefix: str, key: str, keep: Sequence[str]) -> dict[A
     """Return some fields of an array's items by the value of one of them; this much is held in memory.
 
     Raises:
-        DataError: there is no such file, it is no JSON, or an item lacks the key.
+        DataError: there is no such file, it is no JSON, or an item lacks the key or has another thing there.
     """
     index = {}
     for row in json_rows(path, prefix):
         if not isinstance(row.content, dict) or key not in row.content:
             raise DataError(f"{row.where}: {key}: Field required")
+        if not isinstance(row.content[key], int | float | str):
+            raise DataError(f"{row.where}: {key}: a number or text is wanted")
         index[row.content[key]] = {name: row.content[name] for name in keep if name in row.content}
     return index
 
@@ -159,12 +162,16 @@ def parse_line(line: bytes) -> Any:
     """Return the JSON of a line.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON, or holds half a character, which no file can.
     """
     try:
-        return json.loads(line)
+        content = json.loads(line)
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half a character, {error.object[error.start]!a}, cannot be learnt") from error
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from error
+    return content
 
 
 def majority(answers: Sequence[str]) -> str:

@@ -109,7 +109,7 @@ def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:
             box = Box.from_pixels(corners[0], corners[1], corners[2], corners[3], width, height)
             for name in item.findall("name"):
                 found.setdefault(name.text or "", []).append(box)
-    except (ElementTree.ParseError, ValueError, ZeroDivisionError) as error:
+    except (ElementTree.ParseError, ValueError, ArithmeticError) as error:
         raise DataError(f"{path}: {error}") from error
     return {number: tuple(boxes) for number, boxes in found.items()}
 

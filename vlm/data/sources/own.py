@@ -18,6 +18,9 @@ from .base import Row, line_rows, parse_line
 
 Size: TypeAlias = tuple[int, int]
 
+# What a task's instruction has no place for.
+_UNASKED = {Task.CAPTION: ("ask", "region"), Task.GROUNDING: ("region",), Task.IDENTIFY: ("ask",)}
+
 
 class OwnTurn(BaseModel):
     """One exchange; `region` and the boxes of `answer` and `boxes` are in pixels of the upright picture."""
@@ -81,6 +84,10 @@ def _size(path: Path) -> Size:
 
 
 def _turn(turn: OwnTurn, size: Size | None) -> TaskTurn:
+    if turn.task is not None:
+        for name in _UNASKED.get(turn.task, ()):
+            if getattr(turn, name):
+                raise ValueError(f"{name}: {turn.task.identifier} has no place for it; leave it out")
     if turn.boxes is not None and turn.task is not Task.GROUNDING:
         raise ValueError("boxes: only the phrases of a [grounding] answer have boxes beside it")
     region = None if turn.region is None else _box(turn.region, size, "region")

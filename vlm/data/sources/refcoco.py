@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pydantic import Field
+
 from ...errors import DataError
 from ...grounding import Box, format_box
 from ...tasks import Task
@@ -37,8 +39,8 @@ class Picture(Published):
     """One item of `images`."""
 
     file_name: str
-    width: int
-    height: int
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
 
 
 class Instance(Published):

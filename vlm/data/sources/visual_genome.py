@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from ...grounding import Box, format_box
 from ...tasks import Task
 from ..records import PictureReference, Record, TaskTurn
@@ -21,8 +23,8 @@ class Picture(Published):
     """One item of `image_data.json`."""
 
     url: str
-    width: int
-    height: int
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
 
 
 class Region(Published):
