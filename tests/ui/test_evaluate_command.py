@@ -54,6 +54,12 @@ def test_without_tasks_all_that_the_photos_allow_is_measured(evaluate: Evaluate,
     ]  # fmt: skip
 
 
+def test_the_mean_of_nothing_has_no_interval(evaluate: Evaluate, engine: ScriptedEngine) -> None:
+    engine.answers[Task.GROUNDING] = "a dog in the snow"
+    lines = [line.split() for line in evaluate("--tasks", "grounding").out.splitlines()]
+    assert ["grounding", "phrase_mean_iou", "0.000", "n=0"] in lines
+
+
 def test_json_is_the_report_without_the_answers(evaluate: Evaluate, out: Path) -> None:
     result = evaluate("--tasks", "refer", "--json")
     printed, report = json.loads(result.out), written(out)

@@ -50,14 +50,14 @@ class TestIntervals:
         # The mean of 100 coins has a standard deviation of 0.05.
         assert (measure.low, measure.high) == pytest.approx((0.4, 0.6), abs=0.03)
         assert mean(values) == measure
-        assert mean([]) == Measure(0.0, 0.0, 0.0, 0)
+        assert mean([]) == Measure(0.0, None, None, 0)
         assert bootstrap(3, lambda drawn: 0.25 * len(drawn), count=7) == Measure(0.75, 0.75, 0.75, 7)
 
     def test_a_ratio_counts_its_wholes_and_resamples_parts_with_them(self) -> None:
         measure = ratio([1, 0, 0, 1], [2, 1, 0, 1])
         assert (measure.value, measure.count) == (0.5, 4)
         assert 0.0 <= measure.low < 0.5 < measure.high <= 1.0
-        assert ratio([0, 0], [0, 0]) == Measure(0.0, 0.0, 0.0, 0)
+        assert ratio([0, 0], [0, 0]) == Measure(0.0, None, None, 0)
 
 
 class TestAnswers:
@@ -217,12 +217,17 @@ class TestBoxes:
 
     def test_each_wanted_box_is_found_once(self) -> None:
         found = (self.WANTED[0], self.WANTED[0], self.WANTED[1])
-        assert match_boxes(found, self.WANTED) == [False, True, True]
+        assert match_boxes(found, self.WANTED) == [True, False, True]
 
     def test_the_box_that_overlaps_most_is_the_one(self) -> None:
         close, exact = Box(0, 0, 20, 15), self.WANTED[0]
         assert match_boxes((close, exact), self.WANTED) == [False, True]
         assert match_boxes((close,), self.WANTED) == [True]
+
+    def test_a_box_of_a_higher_score_chooses_before_one_that_overlaps_more(self) -> None:
+        sure, exact = Box(0, 0, 20, 15, 0.9), self.WANTED[0].with_score(0.3)
+        assert match_boxes((exact, sure), self.WANTED) == [False, True]
+        assert match_boxes((exact, sure.with_score(0.2)), self.WANTED) == [True, False]
 
     def test_half_of_the_union_is_enough_and_less_is_not(self) -> None:
         assert match_boxes([Box(0, 0, 20, 10)], self.WANTED) == [True]

@@ -44,14 +44,14 @@ def mean(values: Sequence[float]) -> Measure:
 def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Measure:
     """Return the sum of `parts` over the sum of `wholes`, with the interval that resampling the items gives.
 
-    The count is that of the wholes; without any the ratio is 0.
+    The count is that of the wholes; without any the ratio is 0, of which nothing is known.
     """
     above, below = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
 
     def statistic(drawn: np.ndarray) -> float:
         return float(above[drawn].sum() / max(below[drawn].sum(), 1e-12))
 
-    return bootstrap(len(above), statistic, count=round(below.sum()))
+    return bootstrap(len(above) if below.any() else 0, statistic, count=round(below.sum()))
 
 
 def bootstrap(
@@ -59,10 +59,11 @@ def bootstrap(
 ) -> Measure:
     """Return a statistic of `size` items, given by their indices, with its percentile interval.
 
-    `count` is what is told to be counted where that is not the items; no item at all gives 0.
+    `count` is what is told to be counted where that is not the items; no item at all gives 0, of which
+    nothing is known.
     """
     if size == 0:
-        return Measure(0.0, 0.0, 0.0, 0)
+        return Measure(0.0, None, None, 0)
     random = np.random.default_rng(0)
     samples = [statistic(random.integers(size, size=size)) for _ in range(resamples)]
     low, high = (float(np.quantile(samples, level)) for level in (0.025, 0.975))
@@ -70,12 +71,18 @@ def bootstrap(
 
 
 def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 0.5) -> list[bool]:
-    """Return for each found box whether it is paired with a wanted box of its own at the IoU threshold."""
+    """Return for each found box whether it is paired with a wanted box of its own at the IoU threshold.
+
+    As in COCO's evaluation, boxes choose by falling score, each the free box that it overlaps most; of boxes
+    with one score, or none, that with the largest overlap comes first.
+    """
     pairs = sorted(
-        ((f.iou(w), i, j) for i, f in enumerate(found) for j, w in enumerate(wanted)), reverse=True
+        ((f.score or 0.0, f.iou(w), i, j) for i, f in enumerate(found) for j, w in enumerate(wanted)),
+        key=lambda pair: pair[:2],
+        reverse=True,
     )
     matched: dict[int, int] = {}
-    for overlap, i, j in pairs:
+    for _, overlap, i, j in pairs:
         if overlap >= threshold and i not in matched and j not in matched.values():
             matched[i] = j
     return [i in matched for i in range(len(found))]
