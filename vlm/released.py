@@ -23,6 +23,7 @@ from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 
 # The release scales what LoRA adds by 16 / 64, where 64 is its rank.
 LORA_ALPHA = 16
+LORA_LAYERS = ("q_proj", "v_proj")
 
 _LORA = re.compile(
     r"llama_model\.base_model\.model\.(?P<layer>model\.layers\.\d+\..+)\.lora_(?P<part>[AB])(?:\.default)?\.weight"
@@ -94,15 +95,15 @@ def merge_lora(language_model: LlamaForCausalLM, lora: Mapping[str, Mapping[str,
     """Add LoRA to the weights that it belongs to.
 
     Raises:
-        WeightsError: there is none, a half of a pair is missing, a layer goes without, or a shape differs.
+        WeightsError: a layer goes without, a half of a pair is missing, one has no place, or a shape differs.
     """
-    kinds = {re.sub(r"^model\.layers\.\d+\.", "", layer) for layer in lora}
     count = language_model.config.num_hidden_layers
-    wanted = {f"model.layers.{index}.{kind}" for index in range(count) for kind in kinds}
-    halves = [layer for layer, parts in lora.items() if parts.keys() != {"A", "B"}]
-    if not lora or wanted != lora.keys() or halves:
-        wrong = sorted({*(wanted ^ lora.keys()), *halves})
-        raise WeightsError(f"not LoRA for this LLaMA of {count} layers: {wrong[:3] or 'there is none'}")
+    wanted = {f"model.layers.{index}.self_attn.{name}" for index in range(count) for name in LORA_LAYERS}
+    halves = {layer for layer, parts in lora.items() if parts.keys() != {"A", "B"}}
+    if wrong := sorted((wanted ^ lora.keys()) | halves):
+        raise WeightsError(
+            f"not LoRA for this LLaMA of {count} layers: missing, half there or unknown: {wrong[:3]}"
+        )
     for layer, parts in lora.items():
         try:
             weight = language_model.get_submodule(layer).weight.data

@@ -14,7 +14,9 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -260,7 +262,7 @@ class TestListening:
         for index, answer in enumerate(listened):
             texts = ear.heard_texts[index]
             assert texts[-1] == answer.raw.rstrip("\ufffd")
-            assert len(set(texts)) > 5
+            assert len(set(texts)) > 1
             assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
 
     def test_a_letter_is_heard_when_all_its_bytes_are_there(
@@ -321,7 +323,7 @@ class TestStreams:
     def test_a_stream_is_the_answer_in_pieces(self, engine: LocalEngine, request_: Request) -> None:
         pieces = list(engine.stream(request_))
         assert "".join(pieces) == engine.generate([request_])[0].raw.rstrip("\ufffd")
-        assert len(pieces) > 5
+        assert len(pieces) > 1  # tokens that come before the asker looks are one piece
 
     def test_pieces_come_while_the_model_goes_on(
         self, engine: LocalEngine, say: Callable[..., list[int]]
@@ -440,6 +442,35 @@ class TestManyAskers:
         wait_for(lambda: all(row.ended_at for row in rows))
         assert [str(row.error) for row in rows] == ["None", "too large", "None"]
         assert engine._text(rows[0].tokens) == engine._text(rows[2].tokens) == expected
+
+    def test_a_worker_that_cannot_begin_tells_its_asker_and_the_next_one_has_an_answer(
+        self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unable(_: object) -> batching._Batch:
+            raise RuntimeError("the device is lost")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(batching.BatchDecoder, "_new_batch", unable)
+            progress = engine._decoder.decode([engine._row(SHORT)])
+            with pytest.raises(RuntimeError, match="the device is lost"):
+                wait_for(lambda: next(progress) is not None)
+        assert engine.generate([SHORT])[0].raw
+
+    @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")])
+    def test_an_end_that_is_told_late_is_waited_for(
+        self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+    ) -> None:
+        class SlowQueue(SimpleQueue[Row]):
+            def put(self, *arguments: Any) -> None:
+                time.sleep(3 * batching._PATIENCE)
+                super().put(*arguments)
+
+        monkeypatch.setattr(batching, "SimpleQueue", SlowQueue)
+        row = engine._row(SHORT)
+        worker = threading.Thread(target=row.end, args=[error])
+        monkeypatch.setattr(engine._decoder, "_submit", lambda _: worker.start())
+        with nullcontext() if error is None else pytest.raises(RuntimeError, match="out of memory"):
+            assert [seen for seen in engine._decoder.decode([row]) if seen] == [row]
 
     def test_the_worker_rests_when_there_is_no_work_and_does_not_keep_the_model(self) -> None:
         def workers() -> list[threading.Thread]:

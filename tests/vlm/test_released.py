@@ -120,7 +120,7 @@ def test_each_text_of_a_prompt_is_spelt_as_the_tokenizers_file_has_it(
 
 
 @pytest.mark.parametrize(
-    "drop", ["layers.1.self_attn.q_proj.lora_B", "layers.1.self_attn.v_proj.lora", "lora"]
+    "drop", ["layers.1.self_attn.q_proj.lora_B", "layers.1.self_attn.v_proj.lora", "v_proj", "lora"]
 )
 def test_lora_that_is_not_whole_is_refused(llama: Path, drop: str) -> None:
     lora, _ = split_checkpoint({name: value for name, value in lora_state().items() if drop not in name})

@@ -118,15 +118,18 @@ class BatchDecoder:
 
     @torch.inference_mode()
     def _work(self) -> None:
-        batch = self._new_batch()
-        while (newcomers := self._newcomers(len(batch.rows))) or batch.rows:
+        batch: _Batch | None = None
+        running: list[Row] = []
+        while (newcomers := self._newcomers(len(running))) or running:
             try:
+                batch = batch or self._new_batch()
                 for joining in self._prefilled(newcomers):
                     batch.join(joining)
                 batch.step()
+                running = batch.rows
             except Exception as error:  # the whole batch's: those in it are told, and the work goes on
-                _fail([*batch.rows, *newcomers], error)
-                batch = self._new_batch()
+                _fail([*running, *newcomers], error)
+                batch, running = None, []
 
     def _new_batch(self) -> _Batch:
         return _Batch(self._model, self._visual_tokens, self._end_token)
@@ -143,8 +146,8 @@ class BatchDecoder:
         """Read the prompts together; where that fails, one by one, to find whose fault it is."""
         if not rows:
             return
-        batch = self._new_batch()
         try:
+            batch = self._new_batch()
             batch.prefill(rows)
         except Exception as error:
             if len(rows) == 1:
