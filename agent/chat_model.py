@@ -6,10 +6,12 @@
     agent.invoke(question, {"configurable": {"current_image": photo}})
 
 It calls one tool at a time, since a step may need what an earlier one found, and answers when all are done.
+A message is planned once: the plan goes along in the metadata of every call and of the answer.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,28 +22,36 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCa
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from ..tools import LazyModel, VisionResult
+from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedText
 from ..vlm.presets import DEFAULT_MODEL
 from ..vlm.tasks import Task, Turn, defuse, instruction
 from ..vlm.vision_language_model import VisionLanguageModel
 from .answer import compose
+from .assistant import CHAT_TURNS
 from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner
 from .tool_calls import TASKS, TOOLS
 from .turn import NO_REGION, STEP_LIMIT, StepResult, failed, finish, in_place
 
+logger = logging.getLogger(__name__)
+
 # How the ids of calls begin: those of the plan's steps, and the look by which a picture's size is learnt.
 _STEP, _LOOK = "step", "look"
+# Where a message's metadata has the plan that it came of.
+_PLAN = "plan"
+_PLANS = TypeAdapter(Plan)
 
 
 @dataclass
 class _Exchange:
-    """A person's message, the calls that were made for it with their results, and the answer."""
+    """A person's message, its plan if it has one yet, the calls made for it with results, and the answer."""
 
     user: str
+    plan: Plan | None = None
     results: list[tuple[ToolCall, ToolMessage]] = field(default_factory=list)
     answer: str = ""
 
@@ -95,9 +105,10 @@ class PlannerChatModel(BaseChatModel):
         **kwargs: Any,  # noqa: ARG002
     ) -> ChatResult:
         *earlier, now = _exchanges(messages)
-        plan = self.planner.plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
+        plan = now.plan or self.planner.plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
         said = self._next(plan, now, earlier, tool_names)
-        said.response_metadata = {"model_name": self.model_name, "why": plan.why}
+        kept = _PLANS.dump_python(plan, mode="json")
+        said.response_metadata = {"model_name": self.model_name, "why": plan.why, _PLAN: kept}
         return ChatResult(generations=[ChatGeneration(message=said)])
 
     def _next(
@@ -121,7 +132,12 @@ class PlannerChatModel(BaseChatModel):
 
     def _talk(self, step: Step, earlier: Sequence[_Exchange]) -> StepResult:
         history = [Turn(instruction(None, it.user), defuse(it.answer)) for it in earlier if it.answer]
-        reply = self.model.get().chat(None, [*history, Turn(instruction(None, step.argument))])
+        try:
+            turns = [*history[-CHAT_TURNS:], Turn(instruction(None, step.argument))]
+            reply = self.model.get().chat(None, turns)
+        except (AssistantError, ValueError) as error:
+            logger.info("step %s failed", step.name, exc_info=True)
+            return failed(step, str(error))
         return StepResult(step, compose(step, GroundedText(reply.text)))
 
 
@@ -135,9 +151,18 @@ def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
         elif isinstance(message, AIMessage) and found:
             calls.update((call["id"], call) for call in message.tool_calls)
             found[-1].answer = message.text
+            found[-1].plan = found[-1].plan or _kept_plan(message)
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls and found:
             found[-1].results.append((calls[message.tool_call_id], message))
     return found or [_Exchange("")]
+
+
+def _kept_plan(message: AIMessage) -> Plan | None:
+    """Return the plan in a message's metadata, None where there is none, as in what another model said."""
+    try:
+        return _PLANS.validate_python(message.response_metadata.get(_PLAN))
+    except ValidationError:
+        return None
 
 
 def _past_turn(exchange: _Exchange) -> PastTurn:

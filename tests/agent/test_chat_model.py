@@ -10,11 +10,15 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_tests.unit_tests import ChatModelUnitTests
 from langgraph.checkpoint.memory import InMemorySaver
 
+from assistant.agent.assistant import CHAT_TURNS
 from assistant.agent.chat_model import PlannerChatModel
+from assistant.agent.plan import Plan, PlanContext, Step
+from assistant.agent.planner import Planner
 from assistant.tools import VisionToolkit
+from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
 from assistant.vlm.regions import crop
-from assistant.vlm.tasks import Task
+from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..tools.fakes import SAMPLES
@@ -86,6 +90,48 @@ def test_free_conversation_is_had_with_the_model_and_its_earlier_turns(
     assert [turn.answer for turn in engine.requests[-1].history] == ["Hello."]
 
 
+def test_free_conversation_reads_the_last_turns_alone(agent: Any, engine: ScriptedEngine) -> None:
+    for number in range(CHAT_TURNS + 2):
+        ask(agent, f"hello {number}")
+    expected = tuple(Turn(f"hello {number}", "Hello.") for number in range(1, CHAT_TURNS + 1))
+    assert engine.requests[-1].history == expected
+
+
+@pytest.mark.parametrize("error", [AssistantError("no room"), ValueError("no room")])
+def test_free_conversation_that_fails_is_told_plainly(
+    agent: Any, engine: ScriptedEngine, error: Exception
+) -> None:
+    engine.answers[None] = error
+    answer, _ = ask(agent, "tell me a joke")
+    assert answer == "I could not do [chat]: no room."
+
+
+class FicklePlanner(Planner):
+    """Never plans the same twice."""
+
+    def __init__(self) -> None:
+        self.plans = iter([(Task.REFER, Task.CAPTION), (Task.CAPTION, Task.REFER), (Task.CAPTION,)])
+
+    def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: ARG002, B008
+        return Plan(tuple(Step(task, "the dog") for task in next(self.plans)), "as it liked")
+
+
+def test_a_message_is_planned_once_whatever_the_planner_would_say_next(engine: ScriptedEngine) -> None:
+    model = VisionLanguageModel(engine)
+    tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
+    planner = PlannerChatModel(model=model, planner=FicklePlanner())
+    answer, results = ask(create_agent(planner, tools, checkpointer=InMemorySaver()), "go")
+    assert [result.name for result in results] == ["refer", "caption"]
+    assert answer == "The dog is on the left. A dog runs through the snow."
+
+
+@pytest.mark.parametrize("plan", [None, "refer", {"steps": [{"task": "dance"}], "why": "for joy"}])
+def test_metadata_that_holds_no_plan_of_ours_is_passed_over(engine: ScriptedEngine, plan: object) -> None:
+    model = PlannerChatModel(model=VisionLanguageModel(engine)).bind_tools([])
+    said = [HumanMessage("hello"), AIMessage("", response_metadata={"plan": plan})]
+    assert model.invoke(said).text == "Hello."
+
+
 @pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
 def test_a_tool_that_fails_is_told_plainly_and_not_called_for_ever(agent: Any, message: str) -> None:
     answer, results = ask(agent, message, {"configurable": {"current_image": "no.jpg", "thread_id": "1"}})
@@ -118,4 +164,4 @@ def test_every_message_says_why() -> None:
     said = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
     assert isinstance(said, AIMessage)
     assert said.text == "Hello."
-    assert "small talk" in said.response_metadata["why"] or "chat" in said.response_metadata["why"]
+    assert said.response_metadata["why"] == "chat, because it asks for nothing in the picture"
