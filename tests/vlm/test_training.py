@@ -159,10 +159,15 @@ class TestRuns:
         assert folder == config.out / "adapter"
         return load_file(folder / "adapter_model.safetensors")
 
-    def test_a_resumed_run_equals_one_that_was_not_interrupted(self, config: TrainingConfig) -> None:
+    @pytest.mark.parametrize("whiten", [False, True])
+    def test_a_resumed_run_equals_one_that_was_not_interrupted(
+        self, config: TrainingConfig, whiten: bool
+    ) -> None:
+        config = replace(config, whiten=whiten)
         whole = self.run(config)
         halfway = load_file(config.out / "checkpoint-2" / "adapter_model.safetensors")
-        assert any(not torch.equal(whole[name], halfway[name].bfloat16()) for name in whole)
+        lora = [name for name in whole if "lora" in name]
+        assert any(not torch.equal(whole[name], halfway[name].bfloat16()) for name in lora)
         shutil.rmtree(config.out / "checkpoint-4")
         shutil.rmtree(config.out / "adapter")
         resumed = self.run(config, drawn_before=17)
@@ -182,9 +187,28 @@ class TestRuns:
         assert "\n" not in str(caught.value)
         assert str(config.out) in str(caught.value)
 
+    def test_broken_rows_may_be_left_out_once_they_are_found(self, config: TrainingConfig) -> None:
+        self.run(replace(config, steps=1))
+        self.run(replace(config, steps=1, skip_broken=True))
+
+    def test_a_checkpoint_of_ones_own_naming_is_left_alone(self, config: TrainingConfig) -> None:
+        (config.out / "checkpoint-best").mkdir(parents=True)
+        self.run(replace(config, steps=1))
+        assert (config.out / "checkpoint-best").is_dir()
+
     def test_data_that_is_not_there_is_told_before_anything_is_trained(self, config: TrainingConfig) -> None:
         with pytest.raises(DataError, match="no photo in the split"):
             self.run(replace(config, split="validation"))
+
+    def test_a_linear_layer_in_a_whitened_basis_is_saved_as_a_plain_one(
+        self, config: TrainingConfig, tmp_path: Path
+    ) -> None:
+        still = replace(config, steps=1, learning_rate=0.0, projection_learning_rate=0.0)
+        plain = self.run(replace(still, out=tmp_path / "plain"))
+        whitened = self.run(replace(still, whiten=True))
+        assert plain.keys() == whitened.keys()
+        for name in plain:
+            torch.testing.assert_close(plain[name], whitened[name], rtol=0.01, atol=0.001)
 
     def test_a_run_can_start_from_an_adapter(self, config: TrainingConfig, tmp_path: Path) -> None:
         start = self.run(replace(config, steps=1))

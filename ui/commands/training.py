@@ -57,6 +57,12 @@ def train(
     skip_broken: Annotated[
         Switch, typer.Option("--skip-broken/--no-skip-broken", help="Leave broken rows out and count them.")
     ] = None,
+    whiten: Annotated[
+        Switch,
+        typer.Option(
+            "--whiten/--no-whiten", help="Even the features out for the linear layer: learns sooner."
+        ),
+    ] = None,
     compile_layers: Annotated[
         Switch,
         typer.Option("--compile/--no-compile", help="Slow to start, then quicker steps."),

@@ -14,12 +14,12 @@ from .config import TrainingConfig
 
 # What may change when a run goes on: where and how often is written, and how the same work is done.
 _FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers"}
-_FREE |= {"gradient_checkpointing", "gradient_accumulation"}
+_FREE |= {"gradient_checkpointing", "gradient_accumulation", "skip_broken"}
 
 
 def last_whole_checkpoint(out: Path) -> Path | None:
     """Return the newest checkpoint that was written to its end; `trainer_state.json` is written last."""
-    whole = [folder for folder in out.glob("checkpoint-*") if _is_whole(folder)]
+    whole = [folder for folder in _checkpoints(out) if _is_whole(folder)]
     return max(whole, key=step_of, default=None)
 
 
@@ -30,7 +30,7 @@ def step_of(checkpoint: Path) -> int:
 
 def remove_torn_checkpoints(out: Path) -> list[str]:
     """Remove checkpoints that were cut off while they were written; return their names."""
-    torn = [folder for folder in out.glob("checkpoint-*") if not _is_whole(folder)]
+    torn = [folder for folder in _checkpoints(out) if not _is_whole(folder)]
     for folder in torn:
         shutil.rmtree(folder)
     return sorted(folder.name for folder in torn)
@@ -63,6 +63,10 @@ def write_settings(config: TrainingConfig) -> None:
     scratch = _settings_file(config.out).with_suffix(".part")
     scratch.write_text(json.dumps(_settings(config), indent=1) + "\n", encoding="utf-8")
     scratch.replace(_settings_file(config.out))
+
+
+def _checkpoints(out: Path) -> list[Path]:
+    return [folder for folder in out.glob("checkpoint-*") if folder.name.split("-")[1].isdigit()]
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -30,6 +30,7 @@ class TrainingConfig:
     `batch` counts pictures a step, over all processes and all parts of `gradient_accumulation` (each
     picture carries several samples): a run is the same however many processes share it.
     `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
+    With `whiten` the linear layer learns in a basis in which the tower's features are alike in size.
     `max_gradient_norm` of 0 clips nothing. `bf16` computes in bfloat16 what is not trained.
     `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a quarter
     less time a step on a CPU (needs a C++ compiler). `gradient_checkpointing` computes a layer twice to
@@ -53,6 +54,7 @@ class TrainingConfig:
     weight_decay: Rate = 0.05
     max_gradient_norm: Rate = 1.0
     seed: int = 0
+    whiten: bool = False
     bf16: bool = True
     compile_layers: bool = False
     gradient_checkpointing: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -53,7 +54,12 @@ class StopOnSignal(TrainerCallback):
         torch.distributed.all_reduce(wanted)
         return bool(wanted)
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            self._restore()
+            if number == signal.SIGTERM:  # Ctrl-C reaches them too, while the run still needs them
+                signal.raise_signal(number)
+            return
         self._wanted = True
         self._restore()
         self._tell("stopping after this step; once more stops at once")

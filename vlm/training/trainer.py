@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ from .config import TrainingConfig
 from .progress import Meter, RunLog, Tell
 from .sheets import PICTURES, SheetWriter, draw_sheet
 from .stopping import StopOnSignal, TrainingStoppedError
+from .whitening import PICTURES as WHITENING_PICTURES
+from .whitening import fold, trained_projection, whiten
 
 # What a write raises when there is no room: Python's own, torch's, and that of safetensors.
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
@@ -200,6 +203,8 @@ def _train_on(
         if config.init
         else add_adapter(model, config.adapter)
     )
+    if config.whiten:
+        whiten(adapted, processor, _some_pictures(data))
     if config.compile_layers:
         _compile_layers(adapted, tell)
     collate = SharedPictureCollator(processor)
@@ -216,6 +221,8 @@ def _train_on(
         if config.sample_every:
             trainer.add_callback(_sheet_writer(adapted, processor, data, config))
     _fit(trainer, config, tell)
+    if config.whiten:
+        fold(trained_projection(adapted))
     state = _gathered(trainer.model) if config.fsdp else None
     if first:
         try:
@@ -223,6 +230,11 @@ def _train_on(
         except _WRITE_ERRORS as error:
             raise _cannot_save(config.out, "adapter", error) from error
     return config.out / "adapter"
+
+
+def _some_pictures(data: InstructionMixture) -> Iterator[Image.Image]:
+    examples = (data[index] for index in range(min(WHITENING_PICTURES, len(data))))
+    return (example.image for example in examples if example.image is not None)
 
 
 def _gathered(model: nn.Module) -> dict[str, Any]:
@@ -259,6 +271,8 @@ def _check_processes(config: TrainingConfig) -> None:
         )
     if config.fsdp and _processes() == 1:
         raise AssistantError("fsdp shares weights out over several processes: start the command by torchrun")
+    if config.fsdp and config.whiten:
+        raise AssistantError("with fsdp the linear layer cannot learn in another basis: set whiten to false")
     if config.fsdp and config.sample_every:
         raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 

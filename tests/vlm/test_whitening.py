@@ -1,0 +1,62 @@
+"""Training the linear layer in a whitened basis."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from assistant.vlm.training.whitening import fold, train_in, whitening
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    """Features of very different strength, off centre."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2000, 8, generator=generator) * torch.logspace(0, 2, 8) + torch.arange(8)
+
+
+class TestWhitening:
+    def test_features_have_the_same_strength_in_every_direction_of_the_basis(
+        self, features: torch.Tensor
+    ) -> None:
+        white = (features @ whitening(features, damping=1e-9).basis).double()
+        torch.testing.assert_close(
+            white.T @ white / len(white), torch.eye(8, dtype=torch.float64), atol=0.01, rtol=0
+        )
+
+    def test_weak_directions_are_not_blown_up_to_full_strength(self, features: torch.Tensor) -> None:
+        damped, plain = whitening(features), whitening(features, damping=1e-9)
+        assert damped.basis.norm() < plain.basis.norm() / 2
+
+    def test_no_features_are_an_error(self) -> None:
+        with pytest.raises(ValueError, match="no features"):
+            whitening(torch.empty(0, 8))
+
+    def test_a_layer_computes_the_same_in_the_basis_and_once_folded(self, features: torch.Tensor) -> None:
+        layer = nn.Linear(8, 3)
+        before = layer(features)
+        train_in(whitening(features), layer)
+        torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
+        fold(layer)
+        torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
+        assert set(layer.state_dict()) == {"weight", "bias"}
+
+    def test_it_learns_weak_directions_sooner_than_the_plain_layer(self, features: torch.Tensor) -> None:
+        # Turned, so that no direction is an axis: along the axes Adam finds the right size by itself.
+        turn, _ = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))
+        turned, wanted = features @ turn, features[:, :1]  # the weakest direction of them
+
+        def error(whitened: bool) -> float:
+            layer = nn.Linear(8, 1)
+            nn.init.zeros_(layer.weight)
+            if whitened:
+                train_in(whitening(turned, damping=1e-6), layer)
+            optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+            for _ in range(200):
+                optimizer.zero_grad()
+                (layer(turned) - wanted).pow(2).mean().backward()
+                optimizer.step()
+            return float((layer(turned) - wanted).pow(2).mean().detach())
+
+        assert error(whitened=True) < error(whitened=False) / 2

@@ -1,0 +1,91 @@
+"""The linear layer is trained in a basis in which the frozen tower's features are alike in size.
+
+A few directions of the features are a thousand times stronger than most (DINOv2: the largest eigenvalue of
+their second moment is 270 times the mean, the median a twelfth of it), so that Adam's steps in the plain
+basis serve those few. Training `weight = coordinates @ basis`, with the basis a damped inverse square root of
+the second moment, gives every direction its say; what is saved is the plain weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from peft import PeftModel
+from PIL import Image
+from torch import nn
+from torch.nn.utils import parametrize
+
+from ..processing import MiniGPTv2Processor
+
+# Pictures that the basis is found from; nano has 64 visual tokens a picture, of 1536 numbers each.
+PICTURES = 320
+# Directions weaker than this share of the mean eigenvalue are mostly noise and are not blown up to size one.
+DAMPING = 0.03
+
+
+class Basis(nn.Module):
+    """Turns coordinates into the weight of a linear layer; `basis` is square, symmetric and regular."""
+
+    basis: torch.Tensor
+    inverse: torch.Tensor
+
+    def __init__(self, basis: torch.Tensor, inverse: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("basis", basis, persistent=False)
+        self.register_buffer("inverse", inverse, persistent=False)
+
+    def forward(self, coordinates: torch.Tensor) -> torch.Tensor:
+        """Return the weight (outputs, inputs) of coordinates of the same shape, in their own precision."""
+        with torch.autocast(coordinates.device.type, enabled=False):
+            return coordinates @ self.basis
+
+    def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the coordinates that give a weight."""
+        return weight @ self.inverse
+
+
+def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
+    """Return the basis for features (samples, inputs).
+
+    Raises:
+        ValueError: there are no features.
+    """
+    if not len(features):
+        raise ValueError("no features to find a basis for: give some pictures")
+    exact = features.double()
+    values, vectors = torch.linalg.eigh(exact.T @ exact / len(exact))
+    scale = (values.clamp(min=0) + damping * values.mean()).sqrt()
+    dtype = torch.float32
+    return Basis(((vectors / scale) @ vectors.T).to(dtype), ((vectors * scale) @ vectors.T).to(dtype))
+
+
+def train_in(basis: Basis, layer: nn.Linear) -> None:
+    """Make a linear layer learn coordinates in a basis; what it computes stays the same."""
+    parametrize.register_parametrization(layer, "weight", basis.to(layer.weight.device))
+
+
+def fold(layer: nn.Linear) -> None:
+    """Give a linear layer its plain weight back."""
+    parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+
+
+def whiten(model: PeftModel, processor: MiniGPTv2Processor, pictures: Iterable[Image.Image]) -> None:
+    """Have the model's linear layer learn in the whitened basis of some pictures' features."""
+    base = model.get_base_model()
+    features: list[torch.Tensor] = []
+    with torch.inference_mode():
+        for picture in pictures:
+            pixels = processor.pixels([picture]).to(base.vision_tower.device, base.vision_tower.dtype)
+            patches = base.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
+            features.append(base.merge(patches).flatten(0, 1).float())
+    train_in(whitening(torch.cat(features) if features else torch.empty(0)), trained_projection(model))
+
+
+def trained_projection(model: PeftModel) -> nn.Linear:
+    """Return the copy of the linear layer that PEFT trains."""
+    layer: nn.Linear = model.get_base_model().vision_projection.modules_to_save["default"]
+    return layer
+
+
+__all__ = ["Basis", "fold", "train_in", "trained_projection", "whiten", "whitening"]
