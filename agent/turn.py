@@ -177,7 +177,7 @@ def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult
     phrases = _phrases(step, grounded)
     verifications: tuple[Verification | None, ...] = ()
     if surroundings.verify and image is not None and not stopped:
-        verifications = ask_back(surroundings.model, step, phrases, image)
+        verifications = ask_back(surroundings.model, step, phrases, image, ear)
         boxes = [box for phrase in phrases for box in phrase.boxes]
         text = compose_doubt(step, text, boxes, verifications)
     seconds = time.perf_counter() - start

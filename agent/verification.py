@@ -10,6 +10,7 @@ from PIL import Image
 from ..storage import Verification
 from ..vlm.answers import Request
 from ..vlm.data.nouns import class_of
+from ..vlm.engine.base import GenerationListener
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
@@ -25,15 +26,25 @@ logger = logging.getLogger(__name__)
 MOST_BOXES = 16
 # How far a box must overlap the first one to be the same, as in the measure of referring expressions.
 SAME_BOX = 0.5
+# Nouns that fit things of many kinds: who says one of them contradicts nobody.
+_VAGUE = words.word_set(
+    "thing something anything object item one subject animal creature pet vehicle toy food fruit furniture"
+)
 
 
 def ask_back(
-    model: VisionLanguageModel, step: Step, phrases: Sequence[GroundedPhrase], image: Image.Image
+    model: VisionLanguageModel,
+    step: Step,
+    phrases: Sequence[GroundedPhrase],
+    image: Image.Image,
+    listener: GenerationListener | None = None,
 ) -> tuple[Verification | None, ...]:
     """Return what the model says when it is asked back about each box of a step, all in one batch.
 
     What was found is named (`identify`), and what was named is looked for (`refer`). None stands for a box
-    that was not asked about, or got no answer; nothing is returned where that is so of every box.
+    that was not asked about, got no answer or one that can be compared with nothing; nothing is returned
+    where that is so of every box. `listener` may stop it, and hears none of it: what is being said here is
+    no part of the answer. What was stopped is no opinion.
     """
     found = [(phrase.text, box) for phrase in phrases for box in phrase.boxes]
     asked = [(name, box) for name, box in found[:MOST_BOXES] if name.strip()]
@@ -43,14 +54,32 @@ def ask_back(
         for name, box in asked
     ]
     try:
-        answers = [generation.grounded for generation in model.generate(requests)]
+        answers = model.generate(requests, _Stop(listener) if listener else None)
     except (AssistantError, ValueError):  # the answer stands, without a second opinion
         logger.info("asking back about %s failed", step.name, exc_info=True)
         return ()
+    stopped = listener is not None and listener.wants_stop()
     judge = _judge_place if named else _judge_name
-    judged = {pair: judge(*pair, answer) for pair, answer in zip(asked, answers, strict=True)}
+    judged = {
+        pair: judge(*pair, answer.grounded)
+        for pair, answer in zip(asked, answers, strict=True)
+        if answer.complete or not stopped
+    }
     verifications = tuple(judged.get(pair) for pair in found)
     return verifications if any(verifications) else ()
+
+
+class _Stop:
+    """Passes on that a listener wants a stop, and nothing else."""
+
+    def __init__(self, listener: GenerationListener) -> None:
+        self._listener = listener
+
+    def heard(self, request: int, raw: str) -> None:
+        pass
+
+    def wants_stop(self) -> bool:
+        return self._listener.wants_stop()
 
 
 def same_thing(first: str, second: str) -> bool:
@@ -70,9 +99,22 @@ def _words(phrase: str) -> set[str]:
     return {singular(word).lower() for word in core(phrase)}
 
 
+def _is_known(phrase: str) -> bool:
+    """Return whether it is known what a phrase names: `the dog`, but not `the leftmost` or `le chien`."""
+    noun = singular(noun_of(phrase)).lower()
+    return noun not in _VAGUE and (noun in words.PEOPLE or class_of(phrase) is not None)
+
+
+def _says_what(phrase: str) -> bool:
+    """Return whether a phrase has a noun that tells one kind of thing from others."""
+    return singular(noun_of(phrase)).lower() not in _VAGUE | {""}
+
+
 def _judge_name(name: str, box: Box, said: GroundedText) -> Verification | None:  # noqa: ARG001
     opinion = said.text.strip()
-    return Verification(same_thing(name, opinion), opinion) if opinion else None
+    if opinion and same_thing(name, opinion):
+        return Verification(True, opinion)
+    return Verification(False, opinion) if _is_known(name) and _says_what(opinion) else None
 
 
 def _judge_place(name: str, box: Box, said: GroundedText) -> Verification:  # noqa: ARG001

@@ -83,6 +83,61 @@ class TestFound:
         result, _ = verified(DOG, identify=answer)
         assert (result.verifications, result.error, result.text) == ((), None, "The dog is on the left.")
 
+    @pytest.mark.parametrize(
+        ("asked", "name"),
+        [
+            ("the leftmost", "a dog"),
+            ("the one on the left", "a dog"),
+            ("the animal", "a dog"),
+            ("the vehicle", "a red bus"),
+            ("something", "a dog"),
+            ("le chien", "a dog"),
+            ("the dog", "an animal"),
+            ("the dog", "the one on the left"),
+            ("the dog", "brown"),
+        ],
+    )
+    @pytest.mark.parametrize("score", [0.1, 0.83])
+    def test_names_that_cannot_be_compared_are_no_opinion(self, asked: str, name: str, score: float) -> None:
+        result, requests = verified(Step(Task.REFER, asked), identify=name, score=score)
+        assert len(requests) == 2
+        assert result.verifications == ()
+        assert "I see no" not in result.text
+        assert "disagrees" not in result.text
+
+    @pytest.mark.parametrize("name", ["the snow", "a teapot", "a boy"])
+    def test_a_name_of_another_kind_disagrees(self, name: str) -> None:
+        result, _ = verified(DOG, identify=name)
+        assert result.verifications == (Verification(False, name),)
+
+    def test_what_is_not_known_agrees_where_it_is_named_the_same(self) -> None:
+        result, _ = verified(Step(Task.REFER, "the lawn mower"), identify="a green lawn mower")
+        assert result.verifications == (Verification(True, "a green lawn mower"),)
+
+
+class TestStopped:
+    def test_asking_back_can_be_stopped_and_what_was_said_till_then_is_no_opinion(self) -> None:
+        asked: list[Request] = []
+
+        class Impatient(Listener):
+            def wants_stop(self) -> bool:
+                return bool(asked)
+
+        def name(request: Request) -> str:
+            asked.append(request)
+            return "a grey cat"
+
+        listener = Impatient()
+        result, _ = verified(DOG, listener, identify=name)
+        assert len(asked) == 1
+        assert (result.text, result.stopped) == ("The dog is on the left.", False)
+        assert (result.phrases[0].boxes, result.verifications) == ((Box(12, 30, 35, 92),), ())
+
+    def test_what_is_said_when_asked_back_is_not_heard_as_the_answer(self) -> None:
+        listener = Listener()
+        verified(DOG, listener, identify="a grey cat")
+        assert [value for kind, value in listener.told if kind == "heard"] == [(0, "{<12><30><35><92>}")]
+
 
 class TestNamed:
     def test_a_name_agrees_where_it_leads_back_to_the_region(self) -> None:
