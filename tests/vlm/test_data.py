@@ -84,6 +84,12 @@ class TestPhotoFolder:
                 r"objects\.0\.box\.3",
                 id="three corners",
             ),
+            pytest.param(
+                '{"image": "dog-0.png", "source": "s", "split": "t", '
+                '"objects": [{"label": "dog", "score": 1, "box": [0.5, 0.1, 0.2, 0.3]}]}',
+                r"objects\.0\.box: \(0\.5, 0\.1, 0\.2, 0\.3\) is not left, top, right, bottom",
+                id="width and height",
+            ),
         ],
     )
     def test_a_wrong_line_is_named_with_file_and_number(
@@ -333,6 +339,18 @@ class TestViews:
         assert flipped.questions[0] == Question(question="Is it on the left?", answer=("right", "yes"))
         assert mirror.getpixel((0, 0)) == image.getpixel((image.width - 1, 0))
         assert seen.objects[0].box == LEFT
+
+    @pytest.mark.parametrize(
+        ("said", "mirrored_"),
+        [
+            ("the leftmost dog", "the rightmost dog"),
+            ("the left-hand side", "the right-hand side"),
+            ("leftover food in bright light", "leftover food in bright light"),
+            ("a dog right next to a man on the right", "a dog right next to a man on the left"),
+        ],
+    )
+    def test_words_that_merely_look_like_sides_are_left_alone(self, said: str, mirrored_: str) -> None:
+        assert mirrored(photo(captions=(said,))).captions == (mirrored_,)
 
     def test_a_cropped_box_still_encloses_its_thing(self) -> None:
         image = Image.new("L", (200, 100))

@@ -126,8 +126,11 @@ def _photo(line: bytes, members: Mapping[str, PictureReference], where: str) -> 
 
 def _within_the_picture(photo: Photo, where: str) -> Photo:
     for index, item in enumerate(photo.objects):
-        if not all(0.0 <= value <= 1.0 for value in item.box):
-            raise DataError(f"{where}: objects.{index}.box: {item.box} is not in fractions 0..1")
+        x0, y0, x1, y1 = item.box
+        if not (0.0 <= x0 < x1 <= 1.0 and 0.0 <= y0 < y1 <= 1.0):
+            raise DataError(
+                f"{where}: objects.{index}.box: {item.box} is not left, top, right, bottom in fractions 0..1"
+            )
     return photo
 
 

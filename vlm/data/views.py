@@ -21,7 +21,10 @@ GLIMPSED = 0.1
 GLIMPSED_SCORE = 0.3
 
 _SIDES = {"left": "right", "right": "left"}
-_SIDE = re.compile(r"\b(left|right)", re.IGNORECASE)
+# "right next to" something is no side.
+_SIDE = re.compile(
+    r"\b(left|right(?!\s+(?:next|beside|behind|above|below|in front)\b))(?=(?:most)?\b)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
