@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from assistant.ui.commands import evaluation
 from assistant.vlm.tasks import Task
 
 from ..vlm.tiny import dog_records, write_photo_folder
@@ -77,6 +78,22 @@ def test_a_run_that_is_stopped_leaves_a_report_of_what_is_done(
     report = written(out)
     assert (list(report["tasks"]), report["unfinished"]) == (["refer"], ["caption", "identify"])
     assert "caption, identify still to come" in out.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_is_stopped_before_a_task_is_done_promises_nothing(
+    evaluate: Evaluate, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, out: Path
+) -> None:
+    engine.answers[Task.REFER] = KeyboardInterrupt()
+    result = evaluate("--tasks", "refer,caption")
+    assert (result.code, result.out, result.err) == (130, "", "")
+
+    def stopped(_: str) -> None:
+        raise KeyboardInterrupt
+
+    out.unlink()
+    monkeypatch.setattr(evaluation, "load_model", stopped)
+    result = evaluate("--tasks", "refer,caption")
+    assert (result.code, result.out, result.err, out.exists()) == (130, "", "", False)
 
 
 def test_a_published_set_is_measured_by_its_own_measure(command: Command, tmp_path: Path, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from assistant.vlm.answers import Request
 from assistant.vlm.data.expressions import expressions
-from assistant.vlm.data.instructions import all_of
+from assistant.vlm.data.instructions import all_of, questions
 from assistant.vlm.data.nouns import plural
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.errors import AssistantError, DataError
@@ -21,7 +22,13 @@ from assistant.vlm.evaluation import telling
 from assistant.vlm.evaluation.circumstances import weights_hash
 from assistant.vlm.evaluation.evaluate import BATCH
 from assistant.vlm.evaluation.evaluate import evaluate as run
-from assistant.vlm.evaluation.hallucination import PROMPTS, absent_class, named_classes, present_classes
+from assistant.vlm.evaluation.hallucination import (
+    PROMPTS,
+    absent_class,
+    named_classes,
+    presence_items,
+    present_classes,
+)
 from assistant.vlm.evaluation.report import page_path, write_report
 from assistant.vlm.evaluation.suites import SUITES, photo_set
 from assistant.vlm.grounding import GroundedPhrase, format_box, format_boxes, format_detection
@@ -30,7 +37,7 @@ from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..ui.fakes import ScriptedEngine
-from .tiny import write_photo_folder
+from .tiny import dog_records, write_photo_folder
 
 
 def evaluate(engine: ScriptedEngine, folder: PhotoFolder, *names: str, **options: Any) -> dict[str, Any]:
@@ -206,6 +213,10 @@ class TestHallucination:
             ("an orange frisbee", {"frisbee"}),
             ("a dogfish in the doghouse", set()),
             ("A TV on the SOFA.", {"tv", "couch"}),
+            ("a baseball player on a basketball court", {"person"}),
+            ("a man plays basketball", {"person", "sports ball"}),
+            ("a baseball bat by a hot-dog stand", {"baseball bat"}),
+            ("a hot-dog on the table", {"hot dog", "dining table"}),
         ],
     )
     def test_classes_are_named_by_whole_words(self, text: str, classes: set[str]) -> None:
@@ -258,6 +269,14 @@ class TestHallucination:
         )
         assert blind["accuracy_rarer_answer"] == 0.0
         assert (looking["accuracy"], looking["accuracy_rarer_answer"]) == (1.0, 1.0)
+
+    def test_presence_is_asked_in_the_words_of_training(self, tmp_path: Path) -> None:
+        records = [record | {"objects": [thing("umbrella", 0.1)]} for record in dog_records(1)]
+        (photo,) = PhotoFolder(write_photo_folder(tmp_path, records), "train").photos
+        asked = {item.request.argument for item in presence_items(photo)}
+        trained = {sample.turn.user for seed in range(20) for sample in questions(photo, random.Random(seed))}
+        assert "is there an umbrella in the picture?" in asked
+        assert {f"[vqa] {question}" for question in asked if "umbrella" in question} <= trained
 
     def test_always_yes_is_right_where_something_is_there(self, folder: PhotoFolder) -> None:
         measures = measured(ScriptedEngine({Task.VQA: "Yes."}), folder, "presence")

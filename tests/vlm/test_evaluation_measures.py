@@ -73,6 +73,8 @@ class TestAnswers:
             ("Red , white AND blue", "blue, white, red"),
             ("salt and pepper", "salt and pepper"),
             ("it's", "it's"),
+            ("a", "A"),
+            ("<", "<"),
         ],
     )
     def test_the_same_things_in_other_words(self, predicted: str, wanted: str) -> None:
@@ -80,7 +82,16 @@ class TestAnswers:
 
     @pytest.mark.parametrize(
         ("predicted", "wanted"),
-        [("brown", "red"), ("", "red"), ("red", "red, blue"), ("red, blue", "red"), ("sand", "s")],
+        [
+            ("brown", "red"),
+            ("", "red"),
+            ("red", "red, blue"),
+            ("red, blue", "red"),
+            ("sand", "s"),
+            ("", "A"),
+            ("", "<"),
+            (">", "<"),
+        ],
     )
     def test_other_things(self, predicted: str, wanted: str) -> None:
         assert not same_answer(predicted, wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,11 +56,17 @@ def evaluate(
     if page_path(out) == out:
         raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
     questions = _questions(data, split, tasks, published)
-    keep = partial(write_report, path=out, read=questions.read)
+    done: list[str] = []
+
+    def keep(report: dict[str, Any]) -> None:
+        write_report(report, out, questions.read)
+        done[:] = report["tasks"]
+
     try:
         report = run(load_model(model), questions, limit, _show_progress, keep)
     except KeyboardInterrupt:
-        typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
+        if done:
+            typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
         raise
     typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
     typer.echo(f"Report: {out} and {page_path(out)}", err=True)

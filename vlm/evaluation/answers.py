@@ -11,9 +11,9 @@ _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 
 
 def normalise(answer: str) -> str:
-    """Lower case, no punctuation, no articles: how answers in words are compared."""
+    """Lower case, no punctuation, no articles, unless there is nothing else: how answers are compared."""
     words = re.findall(r"[a-z0-9']+", answer.lower())
-    return " ".join(word for word in words if word not in _ARTICLES)
+    return " ".join(word for word in words if word not in _ARTICLES) or answer.lower().strip()
 
 
 def things(answer: str) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ..answers import Generation, Request
 from ..data.instructions import ABSENT, all_of
-from ..data.nouns import CLASS_OF, plural
+from ..data.nouns import CLASS_OF, plural, with_article
 from ..data.photos import Photo
 from ..tasks import Task
 from .answers import normalise
@@ -35,15 +35,22 @@ THRESHOLDS = (0.25, 0.5, 0.75)
 # What most photos show.
 COMMONEST = ("person", "dog")
 
-# "orange" is a colour in nearly every caption.
-_CLASS_OF = {word: label for word, label in CLASS_OF.items() if label != "orange"}
+# "orange" is a colour in nearly every caption; any table is one of COCO's.
+_CLASS_OF = {word: label for word, label in CLASS_OF.items() if label != "orange"} | {"table": "dining table"}
 _CLASS_OF |= {plural(word): label for word, label in _CLASS_OF.items()}
 _NAMES = re.compile(rf"\b(?:{'|'.join(sorted(map(re.escape, _CLASS_OF), key=len, reverse=True))})\b")
+# Games, and what belongs to them or to food, are called after things that need not be there.
+_NAMESAKES = re.compile(
+    r"\b(?:(?:foot|basket|base|volley)ball|(?:soccer|tennis) ball)s?"
+    r"(?=\s+(?:players?|courts?|fields?|games?|teams?|match(?:es)?|caps?|uniforms?|jerseys?|hoops?)\b)"
+    r"|\bhot dog(?=\s+stands?\b)|\btable(?=\s+tennis\b)"
+)
 
 
 def named_classes(text: str) -> set[str]:
-    """Return the detector classes that a text names, "hot dog" being no dog."""
-    return {_CLASS_OF[match] for match in _NAMES.findall(text.lower())}
+    """Return the detector classes that a text names, "hot dog" being no dog and "football field" no ball."""
+    plain = _NAMESAKES.sub("", text.lower().replace("-", " "))
+    return {_CLASS_OF[match] for match in _NAMES.findall(plain)}
 
 
 def present_classes(photo: Photo) -> set[str]:
@@ -125,7 +132,7 @@ def presence_items(photo: Photo) -> list[Item]:
     return [
         Item(
             photo.image,
-            Request(Task.VQA, f"is there a {label} in the picture?"),
+            Request(Task.VQA, f"is there {with_article(label)} in the picture?"),
             ("yes" if label in present else "no",),
             about=label,
         )
