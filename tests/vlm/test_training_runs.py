@@ -179,6 +179,20 @@ class TestStopping:
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), signal.SIGINT)
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_a_loaders_process_neither_tells_nor_outlives_its_end(self) -> None:
+        told: list[str] = []
+        with StopOnSignal(told.append):
+            child = os.fork()
+            if child == 0:  # pragma: no cover
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
+                os._exit(7 if told else 0)
+            _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status)
+        assert os.WTERMSIG(status) == signal.SIGTERM
+        assert told == []
+
 
 KILLED = """
 import os, signal, sys

@@ -28,6 +28,7 @@ class StopOnSignal(TrainerCallback):
     """
 
     def __init__(self, tell: Tell) -> None:
+        self._process = os.getpid()
         self._tell = tell
         self._wanted = False
         self._before: dict[signal.Signals, Any] = {}
