@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from figures import arguments, publish
+from PIL import Image
 
 from assistant.agent.answer import UNSURE
 from assistant.agent.plan import Plan, Step
 from assistant.agent.turn import StepResult, run
-from assistant.agent.verification import same_thing
+from assistant.agent.verification import ask_back, same_thing
 from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.evaluation.circumstances import circumstances
@@ -53,6 +55,11 @@ def named(expression: Expression, result: StepResult) -> Outcome:
     """Judge a name that was given to the expression's box."""
     said = result.phrases[0].text if result.phrases else ""
     return same_thing(expression.label, said) or same_thing(expression.text, said), _agrees(result), None
+
+
+def _asked_back(model: VisionLanguageModel, result: StepResult, image: Image.Image) -> StepResult:
+    """Return a result with what the model says of its boxes; an answer would leave out what it takes back."""
+    return replace(result, verifications=ask_back(model, result.step, result.phrases, image))
 
 
 def _agrees(result: StepResult) -> bool | None:
@@ -93,7 +100,8 @@ def measure(model: VisionLanguageModel, folder: PhotoFolder, limit: int) -> dict
         steps = [Step(Task.REFER, expression.definite), Step(Task.IDENTIFY, "", expression.box)]
         absent = absent_class(photo)
         steps += [Step(Task.REFER, f"the {absent}")] if absent else []
-        refer, identify, *others = run(model, Plan(tuple(steps), "measured"), image, verify=True).steps
+        results = run(model, Plan(tuple(steps), "measured"), image).steps
+        refer, identify, *others = (_asked_back(model, result, image) for result in results)
         found.append(located(expression, refer))
         names.append(named(expression, identify))
         invented += [_agrees(other) for other in others if other.phrases]
