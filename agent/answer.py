@@ -47,10 +47,7 @@ def compose_unfinished(step: Step, grounded: GroundedText) -> str:
 def compose_doubt(
     step: Step, text: str, boxes: Sequence[Box], verifications: Sequence[Verification | None]
 ) -> str:
-    """Return an answer with what the model holds against its own boxes when it is asked back about them.
-
-    A box that the model was unsure of before, and calls something else afterwards, is no find at all.
-    """
+    """Return an answer with what the model holds against its own boxes when it is asked back about them."""
     against = [verified for verified in verifications if verified and not verified.agrees]
     if not against:
         return text
@@ -60,11 +57,18 @@ def compose_doubt(
     opinion = against[0].opinion
     if step.task is Task.IDENTIFY:
         return f"{text} (Asked back, the model itself disagrees: it finds that {opinion}.)"
-    if step.task is Task.REFER and is_unsure(boxes[0]):
+    if is_retracted(step, boxes, verifications):
         return (
             f"I see no {_bare(step.argument)}: my one guess is unsure, and asked back I call it “{opinion}”."
         )
     return f"{text} (Asked back, the model itself disagrees: it calls this “{opinion}”.)"
+
+
+def is_retracted(step: Step, boxes: Sequence[Box], verifications: Sequence[Verification | None]) -> bool:
+    """Return whether what a step found is no find: the model was unsure of its box, and denies it."""
+    if step.task is not Task.REFER or not verifications or verifications[0] is None:
+        return False
+    return not verifications[0].agrees and is_unsure(boxes[0])
 
 
 def is_unsure(box: Box) -> bool:
@@ -141,4 +145,4 @@ def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
 
 
-__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "is_unsure", "place"]
+__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "is_retracted", "is_unsure", "place"]

@@ -16,7 +16,7 @@ from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.regions import crop, in_the_whole
 from ..vlm.tasks import Task, Turn
 from ..vlm.vision_language_model import VisionLanguageModel
-from .answer import compose, compose_doubt, compose_unfinished, is_unsure
+from .answer import compose, compose_doubt, compose_unfinished, is_retracted, is_unsure
 from .listening import TurnListener
 from .plan import Plan, Step
 from .verification import ask_back
@@ -34,7 +34,8 @@ class StepResult:
     """A step as it was run, the sentence that it came to, and what the model wrote.
 
     `error` says why it failed, or is None; `stopped` tells that it was ended before the model had done.
-    `verifications` is empty, or has one for each box in the order of the phrases.
+    `verifications` is empty, or has one for each box in the order of the phrases; a box that the model takes
+    back is in neither, only in `raw`.
     """
 
     step: Step
@@ -180,6 +181,8 @@ def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult
         verifications = ask_back(surroundings.model, step, phrases, image, ear)
         boxes = [box for phrase in phrases for box in phrase.boxes]
         text = compose_doubt(step, text, boxes, verifications)
+        if is_retracted(step, boxes, verifications):
+            phrases, verifications = (), ()
     seconds = time.perf_counter() - start
     return StepResult(step, text, grounded.raw, phrases, seconds, None, stopped, verifications)
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
+from pathlib import Path
+
 import pytest
 
+from assistant.agent.assistant import Assistant
 from assistant.agent.plan import Plan, Step
 from assistant.agent.turn import StepResult, run
 from assistant.agent.verification import MOST_BOXES, same_thing
-from assistant.storage import Verification
+from assistant.storage import SessionStore, Verification
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
+from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -51,11 +57,26 @@ class TestFound:
     def test_a_box_that_was_unsure_and_is_named_otherwise_is_no_find(self) -> None:
         result, _ = verified(DOG, identify="a grey cat", score=0.1)
         assert result.text == "I see no dog: my one guess is unsure, and asked back I call it “a grey cat”."
-        assert result.verifications == (Verification(False, "a grey cat"),)
+        assert (result.phrases, result.verifications) == ((), ())
+        assert result.raw == "{<12><30><35><92>}"
 
     def test_a_box_that_was_unsure_and_is_named_rightly_is_told_with_a_doubt(self) -> None:
         result, _ = verified(DOG, identify="a dog", score=0.1)
         assert result.text == "I am not sure, but the dog may be on the left."
+
+    def test_what_is_no_find_is_not_kept_drawn_or_pointed_back_at(self, tmp_path: Path) -> None:
+        engine = ScriptedEngine({Task.IDENTIFY: "a grey cat"}, 0.1)
+        with SessionStore.open(tmp_path / "sessions.db") as store:
+            content = BytesIO()
+            picture().save(content, "PNG")
+            kept, seen = store.add_image(content.getvalue()), open_picture(content.getvalue())
+            assistant = Assistant(VisionLanguageModel(engine), store)
+            turn, result = assistant.ask(None, "where is the dog?", seen, kept, verify=True)
+            assert result.phrases == ()
+            assert [step.phrases for step in store.turns(turn.session_id)[0].steps] == [()]
+            assert json.loads(store.export_coco(turn.session_id))["annotations"] == []
+            assistant.ask(turn.session_id, "what is it?", seen, kept)
+        assert engine.requests[-1].region is None
 
     def test_nothing_is_asked_over_a_box_that_the_model_doubts(self) -> None:
         engine = ScriptedEngine({Task.IDENTIFY: "a grey cat"})
