@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from .errors import SessionNotFoundError, StorageError
 from .images import ImageFolder, read
 from .records import Feedback, NewTurn, Problem, SearchHit, SessionSummary, StoredImage, StoredTurn
 from .schema import REVISION, images, sessions, turns
+
+logger = logging.getLogger(__name__)
 
 # How long a picture is kept for a turn that does not come: longer than any answer takes.
 PATIENCE = timedelta(hours=1)
@@ -182,7 +185,8 @@ class SessionStore:
     def replace_turn(self, session_id: str, number: int, turn: NewTurn) -> StoredTurn:
         """Keep a turn in the place of the session's last, which is `number`; what was thought of that goes.
 
-        A turn in the middle stays: what followed it was said in its light.
+        A turn in the middle stays: what followed it was said in its light. Where the pictures' folder cannot
+        be written the old turn's picture stays for now; `sweep` does the rest.
 
         Raises:
             SessionNotFoundError: there is no such turn.
@@ -204,7 +208,10 @@ class SessionStore:
             connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
             stored = rows.read_turns(connection, session_id, number)[0]
         if replaced not in (None, stored.image and stored.image.sha256):
-            self.sweep()
+            try:
+                self.sweep()
+            except StorageError:  # the turn is kept: to raise would deny it
+                logger.warning("the picture of a turn that was replaced is not swept yet", exc_info=True)
         return stored
 
     def turns(self, session_id: str, last: int | None = None) -> list[StoredTurn]:

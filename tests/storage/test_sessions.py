@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from sqlalchemy.exc import IntegrityError
 
 from assistant.storage import (
@@ -158,6 +159,20 @@ class TestTurns:
             with pytest.raises(SessionNotFoundError, match=f"turn {number}"):
                 store.replace_turn(session_id, number, make_turn())
         assert store.turns(session_id) == kept
+
+    def test_a_replacement_is_kept_also_where_the_old_picture_cannot_be_swept_yet(
+        self, tmp_path: Path, make_turn: MakeTurn, make_picture: MakePicture, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with SessionStore.open(tmp_path / "sessions.db", timeout=0.2) as store:
+            red, blue = (store.add_image(make_picture(colour=name)) for name in ("red", "blue"))
+            session_id = store.create_session().id
+            store.append_turn(session_id, make_turn(image=red))
+            with FileLock(tmp_path / "sessions.db.images" / ".lock"):  # as another program would
+                new = store.replace_turn(session_id, 1, make_turn(answer="again", image=blue))
+            assert store.turns(session_id) == [new]
+            assert "not swept yet" in caplog.text
+            assert store.sweep() == 1
+            assert store.verify() == []
 
     def test_a_turn_whose_replacement_fails_stays(self, store: SessionStore, make_turn: MakeTurn) -> None:
         session_id = store.create_session().id
