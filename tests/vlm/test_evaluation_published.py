@@ -208,6 +208,16 @@ def test_only_the_split_that_is_asked_for_is_read(tmp_path: Path) -> None:
         published_set("refcoco", tmp_path, "testB")
 
 
+def test_a_box_is_compared_with_the_exact_one(tmp_path: Path) -> None:
+    WRITERS["refcoco"](tmp_path, lambda rows: rows)
+    path = tmp_path / "refcoco/refcoco/instances.json"
+    path.write_text(path.read_text().replace("[10.0, 20.0, 100.0, 200.0]", "[10.0, 20.0, 101.8, 200.0]"))
+    engine = ScriptedEngine({Task.REFER: "{<5><5><55><55>}"})
+    report = evaluate(VisionLanguageModel(engine), published_set("refcoco", tmp_path))
+    # In whole bins the boxes are one; the exact box reaches to 55.9.
+    assert report["tasks"]["refcoco"]["measures"]["mean_iou"]["value"] == pytest.approx(50 / 50.9)
+
+
 def test_a_choice_that_there_is_not_is_an_error(tmp_path: Path) -> None:
     def broken(rows: dict[str, Any]) -> dict[str, Any]:
         rows["35"]["answer"] = 2

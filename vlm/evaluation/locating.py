@@ -11,7 +11,7 @@ from ..data.expressions import CONFIDENT, Expression, ExpressionKind, distinct, 
 from ..data.instructions import all_of
 from ..data.nouns import class_of
 from ..data.photos import Photo
-from ..grounding import Box, GroundedText
+from ..grounding import BINS, Box, GroundedText, intersection_over_union
 from ..tasks import Task
 from .items import Item, Scored, malformed, paired
 from .metrics import Measure, average_precision, bootstrap, match_boxes, mean, proportion
@@ -52,8 +52,11 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def rec_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """REC on a published set: accuracy at IoU 0.5 and the mean IoU."""
-    overlaps = [_overlap(item, answer) for item, answer in paired(items, answers)]
+    """REC on a published set: accuracy at IoU 0.5 and the mean IoU.
+
+    `about` holds the wanted box in fractions of the picture, which the reference compares with too.
+    """
+    overlaps = [_exact_overlap(item, answer) for item, answer in paired(items, answers)]
     measures = {"accuracy_at_50": _accuracy(overlaps), "mean_iou": mean(overlaps)}
     return Scored(measures | {"malformed": malformed(items, answers)}, overlaps)
 
@@ -65,6 +68,11 @@ def _accuracy(overlaps: Sequence[float]) -> Measure:
 def _overlap(item: Item, answer: Generation) -> float:
     boxes = answer.grounded.boxes
     return boxes[0].iou(item.boxes[0]) if boxes else 0.0
+
+
+def _exact_overlap(item: Item, answer: Generation) -> float:
+    boxes = answer.grounded.boxes
+    return intersection_over_union([value / BINS for value in boxes[0].bins], item.about) if boxes else 0.0
 
 
 def detection_items(photo: Photo) -> list[Item]:

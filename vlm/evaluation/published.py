@@ -25,39 +25,45 @@ from ..data.records import PictureReference
 from ..data.sources import open_source
 from ..data.sources.base import Published, Row, json_pairs, json_rows, line_rows, parse_line, read, told
 from ..data.sources.coco import picture_2014
-from ..data.sources.vqa import Annotation, Answer, Question
+from ..data.sources.refcoco import thing_of
+from ..data.sources.vqa import Answer, question_with_answers
 from ..errors import DataError
-from ..grounding import parse
+from ..grounding import Box
 from ..tasks import Task
 from .items import EvaluationSet, Item, Score, Suite
 from .locating import rec_score
 from .telling import consensus_score, top_1_score
 
 
-def _of_training(name: str, score: Score, *splits: str) -> PublishedSet:
-    """Return a set with one right answer a question, as training reads it."""
+def _of_expressions(name: str, *splits: str) -> PublishedSet:
+    """Return a set of referring expressions; the box to find is exact, not in the bins of training."""
 
     def items(data: Path, split: str) -> Iterator[Item]:
-        for record in read(open_source(name, data, SourceConfig(split=split))):
-            (turn,) = record.turns
-            boxes = parse(turn.answer).boxes
-            texts = (turn.argument if boxes else turn.answer,)
-            path = record.picture.path if record.picture else ""
-            yield Item(os.path.relpath(path, data), Request(turn.task, turn.argument), texts, boxes)
+        def of(content: Any) -> Iterator[Item]:
+            thing = thing_of(content)
+            boxes = (Box.from_fractions(*thing.box),)
+            for it in thing.expressions:
+                picture = f"coco/train2014/{thing.file_name}"
+                yield Item(picture, Request(Task.REFER, it), (it,), boxes, about=thing.box)
 
-    return PublishedSet(splits, items, score)
+        return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
+
+    return PublishedSet(splits, items, rec_score)
+
+
+def _gqa(data: Path, split: str) -> Iterator[Item]:
+    for record in read(open_source("gqa", data, SourceConfig(split=split))):
+        (turn,) = record.turns
+        path = record.picture.path if record.picture else ""
+        yield _question(os.path.relpath(path, data), turn.argument, turn.answer)
 
 
 def _of_ten_people(name: str) -> PublishedSet:
     """Return a set in the form of VQAv2, of which training reads the most frequent answer alone."""
 
     def items(data: Path, split: str) -> Iterator[Item]:
-        def of(content: tuple[Any, dict[int, Any]]) -> Iterator[Item]:
-            row, asked = content
-            annotation = Annotation.model_validate(row)
-            if annotation.question_id not in asked:
-                raise ValueError(f"question_id: {annotation.question_id} is not among the questions")
-            question = Question.model_validate(asked[annotation.question_id]).question
+        def of(content: Any) -> Iterator[Item]:
+            question, annotation = question_with_answers(content)
             picture = picture_2014(Path("coco"), split, annotation.image_id)
             yield _question(picture.path, question, *(it.answer for it in annotation.answers))
 
@@ -166,10 +172,10 @@ class PublishedSet:
 
 
 PUBLISHED: dict[str, PublishedSet] = {
-    "refcoco": _of_training("refcoco", rec_score, "val", "testA", "testB"),
-    "refcoco_plus": _of_training("refcoco_plus", rec_score, "val", "testA", "testB"),
-    "refcocog": _of_training("refcocog", rec_score, "val", "test"),
-    "gqa": _of_training("gqa", top_1_score, "testdev", "val"),
+    "refcoco": _of_expressions("refcoco", "val", "testA", "testB"),
+    "refcoco_plus": _of_expressions("refcoco_plus", "val", "testA", "testB"),
+    "refcocog": _of_expressions("refcocog", "val", "test"),
+    "gqa": PublishedSet(("testdev", "val"), _gqa, top_1_score),
     "okvqa": _of_ten_people("okvqa"),
     "vqav2": _of_ten_people("vqav2"),
     "vsr": PublishedSet(("zeroshot-test", "zeroshot-dev", "random-test", "random-dev"), _vsr, top_1_score),

@@ -51,6 +51,34 @@ class Instance(Published):
 
 
 @dataclass(frozen=True)
+class Thing:
+    """A thing in a picture of `train2014`, what it was called, and its box in fractions of the picture."""
+
+    file_name: str
+    expressions: tuple[str, ...]
+    box: tuple[float, float, float, float]
+
+
+def thing_of(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Thing:
+    """Return the thing that the content of one of `RefCoco`'s rows is about.
+
+    Raises:
+        ValueError: the row is not in the published form, or its box or picture is not among the instances.
+    """
+    row, boxes, pictures = content
+    reference = Reference.model_validate(row)
+    instance = Instance.model_validate(_known(boxes, reference.ann_id, "ann_id"))
+    picture = Picture.model_validate(_known(pictures, instance.image_id, "image_id"))
+    left, top, width, height = instance.bbox
+    right, bottom = (left + width) / picture.width, (top + height) / picture.height
+    return Thing(
+        picture.file_name,
+        tuple(sentence.sent for sentence in reference.sentences),
+        (left / picture.width, top / picture.height, right, bottom),
+    )
+
+
+@dataclass(frozen=True)
 class RefCoco:
     """The expressions of a split, read for `[refer]` or, reversed, for `[identify]`.
 
@@ -81,18 +109,14 @@ class RefCoco:
 
     def records(self, content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Iterator[Record]:
         """Return a record for each expression."""
-        row, boxes, pictures = content
-        reference = Reference.model_validate(row)
-        instance = Instance.model_validate(_known(boxes, reference.ann_id, "ann_id"))
-        picture = Picture.model_validate(_known(pictures, instance.image_id, "image_id"))
-        left, top, width, height = instance.bbox
-        box = Box.from_pixels(left, top, left + width, top + height, picture.width, picture.height)
-        place = PictureReference(str(self.pictures / "train2014" / picture.file_name))
-        for sentence in reference.sentences:
+        thing = thing_of(content)
+        box = Box.from_fractions(*thing.box)
+        place = PictureReference(str(self.pictures / "train2014" / thing.file_name))
+        for expression in thing.expressions:
             if self.task is Task.REFER:
-                turn = TaskTurn(self.task, sentence.sent, format_box(box))
+                turn = TaskTurn(self.task, expression, format_box(box))
             else:
-                turn = TaskTurn(self.task, "", sentence.sent, box)
+                turn = TaskTurn(self.task, "", expression, box)
             yield Record(place, (turn,))
 
 
@@ -132,4 +156,4 @@ def _known(items: dict[int, Any], number: int, field: str) -> Any:
     return items[number]
 
 
-__all__ = ["RefCoco"]
+__all__ = ["RefCoco", "Thing", "thing_of"]

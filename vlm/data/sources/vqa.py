@@ -32,6 +32,19 @@ class Annotation(Published):
     answers: tuple[Answer, ...]
 
 
+def question_with_answers(content: tuple[object, dict[int, object]]) -> tuple[str, Annotation]:
+    """Return a question, and what people answered to it, from the content of one of `Vqa`'s rows.
+
+    Raises:
+        ValueError: the row is not in the published form, or its question is not among the questions.
+    """
+    row, asked = content
+    annotation = Annotation.model_validate(row)
+    if annotation.question_id not in asked:
+        raise ValueError(f"question_id: {annotation.question_id} is not among the questions")
+    return Question.model_validate(asked[annotation.question_id]).question, annotation
+
+
 @dataclass(frozen=True)
 class Vqa:
     """The questions of a split, each with the answer that most people gave.
@@ -60,14 +73,10 @@ class Vqa:
 
     def records(self, content: tuple[object, dict[int, object]]) -> Iterator[Record]:
         """Return a question with its answer."""
-        row, asked = content
-        annotation = Annotation.model_validate(row)
-        if annotation.question_id not in asked:
-            raise ValueError(f"question_id: {annotation.question_id} is not among the questions")
-        question = Question.model_validate(asked[annotation.question_id]).question
+        question, annotation = question_with_answers(content)
         answer = majority([item.answer for item in annotation.answers])
         picture = picture_2014(self.pictures, self.split, annotation.image_id)
         yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
 
 
-__all__ = ["Vqa"]
+__all__ = ["Answer", "Vqa", "question_with_answers"]
