@@ -20,6 +20,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from PIL import Image
 from typer.testing import CliRunner
 
+from assistant.storage import SessionStore
 from assistant.tools import VisionResult, VisionToolkit
 from assistant.tools.mcp_server import DRAWN_SIDE, create_server
 from assistant.ui.cli import app
@@ -169,6 +170,20 @@ async def test_the_command_serves_its_folders_and_loads_no_model_before_it_is_ne
             assert "sticks out of the picture" in text(answer)
         outside = await client.call_tool("caption", {"image": str(Path(__file__).parents[1] / "README.md")})
         assert "there is no such picture" in text(outside)
+
+
+async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_where_it_is_told_of_them(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "sessions.db"
+    with SessionStore.open(database) as store:
+        kept = store.add_image(SAMPLES / "cat.jpg")
+    call = {"image": kept.sha256, "region": [0, 0, 900, 900]}
+    command = [*COMMAND, "--folder", str(tmp_path), "--model", "no-such-model"]
+    async with connected([*command, "--db", str(database)]) as client:
+        assert "sticks out of the picture" in text(await client.call_tool("identify", call))
+    async with connected(command) as client:
+        assert "there is no such picture" in text(await client.call_tool("identify", call))
 
 
 def test_the_command_refuses_a_folder_that_is_not_there() -> None:

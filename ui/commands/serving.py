@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DEFAULT_MODEL, ModelOption
+from .options import DEFAULT_MODEL, ModelOption, open_store
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,8 +29,14 @@ def mcp(
             help="A folder whose pictures may be opened, again for more. [default: the working folder]",
         ),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--db", metavar="PATH|URL", help="Sessions whose pictures may be opened by their ids."),
+    ] = None,
 ) -> None:
     """Serve the tools caption, vqa, refer, detect, ground and identify over stdin and stdout (MCP).
+
+    With --db a picture of a session may be named by its id, the `sha256` that `assistant ask --json` tells.
 
     Example, as the command that a client starts:
 
@@ -41,9 +48,13 @@ def mcp(
         if (error.name or "").partition(".")[0] != "mcp":
             raise
         raise AssistantError("`assistant mcp` needs an extra: pip install 'assistant[mcp]'") from error
+    from ...agent.session_images import SessionImages
     from ...tools import VisionToolkit
 
-    serve(VisionToolkit(model=model, folders=tuple(folder or [Path.cwd()])), _draw)
+    folders = tuple(folder or [Path.cwd()])
+    with nullcontext() if database is None else open_store(database) as store:
+        sources = (SessionImages(store),) if store else ()
+        serve(VisionToolkit(model=model, folders=folders, sources=sources), _draw)
 
 
 def _draw(image: Image.Image, phrases: Sequence[GroundedPhrase]) -> Image.Image:
