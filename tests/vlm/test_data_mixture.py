@@ -20,12 +20,14 @@ from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import InstructionMixture, open_mixture
 from assistant.vlm.data.record_file import RecordFile, cached_records, write_records
 from assistant.vlm.data.records import PictureReference, Record, TaskTurn
+from assistant.vlm.data.sources import open_source
 from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.data.streams import PhotoStream
 from assistant.vlm.errors import AssistantError, DataError
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 
+from .test_data_sources import flickr30k
 from .tiny import dog_records, picture, write_photo_folder
 
 
@@ -120,6 +122,46 @@ class TestCache:
             caplog.clear()
         with pytest.raises(DataError, match=r"own\.jsonl:2: not JSON"):
             cached_records(source, cache)
+
+    def test_a_picture_that_was_skipped_is_learnt_from_once_it_is_there(
+        self, tmp_path: Path, cache: Path
+    ) -> None:
+        write_gqa(tmp_path, questions=3, pictures=3)
+        (tmp_path / "own.jsonl").write_text(
+            '{"ask": "a", "answer": "b"}\n{"image": "1.png", "ask": "c", "answer": "d"}\n'
+        )
+        (tmp_path / "gqa/images/2.jpg").rename(tmp_path / "2.jpg")
+        (tmp_path / "1.png").write_bytes(b"half of a picture")
+        sources = OwnRecords(tmp_path / "own.jsonl"), open_source("gqa", tmp_path, SourceConfig())
+
+        def pictures() -> list[int]:
+            return [len(cached_records(source, cache, skip_broken=True)) for source in sources]
+
+        assert pictures() == [1, 2]
+        (tmp_path / "2.jpg").rename(tmp_path / "gqa/images/2.jpg")
+        picture(1).save(tmp_path / "1.png")
+        assert pictures() == [2, 3]
+
+    def test_what_was_skipped_is_not_read_again_while_nothing_changes(
+        self, source: OwnRecords, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source.path.write_text('{"ask": "a", "answer": "b"}\n{"image": "1.png", "ask": "c", "answer": "d"}\n')
+        cached_records(source, cache, skip_broken=True)
+        monkeypatch.setattr(record_file, "read", None)
+        assert len(cached_records(source, cache, skip_broken=True)) == 1
+
+    def test_boxes_that_were_corrected_are_read_again(self, tmp_path: Path, cache: Path) -> None:
+        flickr30k(tmp_path)
+        source = open_source("flickr30k_phrase_to_boxes", tmp_path, SourceConfig())
+
+        def answers() -> set[str]:
+            records = cached_records(source, cache)
+            return {turn.answer for record in records.records_of(0) for turn in record.turns}
+
+        assert "<p>A man</p> {<0><10><10><20>}" in answers()
+        path = tmp_path / "flickr30k_entities/Annotations/1000092795.xml"
+        path.write_text(path.read_text().replace("<xmin>0</xmin>", "<xmin>10</xmin>"))
+        assert "<p>A man</p> {<5><10><10><20>}" in answers()
 
     def test_a_broken_source_leaves_nothing_behind(self, source: OwnRecords, cache: Path) -> None:
         source.path.write_text("{oops\n")

@@ -15,16 +15,30 @@ logger = logging.getLogger(__name__)
 TOLD = 5
 
 
+class PictureError(DataError):
+    """A row's picture, at `path`, is not there, or is none."""
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Skipped:
-    """The rows of a file that were left out: the first few are told of, the rest counted."""
+    """The rows of a file that were left out: the first few are told of, the rest counted.
+
+    `pictures` are those that rows were left out for.
+    """
 
     def __init__(self, path: Path, count: int = 0) -> None:
         self.path = path
         self.count = count
+        self.pictures: set[Path] = set()
 
     def tell(self, error: DataError) -> None:
         """Count a row."""
         self.count += 1
+        if isinstance(error, PictureError):
+            self.pictures.add(error.path)
         if self.count <= TOLD:
             logger.warning("skipped: %s", error)
 
@@ -42,4 +56,4 @@ def first_complaint(error: ValidationError) -> str:
     return f"{field}: {said}" if field else said
 
 
-__all__ = ["Skipped", "first_complaint"]
+__all__ = ["PictureError", "Skipped", "first_complaint"]

@@ -7,13 +7,14 @@ and which of them share a picture. Every later run, and every process of a run, 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import tempfile
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from filelock import FileLock
@@ -28,10 +29,13 @@ logger = logging.getLogger(__name__)
 
 _RECORD = TypeAdapter(Record)
 # A part of every folder's name: raise it when a reader makes something else of the same files.
-FORM = 1
+FORM = 2
 
 _RECORDS, _OFFSETS, _STARTS = "records.jsonl", "offsets.npy", "starts.npy"
-_SKIPPED = "skipped"
+_SKIPPED = "skipped.json"
+
+State: TypeAlias = list[int] | None
+"""Size and time of a file, None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class RecordFile:
 def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) -> RecordFile:
     """Open what was kept of a source, or read it and keep it first; one process does, others wait for it.
 
-    A source is read again when one of its files is another one than before, by size or time.
+    A source is read again when one of its files is another one than before, by size or time, or a picture for
+    which rows were left out.
 
     Raises:
         DataError: a row is not in the published form, there is none, or the cache cannot be written.
@@ -76,12 +81,13 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
     folder = cache / _key(source, skip_broken)
     try:
         cache.mkdir(parents=True, exist_ok=True)
+        folder = _by_now(folder)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
                     _keep(source, Path(partial) / "records", skip_broken)
                     (Path(partial) / "records").rename(folder)
-            Skipped(source.files()[0], int((folder / _SKIPPED).read_text())).sum_up()
+            Skipped(source.files()[0], json.loads((folder / _SKIPPED).read_text())["count"]).sum_up()
             return RecordFile.open(folder)
     except OSError as error:
         raise DataError(
@@ -93,13 +99,36 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
 def _keep(source: Source, folder: Path, skip_broken: bool) -> None:
     skipped = Skipped(source.files()[0])
     write_records(read(source, skipped if skip_broken else None), folder)
-    (folder / _SKIPPED).write_text(str(skipped.count))
+    pictures = {str(path): _state(path) for path in sorted(skipped.pictures)}
+    (folder / _SKIPPED).write_text(json.dumps({"count": skipped.count, "pictures": pictures}))
+
+
+def _by_now(folder: Path) -> Path:
+    """Return the folder, or in its place the one for what pictures that it does without have become."""
+    while folder.is_dir():
+        lacking: dict[str, State] = json.loads((folder / _SKIPPED).read_text())["pictures"]
+        now = {path: _state(Path(path)) for path in lacking}
+        if now == lacking:
+            break
+        folder = folder.with_name(_hash(folder.name, sorted(now.items())))
+    return folder
 
 
 def _key(source: Source, skip_broken: bool) -> str:
-    states = ((file, require(file).stat()) for file in source.files())
-    files = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
-    return hashlib.sha256(repr((FORM, source, files, skip_broken)).encode()).hexdigest()[:16]
+    files = [(str(file), _state(require(file))) for file in source.files()]
+    return _hash(FORM, source, files, skip_broken)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _state(path: Path) -> State:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return [state.st_size, state.st_mtime_ns]
 
 
 def write_records(records: Iterable[Record], folder: Path) -> None:

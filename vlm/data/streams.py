@@ -97,8 +97,8 @@ class PhotoStream:
     def _place(self, index: int, seed: int) -> int:
         """Return which photo is drawn, by its weight.
 
-        In every pass of as many draws as there are photos, the draws are spread evenly over the weights, so
-        that no photo waits longer for its turn than its weight says.
+        In every pass of as many indices as there are photos, the draws are spread evenly over the weights, so
+        that no photo waits longer for its turn than its weight says, where all indices are drawn.
         """
         count = len(self.photos)
         offset = random.Random(f"{seed}:{index // count}").random()
@@ -114,7 +114,11 @@ class PhotoStream:
 
 
 class RecordStream:
-    """The pictures of a data set in a shuffled order, each with some of the conversations over it."""
+    """The pictures of a data set, each with some of the conversations over it.
+
+    Every picture has one place in each pass of as many indices as there are pictures, in a new shuffled
+    order; a mixture of several streams takes only some of the indices from each.
+    """
 
     def __init__(self, records: RecordFile, config: MixtureConfig) -> None:
         self.records = records

@@ -13,7 +13,7 @@ import ijson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import DataError
-from ..broken import Skipped, first_complaint
+from ..broken import PictureError, Skipped, first_complaint
 from ..records import PictureReference, Record
 
 Told = TypeVar("Told")
@@ -79,6 +79,8 @@ def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:
     """
     try:
         yield from reader(row.content)
+    except PictureError as error:
+        raise PictureError(f"{row.where}: {error}", error.path) from error
     except ValidationError as error:
         raise DataError(f"{row.where}: {first_complaint(error)}") from error
     except (ValueError, LookupError, ArithmeticError, TypeError) as error:
@@ -88,7 +90,7 @@ def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:
 
 def _existing(picture: PictureReference | None, where: str) -> PictureReference | None:
     if picture is not None and not Path(picture.path).is_file():
-        raise DataError(f"{where}: there is no picture {picture.path}")
+        raise PictureError(f"{where}: there is no picture {picture.path}", Path(picture.path))
     return picture
 
 

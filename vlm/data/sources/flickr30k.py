@@ -45,14 +45,14 @@ class Flickr30kEntities:
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the list of the split's numbers."""
-        return [self.path / f"{self.split}.txt"]
+        """Return the list of the split's numbers, and the sentences and boxes of each."""
+        numbers = require(self._list).read_text(encoding="utf-8").split()
+        return [self._list, *(path for number in numbers for path in self._files_of(number))]
 
     def rows(self) -> Iterator[Row]:
         """Yield each caption with its picture's number and boxes; a row is a line of `Sentences/ID.txt`."""
-        for number in require(self.files()[0]).read_text(encoding="utf-8").split():
-            sentences = require(self.path / "Sentences" / f"{number}.txt")
-            annotations = require(self.path / "Annotations" / f"{number}.xml")
+        for number in require(self._list).read_text(encoding="utf-8").split():
+            sentences, annotations = map(require, self._files_of(number))
             for line, sentence in enumerate(sentences.read_text(encoding="utf-8").splitlines(), start=1):
                 yield Row(f"{sentences}:{line}", (number, sentence, annotations))
 
@@ -62,6 +62,13 @@ class Flickr30kEntities:
         grounded = _grounded(sentence, _boxes(annotations))
         picture = PictureReference(str(self.pictures / f"{number}.jpg"))
         yield from (Record(picture, (turn,)) for turn in self._turns(grounded))
+
+    @property
+    def _list(self) -> Path:
+        return self.path / f"{self.split}.txt"
+
+    def _files_of(self, number: str) -> tuple[Path, Path]:
+        return self.path / "Sentences" / f"{number}.txt", self.path / "Annotations" / f"{number}.xml"
 
     def _turns(self, grounded: GroundedText) -> Iterator[TaskTurn]:
         if self.form is Form.PHRASE_TO_BOXES:

@@ -13,6 +13,7 @@ from ...errors import ImageError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ...pictures import measure
 from ...tasks import Task
+from ..broken import PictureError
 from ..records import PictureReference, Record, TaskTurn
 from .base import Row, line_rows, parse_line
 
@@ -79,7 +80,7 @@ def _size(path: Path) -> Size:
     try:
         _, _, width, height = measure(path)
     except ImageError as error:
-        raise ValueError(f"image: {error}") from error
+        raise PictureError(f"image: {error}", path) from error
     return width, height
 
 
