@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -295,7 +296,7 @@ def test_answers_are_checked_where_that_is_wanted(
 ) -> None:
     tab = open_page()
     tab.toggle(key="wanted-verify").set_value(True).run()
-    send(tab, "Where is the square?", ("red.png", picture))
+    send(tab, "Where is the dog?", ("red.png", picture))
     assert not tab.exception
     assert Task.IDENTIFY in [request.task for request in engine.requests]
     [turn] = store.turns(only_session(store))
@@ -310,12 +311,38 @@ def test_settings_are_kept_apart_from_their_fields_which_go_with_the_page(open_p
     assert tab.session_state["preferences"] == state.Preferences("nano", 0.4, verify=True)
 
 
-def test_the_card_of_the_model_is_shown_without_links(tmp_path: Path) -> None:
-    assert "# nano" in about.read_card("nano")
-    assert "](" not in about.read_card("nano")
-    evil = "---\nlicense: x\n---\n# Mine\n![x](http://example.org/x.png) [a](b) <script>1</script> a < b"
-    (tmp_path / "README.md").write_text(evil)
-    assert about.read_card(str(tmp_path)) == "# Mine\nx a &lt;script>1&lt;/script> a < b"
+def card_of(folder: Path, text: str) -> str:
+    (folder / "README.md").write_text(text)
+    return about.read_card(str(folder)).strip()
+
+
+@pytest.mark.parametrize(
+    ("evil", "shown"),
+    [
+        ("![x](http://example.org/x.png) [a](b)", "<p>x a</p>"),
+        ("[![img](a)](http://t/x.png)", "<p>img</p>"),
+        ("![a][b]\n\n[b]: http://t/x.png", "<p>a</p>"),
+        ("[a](http://t/x_(y).png)", "<p>a</p>"),
+        ("<http://t/x.png>", "<p>http://t/x.png</p>"),
+        ("<script>1</script> `[refer] <b>`", "&lt;script&gt;1&lt;/script&gt; <code>[refer] &lt;b&gt;</code>"),
+    ],
+)
+def test_links_pictures_and_html_of_a_card_are_shown_as_words(tmp_path: Path, evil: str, shown: str) -> None:
+    card = card_of(tmp_path, f"---\nlicense: x\n---\n# Mine\n{evil}")
+    assert card.startswith("<h1>Mine</h1>")
+    assert shown in card
+    assert not re.search("<(a|img|script|b)[ >]", card)
+
+
+def test_the_card_of_the_model_is_shown_with_its_tables() -> None:
+    card = about.read_card("nano")
+    assert "nano" in card
+    assert "<table>" in card
+    assert "<code>[refer]</code>" in card
+    assert "<a " not in card
+
+
+def test_a_model_without_a_card_has_none(tmp_path: Path) -> None:
     assert about.read_card(str(tmp_path / "nothing")) == ""
 
 

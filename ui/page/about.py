@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
 
 from assistant.vlm.presets import PRESETS
 
@@ -14,9 +20,6 @@ from .text import plain
 
 ABOUT = "Ask a picture a question; get the answer in words and as boxes. Everything stays on this machine."
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-# A card may come with an adapter from anywhere: its links and pictures are shown as their words.
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_HTML = re.compile(r"<(?=[A-Za-z/!])")
 
 
 def page() -> st.Page:
@@ -35,17 +38,32 @@ def show() -> None:
         st.page_link(chat.page(), label="Back to the chat", icon=":material/arrow_back:", query_params=query)
         if name in PRESETS:
             st.caption(plain(PRESETS[name].description))
-        st.markdown(read_card(name) or f"# {plain(name)}\n\nThis model comes without a card.")
+        st.html(read_card(name) or f"<h1>{html.escape(name)}</h1><p>This model comes without a card.</p>")
 
 
 def read_card(model: str) -> str:
-    """Return the card of a model or an adapter as Markdown without links, pictures and HTML; may be empty."""
+    """Return the card of a model or an adapter as HTML without links, pictures and foreign HTML; may be empty.
+
+    An adapter may come from anywhere, and its card with it: links and pictures are shown as their words.
+    """
     folder = PRESETS[model].adapter if model in PRESETS else Path(model)
     try:
         card = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-    return _HTML.sub("&lt;", _LINK.sub(r"\1", _FRONT_MATTER.sub("", card)))
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    for link in ("link_open", "link_close"):
+        reader.add_render_rule(link, _nothing)
+    reader.add_render_rule("image", _words)
+    return str(reader.render(_FRONT_MATTER.sub("", card)))
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
+def _words(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    return html.escape(renderer.renderInlineAsText(tokens[index].children, options, env))
 
 
 __all__ = ["ABOUT", "page", "read_card", "show"]
