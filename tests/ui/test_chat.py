@@ -87,6 +87,25 @@ class TestAsking:
         assert chat(command, "--session", session, lines=(WHERE,)).code == 1
         assert chat(command, "--session", session, "--db", tmp_path / "own.db", lines=(WHERE,)).code == 0
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    def test_a_line_that_is_no_text_is_answered(
+        self, command: Command, photo: Path, database: Path, encoding: str
+    ) -> None:
+        line = "what is that café?".encode(encoding)
+        result = command("chat", photo, stdin=line + b"\n" + WHERE.encode())
+        assert (result.code, result.out) == (0, "Brown.\nThe dog is on the left.\n")
+        with SessionStore.open(database) as store:
+            asked = store.turns(session_of(result))[0].user
+        assert asked == line.decode(errors="replace")
+
+    def test_ctrl_c_in_a_pipe_fails_and_says_how_to_go_on(
+        self, command: Command, engine: ScriptedEngine, photo: Path
+    ) -> None:
+        engine.answers[Task.VQA] = KeyboardInterrupt()
+        result = chat(command, photo, lines=(WHERE, "what colour is it?", WHERE))
+        assert (result.code, result.out) == (130, "The dog is on the left.\n")
+        assert session_of(result)
+
     def test_nothing_asked_keeps_nothing(self, command: Command, photo: Path) -> None:
         result = chat(command, photo, lines=("/help", "/quit", WHERE))
         assert (result.code, result.out) == (0, "")
@@ -130,6 +149,8 @@ class TestCommands:
             ("/task count", "/task wants one of caption, vqa"),
             ("/image", "/image wants the name of a file"),
             ("/image nowhere.jpg", "there is no such file"),
+            ("/image ~nobody-at-all/a.jpg", "~nobody-at-all/a.jpg: nobody here has that home folder"),
+            ("/save ~nobody-at-all/a.jpg", "nobody here has that home folder"),
             ("/save", "/save wants the name of a file"),
             ("/save found.txt", "/save found.txt: end the name in .png or .jpg"),
             ("/save nowhere/found.png", "make it first"),
@@ -144,6 +165,11 @@ class TestCommands:
         assert complaint.startswith("Error: ")
         assert words in complaint
         assert farewell.startswith("Session ")
+
+    def test_to_quit_tells_whether_all_could_be_done(self, command: Command, photo: Path) -> None:
+        for line, code in (("/help", 0), ("/find dog", 1)):
+            result = chat(command, photo, lines=(WHERE, line, "/quit"))
+            assert (result.code, result.out) == (code, "The dog is on the left.\n")
 
     def test_there_is_nothing_to_save_before_an_answer(self, command: Command, photo: Path) -> None:
         assert "ask something first" in chat(command, photo, lines=("/save found.png",)).err

@@ -24,9 +24,10 @@ from .options import (
     to_json,
     wrong_use,
 )
-from .pictures import check_drawing, read_region, save_drawing
+from .pictures import check_drawing, open_shown, read_region, save_drawing
 
 if TYPE_CHECKING:
+    from ...agent.plan import MessagePlanner
     from ...agent.turn import StepResult, TurnResult
     from ...storage import StoredTurn, Verification
     from ...vlm.pictures import Picture
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
 def ask(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture file, or - for stdin.")],
-    question: Annotated[str, typer.Argument(help="What to ask, in plain words; `[refer] …` picks the task.")],
+    question: Annotated[
+        str,
+        typer.Argument(metavar="QUESTION", help="What to ask in plain words; `[refer] …` picks the task."),
+    ],
     task: Annotated[Task | None, typer.Option(help="Pick the task by hand.")] = None,
     region: Annotated[
         str | None,
@@ -61,14 +65,10 @@ def ask(
       cat photo.jpg | assistant ask - "how many people are there?" --json
     """
     from ...agent.assistant import Assistant
-    from ...vlm.pictures import open_picture
     from .live import live_answer
 
-    source: str | bytes = sys.stdin.buffer.read() if image == "-" else image
-    picture = open_picture(source)
+    picture = open_shown(sys.stdin.buffer.read() if image == "-" else image)
     question = question.encode(errors="replace").decode()  # a terminal may pass on what is no UTF-8
-    for note in picture.notes:
-        typer.echo(f"Note: {note}", err=True)
     with wrong_use("--save"):
         if save is not None:
             check_drawing(save)
@@ -95,10 +95,14 @@ def ask(
 
 
 def plan(
-    message: Annotated[str | None, typer.Argument(help="What a person might ask.")] = None,
+    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="What a person might ask.")] = None,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Read cases on stdin, a JSON object a line; write their plans.")
     ] = False,
+    planner: Annotated[
+        str | None,
+        typer.Option(metavar="PROVIDER:MODEL", help="Have a chat model of LangChain plan, as ollama:qwen3."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a message would be answered, without running it.
@@ -111,17 +115,16 @@ def plan(
     """
     from ...agent.cases import plan_line, read_cases
     from ...agent.plan import PlanContext
-    from ...agent.planner import Planner
 
-    planner = Planner()
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")
+    chosen = _planner(planner)
     if jsonl:
         lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
         for case in read_cases(lines):
-            typer.echo(plan_line(case.id, planner.plan(case.message, case.context)))
+            typer.echo(plan_line(case.id, chosen.plan(case.message, case.context)))
         return
-    made = planner.plan(str(message).encode(errors="replace").decode(), PlanContext())
+    made = chosen.plan(str(message).encode(errors="replace").decode(), PlanContext())
     if as_json:
         typer.echo(to_json(json.loads(plan_line("", made)) | {"why": made.why}))
         return
@@ -131,6 +134,17 @@ def plan(
             where = f" in what step {step.region_from + 1} finds"
         typer.echo(f"[{step.name}] {step.argument}{where}".rstrip())
     typer.echo(f"Why: {made.why}", err=True)
+
+
+def _planner(name: str | None) -> MessagePlanner:
+    """Return the chat model of that name as a planner, or else the local one."""
+    if name is None:
+        from ...agent.planner import Planner
+
+        return Planner()
+    from ...agent.tool_calling_planner import ToolCallingPlanner
+
+    return ToolCallingPlanner.load(name)
 
 
 def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,8 +13,16 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.tasks import Task
-from .options import DEFAULT_MODEL, DatabaseOption, ModelOption, VerifyOption, load_model, open_store
-from .pictures import check_drawing, read_region, save_drawing
+from .options import (
+    DEFAULT_MODEL,
+    DatabaseOption,
+    ModelOption,
+    VerifyOption,
+    load_model,
+    named_path,
+    open_store,
+)
+from .pictures import check_drawing, open_shown, read_region, save_drawing
 
 if TYPE_CHECKING:
     from ...agent.assistant import Assistant
@@ -35,7 +44,7 @@ _HELP = f"""\
 def chat(
     image: Annotated[
         Path | None,
-        typer.Argument(metavar="[IMAGE]", help="A picture file. [default: the last of the session]"),
+        typer.Argument(metavar="IMAGE", help="A picture file. [default: the last of the session]"),
     ] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
     verify: VerifyOption = False,
@@ -55,7 +64,7 @@ def chat(
     with open_store(database) as store:
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
-        picture = _opened(source) if source else None
+        picture = open_shown(source) if source else None
         conversation = _Conversation(Assistant(load_model(model), store), session, verify)
         if picture:
             conversation.show(picture)
@@ -66,10 +75,13 @@ def chat(
                 if conversation.over:
                     break
         except KeyboardInterrupt:
+            if not sys.stdin.isatty():  # whose lines are not all answered
+                raise
             typer.echo(err=True)  # ends the line that it came in
-    if conversation.session:
-        go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
-        typer.echo(go_on, err=True)
+        finally:
+            if conversation.session:
+                go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
+                typer.echo(go_on, err=True)
     if not done and not sys.stdin.isatty():
         raise typer.Exit(1)
 
@@ -90,7 +102,7 @@ class _Conversation:
 
     def take(self, line: str) -> bool:
         """Do what a line says, and return whether that could be done; what a person can mend is said."""
-        text = line.encode(errors="replace").decode().strip()
+        text = line.strip()
         try:
             if text.startswith("/"):
                 name, _, rest = text.partition(" ")
@@ -139,7 +151,7 @@ class _Conversation:
                 case "/task":
                     self._task = _task(rest)
                 case "/image":
-                    self.show(_opened(_path(rest)))
+                    self.show(open_shown(_path(rest)))
                 case "/save":
                     self._save(_path(rest))
                 case "/help":
@@ -163,19 +175,12 @@ class _Conversation:
         save_drawing(*self._answered, path)
 
 
-def _opened(source: Path) -> Picture:
-    from ...vlm.pictures import open_picture
-
-    picture = open_picture(source)
-    for note in picture.notes:
-        typer.echo(f"Note: {note}", err=True)
-    return picture
-
-
 def _lines(earlier: list[str]) -> Iterator[str]:
     """Yield what a pipe says, or what a person types, with line editing and the earlier questions at hand."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what is no text, such as another encoding's letter
     if not sys.stdin.isatty():
-        yield from sys.stdin
+        yield from iter(sys.stdin.readline, "")  # the file itself would be closed with this iterator
         return
     with suppress(ImportError):  # Windows edits lines by itself
         import readline
@@ -203,7 +208,7 @@ def _last_picture(store: SessionStore, session: str | None) -> Path | None:
 def _path(text: str) -> Path:
     if not text:
         raise ValueError("wants the name of a file")
-    return Path(text.strip("'\"")).expanduser()  # a terminal puts quotes round a file that is dropped on it
+    return named_path(text.strip("'\""))  # a terminal puts quotes round a file that is dropped on it
 
 
 def _task(text: str) -> Task:

@@ -51,12 +51,24 @@ def open_store(option: str | None) -> SessionStore:
     location = database_location(option)
     if "://" not in location:
         try:
-            Path(location).expanduser().parent.mkdir(parents=True, exist_ok=True)
+            named_path(location).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AssistantError(
                 f"cannot make the folder of {location}: {error.strerror}; use --db"
             ) from error
     return SessionStore.open(location)
+
+
+def named_path(name: str) -> Path:
+    """Return the path that a person names; a `~` before it is a home folder.
+
+    Raises:
+        AssistantError: nobody has that home folder.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise AssistantError(f"{name}: nobody here has that home folder; check what follows the ~") from error
 
 
 @contextmanager
@@ -92,4 +104,5 @@ def quieten_libraries() -> None:
 
 
 __all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "VerifyOption"]
-__all__ += ["database_location", "load_model", "open_store", "quieten_libraries", "to_json", "wrong_use"]
+__all__ += ["database_location", "load_model", "named_path", "open_store", "quieten_libraries", "to_json"]
+__all__ += ["wrong_use"]

@@ -13,7 +13,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ..page import settings
-from .options import DEFAULT_MODEL, DatabaseOption, ModelOption, database_location
+from .options import DEFAULT_MODEL, DatabaseOption, ModelOption, database_location, named_path
 
 PAGE = Path(settings.__file__).with_name("app.py")
 _STOP_SECONDS = 10
@@ -26,7 +26,9 @@ def ui(
     ] = "127.0.0.1",
     model: ModelOption = DEFAULT_MODEL,
     database: DatabaseOption = None,
-    browser: Annotated[bool, typer.Option(" /--no-browser", help="Do not open a browser.")] = True,
+    browser: Annotated[
+        bool, typer.Option(" /--no-browser", show_default=False, help="Do not open a browser.")
+    ] = True,
 ) -> None:
     """Chat about pictures in the browser.
 
@@ -35,7 +37,7 @@ def ui(
       assistant ui --port 8600 --no-browser
     """
     location = database_location(database)
-    kept = location if "://" in location else str(Path(location).expanduser().absolute())
+    kept = location if "://" in location else str(named_path(location).absolute())
     environment = {**os.environ, settings.MODEL: model, settings.DATABASE: kept}
     command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
     typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)

@@ -1,4 +1,4 @@
-"""What several commands do with pictures: read a region of one, and write the drawing of an answer."""
+"""What several commands do with pictures: open one, read a region of it, write an answer's drawing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ from ...vlm.grounding import Box
 if TYPE_CHECKING:
     from ...agent.turn import TurnResult
     from ...vlm.pictures import Picture
+
+
+def open_shown(source: Path | str | bytes) -> Picture:
+    """Open a picture, and say on stderr what was done to it.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    from ...vlm.pictures import open_picture
+
+    picture = open_picture(source)
+    for note in picture.notes:
+        typer.echo(f"Note: {note}", err=True)
+    return picture
 
 
 def read_region(text: str, picture: Picture) -> Box:
@@ -64,4 +78,4 @@ def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
     typer.echo(f"Saved {path}", err=True)
 
 
-__all__ = ["check_drawing", "read_region", "save_drawing"]
+__all__ = ["check_drawing", "open_shown", "read_region", "save_drawing"]
