@@ -1,6 +1,7 @@
 """The command line: `assistant …`.
 
-Answers go to stdout, all else to stderr; the exit code is 0 for done, 1 for failed, 2 for wrong use.
+Answers go to stdout, all else to stderr; the exit code is 0 for done, 1 for failed, 2 for wrong use,
+130 for stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ EPILOG = """Examples:
   assistant ask photo.jpg "where is the dog?" --save found.png
 
   assistant ask photo.jpg "[vqa] what colour is the ball?" --json
+
+  assistant chat photo.jpg
 
   assistant plan "find the cat and describe the picture"
 """
@@ -41,9 +44,6 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("mcp")(serving.mcp)
 app.command("ui")(page.ui)
 
-# What a shell reports for a program ended by Ctrl-C.
-INTERRUPTED = 130
-
 
 def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit code 1."""
@@ -54,9 +54,6 @@ def main() -> None:
             raise
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        sys.exit(INTERRUPTED)
 
 
 __all__ = ["app", "main"]

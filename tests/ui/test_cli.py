@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -68,6 +69,8 @@ class TestHelp:
         assert documented.strip().split("\n")[0] in shown
         examples = [line.strip() for line in documented.splitlines() if "  assistant " in f"  {line.strip()}"]
         assert all(" ".join(example.split()) in shown for example in examples)
+        assert not re.search(r"Usage: .*[\[{][a-z]", result.out)  # what is to be filled in is in capitals
+        assert "[default: True]" not in result.out  # of an option that begins with no
 
     @pytest.mark.parametrize("words", [(), ("ask",), ("plan",), ("train",), ("evaluate",)], ids=" ".join)
     def test_the_commands_that_people_begin_with_show_an_example(
@@ -451,6 +454,10 @@ class TestDatabase:
 
     def test_a_folder_that_cannot_be_made_is_one_line(self, command: Command, photo: Path) -> None:
         assert_one_line(command("sessions", "list", "--db", photo / "sessions.db"), "--db")
+
+    def test_a_home_that_is_nobodys_is_one_line(self, command: Command) -> None:
+        result = command("sessions", "list", "--db", "~nobody-at-all/sessions.db")
+        assert_one_line(result, "~nobody-at-all/sessions.db", "home folder")
 
 
 class TestInterrupting:

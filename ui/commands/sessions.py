@@ -56,7 +56,7 @@ def show(session: SessionArgument, database: DatabaseOption = None, as_json: Jso
 
 @app.command()
 def search(
-    words: Annotated[str, typer.Argument(help="Words of a question or an answer.")],
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="Words of a question or an answer.")],
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
