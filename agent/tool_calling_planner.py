@@ -122,11 +122,14 @@ class ToolCallingPlanner:
         """
         try:
             from langchain.chat_models import init_chat_model
-
+        except ModuleNotFoundError as error:
+            needed = f"planning with {name!r} needs an extra: pip install 'assistant[agents]'"
+            raise AssistantError(needed) from error
+        try:
             return cls(init_chat_model(name))
-        except ImportError as error:
-            raise AssistantError(f"{error.msg}: install it to plan with {name!r}") from error
-        except Exception as error:  # each provider has errors of its own for a missing key or setting
+        except (
+            Exception
+        ) as error:  # each provider has errors of its own for a missing package, key or setting
             told = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise AssistantError(f"no planning with {name!r}: {told}") from error
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolMessage
 from langchain_core.outputs import ChatResult
 from pydantic import Field
+from typer.testing import CliRunner
 
 from assistant.agent import Planner, Step
 from assistant.agent.assistant import Assistant
@@ -16,6 +20,7 @@ from assistant.agent.plan import PlanContext
 from assistant.agent.tool_calling_planner import ToolCallingPlanner
 from assistant.storage import SessionStore
 from assistant.tools.tasks import TOOLS
+from assistant.ui.cli import app
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
@@ -150,6 +155,39 @@ def test_the_assistant_runs_what_the_chat_model_chose(tmp_path: Path) -> None:
         turn, _ = Assistant(VisionLanguageModel(engine), store, planner).ask(None, "where is the dog?")
     assert [step.task for step in turn.steps] == [None]
     assert turn.why == "chat, because the chat model chose so"
+
+
+PLAN = [sys.executable, "-c", "from assistant.ui.cli import main; main()", "plan", ASK]
+
+
+def test_the_command_shows_what_a_chat_model_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+
+    def load(name: str) -> ToolCallingPlanner:
+        chosen.append(name)
+        return ToolCallingPlanner(recording(calls(("caption", {}))))
+
+    monkeypatch.setattr(ToolCallingPlanner, "load", load)
+    done = CliRunner().invoke(app, ["plan", ASK, "--planner", "fake:model"])
+    assert (done.exit_code, done.stdout, chosen) == (0, "[caption]\n", ["fake:model"])
+    case = '{"id": "a", "user": "find the dog"}'
+    done = CliRunner().invoke(app, ["plan", "--jsonl", "--planner", "fake:model"], input=case)
+    assert json.loads(done.stdout)["steps"] == [{"task": "caption", "argument": "", "region": None}]
+
+
+def test_the_command_without_the_extra_says_what_to_install() -> None:
+    code = f"import sys; sys.modules['langchain'] = None; {PLAN[2]}"
+    command = [*PLAN[:2], code, *PLAN[3:], "--planner", "ollama:qwen3"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    told = "planning with 'ollama:qwen3' needs an extra: pip install 'assistant[agents]'"
+    assert done.stderr == f"Error: {told}\n"
+
+
+def test_the_command_tells_of_a_chat_model_that_is_not_there() -> None:
+    done = subprocess.run([*PLAN, "--planner", "nonsense"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: no planning with 'nonsense': ")
 
 
 @pytest.mark.parametrize("name", ["nobody:nothing", "nonsense"])
