@@ -42,9 +42,9 @@ def show() -> None:
 
 
 def read_card(model: str) -> str:
-    """Return the card of a model or an adapter as HTML without links, pictures and foreign HTML; may be empty.
+    """Return the card of a model or an adapter as HTML without links and pictures; may be empty.
 
-    An adapter may come from anywhere, and its card with it: links and pictures are shown as their words.
+    An adapter may come from anywhere, and its card with it: links, pictures and HTML are shown as words.
     """
     folder = PRESETS[model].adapter if model in PRESETS else Path(model)
     try:

@@ -68,6 +68,10 @@ class Answering:
         """Return the kept turn and how it came about, or raise what went wrong."""
         return self._outcome.result()
 
+    def made_session(self) -> str | None:
+        """Wait for the end and return the session of the kept turn, or None where nothing was kept."""
+        return None if self._outcome.exception() else self._outcome.result()[0].session_id
+
     # --- as a listener -------------------------------------------------------------------------------------
 
     def planned(self, plan: Plan) -> None:

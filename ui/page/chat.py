@@ -6,6 +6,7 @@ It holds no knowledge of its own: the assistant answers, the store keeps, the pa
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -50,10 +51,14 @@ def show() -> None:
     complaints = add_uploads(session_id, prompt.files if prompt else [])
     turns = resources.store().turns(session.id) if session else []
     looked_at = state.looked_at(session_id, turns)
-    if prompt and prompt.text.strip() and not complaints:
-        region = picture_pane.region(session_id, turns, looked_at)
-        question = state.Question(prompt.text.strip(), looked_at, region, task)
-        state.put_question(session_id, question)
+    if prompt and (message := prompt.text.strip()):
+        region = picture_pane.region(session_id, looked_at)
+        question = state.Question(message, looked_at, region, task)
+        if complaints:  # whoever meant the picture that is none may still want an answer without it
+            state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
+            complaints = []
+        else:
+            state.put_question(session_id, question)
     go_on(session_id)
     sidebar.show(session)
     show_session(session_id, turns, looked_at, complaints, task)
@@ -90,26 +95,25 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
 
 def go_on(session_id: SessionId) -> None:
     """Begin the next question, and end the one that is answered: with its answer, or with what went wrong."""
-    running = state.running(session_id)
-    waiting = state.waiting_questions(session_id)
-    if running is None and waiting:
-        question = waiting.pop(0)
-        ask = partial(answer, session_id, question, state.preferences())
-        running = state.Running(question, Answering(ask))
-        state.begin(session_id, running)
+    state.adopt_left_questions()
+    running = state.begin_next(session_id, partial(start, session_id))
     if running is None or not running.answering.wait(0):
         return
     try:
         turn, _ = running.answering.outcome()
     except AssistantError as error:
-        state.fail(session_id, state.Failure(running.question, str(error)))
+        state.fail(session_id, running, str(error))
     except Exception as error:
         logger.exception("no answer")
-        reason = f"No answer: {type(error).__name__}. The log says more."
-        state.fail(session_id, state.Failure(running.question, reason))
+        state.fail(session_id, running, f"No answer: {type(error).__name__}. The log says more.")
     else:
-        state.keep_answer(session_id, turn)
+        state.keep_answer(session_id, running, turn)
         st.rerun()
+
+
+def start(session_id: SessionId, question: state.Question) -> Answering:
+    """Have a question answered as this tab wants it."""
+    return Answering(partial(answer, session_id, question, state.preferences()))
 
 
 def answer(
@@ -133,6 +137,8 @@ def answer(
 
 def ask_again(task: Task | None, turn: StoredTurn) -> None:
     """Have a turn's question asked once more in its place, with the task that is picked now."""
+    if state.is_busy(turn.session_id):  # another tab asked since this one was drawn
+        return
     question = state.Question(turn.user, turn.image, turn.region, task, replaces=turn.number)
     state.put_question(turn.session_id, question)
 
@@ -167,20 +173,31 @@ def show_conversation(
 ) -> None:
     """Show the turns, and below them what is being answered or went wrong."""
     running, failure = state.running(session_id), state.failure(session_id)
-    pending = running or failure
-    if pending and turns and pending.question.replaces == turns[-1].number and running:
-        turns = turns[:-1]
-    conversation.show_turns(turns, looked_at, partial(ask_again, task))
-    if pending:
-        question, before = pending.question, turns[-1].image if turns else None
-        conversation.show_question(question.message, question.image, question.region, before, len(turns) + 1)
+    waiting, is_busy = state.waiting_questions(session_id), state.is_busy(session_id)
+    shown = turns
+    if running and turns and running.question.replaces == turns[-1].number:
+        shown = turns[:-1]
+    conversation.show_turns(shown, looked_at, None if is_busy else partial(ask_again, task))
+    number, before = len(shown) + 1, shown[-1].image if shown else None
     if running:
+        conversation.show_question(running.question, before, number)
         conversation.show_running(running)
-        conversation.show_waiting(state.waiting_questions(session_id), len(turns) + 2)
-    elif failure:
-        conversation.show_failure(failure, partial(state.put_question, session_id, failure.question))
+        conversation.show_waiting(waiting, number + 1)
+        number, before = number + 1 + len(waiting), running.question.image
+    if failure:
+        conversation.show_question(failure.question, before, number)
+        conversation.show_failure(failure, _retry(session_id, turns, failure.question, is_busy))
     if state.takes_scroll():
         conversation.scroll_to_end(len(turns))
+
+
+def _retry(
+    session_id: SessionId, turns: list[StoredTurn], question: state.Question, is_busy: bool
+) -> Callable[[], None] | None:
+    """Return what asks a question once more; only the last turn, at rest, can be replaced by its answer."""
+    if question.replaces and (is_busy or not turns or question.replaces != turns[-1].number):
+        return None
+    return partial(state.put_question, session_id, question)
 
 
 def show_beginning(session_id: SessionId, looked_at: StoredImage | None) -> None:

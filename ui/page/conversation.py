@@ -9,7 +9,7 @@ import streamlit as st
 
 from assistant.agent.plan import CHAT, Plan
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
-from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.grounding import GroundedPhrase
 
 from . import resources, state
 from .boxes import found_phrases, turn_with_boxes
@@ -31,8 +31,8 @@ if (top < 0 || top > innerHeight / 2) asked.scrollIntoView({ block: 'start', beh
 Again = Callable[[StoredTurn], None]
 
 
-def show_turns(turns: list[StoredTurn], looked_at: StoredImage | None, again: Again) -> None:
-    """Show the turns of a session; `again` has the last question asked once more."""
+def show_turns(turns: list[StoredTurn], looked_at: StoredImage | None, again: Again | None) -> None:
+    """Show the turns of a session; `again`, if possible now, has the last question asked once more."""
     hidden = len(turns) - SHOWN
     if hidden > 0 and st.toggle(f"Show {hidden} earlier", key=f"earlier-{turns[0].session_id}"):
         hidden = 0
@@ -40,7 +40,7 @@ def show_turns(turns: list[StoredTurn], looked_at: StoredImage | None, again: Ag
     before: StoredImage | None = None
     for index, turn in enumerate(turns):
         if index >= hidden:
-            show_question(turn.user, turn.image, turn.region, before, turn.number)
+            show_question(state.Question(turn.user, turn.image, turn.region), before, turn.number)
             _show_answer(turn, with_boxes, again if index == len(turns) - 1 else None)
         before = turn.image
 
@@ -52,12 +52,11 @@ def _on_the_picture(turns: list[StoredTurn], looked_at: StoredImage | None) -> i
     return shown.number if shown else None
 
 
-def show_question(
-    message: str, image: StoredImage | None, region: Box | None, before: StoredImage | None, number: int
-) -> None:
+def show_question(question: state.Question, before: StoredImage | None, number: int) -> None:
     """Show what a person asked, with the region meant, or the picture where it is another than `before`."""
+    image, region = question.image, question.region
     with st.container(key=f"asked-{number}"), st.chat_message("user", avatar=":material/person:"):
-        paragraph(message)
+        paragraph(question.message)
         if image is None:
             return
         path = resources.store().image_path(image.sha256)
@@ -126,16 +125,17 @@ def _progress(plan: Plan | None) -> str:
     return " → ".join(_named(step.name, step.argument) for step in plan.steps)
 
 
-def show_failure(failure: state.Failure, retry: Callable[[], None]) -> None:
-    """Show why there is no answer, in one line; the question can be asked again."""
+def show_failure(failure: state.Failure, retry: Callable[[], None] | None) -> None:
+    """Show why there is no answer, in one line; `retry`, where that makes sense, asks again."""
     st.error(plain(failure.reason, 600), icon=":material/error:")
-    st.button("Try again", icon=":material/refresh:", on_click=retry, key="retry")
+    if retry:
+        st.button("Try again", icon=":material/refresh:", on_click=retry, key="retry")
 
 
 def show_waiting(questions: list[state.Question], number: int) -> None:
     """Show the questions that wait for the answer above; the first of them is turn `number`."""
     for offset, question in enumerate(questions):
-        show_question(question.message, question.image, question.region, question.image, number + offset)
+        show_question(question, question.image, number + offset)
 
 
 def scroll_to_end(turns: int) -> None:

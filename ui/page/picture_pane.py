@@ -24,7 +24,7 @@ def show(session_id: SessionId, turns: list[StoredTurn], image: StoredImage, tas
     _show_choice(session_id, turns, image)
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
     phrases = found_phrases(shown, state.preferences().least_score) if shown else ()
-    region = show_picture(_view(image), phrases, _key(session_id, turns, image))
+    region = show_picture(_view(image), phrases, _key(session_id, image))
     if region is not None:
         if st.button(QUESTION, key="what", type="primary", icon=":material/help:", width="stretch"):
             state.put_question(session_id, state.Question(QUESTION, image, region, task))
@@ -35,18 +35,18 @@ def show(session_id: SessionId, turns: list[StoredTurn], image: StoredImage, tas
         st.caption("Draw a box on the picture to ask about a part of it.")
 
 
-def region(session_id: SessionId, turns: list[StoredTurn], image: StoredImage | None) -> Box | None:
+def region(session_id: SessionId, image: StoredImage | None) -> Box | None:
     """Return the box that is drawn on the picture."""
-    return drawn_box(_view(image), _key(session_id, turns, image)) if image else None
+    return drawn_box(_view(image), _key(session_id, image)) if image else None
 
 
 def _view(image: StoredImage) -> resources.View:
     return resources.view(resources.store().image_path(image.sha256))
 
 
-def _key(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> str:
+def _key(session_id: SessionId, image: StoredImage) -> str:
     """A box belongs to the picture and to the next question: both have a new one begin without it."""
-    return f"box-{session_id}-{len(turns)}-{image.sha256[:12]}"
+    return f"box-{session_id}-{state.questions_asked()}-{image.sha256[:12]}"
 
 
 def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
@@ -35,11 +36,10 @@ def current_session() -> SessionSummary | None:
 
 
 def open_session(session_id: SessionId) -> None:
-    """Go to a session, or to a new one; what is being answered goes on and is kept."""
+    """Go to a session, or to a new one; what is being answered and what waits for it goes on and is kept."""
     if session_id is None:
         st.query_params.pop(_SESSION, None)
-        for known in (_added(), _waiting(), _running(None), _failures()):
-            known.pop(None, None)
+        _leave_new_session()
         st.session_state["begun"] = sessions_begun() + 1
     else:
         st.query_params[_SESSION] = session_id
@@ -123,47 +123,103 @@ class Failure:
 def put_question(session_id: SessionId, question: Question) -> None:
     """Have a question asked, after those that wait already."""
     waiting_questions(session_id).append(question)
-    _failures().pop(session_id, None)
+    _progress(session_id).failures.pop(session_id, None)
+    st.session_state["asked"] = questions_asked() + 1
+
+
+def questions_asked() -> int:
+    """Return how many questions this tab has had asked, answered or not."""
+    return int(st.session_state.get("asked", 0))
 
 
 def waiting_questions(session_id: SessionId) -> list[Question]:
-    """Return the questions that wait for the one that is being answered; to be changed by their taker."""
+    """Return the questions of this tab that wait for the one that is being answered."""
     return _waiting().setdefault(session_id, [])
 
 
 def running(session_id: SessionId) -> Running | None:
     """Return what is being answered in a session, whichever tab asked."""
-    return _running(session_id).get(session_id)
+    return _progress(session_id).running.get(session_id)
 
 
-def begin(session_id: SessionId, begun: Running) -> None:
-    """Note that a question is being answered."""
-    _running(session_id)[session_id] = begun
-    _ask_to_scroll()
+def is_busy(session_id: SessionId) -> bool:
+    """Return whether a question of a session is being answered, or waits."""
+    return running(session_id) is not None or bool(waiting_questions(session_id))
 
 
-def keep_answer(session_id: SessionId, turn: StoredTurn) -> None:
+def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]) -> Running | None:
+    """Begin the next question unless one is being answered, and return the one that is."""
+    progress, waiting = _progress(session_id), waiting_questions(session_id)
+    with progress.lock:  # another tab may be about to begin too
+        if session_id not in progress.running and waiting:
+            question = waiting.pop(0)
+            progress.running[session_id] = Running(question, answering(question))
+            _ask_to_scroll()
+        return progress.running.get(session_id)
+
+
+def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> None:
     """Go on in the session of an answer, with the pictures and questions that wait."""
-    _running(session_id).pop(session_id, None)
+    _end(session_id, running)
     if session_id is None:
         _added()[turn.session_id] = _added().pop(None, [])
-        waiting_questions(turn.session_id).extend(waiting_questions(None))
-        waiting_questions(None).clear()
+        waiting_questions(turn.session_id).extend(_waiting().pop(None, []))
     if turn.image:
         look_at(turn.session_id, turn.image)
     _ask_to_scroll()
     open_session(turn.session_id)
 
 
-def fail(session_id: SessionId, failure: Failure) -> None:
-    """Note that a question has no answer."""
-    _running(session_id).pop(session_id, None)
-    _failures()[session_id] = failure
+def fail(session_id: SessionId, running: Running, reason: str) -> None:
+    """Note that a question has no answer; every tab of its session shows that."""
+    if _end(session_id, running):
+        refuse(session_id, Failure(running.question, reason))
+
+
+def refuse(session_id: SessionId, failure: Failure) -> None:
+    """Note that a question is not asked."""
+    _progress(session_id).failures[session_id] = failure
 
 
 def failure(session_id: SessionId) -> Failure | None:
     """Return what went wrong last, until something else is asked."""
-    return _failures().get(session_id)
+    return _progress(session_id).failures.get(session_id)
+
+
+def _end(session_id: SessionId, running: Running) -> bool:
+    """Return whether this was still being answered: another tab may have seen its end, and begun the next."""
+    progress = _progress(session_id)
+    with progress.lock:
+        if progress.running.get(session_id) is not running:
+            return False
+        del progress.running[session_id]
+        return True
+
+
+def _leave_new_session() -> None:
+    """Begin anew where there is no session yet; questions that wait go to the one that the answer makes."""
+    progress, waiting = _progress(None), _waiting().pop(None, [])
+    left = progress.running.pop(None, None)
+    progress.failures.pop(None, None)
+    _added().pop(None, None)
+    if left and waiting:
+        _left().append((left, waiting))
+
+
+def adopt_left_questions() -> None:
+    """Hand questions of a new session that was left to the session that its answer has made by now."""
+    for left, waiting in _left().copy():
+        if left.answering.wait(0):
+            _left().remove((left, waiting))
+            if session_id := left.answering.made_session():
+                waiting_questions(session_id).extend(waiting)
+            else:
+                st.toast(f"Not asked, for the question before had no answer: {len(waiting)}")
+
+
+def _left() -> list[tuple[Running, list[Question]]]:
+    left: list[tuple[Running, list[Question]]] = st.session_state.setdefault("left", [])
+    return left
 
 
 def takes_scroll() -> bool:
@@ -175,24 +231,31 @@ def _ask_to_scroll() -> None:
     st.session_state["scroll"] = True
 
 
-def _running(session_id: SessionId) -> dict[SessionId, Running]:
-    """Return where to note what is answered: a session is everybody's, one without an id is the tab's own."""
-    return _shared() if session_id else st.session_state.setdefault("running", {})
+@dataclass
+class _Progress:
+    """What is being answered, and what went wrong last, by session."""
+
+    running: dict[SessionId, Running] = field(default_factory=dict)
+    failures: dict[SessionId, Failure] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _progress(session_id: SessionId) -> _Progress:
+    """Return where to note progress: a session is everybody's, one without an id is the tab's own."""
+    if session_id:
+        return _shared_progress()
+    own: _Progress = st.session_state.setdefault("progress", _Progress())
+    return own
 
 
 @st.cache_resource(show_spinner=False)
-def _shared() -> dict[SessionId, Running]:
-    return {}
+def _shared_progress() -> _Progress:
+    return _Progress()
 
 
 def _waiting() -> dict[SessionId, list[Question]]:
     waiting: dict[SessionId, list[Question]] = st.session_state.setdefault("waiting", {})
     return waiting
-
-
-def _failures() -> dict[SessionId, Failure]:
-    known: dict[SessionId, Failure] = st.session_state.setdefault("failures", {})
-    return known
 
 
 # --- preferences -----------------------------------------------------------------------------------------
@@ -225,11 +288,13 @@ __all__ = [
     "Running",
     "SessionId",
     "add_pictures",
-    "begin",
+    "adopt_left_questions",
+    "begin_next",
     "boxes_of",
     "current_session",
     "fail",
     "failure",
+    "is_busy",
     "keep_answer",
     "look_at",
     "looked_at",
@@ -238,6 +303,8 @@ __all__ = [
     "prefer",
     "preferences",
     "put_question",
+    "questions_asked",
+    "refuse",
     "running",
     "sessions_begun",
     "takes_scroll",
