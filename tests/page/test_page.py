@@ -18,14 +18,17 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Feedback
 
-from assistant.storage import NewTurn, SessionStore, StorageError, StoredStep, StoredTurn
+from assistant.storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
+from assistant.tests.page.conftest import png
 from assistant.tests.ui.fakes import ScriptedEngine
-from assistant.ui.page import about, conversation, exports, resources, state
+from assistant.ui.page import about, conversation, exports, lessons, resources, state
 from assistant.ui.page.answering import Answering
 from assistant.ui.page.boxes import found_phrases
 from assistant.ui.page.text import plain
+from assistant.vlm.data.records import Record, TaskTurn
+from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.grounding import Box, GroundedPhrase, parse
 from assistant.vlm.tasks import Task
 
 Open = Callable[..., AppTest]
@@ -411,18 +414,79 @@ def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionSt
         assert archive.namelist() == ["conversation.md", "picture-1.png"]
 
 
-def test_rated_answers_are_taken_away_as_examples_to_learn_from(
-    open_page: Open, store: SessionStore, picture: bytes
+def test_answers_with_a_thumb_up_are_taken_away_to_train_on(
+    open_page: Open, store: SessionStore, picture: bytes, tmp_path: Path
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
     send(tab, "What colour is it?")
     tab.feedback[0].set_value(1).run()
-    with zipfile.ZipFile(BytesIO(exports.rated_answers(store, only_session(store)))) as archive:
-        [line] = archive.read("answers.jsonl").decode().splitlines()
-        example = json.loads(line)
-        assert archive.read(example["image"]) == picture
-    assert (example["task"], example["answer"], example["feedback"]) == ("refer", "{<12><30><35><92>}", 1)
-    assert example["instruction"].startswith("[refer]")
+    tab.feedback[1].set_value(0).run()
+    with zipfile.ZipFile(BytesIO(lessons.good_answers(store, only_session(store)))) as archive:
+        archive.extractall(tmp_path)
+    [record] = learnt(tmp_path / "own.jsonl")
+    assert record.picture is not None
+    assert Path(record.picture.path).read_bytes() == picture
+    assert record.turns == (TaskTurn(Task.REFER, "the square", "{<12><30><35><92>}"),)
+
+
+def learnt(file: Path) -> list[Record]:
+    """Return what training reads in a file of one's own."""
+    source = OwnRecords(file)
+    return [record for line in file.read_bytes().splitlines() for record in source.records(line)]
+
+
+REGION = Box(20, 20, 50, 60)
+GROUNDED = "<p>a dog</p>{<0><0><35><100>} in <p>snow</p>{<7><7><7><7>}"
+
+
+@pytest.mark.parametrize(
+    ("step", "learnt_turn"),
+    [
+        (StoredStep("caption", raw="a dog"), TaskTurn(Task.CAPTION, "", "a dog")),
+        (StoredStep("vqa", "what?", REGION, raw="red"), TaskTurn(Task.VQA, "what?", "red", REGION)),
+        (StoredStep("identify", "", REGION, raw="cup"), TaskTurn(Task.IDENTIFY, "", "cup", REGION)),
+        (StoredStep(None, "hello", raw="Hello."), TaskTurn(None, "hello", "Hello.")),
+        (
+            StoredStep(
+                "detection", "dogs", raw="?", phrases=(GroundedPhrase("dogs", (REGION, Box(0, 0, 1, 100))),)
+            ),
+            TaskTurn(Task.DETECTION, "dogs", "<p>dogs</p> {<20><20><50><60>}<delim>{<0><0><1><100>}"),
+        ),
+        (
+            StoredStep("grounding", raw=GROUNDED, phrases=parse(GROUNDED).phrases),
+            TaskTurn(Task.GROUNDING, "", GROUNDED),
+        ),
+    ],
+)
+def test_what_is_taken_away_to_train_on_is_read_as_it_was_answered(
+    step: StoredStep, learnt_turn: TaskTurn, tmp_path: Path
+) -> None:
+    (tmp_path / "red.png").write_bytes(png(333, 77))
+    image = StoredImage("0" * 64, "PNG", 333, 77, 1)
+    [line] = lessons.lessons(turn_of(step, image))
+    (tmp_path / "own.jsonl").write_text(json.dumps({"image": "red.png"} | line))
+    [record] = learnt(tmp_path / "own.jsonl")
+    assert record.turns == (learnt_turn,)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        StoredStep("caption", "", REGION, raw="a dog"),
+        StoredStep("refer", "dogs", raw="?", phrases=(GroundedPhrase("", (REGION, REGION)),)),
+        StoredStep("detection", "dogs", raw="none"),
+        StoredStep("grounding", raw=f"{GROUNDED} {GROUNDED}", phrases=parse(GROUNDED).phrases),
+        StoredStep("vqa", "what?", raw="red", error="it broke"),
+    ],
+)
+def test_an_answer_that_training_has_no_form_for_is_left_out(step: StoredStep) -> None:
+    assert lessons.lessons(turn_of(step, StoredImage("0" * 64, "PNG", 333, 77, 1))) == []
+
+
+def turn_of(step: StoredStep, image: StoredImage | None = None) -> StoredTurn:
+    return StoredTurn(
+        "?", "!", image, steps=(step,), session_id="s", number=1, created=datetime.now(UTC), feedback=1
+    )
 
 
 # --- settings and the model ------------------------------------------------------------------------------
@@ -431,7 +495,7 @@ def test_rated_answers_are_taken_away_as_examples_to_learn_from(
 def test_boxes_that_the_model_is_too_unsure_of_are_hidden() -> None:
     sure, unsure, unknown = Box(0, 0, 9, 9, 0.6), Box(1, 1, 9, 9, 0.2), Box(2, 2, 9, 9)
     step = StoredStep("detection", phrases=(GroundedPhrase("dogs", (sure, unsure, unknown)),))
-    turn = StoredTurn("?", "!", steps=(step,), session_id="s", number=1, created=datetime.now(UTC))
+    turn = turn_of(step)
     [phrase] = found_phrases(turn, 0.5)
     assert phrase.boxes == (sure, unknown)
     assert found_phrases(turn)[0].boxes == (sure, unsure, unknown)
