@@ -96,8 +96,8 @@ function smallestAt(phrases, x, y) {
   phrases.forEach((phrase, index) => {
     for (const { bins } of phrase.boxes) {
       const [x0, y0, x1, y1] = bins
-      const within = x >= x0 && x <= x1 && y >= y0 && y <= y1
-      if (within && area(bins) < smallest) [found, smallest] = [index, area(bins)]
+      const inside = x >= x0 && x <= x1 && y >= y0 && y <= y1
+      if (inside && area(bins) < smallest) [found, smallest] = [index, area(bins)]
     }
   })
   return found
@@ -142,7 +142,6 @@ function placeNames(stage) {
 function drawRegion(root, stage, { width, height, box }, setStateValue, phrases) {
   const region = stage.querySelector('.region')
   const heard = root.querySelector('.heard')
-  const smallest = Math.max(width, height) / 100
   const show = (shown) => {
     stage.current = shown
     region.hidden = !shown
@@ -158,7 +157,13 @@ function drawRegion(root, stage, { width, height, box }, setStateValue, phrases)
     heard.textContent = drawn ? `Box drawn: ${drawn.join(', ')}` : 'No box'
     if (JSON.stringify(drawn) !== JSON.stringify(box)) setStateValue('box', drawn)
   }
-  const within = (value, end) => Math.round(Math.min(Math.max(value, 0), end))
+  if (!stage.start) show(box)
+  drawByPointer(stage, { width, height, box, show, send }, phrases)
+  drawByKey(stage, { width, height, show, send })
+}
+
+function drawByPointer(stage, { width, height, box, show, send }, phrases) {
+  const smallest = Math.max(width, height) / 100
   const point = (event) => {
     const area = stage.getBoundingClientRect()
     return [
@@ -169,7 +174,6 @@ function drawRegion(root, stage, { width, height, box }, setStateValue, phrases)
   const phraseAt = ([x, y]) => phrases.at((100 * x) / width, (100 * y) / height)
   const isLarge = ([x0, y0, x1, y1]) => x1 - x0 >= smallest && y1 - y0 >= smallest
 
-  if (!stage.start) show(box)
   stage.onpointerdown = (event) => {
     if (event.button) return
     stage.setPointerCapture(event.pointerId)
@@ -201,23 +205,28 @@ function drawRegion(root, stage, { width, height, box }, setStateValue, phrases)
     stage.start = null
     show(box)
   }
+}
+
+function drawByKey(stage, { width, height, show, send }) {
   stage.onkeydown = (event) => {
     if (event.key === 'Escape') {
       stage.start = null
       return send(null)
     }
     if (event.key === 'Enter') return send(stage.current)
-    const moved = moveByKey(event, stage.current, width, height, within)
+    const moved = moveByKey(event, stage.current, width, height)
     if (!moved) return
     event.preventDefault()
     show(moved)
   }
 }
 
+const within = (value, end) => Math.round(Math.min(Math.max(value, 0), end))
+
 const span = ([ax, ay], [bx, by]) => [Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)]
 
 // Arrows move the box by a fiftieth of the picture, with Shift its lower right corner alone.
-function moveByKey(event, current, width, height, within) {
+function moveByKey(event, current, width, height) {
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
   if (!(event.key in arrows)) return null
   if (!current) return [width / 4, height / 4, (3 * width) / 4, (3 * height) / 4].map(Math.round)
