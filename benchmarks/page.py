@@ -1,4 +1,6 @@
-"""Measure the page in a browser: `python benchmarks/page.py` writes `benchmarks/results/page.json`.
+"""How quick the page is in a browser.
+
+    python benchmarks/page.py --out benchmarks/results/page.json
 
 It needs Chromium, pytest-playwright and the default model. Measured, with the model in memory: from going to
 an address to a page drawn whole (a new session, and one with a picture, an answer and its box), and from
@@ -7,9 +9,6 @@ pressing Enter to an answer drawn with its box.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import shutil
 import signal
 import socket
@@ -21,12 +20,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
+from figures import arguments, publish
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-RESULTS = Path(__file__).with_name("results") / "page.json"
 REPEATS = 5
 # How long anything may take; loading a model that must be fetched takes longest.
 SECONDS = 600
@@ -35,6 +32,7 @@ QUESTION = "Where is the cat?"
 
 def main() -> None:
     """Measure, print and keep."""
+    options = arguments(__doc__).parse_args()
     with browsed() as (browser, address):
         page = browser.new_page(viewport={"width": 1280, "height": 860})
         begin(page, address)
@@ -46,14 +44,7 @@ def main() -> None:
             "session_seconds": measured(lambda: reopen(page, session)),
             "answer_seconds": measured(lambda: ask_anew(page, address)),
         }
-    report = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
-        "repeats": REPEATS,
-        **figures,
-    }
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report, indent=2))
+    publish({"repeats": REPEATS, **figures}, options.out)
 
 
 def measured(do: Callable[[], float | None]) -> dict[str, float]:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+from page import ask, begin, browsed, picture
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-
-from assistant.benchmarks.page import ask, begin, browsed, picture
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 DESKTOP, PHONE = (1280, 860), (390, 844)
