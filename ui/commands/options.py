@@ -25,7 +25,7 @@ ModelOption = Annotated[
 ]
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--db", metavar="PATH|URL", help="Where sessions are kept. [env: ASSISTANT_DB]"),
+    typer.Option("--db", metavar="FILE", help="The database that sessions are kept in. [env: ASSISTANT_DB]"),
 ]
 VerifyOption = Annotated[
     bool,
