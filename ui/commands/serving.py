@@ -31,7 +31,7 @@ def mcp(
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option("--db", metavar="PATH|URL", help="Sessions whose pictures may be opened by their ids."),
+        typer.Option("--db", metavar="FILE", help="Sessions whose pictures may be opened by their ids."),
     ] = None,
 ) -> None:
     """Serve the tools caption, vqa, refer, detect, ground and identify over stdin and stdout (MCP).

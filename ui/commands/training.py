@@ -77,7 +77,7 @@ def train(
 ) -> None:
     """Train an adapter: the linear layer and LoRA. A run that was stopped goes on where it was.
 
-    Example:
+    Examples:
 
       assistant train --data photos --out runs/first --steps 2300
 
