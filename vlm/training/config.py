@@ -32,7 +32,7 @@ class TrainingConfig:
     `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
     With `whiten` the linear layer learns in a basis in which the tower's features are alike in size.
     `max_gradient_norm` of 0 clips nothing. `bf16` computes in bfloat16 what is not trained.
-    `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a quarter
+    `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a fifth
     less time a step on a CPU (needs a C++ compiler). `gradient_checkpointing` computes a layer twice to
     keep less in memory; `fsdp` shares the weights out over the processes that torchrun starts.
     Every `save_every` steps there is a checkpoint, every `sample_every` a sheet of answers (0: none), every
