@@ -49,10 +49,11 @@ def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit code 1."""
     try:
         app()
-    except AssistantError as error:
+    except (AssistantError, OSError) as error:  # the latter where nothing can be written, as to a full disk
         if os.environ.get("ASSISTANT_DEBUG"):
             raise
-        typer.echo(f"Error: {error}", err=True)
+        nameless = isinstance(error, OSError) and error.filename is None
+        typer.echo(f"Error: {error.strerror if nameless else error}", err=True)
         sys.exit(1)
 
 

@@ -619,3 +619,11 @@ class TestData:
         assert result.code == 0
         assert "accuracy_at_50_unique" in result.out
         assert json.loads(out.read_text())["model"] == "scripted"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full on this system")
+def test_an_answer_that_cannot_be_written_is_one_line() -> None:
+    program = [sys.executable, "-c", "from assistant.ui.cli import main; main()", "plan", "find the dog"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, "Error: No space left on device\n")
