@@ -52,8 +52,8 @@ def main() -> None:
     except (AssistantError, OSError) as error:  # the latter where nothing can be written, as to a full disk
         if os.environ.get("ASSISTANT_DEBUG"):
             raise
-        nameless = isinstance(error, OSError) and error.filename is None
-        typer.echo(f"Error: {error.strerror if nameless else error}", err=True)
+        reason = error.strerror if isinstance(error, OSError) and error.filename is None else error
+        typer.echo(f"Error: {reason}", err=True)
         sys.exit(1)
 
 
