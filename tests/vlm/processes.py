@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter
 
-from assistant.vlm.training.trainer import TrainingConfig, train
+from assistant.vlm.training.trainer import TrainingConfig, leave_processes, train
 
 from .tiny import tiny_model, tiny_processor
 
@@ -42,6 +42,7 @@ def main() -> None:
     root = Path(runs[0]["settings"]["out"]).parent
     mine = [path for path in written if path.startswith(str(root))]
     (root / f"written-{rank}.json").write_text(json.dumps(mine))
+    leave_processes()
 
 
 if __name__ == "__main__":

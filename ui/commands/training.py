@@ -95,7 +95,7 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
 
     from ...vlm.training.config import load_config
     from ...vlm.training.stopping import TrainingStoppedError
-    from ...vlm.training.trainer import is_first_process, train_named
+    from ...vlm.training.trainer import is_first_process, leave_processes, train_named
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     transformers.logging.set_verbosity_error()
@@ -104,7 +104,9 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
     try:
         with redirect_stdout(sys.stderr):  # libraries print
             adapter = train_named(settings)
+        leave_processes()
     except TrainingStoppedError as stopped:
+        leave_processes()
         if is_first_process():
             typer.echo(str(stopped), err=True)
         raise typer.Exit(INTERRUPTED) from stopped

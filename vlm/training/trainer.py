@@ -129,6 +129,16 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
+def leave_processes() -> None:
+    """End what torchrun's processes share, once all of them are done.
+
+    A process that merely exits may be aborted by a thread of it, and the run be called a failure.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def train(
     model: MiniGPTv2ForConditionalGeneration,
     processor: MiniGPTv2Processor,
@@ -358,4 +368,4 @@ def _tell_nothing(line: str) -> None:
     """Leave telling to the first process."""
 
 
-__all__ = ["AnswerTrainer", "TrainingConfig", "is_first_process", "train", "train_named"]
+__all__ = ["AnswerTrainer", "TrainingConfig", "is_first_process", "leave_processes", "train", "train_named"]
