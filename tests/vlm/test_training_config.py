@@ -8,6 +8,7 @@ import pytest
 
 from assistant.vlm.data.recipes import RECIPES
 from assistant.vlm.errors import AssistantError
+from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig, load_config, stage_names
 
 GIVEN = {"data": Path("photos"), "out": Path("run")}
@@ -74,7 +75,7 @@ class TestLayers:
 
     def test_tables_are_merged_key_by_key(self, file: Path) -> None:
         config = load_config("7b-2", file)
-        assert (config.adapter.rank, config.adapter.alpha) == (3, 16)
+        assert config.adapter == AdapterConfig(rank=3, alpha=16, dropout=0.05, all_linear=False)
         assert config.mixture.recipe == "multitask"
         assert config.mixture.ratios == {"coco_caption": 0}
         assert config.mixture.sources["gqa"].path == Path("/data/gqa")

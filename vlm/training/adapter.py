@@ -48,6 +48,13 @@ class AdapterConfig:
             modules_to_save=["vision_projection"],
         )
 
+    def shapes(self, lora: LoraConfig) -> bool:
+        """Whether LoRA of another run has this rank, alpha and places; dropout leaves no trace in weights."""
+        mine = self.lora()
+        return all(
+            getattr(mine, name) == getattr(lora, name) for name in ("r", "lora_alpha", "target_modules")
+        )
+
 
 def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig) -> PeftModel:
     """Return the model with a fresh adapter: all else is frozen."""
@@ -55,17 +62,30 @@ def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig)
 
 
 def load_adapter(
-    model: MiniGPTv2ForConditionalGeneration, folder: Path, *, trainable: bool = False
+    model: MiniGPTv2ForConditionalGeneration,
+    folder: Path,
+    *,
+    trainable: bool = False,
+    wanted: AdapterConfig | None = None,
 ) -> PeftModel:
-    """Return the model with a trained adapter.
+    """Return the model with a trained adapter, to be trained on with the dropout `wanted`.
 
     Raises:
-        WeightsError: there is no adapter in the folder, or its weights are not exactly those wanted.
+        WeightsError: there is no adapter in the folder, its weights are not exactly those of the model, or
+            it has another shape than `wanted`.
     """
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"no adapter in {folder}: train one with `assistant train`, or name another model")
     config = LoraConfig.from_pretrained(str(folder))
     config.inference_mode = not trainable
+    if wanted is not None:
+        if not wanted.shapes(config):
+            places = "all linear layers" if config.target_modules == _LINEAR_LAYERS else "queries and values"
+            raise WeightsError(
+                f"{folder} has LoRA of rank {config.r} and alpha {config.lora_alpha} on {places}, "
+                "the settings want another: leave their [adapter] out, or --init"
+            )
+        config.lora_dropout = wanted.dropout
     # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
     config.base_model_name_or_path = model.name_or_path
     adapted = get_peft_model(model, config)

@@ -26,7 +26,8 @@ Rate = Annotated[float, Field(ge=0)]
 class TrainingConfig:
     """A run: what is trained on which data, where checkpoints go, how long and how fast.
 
-    `model` is a preset's name or the folder of a whole model; `init` is an adapter to start from.
+    `model` is a preset's name or the folder of a whole model; `init` is an adapter to start from, of the
+    shape of `adapter` if that is given.
     `batch` counts pictures a step, over all processes and all parts of `gradient_accumulation` (each
     picture carries several samples): a run is the same however many processes share it.
     `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
@@ -62,7 +63,7 @@ class TrainingConfig:
     save_every: Count = 200
     sample_every: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 20
-    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    adapter: AdapterConfig | None = None
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
 
 

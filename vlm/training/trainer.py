@@ -30,7 +30,7 @@ from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..weights import base_model
-from .adapter import add_adapter, load_adapter, save_adapter
+from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from .batches import AlwaysAPicture
 from .checkpoints import (
     last_whole_checkpoint,
@@ -209,9 +209,9 @@ def _train_on(
     set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
     layers = _layer_classes(model)
     adapted = (
-        load_adapter(model, config.init, trainable=True)
+        load_adapter(model, config.init, trainable=True, wanted=config.adapter)
         if config.init
-        else add_adapter(model, config.adapter)
+        else add_adapter(model, config.adapter or AdapterConfig())
     )
     if config.whiten:
         whiten(adapted, processor, _some_pictures(data))

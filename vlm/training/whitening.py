@@ -1,7 +1,7 @@
 """The linear layer is trained in a basis in which the frozen tower's features are alike in size.
 
 A few directions of the features are a thousand times stronger than most (DINOv2: the largest eigenvalue of
-their second moment is 270 times the mean, the median a twelfth of it), so that Adam's steps in the plain
+their second moment is 390 times the mean, the median a sixteenth of it), so that Adam's steps in the plain
 basis serve those few. Training `weight = coordinates @ basis`, with the basis a damped inverse square root of
 the second moment, gives every direction its say; what is saved is the plain weight.
 """

@@ -49,6 +49,21 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LinesFile:
+    """Base of the sources that are one JSONL file: a row is a line, not parsed yet."""
+
+    path: Path
+
+    def files(self) -> list[Path]:
+        """Return the file."""
+        return [self.path]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the lines."""
+        return line_rows(self.path)
+
+
 def read(source: Source, skipped: Skipped | None = None) -> Iterator[Record]:
     """Yield the records of a data set, each picture known to be there.
 
@@ -183,5 +198,5 @@ def majority(answers: Sequence[str]) -> str:
     return Counter(answers).most_common(1)[0][0]
 
 
-__all__ = ["Published", "Row", "Source", "json_index", "json_pairs", "json_rows", "line_rows", "majority"]
-__all__ += ["parse_line", "read", "require", "told"]
+__all__ = ["LinesFile", "Published", "Row", "Source", "json_index", "json_pairs", "json_rows", "line_rows"]
+__all__ += ["majority", "parse_line", "read", "require", "told"]

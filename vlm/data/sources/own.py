@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +14,7 @@ from ...pictures import measure
 from ...tasks import Task
 from ..broken import PictureError
 from ..records import PictureReference, Record, TaskTurn
-from .base import Row, line_rows, parse_line
+from .base import LinesFile, parse_line
 
 Size: TypeAlias = tuple[int, int]
 
@@ -42,19 +41,8 @@ class OwnRow(BaseModel):
     conversation: tuple[OwnTurn, ...]
 
 
-@dataclass(frozen=True)
-class OwnRecords:
+class OwnRecords(LinesFile):
     """A `.jsonl` file; pictures are named relative to the folder that it lies in."""
-
-    path: Path
-
-    def files(self) -> list[Path]:
-        """Return the file."""
-        return [self.path]
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the lines."""
-        return line_rows(self.path)
 
     def records(self, content: bytes) -> Iterator[Record]:
         """Return the conversation of a line."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from ..records import Record, TaskTurn
-from .base import Published, Row, line_rows, parse_line
+from .base import LinesFile, Published, parse_line
 
 
 class Instance(Published):
@@ -24,19 +22,8 @@ class Instruction(Published):
     instances: tuple[Instance, ...]
 
 
-@dataclass(frozen=True)
-class UnnaturalInstructions:
+class UnnaturalInstructions(LinesFile):
     """The instructions of one file."""
-
-    path: Path
-
-    def files(self) -> list[Path]:
-        """Return the file of instructions."""
-        return [self.path]
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the lines."""
-        return line_rows(self.path)
 
     def records(self, content: bytes) -> Iterator[Record]:
         """Return a record for each instance of an instruction."""
