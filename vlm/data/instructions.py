@@ -22,6 +22,8 @@ MOST_TURNS = 6
 SURE_COLOUR = 0.7
 # Things that people ask for; "is there a cat?" is answered with no only for these, and only without a hint.
 ABSENT = ("dog", "cat", "horse", "car", "bicycle", "boat", "bird", "chair", "bottle", "cow", "umbrella", "tv")
+# People are in most photos: denied too wherever there are none, or the answer could be told without looking.
+_DENIED = dict.fromkeys(ABSENT, 1) | {"person": 20}
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,12 @@ def _single_questions(item: DetectedObject, box: Box) -> list[tuple[str, str]]:
 def _absent(photo: Photo, random_: random.Random) -> str | None:
     """Return a class that no caption and no faint box hints at; None for photos without captions."""
     seen = {item.label for item in photo.objects if item.score >= RIVAL}
-    label = random_.choice(ABSENT)
-    hinted = label in seen or any(mentions(text, label) for text in photo.captions)
-    return None if hinted or not photo.captions else label
+    weights = {
+        label: weight
+        for label, weight in _DENIED.items()
+        if label not in seen and not any(mentions(text, label) for text in photo.captions)
+    }
+    return random_.choices(list(weights), list(weights.values()))[0] if weights and photo.captions else None
 
 
 __all__ = ["BUILDERS", "Sample", "all_of", "dialogue", "ground_caption", "worded"]

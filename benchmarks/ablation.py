@@ -1,0 +1,215 @@
+"""What each choice of nano's model and training is worth: short runs from nothing, alike but for one thing.
+
+    python benchmarks/ablation.py --data photos --runs runs --steps 400 --seed 0 --seed 1 --limit 200 \\
+        --compile --out benchmarks/results/ablation.json
+    python benchmarks/ablation.py --data photos --runs runs --steps 150 --arm base --arm pixels-336 \\
+        --arm tower-9 --arm rank-64 --arm query-value-64 --out benchmarks/results/choices.json
+
+The first is the paper's ablation: with and without task identifiers (arXiv 2310.09478, section 4.3), in
+training and evaluation alike. All arms of a seed see the same photos, views and questions in the same order.
+Measured are the loss by task on validation photos and, with `--limit`, the suites on so many items each. A
+run that was stopped goes on from its checkpoints, and figures are written after each arm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from figures import arguments, publish
+from transformers import Dinov2Config
+
+from assistant.vlm.answers import Request
+from assistant.vlm.data.collator import SharedPictureCollator
+from assistant.vlm.data.configuration import MixtureConfig
+from assistant.vlm.data.mixture import open_mixture
+from assistant.vlm.data.photos import PhotoFolder
+from assistant.vlm.engine.local import LocalEngine, load_model
+from assistant.vlm.evaluation.evaluate import evaluate
+from assistant.vlm.evaluation.items import EvaluationSet, Suite
+from assistant.vlm.evaluation.suites import photo_set
+from assistant.vlm.presets import NANO
+from assistant.vlm.processing import MiniGPTv2Processor
+from assistant.vlm.tasks import Task, Turn, split_identifier
+from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.training.config import TrainingConfig
+from assistant.vlm.training.progress import Meter
+from assistant.vlm.training.trainer import train_named
+from assistant.vlm.vision_language_model import VisionLanguageModel
+from assistant.vlm.weights import base_model
+
+SUITES = ("refer", "caption", "vqa", "identify", "detection")
+PICTURES = 4
+# One sample of each task over a picture: short steps, so that each arm sees more photos.
+SAMPLES = dict.fromkeys(Task, 1)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one run has that the base has not."""
+
+    about: str
+    identifiers: bool = True
+    image_size: int = NANO.image_size
+    tower_layers: int | None = None
+    whiten: bool = True
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    samples: Mapping[Task, int] = field(default_factory=dict)
+
+    def mixture(self, **views: float) -> MixtureConfig:
+        """Return how photos are asked about."""
+        return MixtureConfig(identifiers=self.identifiers, per_task={**SAMPLES, **self.samples}, **views)
+
+
+ARMS = {
+    "base": Arm("11 blocks of the tower, 224 pixels, LoRA of rank 16 on all linear layers, whitened"),
+    "without-identifiers": Arm("prompts in words alone", identifiers=False),
+    "pixels-336": Arm("pictures of 336 x 336: 144 visual tokens instead of 64", image_size=336),
+    "tower-9": Arm("9 blocks of the tower", tower_layers=9),
+    "tower-7": Arm("7 blocks of the tower", tower_layers=7),
+    "rank-4": Arm("LoRA of rank 4", adapter=AdapterConfig(rank=4, alpha=8)),
+    "rank-64": Arm("LoRA of rank 64", adapter=AdapterConfig(rank=64, alpha=128)),
+    "query-value-64": Arm(
+        "LoRA of rank 64 on queries and values, the paper's places",
+        adapter=AdapterConfig(rank=64, alpha=128, all_linear=False),
+    ),
+    "plain-basis": Arm("the linear layer in its plain basis", whiten=False),
+    "captions-3": Arm("three captions a picture", samples={Task.CAPTION: 3}),
+    "refer-3": Arm("three referring expressions a picture", samples={Task.REFER: 3}),
+}
+
+
+@dataclass(frozen=True)
+class PlainRequest(Request):
+    """A request whose prompt bears no identifier."""
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The conversation, its open question in words alone."""
+        *history, last = super().turns
+        return (*history, Turn(split_identifier(last.user)[1]))
+
+
+def plain(data: EvaluationSet) -> EvaluationSet:
+    """Return the same suites, asked without identifiers."""
+
+    def asked(suite: Suite) -> Suite:
+        items = [replace(item, request=PlainRequest(**vars(item.request))) for item in suite.items]
+        return replace(suite, items=items)
+
+    return replace(data, suites={name: asked(suite) for name, suite in data.suites.items()})
+
+
+def whole_model(arm: Arm, folder: Path) -> str:
+    """Return the model to train: nano, or a folder that nano with another tower or size is written to."""
+    if arm.image_size == NANO.image_size and arm.tower_layers is None:
+        return NANO.name
+    base = base_model(NANO)
+    model, processor = load_model(base), MiniGPTv2Processor.from_pretrained(base)
+    if arm.tower_layers is not None:
+        model.vision_tower.encoder.layer = model.vision_tower.encoder.layer[: arm.tower_layers]
+        # The names of the layers follow from their number.
+        values = model.config.vision_config.to_dict()
+        for name in ("stage_names", "out_features", "out_indices"):
+            values.pop(name, None)
+        model.config.vision_config = Dinov2Config(**values | {"num_hidden_layers": arm.tower_layers})
+    model.config.image_size = arm.image_size
+    processor.image_processor.size = {"height": arm.image_size, "width": arm.image_size}
+    processor.image_tokens = model.config.image_tokens
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+def train_arm(arm: Arm, options: argparse.Namespace, runs: Path, seed: int) -> Path:
+    """Train an arm's adapter; return its folder."""
+    config = TrainingConfig(
+        data=options.data,
+        out=runs / "run",
+        model=whole_model(arm, runs / "model"),
+        steps=options.steps,
+        batch=PICTURES,
+        warmup_steps=min(50, options.steps // 5),
+        seed=seed,
+        whiten=arm.whiten,
+        compile_layers=options.compile,
+        adapter=arm.adapter,
+        mixture=arm.mixture(),
+    )
+    return train_named(config)
+
+
+@torch.inference_mode()
+def losses(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[str, float]:
+    """Return the mean loss of an answer's token by task, over the same validation photos for every arm."""
+    mixture = replace(arm, samples={}).mixture(mirror=0.0, crop=0.0)
+    held_out = open_mixture(options.data, "val", mixture, options.pictures, seed=0)
+    collate, meter = SharedPictureCollator(engine.processor), Meter()
+    for start in range(0, options.pictures, PICTURES):
+        stop = min(start + PICTURES, options.pictures)
+        batch = collate([held_out[index] for index in range(start, stop)])
+        batch = {name: tensor.to(engine.model.device) for name, tensor in batch.items()}
+        tasks = batch.pop("tasks")
+        output = engine.model(**batch, answers_only=True, use_cache=False)
+        meter.add(batch, tasks, output.logits)
+    found = meter.take()
+    return {name: round(value, 4) for name, value in found.items() if name.startswith("loss_")}
+
+
+def measures(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the suites measure, each figure with its interval."""
+    data = photo_set(PhotoFolder(options.data, "val"), SUITES)
+    report = evaluate(
+        VisionLanguageModel(engine), data if arm.identifiers else plain(data), limit=options.limit
+    )
+    return {
+        f"{suite}.{name}": figure
+        for suite, part in report["tasks"].items()
+        for name, figure in part["measures"].items()
+    }
+
+
+def run_arm(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Train and measure one arm."""
+    arm, start = ARMS[name], time.perf_counter()
+    adapter = train_arm(arm, options, options.runs / f"{name}-{options.steps}-{seed}", seed)
+    seconds = time.perf_counter() - start
+    engine = LocalEngine.load(str(adapter))
+    return {
+        "arm": name,
+        "about": arm.about,
+        "seed": seed,
+        "seconds": round(seconds),
+        "validation": losses(arm, engine, options),
+        "measures": measures(arm, engine, options) if options.limit else {},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run every arm with every seed."""
+    parser = arguments(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
+    parser.add_argument("--runs", type=Path, required=True, help="where runs keep their checkpoints")
+    parser.add_argument("--arm", action="append", choices=ARMS, help="default: the paper's ablation")
+    parser.add_argument("--steps", type=int, default=400, help="training steps of each run")
+    parser.add_argument("--seed", type=int, action="append", help="every arm runs with each; default: 0")
+    parser.add_argument("--pictures", type=int, default=160, help="validation pictures for the losses")
+    parser.add_argument("--limit", type=int, help="also run the suites, on so many items each")
+    parser.add_argument("--compile", action="store_true", help="compile the layers, as training may")
+    options = parser.parse_args(argv)
+    names = options.arm or ["base", "without-identifiers"]
+    found: list[dict[str, Any]] = []
+    for seed in options.seed or [0]:
+        for name in names:
+            found.append(run_arm(name, options, seed))
+            figures = {"steps": options.steps, "pictures_per_step": PICTURES, "limit": options.limit}
+            publish({**figures, "validation_pictures": options.pictures, "runs": found}, options.out)
+
+
+if __name__ == "__main__":
+    main()
