@@ -61,9 +61,9 @@ class Arm:
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     samples: Mapping[Task, int] = field(default_factory=dict)
 
-    def mixture(self, **views: float) -> MixtureConfig:
-        """Return how photos are asked about."""
-        return MixtureConfig(identifiers=self.identifiers, per_task={**SAMPLES, **self.samples}, **views)
+    def mixture(self) -> MixtureConfig:
+        """Return how photos are asked about in training."""
+        return MixtureConfig(identifiers=self.identifiers, per_task={**SAMPLES, **self.samples})
 
 
 ARMS = {
@@ -147,7 +147,7 @@ def train_arm(arm: Arm, options: argparse.Namespace, runs: Path, seed: int) -> P
 @torch.inference_mode()
 def losses(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[str, float]:
     """Return the mean loss of an answer's token by task, over the same validation photos for every arm."""
-    mixture = replace(arm, samples={}).mixture(mirror=0.0, crop=0.0)
+    mixture = MixtureConfig(identifiers=arm.identifiers, per_task=SAMPLES, mirror=0.0, crop=0.0)
     held_out = open_mixture(options.data, "val", mixture, options.pictures, seed=0)
     collate, meter = SharedPictureCollator(engine.processor), Meter()
     for start in range(0, options.pictures, PICTURES):

@@ -121,11 +121,11 @@ class TestAdapterFolder:
         assert any(weight.requires_grad for weight in trainable.parameters())
 
     def test_it_is_trained_on_with_another_dropout_but_in_no_other_shape(self, folder: Path) -> None:
-        model = load_adapter(tiny_model(), folder, trainable=True, wanted=replace(ADAPTER, dropout=0.5))
+        model = load_adapter(tiny_model(), folder, trainable=True, shape=replace(ADAPTER, dropout=0.5))
         assert model.peft_config["default"].lora_dropout == 0.5
         for other in (replace(ADAPTER, rank=3), replace(ADAPTER, all_linear=not ADAPTER.all_linear)):
             with pytest.raises(WeightsError, match=r"has LoRA of rank 2 .* leave their \[adapter\] out"):
-                load_adapter(tiny_model(), folder, trainable=True, wanted=other)
+                load_adapter(tiny_model(), folder, trainable=True, shape=other)
 
     def test_an_empty_folder_is_no_adapter(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="no adapter in"):

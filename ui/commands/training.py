@@ -74,6 +74,10 @@ def train(
     fsdp: Annotated[
         Switch, typer.Option("--fsdp/--no-fsdp", help="Share the weights out over torchrun's processes.")
     ] = None,
+    feature_cache: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep what the tower says of each picture there."),
+    ] = None,
 ) -> None:
     """Train an adapter: the linear layer and LoRA. A run that was stopped goes on where it was.
 

@@ -65,6 +65,11 @@ class InstructionMixture(Dataset[Example]):
     def __len__(self) -> int:
         return self.length
 
+    @property
+    def crops(self) -> bool:
+        """Whether some examples show a part of a picture that is cut out by chance."""
+        return any(stream.crops for stream in self.streams)
+
     def __getitem__(self, index: int) -> Example:
         for attempt in range(ATTEMPTS):
             drawn = self.draw(index, attempt)

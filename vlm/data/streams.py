@@ -51,7 +51,9 @@ class Draw:
 
 
 class Stream(Protocol):
-    """An endless series of draws."""
+    """An endless series of draws; where it `crops`, some show but a part of a picture, cut out by chance."""
+
+    crops: bool
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return the draw at an index, always the same for the same seed."""
@@ -68,6 +70,7 @@ class PhotoStream:
     def __init__(self, folder: PhotoFolder, config: MixtureConfig) -> None:
         self.folder = folder
         self.config = config
+        self.crops = config.crop > 0
         photos = with_colours(folder, cache_folder() / "colours") if config.colours else folder.photos
         self.photos = [photo for photo in photos if self._samples(photo, random.Random(0))]
         if not self.photos:
@@ -123,6 +126,7 @@ class RecordStream:
     def __init__(self, records: RecordFile, config: MixtureConfig) -> None:
         self.records = records
         self.config = config
+        self.crops = False
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return a picture, or none, and conversations over it."""

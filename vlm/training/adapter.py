@@ -48,7 +48,7 @@ class AdapterConfig:
             modules_to_save=["vision_projection"],
         )
 
-    def shapes(self, lora: LoraConfig) -> bool:
+    def fits(self, lora: LoraConfig) -> bool:
         """Whether LoRA of another run has this rank, alpha and places; dropout leaves no trace in weights."""
         mine = self.lora()
         return all(
@@ -66,26 +66,26 @@ def load_adapter(
     folder: Path,
     *,
     trainable: bool = False,
-    wanted: AdapterConfig | None = None,
+    shape: AdapterConfig | None = None,
 ) -> PeftModel:
-    """Return the model with a trained adapter, to be trained on with the dropout `wanted`.
+    """Return the model with a trained adapter, to be trained on with the dropout of `shape`.
 
     Raises:
         WeightsError: there is no adapter in the folder, its weights are not exactly those of the model, or
-            it has another shape than `wanted`.
+            it is of another shape.
     """
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"no adapter in {folder}: train one with `assistant train`, or name another model")
     config = LoraConfig.from_pretrained(str(folder))
     config.inference_mode = not trainable
-    if wanted is not None:
-        if not wanted.shapes(config):
+    if shape is not None:
+        if not shape.fits(config):
             places = "all linear layers" if config.target_modules == _LINEAR_LAYERS else "queries and values"
             raise WeightsError(
                 f"{folder} has LoRA of rank {config.r} and alpha {config.lora_alpha} on {places}, "
                 "the settings want another: leave their [adapter] out, or --init"
             )
-        config.lora_dropout = wanted.dropout
+        config.lora_dropout = shape.dropout
     # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
     config.base_model_name_or_path = model.name_or_path
     adapted = get_peft_model(model, config)

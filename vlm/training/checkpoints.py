@@ -13,7 +13,7 @@ from ..errors import AssistantError
 from .config import TrainingConfig
 
 # What may change when a run goes on: where and how often is written, and how the same work is done.
-_FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers"}
+_FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers", "feature_cache"}
 _FREE |= {"gradient_checkpointing", "gradient_accumulation", "skip_broken"}
 
 
@@ -83,7 +83,7 @@ def _settings_file(out: Path) -> Path:
 
 def _settings(config: TrainingConfig) -> dict[str, Any]:
     values: dict[str, Any] = TypeAdapter(TrainingConfig).dump_python(config, mode="json")
-    for name in ("data", "init"):
+    for name in ("data", "init", "feature_cache"):
         path = getattr(config, name)
         values[name] = path and str(path.resolve())
     return values

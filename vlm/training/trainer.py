@@ -40,6 +40,7 @@ from .checkpoints import (
     write_settings,
 )
 from .config import TrainingConfig
+from .features import keep_features
 from .progress import Meter, RunLog, Tell
 from .sheets import PICTURES, SheetWriter, draw_sheet
 from .stopping import StopOnSignal, TrainingStoppedError
@@ -189,9 +190,15 @@ def _open_data(config: TrainingConfig) -> InstructionMixture:
     _check_processes(config)
     refuse_other_settings(config)
     length = config.steps * config.batch
-    return open_mixture(
+    data = open_mixture(
         config.data, config.split, config.mixture, length, config.seed, skip_broken=config.skip_broken
     )
+    if config.feature_cache and data.crops:
+        raise AssistantError(
+            "features of parts that are cut out by chance would be kept for nothing: "
+            "set crop under [mixture] to 0, or leave the feature cache out"
+        )
+    return data
 
 
 def _train_on(
@@ -209,10 +216,12 @@ def _train_on(
     set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
     layers = _layer_classes(model)
     adapted = (
-        load_adapter(model, config.init, trainable=True, wanted=config.adapter)
+        load_adapter(model, config.init, trainable=True, shape=config.adapter)
         if config.init
         else add_adapter(model, config.adapter or AdapterConfig())
     )
+    if config.feature_cache:
+        keep_features(adapted.get_base_model().vision_tower, config.feature_cache, tell)
     if config.whiten:
         whiten(adapted, processor, _some_pictures(data))
     if config.compile_layers:
@@ -283,6 +292,8 @@ def _check_processes(config: TrainingConfig) -> None:
         raise AssistantError("fsdp shares weights out over several processes: start the command by torchrun")
     if config.fsdp and config.whiten:
         raise AssistantError("with fsdp the linear layer cannot learn in another basis: set whiten to false")
+    if config.fsdp and config.feature_cache:
+        raise AssistantError("with fsdp every process has to run the tower: leave the feature cache out")
     if config.fsdp and config.sample_every:
         raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 
