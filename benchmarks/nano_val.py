@@ -1,0 +1,56 @@
+"""Every figure of nano's card, on the photos of a folder's `val` split.
+
+    python benchmarks/nano_val.py --data photos --out benchmarks/results/nano-val.json
+
+These are the suites of `assistant evaluate`, on as many items each as one core answers in half an hour: as
+many for every adapter, so that figures compare. With `--limit` fewer, to try the script. Figures are written
+after each suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from figures import arguments, publish
+
+from assistant.vlm.data.photos import PhotoFolder
+from assistant.vlm.evaluation.evaluate import evaluate
+from assistant.vlm.evaluation.suites import photo_set
+from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+# The most items a suite; None for all of them. Long answers take most of the time.
+LIMITS: dict[str, int | None] = {
+    "refer": None,
+    "caption": None,
+    "identify": 600,
+    "vqa": 600,
+    "detection": 600,
+    "counting": 600,
+    "grounding": 200,
+    "hallucination": 200,
+    "absent": 200,
+    "presence": 200,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the suites one by one."""
+    parser = arguments(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
+    parser.add_argument("--limit", type=int, help="the most items a suite")
+    options = parser.parse_args(argv)
+    model, folder = VisionLanguageModel.load(DEFAULT_MODEL), PhotoFolder(options.data, "val")
+    suites: dict[str, Any] = {}
+    for name, most in LIMITS.items():
+        limit = options.limit or most
+        report = evaluate(model, photo_set(folder, [name]), limit)
+        suites[name] = {"limit": limit, **report["tasks"][name]}
+        del suites[name]["answers"]
+        publish({"split": "val", "pictures": len(folder.photos), "suites": suites}, options.out)
+
+
+if __name__ == "__main__":
+    main()
