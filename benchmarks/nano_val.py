@@ -4,7 +4,7 @@
 
 These are the suites of `assistant evaluate`, on as many items each as one core answers in half an hour: as
 many for every adapter, so that figures compare. With `--limit` fewer, to try the script. Figures are written
-after each suite.
+after each suite. `refer_one_look` is `refer` without the closer look at small things.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 from figures import arguments, publish
 
 from assistant.vlm.data.photos import PhotoFolder
+from assistant.vlm.engine.closer_look import CloserLook
+from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.presets import DEFAULT_MODEL
@@ -24,6 +26,7 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 # The most items a suite; None for all of them. Long answers take most of the time.
 LIMITS: dict[str, int | None] = {
     "refer": None,
+    "refer_one_look": None,
     "caption": None,
     "identify": 600,
     "vqa": 600,
@@ -42,12 +45,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
     parser.add_argument("--limit", type=int, help="the most items a suite")
     options = parser.parse_args(argv)
-    model, folder = VisionLanguageModel.load(DEFAULT_MODEL), PhotoFolder(options.data, "val")
+    engine, folder = LocalEngine.load(DEFAULT_MODEL), PhotoFolder(options.data, "val")
+    shipped, one_look = VisionLanguageModel(CloserLook(engine)), VisionLanguageModel(engine)
     suites: dict[str, Any] = {}
     for name, most in LIMITS.items():
         limit = options.limit or most
-        report = evaluate(model, photo_set(folder, [name]), limit)
-        suites[name] = {"limit": limit, **report["tasks"][name]}
+        suite = name.removesuffix("_one_look")
+        model = shipped if name == suite else one_look
+        report = evaluate(model, photo_set(folder, [suite]), limit)
+        suites[name] = {"limit": limit, **report["tasks"][suite]}
         del suites[name]["answers"]
         publish({"split": "val", "pictures": len(folder.photos), "suites": suites}, options.out)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from .grounding import Box, GroundedText
 
 # This much of the region's size is seen around it, since things make sense in their surroundings.
-_MARGIN = 0.15
+MARGIN = 0.15
 
 
 def crop(image: Image.Image, region: Box) -> Image.Image:
@@ -23,7 +23,7 @@ def crop(image: Image.Image, region: Box) -> Image.Image:
 def window(image: Image.Image, region: Box) -> tuple[int, int, int, int]:
     """Return the pixels `(left, top, right, bottom)` to look at for a region, at least one pixel in size."""
     x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
-    across, down = (x1 - x0) * _MARGIN, (y1 - y0) * _MARGIN
+    across, down = (x1 - x0) * MARGIN, (y1 - y0) * MARGIN
     left, top = max(int(x0 - across), 0), max(int(y0 - down), 0)
     right, bottom = min(round(x1 + across), image.width), min(round(y1 + down), image.height)
     left, top = min(left, image.width - 1), min(top, image.height - 1)
@@ -43,4 +43,4 @@ def in_the_whole(grounded: GroundedText, image: Image.Image, region: Box) -> Gro
     return replace(grounded, phrases=tuple(phrases))
 
 
-__all__ = ["crop", "in_the_whole", "window"]
+__all__ = ["MARGIN", "crop", "in_the_whole", "window"]

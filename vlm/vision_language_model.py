@@ -30,9 +30,10 @@ class VisionLanguageModel:
         Raises:
             WeightsError: there is no such model, or its weights cannot be had.
         """
+        from .engine.closer_look import CloserLook
         from .engine.local import LocalEngine
 
-        return cls(LocalEngine.load(model))
+        return cls(CloserLook(LocalEngine.load(model)))
 
     @property
     def name(self) -> str:
