@@ -48,6 +48,19 @@ def test_a_small_thing_is_placed_by_the_second_look() -> None:
     assert second.argument == "the ball"
 
 
+@pytest.mark.parametrize(("first", "second"), [(0.3, 0.6), (0.6, 0.3), (None, 0.3)])
+def test_the_answer_is_as_sure_as_the_less_sure_look(first: float | None, second: float) -> None:
+    class Doubting(ScriptedEngine):
+        def generate(
+            self, requests: Sequence[Request], listener: GenerationListener | None = None
+        ) -> list[Generation]:
+            self.score = first if requests[0].image is PICTURE else second
+            return super().generate(requests, listener)
+
+    (box,) = look(Doubting({Task.REFER: SMALL})).grounded.boxes
+    assert box.score == 0.3
+
+
 def test_the_time_of_both_looks_counts() -> None:
     assert look(engine(SMALL, SMALL)).seconds == pytest.approx(0.02)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from PIL import Image
 
 from ..answers import Generation, Request
-from ..grounding import Box
+from ..grounding import Box, with_scores
 from ..regions import MARGIN, crop, in_the_whole
 from ..tasks import Task
 from .base import Engine, GenerationListener
@@ -52,8 +52,7 @@ class CloserLook:
         seen = self._engine.generate(closer, _StopAlone(listener) if listener else None)
         for (index, part), second in zip(nearby.items(), seen, strict=True):
             if second.complete and second.grounded.boxes:
-                seconds = answers[index].seconds + second.seconds
-                answers[index] = Generation(in_the_whole(second.grounded, *part), seconds)
+                answers[index] = _both(answers[index], second, part)
         return answers
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -73,6 +72,18 @@ class _StopAlone:
     def wants_stop(self) -> bool:
         """Whether the answers shall end where they are."""
         return self._listener.wants_stop()
+
+
+def _both(first: Generation, second: Generation, part: tuple[Image.Image, Box]) -> Generation:
+    """Return what the second look found in a part of the picture, as sure as the less sure of both looks.
+
+    From nearby the model is surer of everything, what is not there included.
+    """
+    looks = first.grounded.boxes[0].score, second.grounded.boxes[0].score
+    score = min((score for score in looks if score is not None), default=None)
+    found = in_the_whole(second.grounded, *part)
+    found = with_scores(found, [score, *(box.score for box in found.boxes[1:])])
+    return Generation(found, first.seconds + second.seconds)
 
 
 def _surroundings(request: Request, answer: Generation) -> Box | None:
