@@ -127,9 +127,7 @@ class ToolCallingPlanner:
             raise AssistantError(needed) from error
         try:
             return cls(init_chat_model(name))
-        except (
-            Exception
-        ) as error:  # each provider has errors of its own for a missing package, key or setting
+        except Exception as error:  # each provider has its own for a missing package, key or setting
             told = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise AssistantError(f"no planning with {name!r}: {told}") from error
 

@@ -5,7 +5,7 @@
     python benchmarks/ablation.py --data photos --runs runs --steps 150 --arm base --arm pixels-336 \\
         --arm tower-9 --arm rank-64 --arm query-value-64 --out benchmarks/results/choices.json
 
-The first is the paper's ablation: with and without task identifiers (arXiv 2310.09478, section 4.3), in
+The first is the paper's ablation: with and without task identifiers (arXiv 2310.09478), in
 training and evaluation alike. All arms of a seed see the same photos, views and questions in the same order.
 Measured are the loss by task on validation photos and, with `--limit`, the suites on so many items each. A
 run that was stopped goes on from its checkpoints, and figures are written after each arm.
