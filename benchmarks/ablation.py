@@ -154,9 +154,9 @@ def losses(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[s
         stop = min(start + PICTURES, options.pictures)
         batch = collate([held_out[index] for index in range(start, stop)])
         batch = {name: tensor.to(engine.model.device) for name, tensor in batch.items()}
-        tasks = batch.pop("tasks")
+        seen = {"tasks": batch.pop("tasks")}
         output = engine.model(**batch, answers_only=True, use_cache=False)
-        meter.add(batch, tasks, output.logits)
+        meter.add(batch, seen, output.logits)
     found = meter.take()
     return {name: round(value, 4) for name, value in found.items() if name.startswith("loss_")}
 

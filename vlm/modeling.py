@@ -150,6 +150,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        label_weights: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         answers_only: bool = False,
@@ -161,7 +162,8 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         `pixel_values` (pictures, 3, side, side) goes in the order of the placeholders; `labels` (batch,
         length) holds -100 where nothing is learnt. With `answers_only`, logits are computed at the labelled
         positions alone and have the shape (labelled positions, vocabulary): same loss, less work. The loss
-        is the mean over labelled tokens, or their sum over `num_items_in_batch` where that is given.
+        is the mean over labelled tokens, or their sum over `num_items_in_batch` where that is given; each
+        counts `label_weights` (batch, length) times.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
@@ -187,7 +189,8 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
             answers = learnt != -100 if answers_only else torch.ones_like(learnt, dtype=torch.bool)
             logits = head(hidden[:, :-1][answers] if answers_only else hidden)
             predicted = logits if answers_only else logits[:, :-1].flatten(0, 1)
-            loss = _answer_loss(predicted, learnt[answers], num_items_in_batch)
+            weights = None if label_weights is None else label_weights[:, 1:][answers]
+            loss = _answer_loss(predicted, learnt[answers], weights, num_items_in_batch)
         return MiniGPTv2Output(
             loss=loss,
             logits=logits,
@@ -231,12 +234,17 @@ def _kept(hidden: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Ten
 
 
 def _answer_loss(
-    logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    weights: torch.Tensor | None,
+    num_items_in_batch: torch.Tensor | int | None,
 ) -> torch.Tensor:
     """Return the cross entropy of logits (tokens, vocabulary) against labels (tokens), in float32."""
-    if num_items_in_batch is None:
-        return nn.functional.cross_entropy(logits.float(), labels)
-    return nn.functional.cross_entropy(logits.float(), labels, reduction="sum") / num_items_in_batch
+    losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+    if weights is not None:
+        losses = losses * weights
+    items = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+    return losses.sum() / items
 
 
 AutoConfig.register(MiniGPTv2Config.model_type, MiniGPTv2Config)

@@ -74,6 +74,10 @@ def train(
     fsdp: Annotated[
         Switch, typer.Option("--fsdp/--no-fsdp", help="Share the weights out over torchrun's processes.")
     ] = None,
+    self_critical: Annotated[
+        int | None,
+        typer.Option(min=0, help="Captions that the model writes of a picture to learn from; 0: none."),
+    ] = None,
     feature_cache: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep what the tower says of each picture there."),

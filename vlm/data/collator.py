@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 
 from ..processing import IGNORED, EncodedPrompt, MiniGPTv2Processor
 from ..tasks import Segment, SegmentKind, Task, build_prompt
+from .instructions import Sample
 from .mixture import Example
+
+Number = TypeVar("Number", int, float)
 
 LENGTH_STEP = 32
 # A row takes no more tokens than this: a few long conversations would decide how much memory a run needs.
@@ -24,6 +28,8 @@ LONGEST = 2048
 TASKS: tuple[Task | None, ...] = (*Task, None)
 """What the numbers in `tasks` stand for; None is free conversation."""
 NO_TASK = -1
+WRITTEN = len(TASKS)
+"""The number of answers that the model wrote itself, whatever the task."""
 
 
 @dataclass
@@ -35,8 +41,9 @@ class _Row:
     positions: list[int] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
     tasks: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
 
-    def add(self, encoded: EncodedPrompt, start: int, group: int, task: int) -> None:
+    def add(self, encoded: EncodedPrompt, start: int, group: int, task: int, weight: float = 1.0) -> None:
         """Append tokens at the positions from `start` on, as many as there is room for.
 
         Those that are learnt are the task's.
@@ -48,6 +55,7 @@ class _Row:
         self.positions += range(start, start + len(ids))
         self.groups += [group] * len(ids)
         self.tasks += [NO_TASK if label == IGNORED else task for label in labels]
+        self.weights += [weight] * len(ids)
 
 
 class SharedPictureCollator:
@@ -57,22 +65,24 @@ class SharedPictureCollator:
         self.processor = processor
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        """Return `input_ids`, `labels`, `position_ids`, `tasks` (batch, length), `attention_mask` (batch, 1,
-        length, length; True where a query may look) and, where an example has a picture, `pixel_values`.
+        """Return `input_ids`, `labels`, `label_weights`, `position_ids`, `tasks` (batch, length),
+        `attention_mask` (batch, 1, length, length; True where a query may look) and, where an example has a
+        picture, `pixel_values`.
 
-        `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers, else
-        -1; the model has no use for it. What a row holds beyond `LONGEST` tokens is cut off.
+        `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers, or
+        `WRITTEN`, else -1; the model has no use for it. What a row holds beyond `LONGEST` tokens is cut off.
         """
         rows = [self._row(example) for example in examples]
         # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
         length = LENGTH_STEP * -(-max(len(row.ids) for row in rows) // LENGTH_STEP)
 
-        def padded(lists: Sequence[list[int]], fill: int) -> torch.Tensor:
+        def padded(lists: Sequence[list[Number]], fill: Number) -> torch.Tensor:
             return torch.tensor([values + [fill] * (length - len(values)) for values in lists])
 
         batch = {
             "input_ids": padded([row.ids for row in rows], self.processor.tokenizer.pad_token_id),
             "labels": padded([row.labels for row in rows], IGNORED),
+            "label_weights": padded([row.weights for row in rows], 1.0),
             "position_ids": padded([row.positions for row in rows], 0),
             "tasks": padded([row.tasks for row in rows], NO_TASK),
             # Padding is a group of its own: it sees itself, so that no row of the softmax is empty.
@@ -95,9 +105,13 @@ class SharedPictureCollator:
             start = prefix
             for exchange, part in zip(sample.exchanges, asked, strict=True):
                 encoded = self.processor.encode(part)
-                row.add(encoded, start, group, TASKS.index(exchange.task))
+                row.add(encoded, start, group, *_task_and_weight(exchange))
                 start += len(encoded.input_ids)
         return row
+
+
+def _task_and_weight(exchange: Sample) -> tuple[int, float]:
+    return (TASKS.index(exchange.task), 1.0) if exchange.weight is None else (WRITTEN, exchange.weight)
 
 
 def _parts(segments: Sequence[Segment]) -> tuple[Sequence[Segment], list[Sequence[Segment]]]:
@@ -116,4 +130,4 @@ def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
     return ((same | prefix) & causal).unsqueeze(1)
 
 
-__all__ = ["NO_TASK", "TASKS", "SharedPictureCollator", "shared_prefix_mask"]
+__all__ = ["NO_TASK", "TASKS", "WRITTEN", "SharedPictureCollator", "shared_prefix_mask"]

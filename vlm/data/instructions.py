@@ -30,12 +30,14 @@ _DENIED = dict.fromkeys(ABSENT, 1) | {"person": 20}
 class Sample:
     """One question over a photo and the answer to learn; `task` is None for free conversation.
 
-    `follow_ups` go on with the same conversation: they see what was said before.
+    `follow_ups` go on with the same conversation: they see what was said before. `weight` is that of an
+    answer which the model wrote itself, below 0 for one to be made less likely; None: the answer is given.
     """
 
     task: Task | None
     turn: Turn
     follow_ups: tuple[Sample, ...] = ()
+    weight: float | None = None
 
     @property
     def exchanges(self) -> tuple[Sample, ...]:

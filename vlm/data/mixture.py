@@ -33,10 +33,11 @@ ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class Example:
-    """One picture, or none, and the samples asked over it."""
+    """One picture, or none, the samples asked over it, and all captions that people gave it, where known."""
 
     image: Image.Image | None
     samples: list[Sample]
+    references: tuple[str, ...] = ()
 
 
 class InstructionMixture(Dataset[Example]):
@@ -70,11 +71,15 @@ class InstructionMixture(Dataset[Example]):
         """Whether some examples show a part of a picture that is cut out by chance."""
         return any(stream.crops for stream in self.streams)
 
+    def references(self) -> list[tuple[str, ...]]:
+        """Return, for each picture whose captions by people are known, all of them."""
+        return [captions for stream in self.streams for captions in stream.references()]
+
     def __getitem__(self, index: int) -> Example:
         for attempt in range(ATTEMPTS):
             drawn = self.draw(index, attempt)
             try:
-                return Example(drawn.image(), drawn.samples)
+                return Example(drawn.image(), drawn.samples, drawn.references)
             except DataError as error:
                 if not self.skip_broken:
                     raise

@@ -35,11 +35,15 @@ WHOLE = View()
 
 @dataclass(frozen=True)
 class Draw:
-    """A picture that is not read yet, or none, and what is asked over the view of it."""
+    """A picture that is not read yet, or none, and what is asked over the view of it.
+
+    `references` are all captions that people gave what is seen in the view.
+    """
 
     picture: PictureReference | None
     samples: list[Sample]
     view: View = WHOLE
+    references: tuple[str, ...] = ()
 
     def image(self) -> Image.Image | None:
         """Read the picture and return what the view shows of it.
@@ -57,6 +61,10 @@ class Stream(Protocol):
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return the draw at an index, always the same for the same seed."""
+        ...
+
+    def references(self) -> list[tuple[str, ...]]:
+        """Return, for each picture whose captions by people are known, all of them."""
         ...
 
 
@@ -95,7 +103,12 @@ class PhotoStream:
         while not samples:  # some questions are there by chance alone, and some on one side of a border alone
             view = WHOLE
             samples = self._samples(photo, random_)
-        return Draw(self.folder.reference(photo), _put(samples, self.config, random_), view)
+        references = view.photo(photo).captions
+        return Draw(self.folder.reference(photo), _put(samples, self.config, random_), view, references)
+
+    def references(self) -> list[tuple[str, ...]]:
+        """Return the captions of each photo that has some."""
+        return [photo.captions for photo in self.photos if photo.captions]
 
     def _place(self, index: int, seed: int) -> int:
         """Return which photo is drawn, by its weight.
@@ -135,6 +148,10 @@ class RecordStream:
         chosen = random_.sample(found, min(self.config.per_picture, len(found)))
         samples = [worded(record, random_) for record in chosen]
         return Draw(found[0].picture, _put(samples, self.config, random_))
+
+    def references(self) -> list[tuple[str, ...]]:
+        """Return nothing: records are questions and answers, not all that is said of a picture."""
+        return []
 
 
 def _put(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:

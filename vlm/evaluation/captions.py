@@ -25,7 +25,7 @@ def caption_scores(
     """
     cider, bleu = caption_scorers()
     for caption, wanted in zip(predicted, references, strict=True):
-        pair = (_words(caption), [_words(text) for text in wanted])
+        pair = (plain_words(caption), [plain_words(text) for text in wanted])
         cider += pair
         bleu += pair
     _, each = cider.compute_score()
@@ -66,8 +66,9 @@ def caption_scorers() -> tuple[Any, Any]:
     return CiderScorer(n=4, sigma=6.0), BleuScorer(n=4)
 
 
-def _words(text: str) -> str:
+def plain_words(text: str) -> str:
+    """Return a caption's words as the scorers count them: in small letters, a blank between two."""
     return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
 
 
-__all__ = ["caption_scorers", "caption_scores"]
+__all__ = ["caption_scorers", "caption_scores", "plain_words"]

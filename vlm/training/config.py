@@ -36,6 +36,8 @@ class TrainingConfig:
     `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a fifth
     less time a step on a CPU (needs a C++ compiler). `gradient_checkpointing` computes a layer twice to
     keep less in memory; `fsdp` shares the weights out over the processes that torchrun starts.
+    With `self_critical`, the model writes that many captions of each captioned picture and learns from
+    those that agree with people's better than the others do (0: none).
     In `feature_cache` what the tower says of each picture is kept, for pictures that are not cropped.
     Every `save_every` steps there is a checkpoint, every `sample_every` a sheet of answers (0: none), every
     `log_every` a line in the log.
@@ -61,6 +63,7 @@ class TrainingConfig:
     compile_layers: bool = False
     gradient_checkpointing: bool = False
     fsdp: bool = False
+    self_critical: Annotated[int, Field(ge=0)] = 0
     feature_cache: Path | None = None
     save_every: Count = 200
     sample_every: Annotated[int, Field(ge=0)] = 0

@@ -15,20 +15,27 @@ from transformers.integrations import is_tensorboard_available
 
 from ..data.collator import NO_TASK, TASKS
 
-TASK_NAMES = tuple("chat" if task is None else task.value for task in TASKS)
+TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "written")
+"""The names of the numbers in a batch's `tasks`; the last is of what the model wrote itself."""
 
 Tell = Callable[[str], None]
 
 
 class Meter:
-    """Adds up loss by task, samples and tokens between two lines of the log."""
+    """Adds up loss by task, rewards, samples and tokens between two lines of the log."""
 
     def __init__(self) -> None:
-        self._sums = torch.zeros(2 * len(TASK_NAMES) + 2, dtype=torch.double)
+        self._sums = torch.zeros(2 * len(TASK_NAMES) + 4, dtype=torch.double)
         self._start = time.perf_counter()
 
-    def add(self, inputs: dict[str, torch.Tensor], tasks: torch.Tensor, logits: torch.Tensor) -> None:
-        """Count a batch; `logits` (labelled positions, vocabulary) are those that predicted its labels."""
+    def add(
+        self, inputs: dict[str, torch.Tensor], seen: dict[str, torch.Tensor], logits: torch.Tensor
+    ) -> None:
+        """Count a batch; `logits` (labelled positions, vocabulary) are those that predicted its labels.
+
+        `seen` is what the model has no use for: `tasks` (batch, length) and perhaps `rewards` (captions).
+        """
+        tasks, rewards = seen["tasks"], seen.get("rewards", torch.zeros(0))
         answered = tasks[:, 1:] != NO_TASK
         labels, of_task = inputs["labels"][:, 1:][answered], tasks[:, 1:][answered]
         with torch.no_grad():
@@ -39,7 +46,8 @@ class Meter:
         answers = (answered & (tasks[:, :-1] == NO_TASK)).sum()
         # All but the first token of a row stand behind another; padding is at position 0.
         tokens = (inputs["position_ids"] > 0).sum() + len(tasks)
-        counted = torch.stack([answers, tokens]).double()
+        rewarded = (rewards.sum(), torch.tensor(len(rewards)))
+        counted = torch.stack([item.double().to(tasks.device) for item in (*rewarded, answers, tokens)])
         self._sums = torch.cat([sums.flatten(), counted]) + self._sums.to(tasks.device)
 
     def take(self) -> dict[str, float]:
@@ -47,9 +55,11 @@ class Meter:
         sums, seconds = self._sums, time.perf_counter() - self._start
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
-        *by_task, samples, tokens = sums.tolist()
+        *by_task, reward, rewarded, samples, tokens = sums.tolist()
         pairs = zip(TASK_NAMES, by_task[::2], by_task[1::2], strict=True)
         figures = {f"loss_{name}": loss / count for name, loss, count in pairs if count}
+        if rewarded:
+            figures["reward"] = reward / rewarded
         figures["samples_per_second"] = samples / seconds
         figures["tokens_per_second"] = tokens / seconds
         self._sums, self._start = torch.zeros_like(sums), time.perf_counter()
@@ -99,6 +109,8 @@ class RunLog(TrainerCallback):
 
     def _line(self, state: TrainerState, figures: dict[str, float]) -> str:
         losses = [f"{name} {figures[f'loss_{name}']:.2f}" for name in TASK_NAMES if f"loss_{name}" in figures]
+        if "reward" in figures:
+            losses.append(f"reward {figures['reward']:.3f}")
         done = state.global_step - self._first_step
         left = (time.perf_counter() - self._start) / done * (state.max_steps - state.global_step)
         return (

@@ -31,7 +31,7 @@ from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..weights import base_model
 from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
-from .batches import AlwaysAPicture
+from .batches import AlwaysAPicture, Collate
 from .checkpoints import (
     last_whole_checkpoint,
     refuse_other_settings,
@@ -42,6 +42,7 @@ from .checkpoints import (
 from .config import TrainingConfig
 from .features import keep_features
 from .progress import Meter, RunLog, Tell
+from .self_critical import CaptionReward, SelfCriticalCollator
 from .sheets import PICTURES, SheetWriter, draw_sheet
 from .stopping import StopOnSignal, TrainingStoppedError
 from .whitening import PICTURES as WHITENING_PICTURES
@@ -49,6 +50,8 @@ from .whitening import fold, trained_projection, whiten
 
 # What a write raises when there is no room: Python's own, torch's, and that of safetensors.
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
+# What a batch tells the log alone.
+_SEEN = ("tasks", "rewards")
 
 
 def tell_on_stderr(line: str) -> None:
@@ -105,12 +108,12 @@ class AnswerTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Return the mean loss over all labelled tokens of the step, whichever process and part has them."""
-        tasks = inputs["tasks"]
-        inputs = {name: tensor for name, tensor in inputs.items() if name != "tasks"}
+        seen = {name: inputs[name] for name in _SEEN if name in inputs}
+        inputs = {name: tensor for name, tensor in inputs.items() if name not in seen}
         loss, outputs = super().compute_loss(
             model, inputs | {"answers_only": True, "use_cache": False}, True, num_items_in_batch
         )
-        self._meter.add(inputs, tasks, outputs.logits)
+        self._meter.add(inputs, seen, outputs.logits)
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -198,6 +201,10 @@ def _open_data(config: TrainingConfig) -> InstructionMixture:
             "features of parts that are cut out by chance would be kept for nothing: "
             "set crop under [mixture] to 0, or leave the feature cache out"
         )
+    if config.self_critical and not data.references():
+        raise AssistantError(
+            "no picture has captions by people to weigh the model's own by: set self_critical to 0"
+        )
     return data
 
 
@@ -226,7 +233,12 @@ def _train_on(
         whiten(adapted, processor, _some_pictures(data))
     if config.compile_layers:
         _compile_layers(adapted, tell)
-    collate = SharedPictureCollator(processor)
+    collate: Collate = SharedPictureCollator(processor)
+    if config.self_critical:
+        reward = CaptionReward(data.references())
+        collate = SelfCriticalCollator(
+            collate, adapted, processor, reward, config.self_critical, bf16=config.bf16
+        )
     trainer = AnswerTrainer(
         config,
         model=adapted,
@@ -294,6 +306,12 @@ def _check_processes(config: TrainingConfig) -> None:
         raise AssistantError("with fsdp the linear layer cannot learn in another basis: set whiten to false")
     if config.fsdp and config.feature_cache:
         raise AssistantError("with fsdp every process has to run the tower: leave the feature cache out")
+    if config.fsdp and config.self_critical:
+        raise AssistantError("with fsdp no process has the weights to write captions: set self_critical to 0")
+    if config.self_critical == 1:
+        raise AssistantError(
+            "a caption is weighed by the others of its picture: make self_critical 2 or more"
+        )
     if config.fsdp and config.sample_every:
         raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 
@@ -348,7 +366,8 @@ def _arguments(config: TrainingConfig, layers: list[str]) -> TrainingArguments:
         fsdp=config.fsdp or None,
         fsdp_config=sharding if config.fsdp else None,
         gradient_checkpointing=config.gradient_checkpointing and not config.fsdp,
-        dataloader_num_workers=8 if gpu else 0,
+        # Captions are written where the model is.
+        dataloader_num_workers=8 if gpu and not config.self_critical else 0,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
         save_steps=config.save_every,

@@ -1,0 +1,209 @@
+"""Captions that the model writes itself: how they are drawn, weighed and learnt from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from assistant.vlm.data.collator import TASKS, WRITTEN, SharedPictureCollator
+from assistant.vlm.data.instructions import Sample
+from assistant.vlm.data.mixture import Example
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.processing import MiniGPTv2Processor
+from assistant.vlm.tasks import Task, Turn, instruction
+from assistant.vlm.training.adapter import AdapterConfig, add_adapter
+from assistant.vlm.training.self_critical import (
+    LONGEST,
+    CaptionReward,
+    SelfCriticalCollator,
+    advantages,
+    write_captions,
+)
+from assistant.vlm.training.trainer import TrainingConfig, train
+
+from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+
+REFERENCES = (
+    ("a dog runs through the snow", "a brown dog is running in deep snow"),
+    ("two men play a game of chess", "men sit at a table and play chess"),
+    ("a boat lies on the beach", "a small boat on the sand"),
+)
+ADAPTER = AdapterConfig(rank=2, alpha=4)
+
+
+@pytest.fixture(scope="module")
+def processor() -> MiniGPTv2Processor:
+    return tiny_processor()
+
+
+class TestReward:
+    reward = CaptionReward(REFERENCES)
+
+    def test_what_people_say_is_worth_more_than_what_they_do_not(self) -> None:
+        captions = ["a dog runs through the snow", "a dog runs through a field", "men play chess", ""]
+        same, near, far, nothing = self.reward(captions, REFERENCES[0]).tolist()
+        assert same > near > far >= nothing == 0
+
+    def test_it_is_the_measure_that_captions_are_evaluated_by(self) -> None:
+        from pycocoevalcap.cider.cider_scorer import CiderScorer
+
+        captions = ["a dog in the snow", "two men at a table", "a boat"]
+        scorer = CiderScorer()
+        for caption, references in zip(captions, REFERENCES, strict=True):
+            scorer += (f"{caption} </s>", [f"{text} </s>" for text in references])
+        _, wanted = scorer.compute_score()
+        found = [
+            self.reward([text], references).item()
+            for text, references in zip(captions, REFERENCES, strict=True)
+        ]
+        assert found == pytest.approx(wanted.tolist())
+
+    def test_a_caption_that_breaks_off_is_worth_less(self) -> None:
+        whole, cut = self.reward(["a small boat on the sand", "a small boat on the"], REFERENCES[2]).tolist()
+        assert whole > cut
+
+
+class TestAdvantage:
+    def test_it_is_what_a_caption_is_better_than_the_others_of_its_picture(self) -> None:
+        found = advantages(torch.tensor([[1.0, 0.0, 0.0], [5.0, 5.0, 5.0]]))
+        assert found[0, 0] > 0 > found[0, 1] == found[0, 2]
+        assert found[1].tolist() == [0, 0, 0]
+        assert found.sum().item() == pytest.approx(0, abs=1e-6)
+
+    def test_captions_that_are_all_alike_teach_nothing(self) -> None:
+        assert advantages(torch.full((2, 4), 0.3)).abs().max() < 1e-3
+
+
+class TestWriting:
+    def test_captions_are_drawn_as_if_each_had_read_the_picture_itself(
+        self, processor: MiniGPTv2Processor
+    ) -> None:
+        model = add_adapter(tiny_model(), ADAPTER)
+        images = [picture(0), picture(1)]
+        requests = ["[caption] what is this?", "[caption] describe the whole image, please"]
+        torch.manual_seed(3)
+        written = write_captions(model, processor, images, requests, 3, bf16=False)
+        batch = processor(
+            [image for image in images for _ in range(3)],
+            [[Turn(request)] for request in requests for _ in range(3)],
+        )
+        torch.manual_seed(3)
+        plain = model.eval().generate(**batch, do_sample=True, top_k=0, max_new_tokens=LONGEST)
+        answers = [processor.decode_answer(ids.tolist()) for ids in plain[:, batch["input_ids"].shape[1] :]]
+        assert [text for captions in written for text in captions] == answers
+        assert len(set(answers)) > 1
+
+    def test_the_model_goes_on_training_afterwards(self, processor: MiniGPTv2Processor) -> None:
+        model = add_adapter(tiny_model(), ADAPTER).train()
+        write_captions(model, processor, [picture(0)], ["[caption]"], 2, bf16=False)
+        assert model.training
+
+
+class TestBatch:
+    def collator(self, processor: MiniGPTv2Processor) -> SelfCriticalCollator:
+        model = add_adapter(tiny_model(), ADAPTER)
+        collate = SharedPictureCollator(processor)
+        return SelfCriticalCollator(collate, model, processor, CaptionReward(REFERENCES), 3, bf16=False)
+
+    def test_written_captions_stand_beside_what_is_given(self, processor: MiniGPTv2Processor) -> None:
+        given = Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog"))
+        asked = Sample(Task.VQA, Turn("[vqa] what is it?", "a dog"))
+        examples = [Example(picture(0), [given, asked], REFERENCES[0]), Example(picture(1), [asked])]
+        batch = self.collator(processor)(examples)
+        assert batch["rewards"].shape == (3,)
+        written = batch["tasks"] == WRITTEN
+        assert written[0].any()
+        assert not written[1].any()
+        assert (batch["label_weights"][~written & (batch["labels"] != -100)] == 1).all()
+        assert {TASKS.index(Task.CAPTION), TASKS.index(Task.VQA)} < set(batch["tasks"][0].tolist())
+
+    @pytest.mark.parametrize("references", [(), REFERENCES[0]])
+    def test_an_example_without_a_caption_to_score_is_left_as_it_is(
+        self, processor: MiniGPTv2Processor, references: tuple[str, ...]
+    ) -> None:
+        task = Task.VQA if references else Task.CAPTION
+        examples = [Example(picture(0), [Sample(task, Turn("what is it?", "a dog"))], references)]
+        batch = self.collator(processor)(examples)
+        plain = SharedPictureCollator(processor)(examples)
+        assert batch.keys() == plain.keys()
+        assert all(torch.equal(batch[name], plain[name]) for name in plain)
+
+
+class TestLearning:
+    def test_a_weight_below_0_makes_an_answer_less_likely(self, processor: MiniGPTv2Processor) -> None:
+        model = add_adapter(tiny_model(), ADAPTER).train()
+        samples = [
+            Sample(Task.CAPTION, Turn("[caption]", "a dog"), weight=1.0),
+            Sample(Task.CAPTION, Turn("[caption]", "the snow"), weight=-1.0),
+        ]
+        optimizer = torch.optim.AdamW([item for item in model.parameters() if item.requires_grad], lr=1e-2)
+
+        def losses() -> list[float]:
+            alone = [replace(sample, weight=None) for sample in samples]
+            batches = [SharedPictureCollator(processor)([Example(picture(0), [sample])]) for sample in alone]
+            with torch.no_grad():
+                return [float(model(**batch).loss) for batch in batches]
+
+        before = losses()
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(**SharedPictureCollator(processor)([Example(picture(0), samples)])).loss.backward()
+            optimizer.step()
+        after = losses()
+        assert after[0] < before[0]
+        assert after[1] > before[1]
+
+    def test_captions_come_to_be_as_they_are_rewarded(self, processor: MiniGPTv2Processor) -> None:
+        model = add_adapter(tiny_model(), AdapterConfig(rank=8, alpha=16)).train()
+
+        def brevity(captions: Sequence[str], _references: Sequence[str]) -> torch.Tensor:
+            return torch.tensor([-float(len(caption)) for caption in captions])
+
+        collate = SharedPictureCollator(processor)
+        collator = SelfCriticalCollator(collate, model, processor, brevity, 16, bf16=False)
+        optimizer = torch.optim.AdamW([item for item in model.parameters() if item.requires_grad], lr=5e-2)
+        torch.manual_seed(0)
+        # The picture's own caption is asked for, to be scored, but nothing is learnt from it.
+        asked = Sample(Task.CAPTION, Turn("[caption]", "a dog"), weight=0.0)
+        means = []
+        for _ in range(40):
+            batch = collator([Example(picture(0), [asked], REFERENCES[0])])
+            means.append(batch.pop("rewards").mean().item())
+            optimizer.zero_grad()
+            model(**batch).loss.backward()
+            optimizer.step()
+        assert sum(means[-8:]) / 8 > sum(means[:8]) / 8 + 5
+
+    def test_a_run_tells_the_reward_of_each_stretch(self, tmp_path: Path) -> None:
+        config = TrainingConfig(
+            data=write_photo_folder(tmp_path / "photos", dog_records(4)),
+            out=tmp_path / "run",
+            steps=4,
+            batch=2,
+            log_every=2,
+            self_critical=3,
+            adapter=ADAPTER,
+        )
+        told: list[str] = []
+        train(tiny_model(), tiny_processor(), config, tell=told.append)
+        lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+        assert all(line["reward"] >= 0 and line["loss_written"] > 0 for line in lines)
+        assert f"written {lines[0]['loss_written']:.2f}, reward {lines[0]['reward']:.3f})" in told[0]
+
+    def test_one_caption_has_nothing_to_be_compared_with(self, tmp_path: Path) -> None:
+        config = TrainingConfig(data=tmp_path, out=tmp_path / "run", self_critical=1)
+        with pytest.raises(AssistantError, match="2 or more"):
+            train(tiny_model(), tiny_processor(), config)
+
+    def test_data_without_captions_cannot_be_learnt_from_so(self, tmp_path: Path) -> None:
+        records = [{**record, "captions": []} for record in dog_records(3)]
+        config = TrainingConfig(
+            data=write_photo_folder(tmp_path / "photos", records), out=tmp_path / "run", self_critical=4
+        )
+        with pytest.raises(AssistantError, match="no picture has captions"):
+            train(tiny_model(), tiny_processor(), config)
