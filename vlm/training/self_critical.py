@@ -23,9 +23,8 @@ from .batches import Collate
 
 # Tokens of a written caption; people's have a dozen.
 LONGEST = 32
-# The end is a word too: without it, captions that break off behind "in a" are rewarded (Luo 2020).
+# The end is a word too: without it, captions that break off behind "in a" lose nothing by it.
 _END = "</s>"
-
 
 Reward = Callable[[Sequence[str], Sequence[str]], torch.Tensor]
 """From captions of one picture, and people's of it, to how good each of them is (captions)."""

@@ -192,6 +192,10 @@ def _open_data(config: TrainingConfig) -> InstructionMixture:
     """Return the run's stream of examples, once the run as such is possible."""
     _check_processes(config)
     refuse_other_settings(config)
+    if config.self_critical == 1:
+        raise AssistantError(
+            "a caption is weighed by the others of its picture: make self_critical 2 or more"
+        )
     length = config.steps * config.batch
     data = open_mixture(
         config.data, config.split, config.mixture, length, config.seed, skip_broken=config.skip_broken
@@ -308,10 +312,6 @@ def _check_processes(config: TrainingConfig) -> None:
         raise AssistantError("with fsdp every process has to run the tower: leave the feature cache out")
     if config.fsdp and config.self_critical:
         raise AssistantError("with fsdp no process has the weights to write captions: set self_critical to 0")
-    if config.self_critical == 1:
-        raise AssistantError(
-            "a caption is weighed by the others of its picture: make self_critical 2 or more"
-        )
     if config.fsdp and config.sample_every:
         raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 
