@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter
 
-from assistant.vlm.training.trainer import TrainingConfig, leave_processes, train
+from assistant.vlm.training.processes import leave_processes
+from assistant.vlm.training.trainer import TrainingConfig, train
 
 from .tiny import tiny_model, tiny_processor
 

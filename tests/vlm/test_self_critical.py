@@ -1,4 +1,4 @@
-"""Captions that the model writes itself: how they are drawn, weighed and learnt from."""
+"""Answers that the model writes itself: how they are drawn, weighed and learnt from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from assistant.vlm.tasks import Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 from assistant.vlm.training.self_critical import (
     LONGEST,
+    TEMPERATURE,
     CaptionReward,
     SelfCriticalCollator,
     advantages,
-    write_captions,
+    box_reward,
+    write_answers,
 )
 from assistant.vlm.training.trainer import TrainingConfig, train
 
@@ -68,6 +70,17 @@ class TestReward:
         assert whole > cut
 
 
+class TestBoxReward:
+    def test_it_is_the_overlap_and_whether_that_counts_as_right(self) -> None:
+        answers = ["{<0><0><50><100>}", "{<0><0><50><60>}", "{<0><0><50><40>}", "{<60><0><90><90>}"]
+        found = box_reward(answers, ["{<0><0><50><100>}"])
+        assert found.tolist() == pytest.approx([1.0, 0.8, 0.2, 0.0])
+
+    @pytest.mark.parametrize("answer", ["", "the dog", "{<0><0><50>", "{<a><0><50><100>}"])
+    def test_what_is_no_box_is_worth_nothing(self, answer: str) -> None:
+        assert box_reward([answer], ["{<0><0><50><100>}"]).tolist() == [0.0]
+
+
 class TestAdvantage:
     def test_it_is_what_a_caption_is_better_than_the_others_of_its_picture(self) -> None:
         found = advantages(torch.tensor([[1.0, 0.0, 0.0], [5.0, 5.0, 5.0]]))
@@ -87,20 +100,22 @@ class TestWriting:
         images = [picture(0), picture(1)]
         requests = ["[caption] what is this?", "[caption] describe the whole image, please"]
         torch.manual_seed(3)
-        written = write_captions(model, processor, images, requests, 3, bf16=False)
+        written = write_answers(model, processor, images, requests, 3, bf16=False)
         batch = processor(
             [image for image in images for _ in range(3)],
             [[Turn(request)] for request in requests for _ in range(3)],
         )
         torch.manual_seed(3)
-        plain = model.eval().generate(**batch, do_sample=True, top_k=0, max_new_tokens=LONGEST)
+        plain = model.eval().generate(
+            **batch, do_sample=True, temperature=TEMPERATURE, top_k=0, max_new_tokens=LONGEST
+        )
         answers = [processor.decode_answer(ids.tolist()) for ids in plain[:, batch["input_ids"].shape[1] :]]
         assert [text for captions in written for text in captions] == answers
         assert len(set(answers)) > 1
 
     def test_the_model_goes_on_training_afterwards(self, processor: MiniGPTv2Processor) -> None:
         model = add_adapter(tiny_model(), ADAPTER).train()
-        write_captions(model, processor, [picture(0)], ["[caption]"], 2, bf16=False)
+        write_answers(model, processor, [picture(0)], ["[caption]"], 2, bf16=False)
         assert model.training
 
 
@@ -108,7 +123,8 @@ class TestBatch:
     def collator(self, processor: MiniGPTv2Processor) -> SelfCriticalCollator:
         model = add_adapter(tiny_model(), ADAPTER)
         collate = SharedPictureCollator(processor)
-        return SelfCriticalCollator(collate, model, processor, CaptionReward(REFERENCES), 3, bf16=False)
+        rewards = {Task.CAPTION: CaptionReward(REFERENCES), Task.REFER: box_reward}
+        return SelfCriticalCollator(collate, model, processor, rewards, 3, bf16=False)
 
     def test_written_captions_stand_beside_what_is_given(self, processor: MiniGPTv2Processor) -> None:
         given = Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog"))
@@ -121,6 +137,23 @@ class TestBatch:
         assert not written[1].any()
         assert (batch["label_weights"][~written & (batch["labels"] != -100)] == 1).all()
         assert {TASKS.index(Task.CAPTION), TASKS.index(Task.VQA)} < set(batch["tasks"][0].tolist())
+
+    def test_boxes_are_written_where_one_is_sought(self, processor: MiniGPTv2Processor) -> None:
+        def asked(answer: str) -> list[Sample]:
+            return [Sample(Task.REFER, Turn(instruction(Task.REFER, "the dog"), answer))]
+
+        caption = Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog"))
+        one, two = "{<1><2><30><40>}", "{<1><2><30><40>}<delim>{<5><2><30><40>}"
+        examples = [
+            Example(picture(0), [caption, *asked(one)], REFERENCES[0]),
+            Example(picture(1), asked(two)),
+            Example(picture(2), asked(one)),
+        ]
+        batch = self.collator(processor)(examples)
+        counted = [batch["rewarded"].tolist().count(TASKS.index(task)) for task in (Task.CAPTION, Task.REFER)]
+        assert counted == [3, 6]
+        assert batch["rewards"].shape == (9,)
+        assert [(row == WRITTEN).any().item() for row in batch["tasks"]] == [True, False, True]
 
     @pytest.mark.parametrize("references", [(), REFERENCES[0]])
     def test_an_example_without_a_caption_to_score_is_left_as_it_is(
@@ -165,7 +198,8 @@ class TestLearning:
             return torch.tensor([-float(len(caption)) for caption in captions])
 
         collate = SharedPictureCollator(processor)
-        collator = SelfCriticalCollator(collate, model, processor, brevity, 16, bf16=False)
+        rewards = {Task.CAPTION: brevity}
+        collator = SelfCriticalCollator(collate, model, processor, rewards, 16, bf16=False)
         optimizer = torch.optim.AdamW([item for item in model.parameters() if item.requires_grad], lr=5e-2)
         torch.manual_seed(0)
         # The picture's own caption is asked for, to be scored, but nothing is learnt from it.
@@ -192,18 +226,30 @@ class TestLearning:
         told: list[str] = []
         train(tiny_model(), tiny_processor(), config, tell=told.append)
         lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
-        assert all(line["reward"] >= 0 and line["loss_written"] > 0 for line in lines)
-        assert f"written {lines[0]['loss_written']:.2f}, reward {lines[0]['reward']:.3f})" in told[0]
+        rewards = [line["reward_caption"] for line in lines] + [line["reward_refer"] for line in lines]
+        assert all(0 <= reward <= 10 for reward in rewards)
+        assert all(line["loss_written"] > 0 for line in lines)
+        boxes, captions = lines[0]["reward_refer"], lines[0]["reward_caption"]
+        assert f"reward of caption {captions:.3f}" in told[0]
+        assert f"reward of refer {boxes:.3f}" in told[0]
 
     def test_one_caption_has_nothing_to_be_compared_with(self, tmp_path: Path) -> None:
         config = TrainingConfig(data=tmp_path, out=tmp_path / "run", self_critical=1)
         with pytest.raises(AssistantError, match="2 or more"):
             train(tiny_model(), tiny_processor(), config)
 
-    def test_data_without_captions_cannot_be_learnt_from_so(self, tmp_path: Path) -> None:
+    def test_without_captions_by_people_only_boxes_are_rewarded(self, tmp_path: Path) -> None:
         records = [{**record, "captions": []} for record in dog_records(3)]
         config = TrainingConfig(
-            data=write_photo_folder(tmp_path / "photos", records), out=tmp_path / "run", self_critical=4
+            data=write_photo_folder(tmp_path / "photos", records),
+            out=tmp_path / "run",
+            steps=2,
+            batch=2,
+            log_every=2,
+            self_critical=4,
+            adapter=ADAPTER,
         )
-        with pytest.raises(AssistantError, match="no picture has captions"):
-            train(tiny_model(), tiny_processor(), config)
+        train(tiny_model(), tiny_processor(), config, tell=lambda _: None)
+        line = json.loads((config.out / "log.jsonl").read_text())
+        assert "reward_refer" in line
+        assert "reward_caption" not in line

@@ -76,7 +76,7 @@ def train(
     ] = None,
     self_critical: Annotated[
         int | None,
-        typer.Option(min=0, help="Captions that the model writes of a picture to learn from; 0: none."),
+        typer.Option(min=0, help="Answers that the model writes to each question and learns from; 0: none."),
     ] = None,
     feature_cache: Annotated[
         Path | None,
@@ -102,8 +102,9 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
     import transformers
 
     from ...vlm.training.config import load_config
+    from ...vlm.training.processes import is_first_process, leave_processes
     from ...vlm.training.stopping import TrainingStoppedError
-    from ...vlm.training.trainer import is_first_process, leave_processes, train_named
+    from ...vlm.training.trainer import train_named
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     transformers.logging.set_verbosity_error()

@@ -36,8 +36,8 @@ class TrainingConfig:
     `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a fifth
     less time a step on a CPU (needs a C++ compiler). `gradient_checkpointing` computes a layer twice to
     keep less in memory; `fsdp` shares the weights out over the processes that torchrun starts.
-    With `self_critical`, the model writes that many captions of each captioned picture and learns from
-    those that agree with people's better than the others do (0: none).
+    With `self_critical`, the model writes that many captions of each picture, and boxes for one referring
+    expression over it, and learns from those that are better than the others (0: none).
     In `feature_cache` what the tower says of each picture is kept, for pictures that are not cropped.
     Every `save_every` steps there is a checkpoint, every `sample_every` a sheet of answers (0: none), every
     `log_every` a line in the log.

@@ -18,6 +18,9 @@ from ..data.collator import NO_TASK, TASKS
 TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "written")
 """The names of the numbers in a batch's `tasks`; the last is of what the model wrote itself."""
 
+_MEANS = [f"{what}_{name}" for what in ("loss", "reward") for name in TASK_NAMES]
+_REWARDS = ("rewards", "rewarded")
+
 Tell = Callable[[str], None]
 
 
@@ -25,7 +28,7 @@ class Meter:
     """Adds up loss by task, rewards, samples and tokens between two lines of the log."""
 
     def __init__(self) -> None:
-        self._sums = torch.zeros(2 * len(TASK_NAMES) + 4, dtype=torch.double)
+        self._sums = torch.zeros(4 * len(TASK_NAMES) + 2, dtype=torch.double)
         self._start = time.perf_counter()
 
     def add(
@@ -33,33 +36,30 @@ class Meter:
     ) -> None:
         """Count a batch; `logits` (labelled positions, vocabulary) are those that predicted its labels.
 
-        `seen` is what the model has no use for: `tasks` (batch, length) and perhaps `rewards` (captions).
+        `seen` is what the model has no use for: `tasks` (batch, length), and, where it wrote answers, their
+        `rewards` and the tasks `rewarded` (answers).
         """
-        tasks, rewards = seen["tasks"], seen.get("rewards", torch.zeros(0))
+        tasks = seen["tasks"]
         answered = tasks[:, 1:] != NO_TASK
         labels, of_task = inputs["labels"][:, 1:][answered], tasks[:, 1:][answered]
         with torch.no_grad():
             losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none").double()
-        sums = torch.zeros(len(TASK_NAMES), 2, dtype=torch.double, device=tasks.device)
-        sums.index_add_(0, of_task, torch.stack([losses, torch.ones_like(losses)], dim=1))
+        sums = [_by_task(losses, of_task), _by_task(*(seen.get(name, losses[:0]) for name in _REWARDS))]
         # An answer is an unbroken run of labels.
         answers = (answered & (tasks[:, :-1] == NO_TASK)).sum()
         # All but the first token of a row stand behind another; padding is at position 0.
         tokens = (inputs["position_ids"] > 0).sum() + len(tasks)
-        rewarded = (rewards.sum(), torch.tensor(len(rewards)))
-        counted = torch.stack([item.double().to(tasks.device) for item in (*rewarded, answers, tokens)])
-        self._sums = torch.cat([sums.flatten(), counted]) + self._sums.to(tasks.device)
+        counted = torch.stack([answers, tokens]).double()
+        self._sums = torch.cat([*sums, counted]) + self._sums.to(tasks.device)
 
     def take(self) -> dict[str, float]:
         """Return the figures of all processes since the last time, and begin anew."""
         sums, seconds = self._sums, time.perf_counter() - self._start
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
-        *by_task, reward, rewarded, samples, tokens = sums.tolist()
-        pairs = zip(TASK_NAMES, by_task[::2], by_task[1::2], strict=True)
-        figures = {f"loss_{name}": loss / count for name, loss, count in pairs if count}
-        if rewarded:
-            figures["reward"] = reward / rewarded
+        *by_task, samples, tokens = sums.tolist()
+        pairs = zip(_MEANS, by_task[::2], by_task[1::2], strict=True)
+        figures = {name: total / count for name, total, count in pairs if count}
         figures["samples_per_second"] = samples / seconds
         figures["tokens_per_second"] = tokens / seconds
         self._sums, self._start = torch.zeros_like(sums), time.perf_counter()
@@ -109,8 +109,11 @@ class RunLog(TrainerCallback):
 
     def _line(self, state: TrainerState, figures: dict[str, float]) -> str:
         losses = [f"{name} {figures[f'loss_{name}']:.2f}" for name in TASK_NAMES if f"loss_{name}" in figures]
-        if "reward" in figures:
-            losses.append(f"reward {figures['reward']:.3f}")
+        losses += [
+            f"reward of {name} {figures[f'reward_{name}']:.3f}"
+            for name in TASK_NAMES
+            if f"reward_{name}" in figures
+        ]
         done = state.global_step - self._first_step
         left = (time.perf_counter() - self._start) / done * (state.max_steps - state.global_step)
         return (
@@ -118,6 +121,14 @@ class RunLog(TrainerCallback):
             f"{figures['samples_per_second']:.1f} samples/s, {figures['tokens_per_second']:.0f} tokens/s, "
             f"{_duration(left)} left"
         )
+
+
+def _by_task(values: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
+    """Return the sum and the number of the values of each task, one after the other (2 x names)."""
+    values = values.double()
+    sums = torch.zeros(len(TASK_NAMES), 2, dtype=torch.double, device=values.device)
+    sums.index_add_(0, tasks.long().to(values.device), torch.stack([values, torch.ones_like(values)], dim=1))
+    return sums.flatten()
 
 
 def _board(folder: Path) -> Any:

@@ -1,33 +1,40 @@
-"""Captions that the model writes itself, learnt from by how well people's captions agree with them.
+"""Answers that the model writes itself, learnt from by the measure that they are evaluated by.
 
-Self-critical sequence training (Rennie et al. 2017, arXiv 1612.00563): captions are drawn from the model, and
-each is made as much likelier as its CIDEr-D is above a baseline. The baseline is the mean of the other
-captions drawn of the same picture (Luo 2020, arXiv 2003.09971), so that no caption more has to be written.
+Self-critical sequence training (Rennie et al. 2017, arXiv 1612.00563): answers are drawn from the model, and
+each is made as much likelier as its reward is above a baseline: for captions their CIDEr-D, for boxes their
+overlap with the one that is sought. The baseline is the mean of the other answers drawn to the same question
+(Luo 2020, arXiv 2003.09971), so that no answer more has to be written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from peft import PeftModel
 from PIL import Image
 
+from ..data.collator import TASKS
 from ..data.instructions import Sample
 from ..data.mixture import Example
 from ..evaluation.captions import caption_scorers, plain_words
+from ..grounding import parse
 from ..processing import MiniGPTv2Processor
 from ..tasks import Task, Turn
 from .batches import Collate
 
-# Tokens of a written caption; people's have a dozen.
+# Tokens of a written answer; people's captions have a dozen, a box has at most two dozen.
 LONGEST = 32
+# Drawn as is, most answers of a small model are so far from its best that they say nothing about it.
+TEMPERATURE = 0.7
+# The overlap from which on a box counts as right.
+_RIGHT = 0.5
 # The end is a word too: without it, captions that break off behind "in a" lose nothing by it.
 _END = "</s>"
 
 Reward = Callable[[Sequence[str], Sequence[str]], torch.Tensor]
-"""From captions of one picture, and people's of it, to how good each of them is (captions)."""
+"""From answers to one question, and people's to it, to how good each of them is (answers)."""
 
 
 class CaptionReward:
@@ -59,11 +66,34 @@ class CaptionReward:
         return float(scorer.compute_cider()[0])
 
 
-class SelfCriticalCollator:
-    """Lets the model write captions of the batch's captioned pictures, to be learnt by their advantage.
+def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tensor:
+    """Return how well each answer's first box meets that of the one reference, 0..1; 0 without a box.
 
-    They are asked for in the words of the example's own request for a caption; an example without one, or
-    without people's captions, is left as it is.
+    Both measures of referring expression comprehension count, the overlap and whether it is 0.5 or more: the
+    former alone is served by a box around everything that may be meant.
+    """
+    (wanted,) = parse(references[0]).boxes
+    found = [parse(answer).boxes for answer in answers]
+    overlaps = torch.tensor([boxes[0].iou(wanted) if boxes else 0.0 for boxes in found])
+    return (overlaps + (overlaps >= _RIGHT)) / 2
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What the model is asked of the example at an index, and the answers that its own are held against."""
+
+    index: int
+    task: Task
+    words: str
+    references: Sequence[str]
+
+
+class SelfCriticalCollator:
+    """Lets the model answer questions of the batch itself, to be learnt by the answers' advantage.
+
+    Of each picture, one question for each task that has a reward: captions against all that people wrote of
+    the picture, a referring expression against its box. They are asked in the words of the example's own
+    sample; an example without one, or without a reference, is left as it is.
     """
 
     def __init__(
@@ -71,56 +101,76 @@ class SelfCriticalCollator:
         collate: Collate,
         model: PeftModel,
         processor: MiniGPTv2Processor,
-        reward: Reward,
-        captions: int,
+        rewards: Mapping[Task, Reward],
+        answers: int,
         *,
         bf16: bool,
     ) -> None:
         self._collate = collate
         self._model = model
         self._processor = processor
-        self._reward = reward
-        self._captions = captions
+        self._rewards = rewards
+        self._answers = answers
         self._bf16 = bf16
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        """Return the batch with the written captions in it, and their `rewards` (captions)."""
-        requests = {
-            index: request for index, example in enumerate(examples) if (request := _request(example))
-        }
-        if not requests:
-            return self._collate(examples)
-        images = [image for index in requests if (image := examples[index].image) is not None]
-        written = write_captions(
-            self._model, self._processor, images, list(requests.values()), self._captions, bf16=self._bf16
-        )
-        rewards = torch.stack(
-            [
-                self._reward(captions, examples[index].references)
-                for index, captions in zip(requests, written, strict=True)
-            ]
-        )
+        """Return the batch with the written answers in it, their `rewards` and `rewarded` (answers).
+
+        The latter is the number in `TASKS` of the task that each answers.
+        """
         examples = list(examples)
-        for index, captions, weights in zip(requests, written, advantages(rewards).tolist(), strict=True):
-            learnt = [
-                Sample(Task.CAPTION, Turn(requests[index], caption), weight=weight)
-                for caption, weight in zip(captions, weights, strict=True)
+        rewards, rewarded = [], []
+        for task in self._rewards:
+            questions = [
+                question
+                for index, example in enumerate(examples)
+                if (question := _question(index, example, task)) is not None
             ]
-            examples[index] = replace(examples[index], samples=examples[index].samples + learnt)
-        return self._collate(examples) | {"rewards": rewards.flatten()}
+            if questions:
+                rewards.append(self._answer(questions, examples))
+                rewarded += [TASKS.index(task)] * len(rewards[-1])
+        batch = self._collate(examples)
+        return (
+            batch | {"rewards": torch.cat(rewards), "rewarded": torch.tensor(rewarded)} if rewards else batch
+        )
+
+    def _answer(self, questions: Sequence[_Question], examples: list[Example]) -> torch.Tensor:
+        """Add answers to questions of one task to their examples; return the rewards (answers)."""
+        task = questions[0].task
+        images = [image for item in questions if (image := examples[item.index].image) is not None]
+        written = write_answers(
+            self._model,
+            self._processor,
+            images,
+            [item.words for item in questions],
+            self._answers,
+            bf16=self._bf16,
+        )
+        reward = self._rewards[task]
+        rewards = torch.stack(
+            [reward(answers, item.references) for item, answers in zip(questions, written, strict=True)]
+        )
+        for item, answers, weights in zip(questions, written, advantages(rewards).tolist(), strict=True):
+            learnt = [
+                Sample(task, Turn(item.words, answer), weight=weight)
+                for answer, weight in zip(answers, weights, strict=True)
+            ]
+            example = examples[item.index]
+            examples[item.index] = replace(example, samples=example.samples + learnt)
+        return rewards.flatten()
 
 
 def advantages(rewards: torch.Tensor) -> torch.Tensor:
-    """Return how far each reward (pictures, captions) is above the mean of the picture's others.
+    """Return how far each reward (questions, answers) is above the mean of the question's others.
 
-    In units of the batch's standard deviation: a step is as large however good the captions are by now.
+    In units of the batch's standard deviation: a step is as large however good the answers are by now.
     """
     others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
     above = rewards - others
     return above / above.std().clamp(min=1e-6)
 
 
-def write_captions(
+def write_answers(
     model: PeftModel,
     processor: MiniGPTv2Processor,
     images: Sequence[Image.Image],
@@ -129,9 +179,9 @@ def write_captions(
     *,
     bf16: bool,
 ) -> list[list[str]]:
-    """Draw `count` captions of each picture from the model as it is at this moment.
+    """Draw `count` answers to each picture's question from the model as it is at this moment.
 
-    Every picture is read once; its captions go on from there.
+    Every picture is read once; its answers go on from there.
     """
     batch = processor(list(images), [[Turn(request)] for request in requests]).to(model.device)
     ids, mask = batch["input_ids"], batch["attention_mask"]
@@ -155,6 +205,7 @@ def write_captions(
             attention_mask=mask.repeat_interleave(count, 0),
             past_key_values=past,
             do_sample=True,
+            temperature=TEMPERATURE,
             top_k=0,
             max_new_tokens=LONGEST,
         )[:, ids.shape[1] :]
@@ -163,19 +214,29 @@ def write_captions(
     return [texts[start : start + count] for start in range(0, len(texts), count)]
 
 
-def _request(example: Example) -> str | None:
-    """Return in what words the example asks for a caption, None where it does not or cannot be scored."""
-    asked = [
-        exchange.turn.user
-        for sample in example.samples
-        for exchange in sample.exchanges
-        if exchange.task is Task.CAPTION
-    ]
-    return asked[0] if asked and example.references and example.image is not None else None
+def _question(index: int, example: Example, task: Task) -> _Question | None:
+    """Return the first question of a task whose answers can be rewarded, None where there is none."""
+    if example.image is None:
+        return None
+    for sample in example.samples:
+        for exchange in sample.exchanges:
+            if exchange.task is task:
+                references = _references(exchange, example)
+                if references:
+                    return _Question(index, task, exchange.turn.user, references)
+    return None
+
+
+def _references(exchange: Sample, example: Example) -> Sequence[str]:
+    """Return the answers that others are held against: captions of the whole picture, or the one box."""
+    if exchange.task is Task.CAPTION:
+        return example.references
+    answer = exchange.turn.answer or ""
+    return (answer,) if len(parse(answer).boxes) == 1 else ()
 
 
 def _ended(captions: Sequence[str]) -> list[str]:
     return [f"{plain_words(caption)} {_END}" for caption in captions]
 
 
-__all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "write_captions"]
+__all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "box_reward", "write_answers"]

@@ -23,26 +23,28 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from ..data.collator import SharedPictureCollator
 from ..data.lengths import LengthBuckets
-from ..data.mixture import InstructionMixture, open_mixture
+from ..data.mixture import InstructionMixture
 from ..engine.local import load_model
 from ..errors import AssistantError, WeightsError
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
+from ..tasks import Task
 from ..weights import base_model
 from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from .batches import AlwaysAPicture, Collate
 from .checkpoints import (
     last_whole_checkpoint,
-    refuse_other_settings,
     remove_torn_checkpoints,
     step_of,
     write_settings,
 )
 from .config import TrainingConfig
 from .features import keep_features
+from .preflight import open_data
+from .processes import is_first_process, processes
 from .progress import Meter, RunLog, Tell
-from .self_critical import CaptionReward, SelfCriticalCollator
+from .self_critical import CaptionReward, Reward, SelfCriticalCollator, box_reward
 from .sheets import PICTURES, SheetWriter, draw_sheet
 from .stopping import StopOnSignal, TrainingStoppedError
 from .whitening import PICTURES as WHITENING_PICTURES
@@ -51,7 +53,7 @@ from .whitening import fold, trained_projection, whiten
 # What a write raises when there is no room: Python's own, torch's, and that of safetensors.
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 # What a batch tells the log alone.
-_SEEN = ("tasks", "rewards")
+_SEEN = ("tasks", "rewards", "rewarded")
 
 
 def tell_on_stderr(line: str) -> None:
@@ -128,21 +130,6 @@ class AnswerTrainer(Trainer):
             raise _cannot_save(self._config.out, what, error) from error
 
 
-def is_first_process() -> bool:
-    """Return whether this is the process, of those that torchrun started, that writes and tells."""
-    return int(os.environ.get("RANK", 0)) == 0
-
-
-def leave_processes() -> None:
-    """End what torchrun's processes share, once all of them are done.
-
-    A process that merely exits may be aborted by a thread of it, and the run be called a failure.
-    """
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
-
-
 def train(
     model: MiniGPTv2ForConditionalGeneration,
     processor: MiniGPTv2Processor,
@@ -162,7 +149,7 @@ def train(
             do not divide the batch.
         TrainingStoppedError: a signal came; the run was saved.
     """
-    return _train_on(_open_data(config), model, processor, config, base_name, tell)
+    return _train_on(open_data(config), model, processor, config, base_name, tell)
 
 
 def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
@@ -179,37 +166,13 @@ def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
             f"no model {config.model!r} to train: name {', '.join(PRESETS)} or the folder of a whole model "
             "(--model), as `assistant models convert` writes it"
         )
-    data = _open_data(config)  # what is wrong with it is told before weights are fetched
+    data = open_data(config)  # what is wrong with it is told before weights are fetched
     base = base_model(PRESETS[config.model]) if named else folder
     # On a CPU the backward pass of fused attention is slower than plain matrix products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = load_model(base, attn_implementation=attention)
     name = config.model if named else str(folder.resolve())
     return _train_on(data, model, MiniGPTv2Processor.from_pretrained(base), config, name, tell)
-
-
-def _open_data(config: TrainingConfig) -> InstructionMixture:
-    """Return the run's stream of examples, once the run as such is possible."""
-    _check_processes(config)
-    refuse_other_settings(config)
-    if config.self_critical == 1:
-        raise AssistantError(
-            "a caption is weighed by the others of its picture: make self_critical 2 or more"
-        )
-    length = config.steps * config.batch
-    data = open_mixture(
-        config.data, config.split, config.mixture, length, config.seed, skip_broken=config.skip_broken
-    )
-    if config.feature_cache and data.crops:
-        raise AssistantError(
-            "features of parts that are cut out by chance would be kept for nothing: "
-            "set crop under [mixture] to 0, or leave the feature cache out"
-        )
-    if config.self_critical and not data.references():
-        raise AssistantError(
-            "no picture has captions by people to weigh the model's own by: set self_critical to 0"
-        )
-    return data
 
 
 def _train_on(
@@ -239,9 +202,8 @@ def _train_on(
         _compile_layers(adapted, tell)
     collate: Collate = SharedPictureCollator(processor)
     if config.self_critical:
-        reward = CaptionReward(data.references())
         collate = SelfCriticalCollator(
-            collate, adapted, processor, reward, config.self_critical, bf16=config.bf16
+            collate, adapted, processor, _rewards(data), config.self_critical, bf16=config.bf16
         )
     trainer = AnswerTrainer(
         config,
@@ -265,6 +227,12 @@ def _train_on(
         except _WRITE_ERRORS as error:
             raise _cannot_save(config.out, "adapter", error) from error
     return config.out / "adapter"
+
+
+def _rewards(data: InstructionMixture) -> dict[Task, Reward]:
+    """Return what the model's own answers are weighed by: captions only where people's are known."""
+    captions = data.references()
+    return {Task.REFER: box_reward} | ({Task.CAPTION: CaptionReward(captions)} if captions else {})
 
 
 def _some_pictures(data: InstructionMixture) -> Iterator[Image.Image]:
@@ -291,29 +259,6 @@ def _fit(trainer: AnswerTrainer, config: TrainingConfig, tell: Tell) -> None:
             f"stopped after step {done} of {config.steps}, saved in {config.out / f'checkpoint-{done}'}; "
             "the same command goes on from there"
         )
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
-def _check_processes(config: TrainingConfig) -> None:
-    shares = _processes() * config.gradient_accumulation
-    if config.batch % shares:
-        raise AssistantError(
-            f"a batch of {config.batch} pictures does not divide among {_processes()} processes with "
-            f"{config.gradient_accumulation} parts each: make --batch a multiple of {shares}"
-        )
-    if config.fsdp and _processes() == 1:
-        raise AssistantError("fsdp shares weights out over several processes: start the command by torchrun")
-    if config.fsdp and config.whiten:
-        raise AssistantError("with fsdp the linear layer cannot learn in another basis: set whiten to false")
-    if config.fsdp and config.feature_cache:
-        raise AssistantError("with fsdp every process has to run the tower: leave the feature cache out")
-    if config.fsdp and config.self_critical:
-        raise AssistantError("with fsdp no process has the weights to write captions: set self_critical to 0")
-    if config.fsdp and config.sample_every:
-        raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 
 
 def _prepare_folder(config: TrainingConfig, tell: Tell) -> None:
@@ -354,7 +299,7 @@ def _arguments(config: TrainingConfig, layers: list[str]) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(config.out),
         max_steps=config.steps,
-        per_device_train_batch_size=config.batch // (_processes() * config.gradient_accumulation),
+        per_device_train_batch_size=config.batch // (processes() * config.gradient_accumulation),
         gradient_accumulation_steps=config.gradient_accumulation,
         warmup_steps=config.warmup_steps,
         lr_scheduler_type="cosine",
@@ -362,11 +307,11 @@ def _arguments(config: TrainingConfig, layers: list[str]) -> TrainingArguments:
         seed=config.seed,
         bf16=config.bf16,
         use_cpu=not gpu,
-        ddp_backend="gloo" if _processes() > 1 and not gpu else None,
+        ddp_backend="gloo" if processes() > 1 and not gpu else None,
         fsdp=config.fsdp or None,
         fsdp_config=sharding if config.fsdp else None,
         gradient_checkpointing=config.gradient_checkpointing and not config.fsdp,
-        # Captions are written where the model is.
+        # Answers are written where the model is.
         dataloader_num_workers=8 if gpu and not config.self_critical else 0,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
@@ -398,4 +343,4 @@ def _tell_nothing(line: str) -> None:
     """Leave telling to the first process."""
 
 
-__all__ = ["AnswerTrainer", "TrainingConfig", "is_first_process", "leave_processes", "train", "train_named"]
+__all__ = ["AnswerTrainer", "TrainingConfig", "train", "train_named"]

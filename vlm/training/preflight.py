@@ -1,0 +1,56 @@
+"""What is wrong with a run is told before weights are fetched and pictures are read."""
+
+from __future__ import annotations
+
+from ..data.mixture import InstructionMixture, open_mixture
+from ..errors import AssistantError
+from .checkpoints import refuse_other_settings
+from .config import TrainingConfig
+from .processes import processes
+
+
+def open_data(config: TrainingConfig) -> InstructionMixture:
+    """Return the run's stream of examples, once the run as such is possible.
+
+    Raises:
+        DataError: the data is not in the promised form.
+        AssistantError: settings do not go together, or not with the checkpoints in `config.out`.
+    """
+    _check_processes(config)
+    refuse_other_settings(config)
+    if config.self_critical == 1:
+        raise AssistantError(
+            "an answer is weighed by the others to its question: make self_critical 2 or more"
+        )
+    length = config.steps * config.batch
+    data = open_mixture(
+        config.data, config.split, config.mixture, length, config.seed, skip_broken=config.skip_broken
+    )
+    if config.feature_cache and data.crops:
+        raise AssistantError(
+            "features of parts that are cut out by chance would be kept for nothing: "
+            "set crop under [mixture] to 0, or leave the feature cache out"
+        )
+    return data
+
+
+def _check_processes(config: TrainingConfig) -> None:
+    shares = processes() * config.gradient_accumulation
+    if config.batch % shares:
+        raise AssistantError(
+            f"a batch of {config.batch} pictures does not divide among {processes()} processes with "
+            f"{config.gradient_accumulation} parts each: make --batch a multiple of {shares}"
+        )
+    if config.fsdp and processes() == 1:
+        raise AssistantError("fsdp shares weights out over several processes: start the command by torchrun")
+    if config.fsdp and config.whiten:
+        raise AssistantError("with fsdp the linear layer cannot learn in another basis: set whiten to false")
+    if config.fsdp and config.feature_cache:
+        raise AssistantError("with fsdp every process has to run the tower: leave the feature cache out")
+    if config.fsdp and config.self_critical:
+        raise AssistantError("with fsdp no process has the weights to write answers: set self_critical to 0")
+    if config.fsdp and config.sample_every:
+        raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
+
+
+__all__ = ["open_data"]
