@@ -13,7 +13,7 @@ from .plan import Step
 from .words import PAIRS
 
 # Below this score a referral is said with a doubt; docs/thresholds.md tells how it was chosen.
-UNSURE = 0.25
+UNSURE = 0.3
 
 _DETERMINER = re.compile(
     r"(?:(?:the|an?|any|some|all|every|each|both|my|your|his|her|its|our|their|this|that|these|those|of|one|two"

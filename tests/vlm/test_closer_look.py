@@ -1,4 +1,4 @@
-"""Small things are looked at twice: the second time from nearby, and told of the whole picture."""
+"""Small things are looked at again: from nearby, and told of the whole picture."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ SMALL = "{<40><40><50><60>}"
 ASKED = Request(Task.REFER, "the ball", image=PICTURE)
 
 
-def engine(first: str, second: str) -> ScriptedEngine:
-    """Answer with one box of the whole picture and with another of a part of it."""
-    return ScriptedEngine(
-        {Task.REFER: lambda request: first if request.image is PICTURE else second}, score=0.5
-    )
+def engine(first: str, second: str, third: str | None = None) -> ScriptedEngine:
+    """Answer with one box of the whole picture and with others of its larger and its smaller part."""
+
+    def answer(request: Request) -> str:
+        assert request.image is not None
+        if request.image is PICTURE:
+            return first
+        return second if request.image.width > 180 or third is None else third
+
+    return ScriptedEngine({Task.REFER: answer}, score=0.5)
 
 
 def look(scripted: ScriptedEngine, request: Request = ASKED) -> Generation:
@@ -35,21 +40,39 @@ def look(scripted: ScriptedEngine, request: Request = ASKED) -> Generation:
     return answer
 
 
-def test_a_small_thing_is_placed_by_the_second_look() -> None:
-    scripted = engine(SMALL, "{<50><50><60><75>}")
+def test_a_small_thing_is_placed_by_looks_from_nearby() -> None:
+    # Half of each side is seen, from 20 to 70 and from 25 to 75; and two fifths, from 25 to 65, 30 to 70.
+    scripted = engine(SMALL, "{<50><50><60><75>}", "{<50><50><63><81>}")
     (box,) = look(scripted).grounded.boxes
-    # Half of each side is seen, from 20 to 70 and from 25 to 75 of the picture; crops end at whole bins.
     assert box.iou(Box(45, 50, 50, 62)) > 0.7
     assert box.score == 0.5
-    _, second = scripted.requests
-    assert second.image is not None
-    assert abs(second.image.width - 200) <= 8
-    assert abs(second.image.height - 100) <= 4
-    assert second.argument == "the ball"
+    _, *closer = scripted.requests
+    sizes = [request.image.size for request in closer if request.image is not None]
+    assert [width / 8 + height / 4 for width, height in sizes] == pytest.approx([50, 40], abs=2)
+    assert {request.argument for request in closer} == {"the ball"}
+
+
+def test_what_both_closer_looks_say_counts_alike() -> None:
+    # The same corner of both parts: the middle between them.
+    (box,) = look(engine(SMALL, "{<0><0><40><40>}", "{<0><0><50><50>}")).grounded.boxes
+    assert box.bins[:2] == pytest.approx((22, 27), abs=2)
+    assert box.bins[2:] == pytest.approx((43, 48), abs=2)
+
+
+def test_one_closer_look_that_finds_something_is_enough() -> None:
+    (box,) = look(engine(SMALL, "nothing", "{<0><0><100><100>}")).grounded.boxes
+    assert box.iou(Box(25, 30, 65, 70)) > 0.85
+
+
+@pytest.mark.parametrize("words", ["the ball on the left", "the Leftmost ball", "ball in the top corner"])
+def test_where_in_the_picture_a_thing_is_shows_in_the_whole_alone(words: str) -> None:
+    scripted = engine(SMALL, SMALL)
+    look(scripted, replace(ASKED, argument=words))
+    assert len(scripted.requests) == 1
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.3, 0.6), (0.6, 0.3), (None, 0.3)])
-def test_the_answer_is_as_sure_as_the_less_sure_look(first: float | None, second: float) -> None:
+def test_the_answer_is_as_sure_as_the_least_sure_look(first: float | None, second: float) -> None:
     class Doubting(ScriptedEngine):
         def generate(
             self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -61,7 +84,7 @@ def test_the_answer_is_as_sure_as_the_less_sure_look(first: float | None, second
     assert box.score == 0.3
 
 
-def test_the_time_of_both_looks_counts() -> None:
+def test_the_time_of_the_batch_of_closer_looks_counts_once() -> None:
     assert look(engine(SMALL, SMALL)).seconds == pytest.approx(0.02)
 
 
@@ -73,7 +96,7 @@ def test_the_time_of_both_looks_counts() -> None:
         pytest.param(replace(ASKED, task=Task.GROUNDING, argument=""), id="a description"),
     ],
 )
-def test_nothing_else_is_asked_twice(request_: Request) -> None:
+def test_nothing_else_is_asked_again(request_: Request) -> None:
     scripted = engine(SMALL, SMALL)
     look(scripted, request_)
     assert len(scripted.requests) == 1
@@ -86,7 +109,7 @@ def test_a_large_thing_is_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize("second", ["nothing", "{<1><2>"])
-def test_where_the_second_look_finds_nothing_the_first_holds(second: str) -> None:
+def test_where_the_closer_looks_find_nothing_the_first_holds(second: str) -> None:
     assert look(engine(SMALL, second)).raw == SMALL
 
 
@@ -95,7 +118,7 @@ def test_each_of_several_requests_gets_its_own_answer() -> None:
     requests = [Request(Task.CAPTION, image=PICTURE), ASKED, Request(Task.VQA, "what?", image=PICTURE)]
     caption, referral, answer = CloserLook(scripted).generate(requests)
     assert (caption.raw, answer.raw) == ("a dog runs through the snow", "brown")
-    assert referral.grounded.boxes[0].iou(Box(20, 25, 70, 75)) > 0.9
+    assert referral.grounded.boxes[0].iou(Box(22, 27, 68, 73)) > 0.9
 
 
 class Ear:
@@ -118,7 +141,7 @@ def test_whoever_listens_hears_the_first_look() -> None:
     assert ear.words == [f"0: {SMALL}"]
 
 
-def test_a_stop_during_the_second_look_leaves_the_first() -> None:
+def test_a_stop_during_the_closer_looks_leaves_the_first() -> None:
     class Stopped(ScriptedEngine):
         def generate(
             self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -127,7 +150,7 @@ def test_a_stop_during_the_second_look_leaves_the_first() -> None:
                 return super().generate(requests, listener)
             assert listener is not None
             assert listener.wants_stop()
-            return [Generation(parse("{<1>"), 0.01, complete=False)]
+            return [Generation(parse("{<1>"), 0.01, complete=False) for _ in requests]
 
     (answer,) = CloserLook(Stopped({Task.REFER: SMALL})).generate([ASKED], Ear(most=1))
     assert answer.raw == SMALL

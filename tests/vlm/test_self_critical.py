@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,6 +42,22 @@ ADAPTER = AdapterConfig(rank=2, alpha=4)
 @pytest.fixture(scope="module")
 def processor() -> MiniGPTv2Processor:
     return tiny_processor()
+
+
+def run(folder: Path, records: list[dict[str, Any]]) -> tuple[list[dict[str, float]], list[str]]:
+    """Train for four steps on photos; return the lines of the log, and what was told."""
+    config = TrainingConfig(
+        data=write_photo_folder(folder / "photos", records),
+        out=folder / "run",
+        steps=4,
+        batch=2,
+        log_every=2,
+        self_critical=3,
+        adapter=ADAPTER,
+    )
+    told: list[str] = []
+    train(tiny_model(), tiny_processor(), config, tell=told.append)
+    return [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()], told
 
 
 class TestReward:
@@ -214,18 +231,7 @@ class TestLearning:
         assert sum(means[-8:]) / 8 > sum(means[:8]) / 8 + 5
 
     def test_a_run_tells_the_reward_of_each_stretch(self, tmp_path: Path) -> None:
-        config = TrainingConfig(
-            data=write_photo_folder(tmp_path / "photos", dog_records(4)),
-            out=tmp_path / "run",
-            steps=4,
-            batch=2,
-            log_every=2,
-            self_critical=3,
-            adapter=ADAPTER,
-        )
-        told: list[str] = []
-        train(tiny_model(), tiny_processor(), config, tell=told.append)
-        lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+        lines, told = run(tmp_path, dog_records(4))
         rewards = [line["reward_caption"] for line in lines] + [line["reward_refer"] for line in lines]
         assert all(0 <= reward <= 10 for reward in rewards)
         assert all(line["loss_written"] > 0 for line in lines)
@@ -233,23 +239,12 @@ class TestLearning:
         assert f"reward of caption {captions:.3f}" in told[0]
         assert f"reward of refer {boxes:.3f}" in told[0]
 
+    def test_without_captions_by_people_only_boxes_are_rewarded(self, tmp_path: Path) -> None:
+        (line, *_), _ = run(tmp_path, [{**record, "captions": []} for record in dog_records(3)])
+        assert "reward_refer" in line
+        assert "reward_caption" not in line
+
     def test_one_caption_has_nothing_to_be_compared_with(self, tmp_path: Path) -> None:
         config = TrainingConfig(data=tmp_path, out=tmp_path / "run", self_critical=1)
         with pytest.raises(AssistantError, match="2 or more"):
             train(tiny_model(), tiny_processor(), config)
-
-    def test_without_captions_by_people_only_boxes_are_rewarded(self, tmp_path: Path) -> None:
-        records = [{**record, "captions": []} for record in dog_records(3)]
-        config = TrainingConfig(
-            data=write_photo_folder(tmp_path / "photos", records),
-            out=tmp_path / "run",
-            steps=2,
-            batch=2,
-            log_every=2,
-            self_critical=4,
-            adapter=ADAPTER,
-        )
-        train(tiny_model(), tiny_processor(), config, tell=lambda _: None)
-        line = json.loads((config.out / "log.jsonl").read_text())
-        assert "reward_refer" in line
-        assert "reward_caption" not in line

@@ -1,32 +1,39 @@
-"""A second, closer look for referring expressions: at the surroundings of the box that the first look gave.
+"""Closer looks for referring expressions: two more, at the surroundings of the box that the first look gave.
 
 A model that sees a picture at 224 pixels places large things well and small ones badly. Cut out and seen as
-large, a small thing is a large one. What this is worth is measured (suites `refer` and `refer_one_look` of
-`benchmarks/nano_val.py`); it takes one more answer, and only where the box is small.
+large, a small thing is a large one. Seen from two distances it is placed better than from one. What this is
+worth is measured (suites `refer` and `refer_one_look` of `benchmarks/nano_val.py`); it takes two more answers
+in one batch, and only where the box is small.
 """
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from statistics import mean
 
 from PIL import Image
 
 from ..answers import Generation, Request
-from ..grounding import Box, with_scores
+from ..grounding import Box
 from ..regions import MARGIN, crop, in_the_whole
 from ..tasks import Task
 from .base import Engine, GenerationListener
 
-# What is seen the second time, along each side: this many times the box, and at least so much of the picture.
-_TIMES = 2.0
-_LEAST = 50.0
-# Where that would be more than this share of the picture, there is nothing to be gained.
+# What is seen from nearby, along each side: this many times the box, and at least so much of the picture.
+_DISTANCES = ((2.0, 50.0), (1.5, 40.0))
+# Where the first of them would be more than this share of the picture, there is nothing to be gained.
 _MOST = 0.7
+# Where in the picture a thing is cannot be told from a part of it.
+_PLACES = re.compile(
+    r"\b(left|right|top|bottom|upper|lower|middle|cent(er|re)|corner)(most)?\b", re.IGNORECASE
+)
 
 
 class CloserLook:
-    """An engine that looks twice for a small thing; whoever listens hears the first look."""
+    """An engine that looks again for a small thing; whoever listens hears the first look."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -39,20 +46,25 @@ class CloserLook:
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer requests; those for one small thing once more from nearby, unless they are stopped."""
+        """Answer requests; those for one small thing again from nearby, unless they are stopped."""
         answers = self._engine.generate(requests, listener)
-        nearby: dict[int, tuple[Image.Image, Box]] = {}
-        for index, (request, answer) in enumerate(zip(requests, answers, strict=True)):
-            region = _surroundings(request, answer)
-            if request.image is not None and region is not None:
-                nearby[index] = request.image, region
-        if not nearby:
+        parts = [
+            _Part(index, request.image, region)
+            for index, (request, answer) in enumerate(zip(requests, answers, strict=True))
+            if request.image is not None
+            for region in _surroundings(request, answer)
+        ]
+        if not parts:
             return answers
-        closer = [replace(requests[index], image=crop(*part)) for index, part in nearby.items()]
-        seen = self._engine.generate(closer, _StopAlone(listener) if listener else None)
-        for (index, part), second in zip(nearby.items(), seen, strict=True):
-            if second.complete and second.grounded.boxes:
-                answers[index] = _both(answers[index], second, part)
+        nearby = [replace(requests[part.index], image=crop(part.image, part.region)) for part in parts]
+        seen = self._engine.generate(nearby, _StopAlone(listener) if listener else None)
+        closer: dict[int, list[Generation]] = defaultdict(list)
+        for part, answer in zip(parts, seen, strict=True):
+            if answer.complete and answer.grounded.boxes:
+                found = in_the_whole(answer.grounded, part.image, part.region)
+                closer[part.index].append(replace(answer, grounded=found))
+        for index, looks in closer.items():
+            answers[index] = _joined(answers[index], looks)
         return answers
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -74,34 +86,61 @@ class _StopAlone:
         return self._listener.wants_stop()
 
 
-def _both(first: Generation, second: Generation, part: tuple[Image.Image, Box]) -> Generation:
-    """Return what the second look found in a part of the picture, as sure as the less sure of both looks.
+@dataclass(frozen=True)
+class _Part:
+    """A part of the picture of the request at an index, to be looked at alone."""
+
+    index: int
+    image: Image.Image
+    region: Box
+
+
+def _joined(first: Generation, closer: Sequence[Generation]) -> Generation:
+    """Return what the closer looks found on average, as sure as the least sure of all looks.
 
     From nearby the model is surer of everything, what is not there included.
     """
-    looks = first.grounded.boxes[0].score, second.grounded.boxes[0].score
-    score = min((score for score in looks if score is not None), default=None)
-    found = in_the_whole(second.grounded, *part)
-    found = with_scores(found, [score, *(box.score for box in found.boxes[1:])])
-    return Generation(found, first.seconds + second.seconds)
+    found = [answer.grounded.boxes[0] for answer in closer]
+    scores = [box.score for box in (first.grounded.boxes[0], *found) if box.score is not None]
+    box = _mean(found).with_score(min(scores, default=None))
+    text = closer[0].grounded
+    phrase = replace(text.phrases[0], boxes=(box,))
+    seconds = first.seconds + max(answer.seconds for answer in closer)
+    return Generation(replace(text, phrases=(phrase,)), seconds)
 
 
-def _surroundings(request: Request, answer: Generation) -> Box | None:
-    """Return the region to look at more closely, if there is one: a crop of it has the wanted size."""
-    if request.task is not Task.REFER or request.history or not answer.complete or not answer.grounded.boxes:
-        return None
-    x0, y0, x1, y1 = answer.grounded.boxes[0].bins
-    left, right = _stretch(x0, x1)
-    top, bottom = _stretch(y0, y1)
-    if (right - left) * (bottom - top) > _MOST * 100 * 100:
-        return None
-    across, down = (side * MARGIN / (1 + 2 * MARGIN) for side in (right - left, bottom - top))
-    return Box(round(left + across), round(top + down), round(right - across), round(bottom - down))
+def _mean(boxes: Sequence[Box]) -> Box:
+    return Box(*(round(mean(side)) for side in zip(*(box.bins for box in boxes), strict=True)))
 
 
-def _stretch(start: int, end: int) -> tuple[float, float]:
+def _surroundings(request: Request, answer: Generation) -> list[Box]:
+    """Return the regions to look at more closely, if any: a crop of each has the wanted size."""
+    if request.task is not Task.REFER or request.history or _PLACES.search(request.argument):
+        return []
+    if not answer.complete or not answer.grounded.boxes:
+        return []
+    seen = [_seen(answer.grounded.boxes[0], *distance) for distance in _DISTANCES]
+    (x0, y0, x1, y1), *_ = seen
+    if (x1 - x0) * (y1 - y0) > _MOST * 100 * 100:
+        return []
+    return [_region(*window) for window in seen]
+
+
+def _seen(box: Box, times: float, least: float) -> tuple[float, float, float, float]:
+    """Return the corners of what is seen around a box, in bins."""
+    (x0, x1), (y0, y1) = _stretch(box.x0, box.x1, times, least), _stretch(box.y0, box.y1, times, least)
+    return x0, y0, x1, y1
+
+
+def _region(x0: float, y0: float, x1: float, y1: float) -> Box:
+    """Return the region of which a crop, with its margin, has these corners."""
+    across, down = (side * MARGIN / (1 + 2 * MARGIN) for side in (x1 - x0, y1 - y0))
+    return Box(round(x0 + across), round(y0 + down), round(x1 - across), round(y1 - down))
+
+
+def _stretch(start: int, end: int, times: float, least: float) -> tuple[float, float]:
     """Return what is seen along one side, all of it within the picture."""
-    length = min(max((end - start) * _TIMES, _LEAST), 100.0)
+    length = min(max((end - start) * times, least), 100.0)
     first = min(max((start + end - length) / 2, 0.0), 100.0 - length)
     return first, first + length
 
