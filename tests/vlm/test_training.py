@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -193,6 +194,16 @@ class TestRuns:
             self.run(replace(config, steps=1, learning_rate=1e-3))
         assert "\n" not in str(caught.value)
         assert str(config.out) in str(caught.value)
+
+    def test_a_setting_that_came_after_the_run_began_was_at_its_default(self, config: TrainingConfig) -> None:
+        self.run(replace(config, steps=1))
+        path = config.out / "training.json"
+        settings = json.loads(path.read_text())
+        del settings["self_critical"]
+        path.write_text(json.dumps(settings))
+        with pytest.raises(AssistantError, match="self_critical 0 there, 3 here"):
+            self.run(replace(config, steps=1, self_critical=3))
+        self.run(replace(config, steps=1))
 
     def test_broken_rows_may_be_left_out_once_they_are_found(self, config: TrainingConfig) -> None:
         self.run(replace(config, steps=1))

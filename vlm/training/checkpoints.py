@@ -45,7 +45,9 @@ def refuse_other_settings(config: TrainingConfig) -> None:
     path = _settings_file(config.out)
     if last_whole_checkpoint(config.out) is None or not path.is_file():
         return
-    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(_settings(config))
+    # A setting that came later was at its default when the run began.
+    defaults = _settings(TrainingConfig(config.data, config.out))
+    before, now = _flat(defaults | json.loads(path.read_text(encoding="utf-8"))), _flat(_settings(config))
     other = [
         f"{name} {json.dumps(before.get(name))} there, {json.dumps(now.get(name))} here"
         for name in sorted(before | now)
