@@ -244,6 +244,12 @@ class TestLearning:
         assert "reward_refer" in line
         assert "reward_caption" not in line
 
+    def test_data_with_nothing_to_reward_cannot_be_learnt_from_so(self, tmp_path: Path) -> None:
+        asked = [{"question": "what is it?", "answer": ["dog"]}]
+        records = [{"image": record["image"], "questions": asked} for record in dog_records(3)]
+        with pytest.raises(AssistantError, match="no picture has captions"):
+            run(tmp_path, records)
+
     def test_one_caption_has_nothing_to_be_compared_with(self, tmp_path: Path) -> None:
         config = TrainingConfig(data=tmp_path, out=tmp_path / "run", self_critical=1)
         with pytest.raises(AssistantError, match="2 or more"):

@@ -7,6 +7,10 @@ from ..errors import AssistantError
 from .checkpoints import refuse_other_settings
 from .config import TrainingConfig
 from .processes import processes
+from .self_critical import can_be_rewarded
+
+# Examples among which there is one to be rewarded, if there are any worth the name.
+_LOOKED_AT = 1000
 
 
 def open_data(config: TrainingConfig) -> InstructionMixture:
@@ -31,7 +35,17 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
             "features of parts that are cut out by chance would be kept for nothing: "
             "set crop under [mixture] to 0, or leave the feature cache out"
         )
+    if config.self_critical and not _is_rewarded(data):
+        raise AssistantError(
+            "no picture has captions by people, or a referring expression with its box, to weigh the model's "
+            "own answers by: set self_critical to 0"
+        )
     return data
+
+
+def _is_rewarded(data: InstructionMixture) -> bool:
+    drawn = map(data.draw, range(min(_LOOKED_AT, len(data))))
+    return any(draw.picture is not None and can_be_rewarded(draw.samples, draw.references) for draw in drawn)
 
 
 def _check_processes(config: TrainingConfig) -> None:

@@ -214,29 +214,35 @@ def write_answers(
     return [texts[start : start + count] for start in range(0, len(texts), count)]
 
 
+def can_be_rewarded(samples: Sequence[Sample], captions: Sequence[str]) -> bool:
+    """Return whether answers to any question over a picture can be rewarded; `captions` are people's."""
+    exchanges = [exchange for sample in samples for exchange in sample.exchanges]
+    return any(_references(exchange, captions) for exchange in exchanges)
+
+
 def _question(index: int, example: Example, task: Task) -> _Question | None:
     """Return the first question of a task whose answers can be rewarded, None where there is none."""
     if example.image is None:
         return None
     for sample in example.samples:
         for exchange in sample.exchanges:
-            if exchange.task is task:
-                references = _references(exchange, example)
-                if references:
-                    return _Question(index, task, exchange.turn.user, references)
+            references = _references(exchange, example.references)
+            if exchange.task is task and references:
+                return _Question(index, task, exchange.turn.user, references)
     return None
 
 
-def _references(exchange: Sample, example: Example) -> Sequence[str]:
+def _references(exchange: Sample, captions: Sequence[str]) -> Sequence[str]:
     """Return the answers that others are held against: captions of the whole picture, or the one box."""
     if exchange.task is Task.CAPTION:
-        return example.references
+        return captions
     answer = exchange.turn.answer or ""
-    return (answer,) if len(parse(answer).boxes) == 1 else ()
+    return (answer,) if exchange.task is Task.REFER and len(parse(answer).boxes) == 1 else ()
 
 
 def _ended(captions: Sequence[str]) -> list[str]:
     return [f"{plain_words(caption)} {_END}" for caption in captions]
 
 
-__all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "box_reward", "write_answers"]
+__all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "box_reward"]
+__all__ += ["can_be_rewarded", "write_answers"]
