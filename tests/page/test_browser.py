@@ -50,8 +50,11 @@ def watched(page: Page, address: str) -> Iterator[Page]:
 
 
 def settled(page: Page) -> None:
-    """Wait for the end of the run; to be called after what the run shows was seen."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    """Wait for the end of the run and for the style sheet; to be called after what the run shows was seen."""
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")
+    # The sheet is an element like any other, and may come into effect after those that it colours.
+    expect(app).not_to_have_css("--text", "")
 
 
 # How often Enter is pressed, a second apart, until a question is sent.
@@ -166,6 +169,8 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     tab.get_by_role("button", name="New session").click()
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
     settled(tab)
+    field = tab.get_by_test_id("stFileUploaderDropzone")
+    expect(field).not_to_have_attribute("role", "presentation")  # heard, in a later session too
     search = tab.get_by_role("textbox", name="Search sessions")
     search.fill("colour")
     search.press("Enter")

@@ -17,8 +17,14 @@ SUGGESTIONS = {
 }
 _SIZE = (320, 240)
 # Streamlit calls its field for files a mere decoration, which hides its name from those who hear the page.
+# It comes when its code has been fetched, maybe after this script has run, and anew with every session.
 _NAMED = """<script>
-document.querySelector('[data-testid="stFileUploaderDropzone"]')?.removeAttribute('role')
+(() => {
+  const name = () => document.querySelector('[data-testid="stFileUploaderDropzone"]')?.removeAttribute('role')
+  name()
+  window.naming ??= new MutationObserver(name)
+  window.naming.observe(document.body, {childList: true, subtree: true})
+})()
 </script>"""
 
 
