@@ -15,8 +15,9 @@ import pytest
 CODE = "from assistant.ui.cli import main; main()"
 
 
-def start(port: int, folder: Path) -> subprocess.Popen[str]:
+def start(port: int, folder: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CODE, "ui", "--no-browser", f"--port={port}", f"--db={folder}/s.db"]
+    command += options
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -59,3 +60,10 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     assert command.returncode == 1
     assert f"is port {port} taken?" in err
     assert "Traceback" not in err
+
+
+def test_a_planner_that_is_not_there_is_one_line_and_nothing_is_served(tmp_path: Path) -> None:
+    with start(8501, tmp_path, "--planner", "nonsense") as command:
+        out, err = command.communicate(timeout=120)
+    assert (command.returncode, out) == (1, "")
+    assert err.startswith("Error: no planning with 'nonsense': ")

@@ -18,10 +18,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Feedback
 
+from assistant.agent.tool_calling_planner import ToolCallingPlanner
 from assistant.storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
 from assistant.tests.page.conftest import png
+from assistant.tests.tools.fakes import calls, script
 from assistant.tests.ui.fakes import ScriptedEngine
-from assistant.ui.page import about, conversation, exports, lessons, resources, state
+from assistant.ui.page import about, conversation, exports, lessons, resources, settings, state
 from assistant.ui.page.answering import Answering
 from assistant.ui.page.boxes import found_phrases
 from assistant.ui.page.text import plain
@@ -100,6 +102,24 @@ def test_a_task_picked_by_hand_takes_the_place_of_the_plan(
     send(tab, "Where is the dog?", ("red.png", picture))
     [turn] = store.turns(only_session(store))
     assert turn.steps[0].task == Task.DETECTION
+
+
+def test_a_chat_model_plans_where_the_command_named_one(
+    open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+
+    def load(name: str) -> ToolCallingPlanner:
+        named.append(name)
+        return ToolCallingPlanner(script(calls(("caption", {}))))
+
+    monkeypatch.setattr(ToolCallingPlanner, "load", load)
+    monkeypatch.setenv(settings.PLANNER, "fake:model")
+    tab = send(open_page(), "Where is the dog?", ("red.png", picture))
+    send(tab, "And the cat?")
+    turns = store.turns(only_session(store))
+    assert [turn.steps[0].task for turn in turns] == [Task.CAPTION] * 2
+    assert named == ["fake:model"]
 
 
 def test_a_drawn_box_is_the_region_asked_about_and_gone_with_the_answer(

@@ -18,8 +18,10 @@ from .options import (
     DatabaseOption,
     JsonOption,
     ModelOption,
+    PlannerOption,
     VerifyOption,
     load_model,
+    load_planner,
     open_store,
     to_json,
     wrong_use,
@@ -27,7 +29,6 @@ from .options import (
 from .pictures import check_drawing, open_shown, read_region, save_drawing
 
 if TYPE_CHECKING:
-    from ...agent.plan import MessagePlanner
     from ...agent.turn import StepResult, TurnResult
     from ...storage import StoredTurn, Verification
     from ...vlm.pictures import Picture
@@ -50,6 +51,7 @@ def ask(
     ] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
     verify: VerifyOption = False,
+    planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -74,10 +76,11 @@ def ask(
             check_drawing(save)
     with wrong_use("--region"):
         box = None if region is None else read_region(region, picture)
+    chosen = load_planner(planner)
     with open_store(database) as store:
         if session is not None:
             store.get_session(session)  # an unknown one is told before the model has worked for it
-        assistant = Assistant(load_model(model), store)
+        assistant = Assistant(load_model(model), store, chosen)
         kept = store.add_image(picture.content)  # what was seen, also where a pipe can be read only once
         with live_answer(quiet=as_json) as live:
             turn, result = assistant.ask(
@@ -99,10 +102,7 @@ def plan(
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Read cases on stdin, a JSON object a line; write their plans.")
     ] = False,
-    planner: Annotated[
-        str | None,
-        typer.Option(metavar="PROVIDER:MODEL", help="Have a chat model of LangChain plan, as ollama:qwen3."),
-    ] = None,
+    planner: PlannerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a message would be answered, without running it.
@@ -118,7 +118,7 @@ def plan(
 
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")
-    chosen = _planner(planner)
+    chosen = load_planner(planner)
     if jsonl:
         lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
         for case in read_cases(lines):
@@ -134,17 +134,6 @@ def plan(
             where = f" in what step {step.region_from + 1} finds"
         typer.echo(f"[{step.name}] {step.argument}{where}".rstrip())
     typer.echo(f"Why: {made.why}", err=True)
-
-
-def _planner(name: str | None) -> MessagePlanner:
-    """Return the chat model of that name as a planner, or else the local one."""
-    if name is None:
-        from ...agent.planner import Planner
-
-        return Planner()
-    from ...agent.tool_calling_planner import ToolCallingPlanner
-
-    return ToolCallingPlanner.load(name)
 
 
 def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from .options import (
     DEFAULT_MODEL,
     DatabaseOption,
     ModelOption,
+    PlannerOption,
     VerifyOption,
     load_model,
+    load_planner,
     named_path,
     open_store,
 )
@@ -48,6 +50,7 @@ def chat(
     ] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
     verify: VerifyOption = False,
+    planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
     database: DatabaseOption = None,
 ) -> None:
@@ -61,11 +64,12 @@ def chat(
     """
     from ...agent.assistant import Assistant
 
+    chosen = load_planner(planner)
     with open_store(database) as store:
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
-        conversation = _Conversation(Assistant(load_model(model), store), session, verify)
+        conversation = _Conversation(Assistant(load_model(model), store, chosen), session, verify)
         if picture:
             conversation.show(picture)
         done = True

@@ -16,6 +16,7 @@ from ...vlm.errors import AssistantError
 from ...vlm.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from ...agent.plan import MessagePlanner
     from ...storage import SessionStore
     from ...vlm.vision_language_model import VisionLanguageModel
 
@@ -30,6 +31,14 @@ DatabaseOption = Annotated[
 VerifyOption = Annotated[
     bool,
     typer.Option("--verify", help="Have the model asked back about each box, and say where it disagrees."),
+]
+PlannerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--planner",
+        metavar="PROVIDER:MODEL",
+        help="Have a chat model of LangChain plan, as ollama:qwen3: it reads what is said, sees no picture.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -95,6 +104,17 @@ def load_model(name: str) -> VisionLanguageModel:
     return VisionLanguageModel.load(name)
 
 
+def load_planner(name: str | None) -> MessagePlanner:
+    """Return the chat model of that name as a planner, or else the local one."""
+    if name is None:
+        from ...agent.planner import Planner
+
+        return Planner()
+    from ...agent.tool_calling_planner import ToolCallingPlanner
+
+    return ToolCallingPlanner.load(name)
+
+
 def quieten_libraries() -> None:
     """Have transformers say nothing but errors, and show no progress bars of its own."""
     import transformers
@@ -103,6 +123,6 @@ def quieten_libraries() -> None:
     transformers.logging.disable_progress_bar()
 
 
-__all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "VerifyOption"]
-__all__ += ["database_location", "load_model", "named_path", "open_store", "quieten_libraries", "to_json"]
-__all__ += ["wrong_use"]
+__all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "PlannerOption", "VerifyOption"]
+__all__ += ["database_location", "load_model", "load_planner", "named_path", "open_store"]
+__all__ += ["quieten_libraries", "to_json", "wrong_use"]

@@ -13,7 +13,15 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ..page import settings
-from .options import DEFAULT_MODEL, DatabaseOption, ModelOption, database_location, named_path
+from .options import (
+    DEFAULT_MODEL,
+    DatabaseOption,
+    ModelOption,
+    PlannerOption,
+    database_location,
+    load_planner,
+    named_path,
+)
 
 PAGE = Path(settings.__file__).with_name("app.py")
 _STOP_SECONDS = 10
@@ -24,6 +32,7 @@ def ui(
     address: Annotated[
         str, typer.Option(help="Who can reach it: 127.0.0.1 is this computer alone, 0.0.0.0 everybody.")
     ] = "127.0.0.1",
+    planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
     database: DatabaseOption = None,
     browser: Annotated[
@@ -38,7 +47,9 @@ def ui(
     """
     location = database_location(database)
     kept = location if "://" in location else str(named_path(location).absolute())
+    load_planner(planner)  # what it needs and has not is told here, not in the page
     environment = {**os.environ, settings.MODEL: model, settings.DATABASE: kept}
+    environment[settings.PLANNER] = planner or ""
     command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
     typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
     code = _run(command, environment)

@@ -13,11 +13,14 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from assistant.agent.assistant import Assistant
+from assistant.agent.plan import MessagePlanner
 from assistant.storage import SessionStore
-from assistant.ui.commands.options import database_location, load_model, open_store
+from assistant.ui.commands.options import database_location, load_model, load_planner, open_store
 from assistant.vlm.grounding import Box
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from . import settings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 # Sharp on any screen; a 4096 pixel photo would take seconds to be drawn on and sent.
@@ -47,7 +50,12 @@ def _store(location: str) -> SessionStore:
 
 def assistant(model: str) -> Assistant:
     """Return the assistant with a model, which is loaded if it is not in memory; for any thread."""
-    return Assistant(_model(model), store())
+    return Assistant(_model(model), store(), _planner(settings.planner_name()))
+
+
+@st.cache_resource(show_spinner=False)
+def _planner(name: str | None) -> MessagePlanner:
+    return load_planner(name)
 
 
 # One model: a machine that has room for two is better served by larger batches.

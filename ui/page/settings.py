@@ -6,6 +6,7 @@ import os
 
 MODEL = "ASSISTANT_MODEL"
 DATABASE = "ASSISTANT_DB"
+PLANNER = "ASSISTANT_PLANNER"
 UPLOAD_MB = 30
 FILE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "tiff", "bmp", "ppm"]
 
@@ -15,4 +16,9 @@ def model_name(default: str) -> str:
     return os.environ.get(MODEL) or default
 
 
-__all__ = ["DATABASE", "FILE_TYPES", "MODEL", "UPLOAD_MB", "model_name"]
+def planner_name() -> str | None:
+    """Return the chat model that plans, None for the planner of our own."""
+    return os.environ.get(PLANNER) or None
+
+
+__all__ = ["DATABASE", "FILE_TYPES", "MODEL", "PLANNER", "UPLOAD_MB", "model_name", "planner_name"]

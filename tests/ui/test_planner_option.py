@@ -1,0 +1,55 @@
+"""`--planner`: a chat model plans what `ask` and `chat` are asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assistant.agent.tool_calling_planner import ToolCallingPlanner
+from assistant.storage import SessionStore
+
+from ..tools.fakes import calls, script
+from .conftest import Command
+
+WHERE = "where is the dog?"
+CAPTION = "A dog runs through the snow."
+
+
+@pytest.fixture
+def chat_model(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a chat model that plans a caption, whatever it is asked."""
+
+    def load(name: str) -> ToolCallingPlanner:
+        assert name == "fake:model"
+        return ToolCallingPlanner(script(calls(("caption", {}))))
+
+    monkeypatch.setattr(ToolCallingPlanner, "load", load)
+    return "fake:model"
+
+
+def test_a_question_is_answered_as_the_chat_model_plans(
+    command: Command, photo: Path, database: Path, chat_model: str
+) -> None:
+    result = command("ask", photo, WHERE, "--planner", chat_model)
+    assert (result.code, result.out) == (0, f"{CAPTION}\n")
+    with SessionStore.open(database) as store:
+        [session] = store.list_sessions()
+        [turn] = store.turns(session.id)
+    assert turn.why == "[caption], because the chat model chose so"
+
+
+def test_so_is_a_conversation(command: Command, photo: Path, chat_model: str) -> None:
+    result = command("chat", photo, "--planner", chat_model, stdin=f"{WHERE}\n{WHERE}\n".encode())
+    assert (result.code, result.out) == (0, f"{CAPTION}\n{CAPTION}\n")
+
+
+@pytest.mark.parametrize("name", ["ask", "chat"])
+def test_a_chat_model_that_is_not_there_is_told_and_nothing_is_kept(
+    command: Command, photo: Path, database: Path, name: str
+) -> None:
+    question = [WHERE] if name == "ask" else []
+    result = command(name, photo, *question, "--planner", "nonsense", stdin=b"")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("Error: no planning with 'nonsense': ")
+    assert not database.exists()
