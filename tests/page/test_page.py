@@ -120,6 +120,7 @@ def test_a_chat_model_plans_where_the_command_named_one(
     turns = store.turns(only_session(store))
     assert [turn.steps[0].task for turn in turns] == [Task.CAPTION] * 2
     assert named == ["fake:model"]
+    assert "reads what is said" in about.summary()
 
 
 def test_a_drawn_box_is_the_region_asked_about_and_gone_with_the_answer(

@@ -15,11 +15,21 @@ from markdown_it.token import Token
 
 from assistant.vlm.presets import PRESETS
 
-from . import state
+from . import settings, state
 from .text import plain
 
-ABOUT = "Ask a picture a question; get the answer in words and as boxes. Everything stays on this machine."
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+
+def summary() -> str:
+    """Return what the program is, and what leaves the machine."""
+    planner = settings.planner_name()
+    stays = (
+        f"Pictures stay on this machine; {plain(planner)} reads what is said, to plan."
+        if planner
+        else "Everything stays on this machine."
+    )
+    return f"Ask a picture a question; get the answer in words and as boxes. {stays}"
 
 
 def page() -> st.Page:
@@ -66,4 +76,4 @@ def _words(renderer: RendererHTML, tokens: Sequence[Token], index: int, options:
     return html.escape(renderer.renderInlineAsText(tokens[index].children, options, env))
 
 
-__all__ = ["ABOUT", "page", "read_card", "show"]
+__all__ = ["page", "read_card", "show", "summary"]

@@ -15,7 +15,8 @@ FOLDER = Path(__file__).parent
 
 def show() -> None:
     """Show the page that the address names."""
-    st.set_page_config("Assistant", FOLDER / "icon.svg", layout="wide", menu_items={"About": about.ABOUT})
+    summary = about.summary()
+    st.set_page_config("Assistant", FOLDER / "icon.svg", layout="wide", menu_items={"About": summary})
     st.html(FOLDER / "style.css")
     st.logo(FOLDER / "icon.svg", size="large")
     st.navigation([chat.page(), about.page()], position="hidden").run()
