@@ -80,16 +80,12 @@ def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tenso
 
 @dataclass(frozen=True)
 class _Question:
-    """What the model is asked of the example at an index, and the answers that its own are held against.
-
-    It is one exchange of `sample`, which the example has.
-    """
+    """What the model is asked of the example at an index, and the answers that its own are held against."""
 
     index: int
     task: Task
     words: str
     references: Sequence[str]
-    sample: Sample
 
 
 class SelfCriticalCollator:
@@ -97,8 +93,7 @@ class SelfCriticalCollator:
 
     Of each picture, one question for each task that has a reward: captions against all that people wrote of
     the picture, a referring expression against its box. They are asked in the words of the example's own
-    sample, whose given answer is no longer learnt: the likeliest words and those that score best pull apart.
-    A sample of several turns stays; an example without a question, or without a reference, is left as it is.
+    sample; an example without one, or without a reference, is left as it is.
     """
 
     def __init__(
@@ -140,7 +135,7 @@ class SelfCriticalCollator:
         )
 
     def _answer(self, questions: Sequence[_Question], examples: list[Example]) -> torch.Tensor:
-        """Put answers to questions of one task into their examples; return the rewards (answers)."""
+        """Add answers to questions of one task to their examples; return the rewards (answers)."""
         task = questions[0].task
         images = [image for item in questions if (image := examples[item.index].image) is not None]
         written = write_answers(
@@ -161,8 +156,7 @@ class SelfCriticalCollator:
                 for answer, weight in zip(answers, weights, strict=True)
             ]
             example = examples[item.index]
-            given = [sample for sample in example.samples if sample is not item.sample or sample.follow_ups]
-            examples[item.index] = replace(example, samples=given + learnt)
+            examples[item.index] = replace(example, samples=example.samples + learnt)
         return rewards.flatten()
 
 
@@ -234,7 +228,7 @@ def _question(index: int, example: Example, task: Task) -> _Question | None:
         for exchange in sample.exchanges:
             references = _references(exchange, example.references)
             if exchange.task is task and references:
-                return _Question(index, task, exchange.turn.user, references, sample)
+                return _Question(index, task, exchange.turn.user, references)
     return None
 
 
