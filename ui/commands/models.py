@@ -16,7 +16,7 @@ from .options import JsonOption, quieten_libraries
 if TYPE_CHECKING:
     from ...vlm.weights import ModelStatus
 
-app = typer.Typer(help="List, fetch, show and convert models.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch, show, convert and average models.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]
 
@@ -86,6 +86,25 @@ def convert(
 
     quieten_libraries()
     convert_released(llama, eva_vit, checkpoint, out)
+    typer.echo(str(out))
+
+
+@app.command()
+def average(
+    adapters: Annotated[
+        list[Path], typer.Argument(metavar="ADAPTER...", help="Adapters of one training, two or more.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to make; `--model OUT` takes it.")],
+) -> None:
+    """Make the mean of adapters that were trained from one another; it is often better than each.
+
+    Example:
+
+      assistant models average runs/one/adapter runs/two/adapter --out runs/mean
+    """
+    from ...vlm.training.averaging import average_adapters
+
+    average_adapters(adapters, out)
     typer.echo(str(out))
 
 
