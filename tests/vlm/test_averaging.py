@@ -79,6 +79,12 @@ def without_settings(folder: Path) -> Path:
     return folder
 
 
+def with_broken_settings(folder: Path) -> Path:
+    write_adapter(folder)
+    (folder / "adapter_config.json").write_text("{")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -86,7 +92,8 @@ def without_settings(folder: Path) -> Path:
         (another_base, "different shapes or models"),
         (another_training, "do not come from one training"),
         (torn, "no adapter can be read from"),
-        (without_settings, "adapter_config.json cannot be read"),
+        (without_settings, "there is no adapter_config.json"),
+        (with_broken_settings, "adapter_config.json cannot be read"),
         (lambda folder: folder, "no adapter can be read from"),
     ],
 )

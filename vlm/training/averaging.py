@@ -78,6 +78,8 @@ def _check_related(one: tuple[Path, Weights], other: tuple[Path, Weights]) -> No
 
 
 def _shape(folder: Path) -> tuple[object, ...]:
+    if not (folder / CONFIG).is_file():  # PEFT would look for it on the hub
+        raise WeightsError(f"there is no {CONFIG} in {folder}: copy the adapter again")
     try:
         config = LoraConfig.from_pretrained(str(folder))
     except (OSError, ValueError, TypeError) as error:
