@@ -54,7 +54,7 @@ def settled(page: Page) -> None:
     app = page.get_by_test_id("stApp")
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
     # The sheet is an element like any other, and may come into effect after those that it colours.
-    expect(app).not_to_have_css("--text", "")
+    expect(app).to_have_css("--text", re.compile("#"))
 
 
 # How often Enter is pressed, a second apart, until a question is sent.

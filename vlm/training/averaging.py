@@ -13,13 +13,12 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import WeightsError
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
 # Cosine of two adapters' factors. Of one training it is near 1; LoRA that was drawn anew has one near 0.
 _RELATED = 0.5
 
@@ -49,14 +48,14 @@ def average_adapters(folders: Sequence[Path], out: Path) -> None:
         for name, tensor in everyone[0].items()
     }
     try:
-        _write(mean, folders[0] / CONFIG, out)
+        _write(mean, folders[0] / CONFIG_NAME, out)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{out} cannot be written: {error}") from error
 
 
 def _read(folder: Path) -> Weights:
     try:
-        return load_file(folder / WEIGHTS)
+        return load_file(folder / SAFETENSORS_WEIGHTS_NAME)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"no adapter can be read from {folder}: {error}") from error
 
@@ -78,12 +77,12 @@ def _check_related(one: tuple[Path, Weights], other: tuple[Path, Weights]) -> No
 
 
 def _shape(folder: Path) -> tuple[object, ...]:
-    if not (folder / CONFIG).is_file():  # PEFT would look for it on the hub
-        raise WeightsError(f"there is no {CONFIG} in {folder}: copy the adapter again")
+    if not (folder / CONFIG_NAME).is_file():  # PEFT would look for it on the hub
+        raise WeightsError(f"there is no {CONFIG_NAME} in {folder}: copy the adapter again")
     try:
         config = LoraConfig.from_pretrained(str(folder))
     except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(f"{folder / CONFIG} cannot be read: {error}") from error
+        raise WeightsError(f"{folder / CONFIG_NAME} cannot be read: {error}") from error
     return config.base_model_name_or_path, config.r, config.lora_alpha, config.target_modules
 
 
@@ -93,8 +92,8 @@ def _write(weights: Weights, config: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         written = Path(scratch) / out.name
         written.mkdir()
-        save_file(weights, written / WEIGHTS, metadata={"format": "pt"})
-        shutil.copyfile(config, written / CONFIG)
+        save_file(weights, written / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+        shutil.copyfile(config, written / CONFIG_NAME)
         written.rename(out)
 
 
