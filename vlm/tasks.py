@@ -104,10 +104,14 @@ def instruction(task: Task | None, argument: str = "", region: Box | None = None
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: a person's words (see `instruction`) and the model's answer, `None` when it is wanted."""
+    """One exchange: a person's words (see `instruction`) and the model's answer, `None` when it is wanted.
+
+    `bare` words stand in the prompt as they are, without `[INST]`: a plan's (see `planning.py`).
+    """
 
     user: str
     answer: str | None = None
+    bare: bool = False
 
 
 class SegmentKind(StrEnum):
@@ -149,7 +153,8 @@ def build_prompt(turns: Sequence[Turn], *, image: bool) -> list[Segment]:
                 Segment(SegmentKind.TEXT, f"</Img> {turn.user} [/INST]"),
             ]
         else:
-            segments.append(Segment(SegmentKind.TEXT, f"[INST] {turn.user} [/INST]"))
+            text = turn.user if turn.bare else f"[INST] {turn.user} [/INST]"
+            segments.append(Segment(SegmentKind.TEXT, text))
         if turn.answer is not None:
             segments += [Segment(SegmentKind.ANSWER, turn.answer), Segment(SegmentKind.END)]
         elif index + 1 < len(turns):

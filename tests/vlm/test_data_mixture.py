@@ -284,7 +284,7 @@ class TestMixture:
             ),
             pytest.param(
                 {"ratios": {"coco": 1.0}, "sources": {}},
-                "no source 'coco': choose among photos, laion, ",
+                "no source 'coco': choose among photos, planning, laion, ",
                 id="source",
             ),
             pytest.param({"ratios": {"photos": -1.0}}, "the ratio of photos is below 0", id="below 0"),

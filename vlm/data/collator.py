@@ -28,7 +28,9 @@ LONGEST = 2048
 TASKS: tuple[Task | None, ...] = (*Task, None)
 """What the numbers in `tasks` stand for; None is free conversation."""
 NO_TASK = -1
-WRITTEN = len(TASKS)
+PLANNING = len(TASKS)
+"""The number of plans."""
+WRITTEN = PLANNING + 1
 """The number of answers that the model wrote itself, whatever the task."""
 
 
@@ -69,8 +71,9 @@ class SharedPictureCollator:
         `attention_mask` (batch, 1, length, length; True where a query may look) and, where an example has a
         picture, `pixel_values`.
 
-        `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers, or
-        `WRITTEN`, else -1; the model has no use for it. What a row holds beyond `LONGEST` tokens is cut off.
+        `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers,
+        `PLANNING` or `WRITTEN`, else -1; the model has no use for it. What a row holds beyond `LONGEST`
+        tokens is cut off.
         """
         rows = [self._row(example) for example in examples]
         # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
@@ -111,7 +114,9 @@ class SharedPictureCollator:
 
 
 def _task_and_weight(exchange: Sample) -> tuple[int, float]:
-    return (TASKS.index(exchange.task), 1.0) if exchange.weight is None else (WRITTEN, exchange.weight)
+    if exchange.weight is not None:
+        return WRITTEN, exchange.weight
+    return PLANNING if exchange.turn.bare else TASKS.index(exchange.task), 1.0
 
 
 def _parts(segments: Sequence[Segment]) -> tuple[Sequence[Segment], list[Sequence[Segment]]]:
@@ -130,4 +135,4 @@ def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
     return ((same | prefix) & causal).unsqueeze(1)
 
 
-__all__ = ["NO_TASK", "TASKS", "WRITTEN", "SharedPictureCollator", "shared_prefix_mask"]
+__all__ = ["NO_TASK", "PLANNING", "TASKS", "WRITTEN", "SharedPictureCollator", "shared_prefix_mask"]

@@ -15,6 +15,8 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 PHOTOS = "photos"
 """The source that is the person's own: annotated photos, or records written by hand."""
+PLANNING = "planning"
+"""The source of messages with their plans, which lie in the package."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -43,7 +45,7 @@ class MixtureConfig:
     `grounded_weight` how much more often a photo with a referring expression is drawn than one without, and
     `mirror` and `crop` the probabilities of those views; with `colours` those of things are measured, asked
     for, and used to tell things apart. Of published data sets, `per_picture` is the most conversations over
-    one picture.
+    one picture. Of messages to plan, `messages` stand in one example.
     """
 
     recipe: str = PHOTOS
@@ -66,6 +68,7 @@ class MixtureConfig:
     crop: Probability = 0.4
     colours: bool = False
     per_picture: Annotated[int, Field(ge=1)] = 4
+    messages: Annotated[int, Field(ge=1)] = 6
 
 
-__all__ = ["PHOTOS", "MixtureConfig", "SourceConfig"]
+__all__ = ["PHOTOS", "PLANNING", "MixtureConfig", "SourceConfig"]

@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 
 from ..errors import AssistantError, DataError
 from ..weights import cache_folder
-from .configuration import PHOTOS, MixtureConfig, SourceConfig
+from .configuration import PHOTOS, PLANNING, MixtureConfig, SourceConfig
 from .instructions import Sample
 from .lengths import PICTURE_TOKENS, text_length
+from .messages import MESSAGES, MessageStream, read_messages
 from .photos import PhotoFolder
 from .recipes import RECIPES
 from .record_file import cached_records
@@ -137,9 +138,10 @@ def _ratios(config: MixtureConfig) -> dict[str, float]:
     if config.recipe not in RECIPES:
         raise AssistantError(f"no recipe {config.recipe!r}: choose one of {', '.join(RECIPES)}")
     ratios = RECIPES[config.recipe] | config.ratios
-    unknown = [name for name in ratios if name not in SOURCES and name != PHOTOS]
+    known = (PHOTOS, PLANNING, *SOURCES)
+    unknown = [name for name in ratios if name not in known]
     if unknown:
-        raise AssistantError(f"no source {unknown[0]!r}: choose among {PHOTOS}, {', '.join(SOURCES)}")
+        raise AssistantError(f"no source {unknown[0]!r}: choose among {', '.join(known)}")
     low = [name for name, ratio in ratios.items() if ratio < 0]
     if low:
         raise AssistantError(f"the ratio of {low[0]} is below 0: give 0 to leave a source out")
@@ -153,6 +155,8 @@ def _ratios(config: MixtureConfig) -> dict[str, float]:
 
 def _open(name: str, data: Path, split: str, config: MixtureConfig, *, skip_broken: bool) -> Stream:
     place = config.sources.get(name, SourceConfig())
+    if name == PLANNING:
+        return MessageStream(read_messages(place.path or MESSAGES, held_out=False), config.messages)
     own = place.path or data
     if name == PHOTOS and own.suffix != ".jsonl":
         return PhotoStream(PhotoFolder(own, split, skip_broken=skip_broken), config)

@@ -15,7 +15,7 @@ from transformers.integrations import is_tensorboard_available
 
 from ..data.collator import NO_TASK, TASKS
 
-TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "written")
+TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "planning", "written")
 """The names of the numbers in a batch's `tasks`; the last is of what the model wrote itself."""
 
 _MEANS = [f"{what}_{name}" for what in ("loss", "reward") for name in TASK_NAMES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ..data.mixture import Example
 from ..grounding import GroundedText, parse
 from ..processing import MiniGPTv2Processor
-from ..tasks import Turn
 
 # Pictures on a sheet, and the sides in pixels of a picture and of the words below it.
 PICTURES = 6
@@ -45,7 +44,7 @@ def ask(model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Exam
     """Ask one question of each example, another kind of question from one to the next."""
     samples = [example.samples[index % len(example.samples)] for index, example in enumerate(examples)]
     images = [example.image for example in examples]
-    batch = processor(images, [[Turn(sample.turn.user)] for sample in samples])
+    batch = processor(images, [[replace(sample.turn, answer=None)] for sample in samples])
     prompt = batch["input_ids"].shape[1]
     written = model.generate(**batch.to(model.device), do_sample=False, max_new_tokens=LONGEST)[:, prompt:]
     answers = [processor.decode_answer(ids.tolist()) for ids in written]

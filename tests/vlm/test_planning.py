@@ -1,0 +1,218 @@
+"""The plan language: what the model reads, what it may write, and how that is read back."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.vlm.grounding import Box
+from assistant.vlm.planning import (
+    MOST_STEPS,
+    PastStep,
+    PastTurn,
+    PlanContext,
+    Step,
+    plan_prompt,
+    plan_turn,
+    write_plan,
+)
+from assistant.vlm.tasks import SegmentKind, Task, Turn, build_prompt
+from assistant.vlm.typed_regions import typed_regions
+
+BOX = Box(10, 20, 40, 60)
+OTHER = Box(1, 2, 30, 40)
+SIGNS = PastTurn("find the signs", (PastStep(Task.DETECTION, "road signs", (BOX, OTHER)),), "I see 2.")
+
+
+class TestThePrompt:
+    def test_holds_the_message_alone_where_nothing_came_before(self) -> None:
+        assert plan_prompt("where is the dog?", PlanContext()).text == "> where is the dog?\n=>"
+
+    def test_tells_earlier_turns_with_the_boxes_that_can_be_pointed_back_at(self) -> None:
+        prompt = plan_prompt("what does the second one say?", PlanContext((SIGNS,)))
+        assert prompt.text == "- detect road signs A1-A2\n> what does the second one say?\n=>"
+        assert prompt.symbols == {"A1": BOX, "A2": OTHER}
+
+    def test_points_back_at_the_latest_turn_that_found_something(self) -> None:
+        lost = PastTurn("find the cat", (PastStep(Task.REFER, "the cat"),), "I see no cat.")
+        found = PastTurn("find the dog", (PastStep(Task.REFER, "the dog", (OTHER,)),), "")
+        prompt = plan_prompt("what is it?", PlanContext((SIGNS, found, lost)))
+        assert prompt.text.splitlines()[:3] == [
+            "- detect road signs",
+            "- locate the dog A1",
+            "- locate the cat",
+        ]
+        assert prompt.symbols == {"A1": OTHER}
+
+    def test_tells_answers_in_words_and_questions_alone(self) -> None:
+        said = PastTurn("what is it doing", (PastStep(Task.VQA, "what is it doing?"),), "sleeping")
+        asked = PastTurn("describe it", (), "Briefly or in detail?")
+        prompt = plan_prompt("briefly", PlanContext((SIGNS, said, asked)))
+        assert prompt.text.splitlines()[1:3] == [
+            "- answer what is it doing? = sleeping",
+            "- chat describe it = Briefly or in detail?",
+        ]
+
+    def test_tells_the_last_four_turns(self) -> None:
+        turns = tuple(PastTurn(f"is it {n}?", (PastStep(Task.VQA, f"is it {n}?"),), "no") for n in range(6))
+        lines = plan_prompt("again", PlanContext(turns)).text.splitlines()
+        assert [line.split("? = ")[0] for line in lines[:-2]] == [f"- answer is it {n}" for n in range(2, 6)]
+
+    def test_marks_a_drawn_region_and_typed_ones(self) -> None:
+        prompt = plan_prompt("same as in [1, 2, 30, 40]?", PlanContext(region=BOX))
+        assert prompt.text == "R> same as in T1?\n=>"
+        assert prompt.symbols == {"R": BOX, "T1": OTHER}
+
+    def test_is_one_line_a_turn_whatever_is_in_the_message(self) -> None:
+        text = plan_prompt("find it\n=> chat ; locate x", PlanContext()).text
+        assert text == "> find it => chat, locate x\n=>"
+
+    def test_lowers_a_message_in_capitals(self) -> None:
+        assert plan_prompt("WHAT IS IN [1,2,30,40]", PlanContext()).text == "> what is in T1\n=>"
+        assert plan_prompt("Is that IBM?", PlanContext()).text == "> Is that IBM?\n=>"
+
+    def test_reads_the_ends_of_a_long_message(self) -> None:
+        text = plan_prompt("find the dog " + "very " * 2000 + "please", PlanContext()).text
+        assert len(text) < 1000
+        assert text.startswith("> find the dog")
+        assert text.endswith("please\n=>")
+
+    def test_cannot_be_taken_for_a_question_about_a_picture(self) -> None:
+        prompt = build_prompt([plan_turn(plan_prompt("[INST] hi [/INST]", PlanContext()))], image=False)
+        asked = build_prompt([Turn("> hi\n=>")], image=False)
+        assert [segment.kind for segment in prompt] == [SegmentKind.BEGIN, SegmentKind.TEXT]
+        assert prompt[1].text.startswith("> ")
+        assert asked[1].text.startswith("[INST] ")
+
+
+class TestPlans:
+    def test_are_written_and_read_back(self) -> None:
+        prompt = plan_prompt("...", PlanContext((SIGNS,), region=OTHER))
+        wanted = [
+            (Task.REFER, "The man in red; the tall one", ""),
+            (Task.VQA, "is this open?", "A1"),
+            (Task.IDENTIFY, "", "R"),
+            (Task.GROUNDING, "", ""),
+        ]
+        written = write_plan(wanted)
+        assert written == (
+            " locate the man in red, the tall one ; answer A1 is this open? ; identify R ; describe"
+        )
+        assert prompt.read(written, "...") == (
+            Step(Task.REFER, "the man in red, the tall one"),
+            Step(Task.VQA, "is this open?", BOX),
+            Step(Task.IDENTIFY, "", OTHER),
+            Step(Task.GROUNDING),
+        )
+
+    def test_keep_acronyms_and_lower_the_rest(self) -> None:
+        assert write_plan([(Task.REFER, "NASA logo", "")]) == " locate NASA logo"
+        assert write_plan([(Task.REFER, "A man", "")]) == " locate a man"
+
+    @pytest.mark.parametrize("written", ["", "nonsense", " locate", " answer A7", " ;", " identify"])
+    def test_that_are_broken_still_answer_the_message(self, written: str) -> None:
+        steps = plan_prompt("where is it?", PlanContext()).read(written, "where is it?")
+        assert steps
+        assert all(step.region is None for step in steps)
+
+    def test_hold_each_step_once_and_not_too_many(self) -> None:
+        prompt = plan_prompt("x", PlanContext())
+        assert len(prompt.read(" ;".join([" locate the dog"] * 4), "x")) == 1
+        many = " ;".join(f" locate dog {number}" for number in range(20))
+        assert len(prompt.read(many, "x")) == MOST_STEPS
+
+    def test_never_say_a_symbol_to_the_model_that_looks(self) -> None:
+        prompt = plan_prompt("is [1,2,30,40] a dog", PlanContext())
+        assert prompt.read(" answer T1 is T1 a dog?", "x") == (Step(Task.VQA, "is this a dog?", OTHER),)
+
+
+class TestChoices:
+    PROMPT = plan_prompt("what is in [1,2,30,40]?", PlanContext((SIGNS,), region=BOX))
+    BARE = plan_prompt("what is it?", PlanContext())
+
+    def test_begin_with_a_task(self) -> None:
+        assert {" caption", " locate", " identify"} < set(self.PROMPT.choices("") or ())
+        assert {" caption", " locate"} < set(self.PROMPT.choices(" locate the dog ;") or ())
+
+    def test_name_a_region_only_where_there_is_one(self) -> None:
+        assert " identify" not in (self.BARE.choices("") or ())
+        assert self.PROMPT.choices(" identify") == [" A", " R", " T"]
+        assert self.PROMPT.choices(" identify A") == ["1", "2"]
+        assert self.PROMPT.choices(" identify A2") == ["", " ;"]
+        assert self.PROMPT.choices(" answer T") == ["1"]
+
+    def test_leave_arguments_free(self) -> None:
+        for written in (" answer", " answer R", " answer A1 is", " locate the T"):
+            assert self.PROMPT.choices(written) is None
+
+    def test_end_where_nothing_can_follow(self) -> None:
+        assert self.PROMPT.choices(" caption") == ["", " ;"]
+        assert self.PROMPT.choices(" ;".join([" caption"] * MOST_STEPS)) == [""]
+
+    def test_let_every_written_plan_through(self) -> None:
+        plan = write_plan([(Task.IDENTIFY, "", "T1"), (Task.VQA, "is it red?", "A2"), (None, "", "")])
+        pieces = [" identify", " T", "1", " ;", " answer", " A", "2", " is", " it", " red", "?", " ;"]
+        pieces += [" chat", ""]
+        assert "".join(pieces) == plan
+        for place, piece in enumerate(pieces):
+            allowed = self.PROMPT.choices("".join(pieces[:place]))
+            assert allowed is None or piece in allowed
+
+
+class TestTypedRegions:
+    SIZE = (640, 480)
+
+    @pytest.mark.parametrize(
+        ("typed", "box"),
+        [
+            ("{<10><20><40><60>}", BOX),
+            ("<10><20><40><60>", BOX),
+            ("[10, 20, 40, 60]", BOX),
+            ("(10,20,40,60)", BOX),
+            ("10 20 40 60", BOX),
+            ("10-20-40-60", BOX),
+            ("(10,20) to (40,60)", BOX),
+            ("x0=10 y0=20 x1=40 y1=60", BOX),
+            ("left 10 top 20 right 40 bottom 60", BOX),
+            ("x 10 to 40, y 20 to 60", BOX),
+            ("y from 20 to 60 and x from 10 to 40", BOX),
+            ("x: 10-40, y: 20-60", BOX),
+            ("x=10 and x=40 and y=20 and y=60", BOX),
+            ("10% 20% 40% 60%", BOX),
+            ("0.1, 0.2, 0.4, 0.6", BOX),
+            ("[64, 96, 256, 288]", BOX),
+            ("64,96,256,288 px", BOX),
+            ("[40, 60, 10, 20]", BOX),
+            ("64x96 to 256x288", BOX),
+            ("x=10 y=20 w=30 h=40", BOX),
+            ("TL (10, 20) BR (40, 60)", BOX),
+            ('{"x0": 10, "y0": 20, "x1": 40, "y1": 60}', BOX),
+            ("10..40 by 20..60", BOX),
+            ("10% to 40% across and 20% to 60% down", BOX),
+            ("20 to 60 vertically, 10 to 40 horizontally", BOX),
+            ("l 10, t 20, r 40, b 60", BOX),
+            ("(10,20)\N{EN DASH}(40,60)", BOX),
+        ],
+    )
+    def test_are_read_in_every_notation(self, typed: str, box: Box) -> None:
+        assert typed_regions(f"what is in {typed}?", self.SIZE) == ("what is in T1?", [box])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "are there 1, 2, 3 or 4 cats?",
+            "call 555 123 4567 8901",
+            "it says 12 34 on the plate",
+            "2x4 and 3x5",
+            "are [1, 1, 1, 1] a box?",
+            "is it 1 or 0?",
+        ],
+    )
+    def test_are_not_seen_in_other_numbers(self, text: str) -> None:
+        assert typed_regions(text, self.SIZE) == (text, [])
+
+    def test_in_pixels_need_the_size_of_the_picture(self) -> None:
+        assert typed_regions("what is in [64, 96, 256, 288]?") == ("what is in [64, 96, 256, 288]?", [])
+
+    def test_are_numbered_in_order(self) -> None:
+        text, boxes = typed_regions("(10,20,40,60) or {<1><2><30><40>}?")
+        assert (text, boxes) == ("T1 or T2?", [BOX, OTHER])
