@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -60,6 +61,37 @@ class Generation:
         return self.grounded.raw
 
 
+Choices = Callable[[str], Sequence[str] | None]
+"""Given what is written so far: what may come next, `""` for the end; None where that is anything."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A text to be gone on with, as it stands, without a picture.
+
+    `choices` constrains what is written. `copied` is a text of which much will be written again: several
+    tokens of it are tried at a time, which changes nothing but the speed.
+    """
+
+    prompt: str
+    choices: Choices | None = None
+    copied: str = ""
+    max_new_tokens: int = 128
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a text was gone on with: the text, its tokens and the probability of each.
+
+    Where there were choices, it is the probability among them.
+    """
+
+    text: str
+    pieces: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    complete: bool = True
+
+
 @dataclass(frozen=True)
 class Caption:
     """A sentence about the picture."""
@@ -108,4 +140,5 @@ class Reply:
     text: str
 
 
-__all__ = ["Answer", "Caption", "Detections", "Expression", "Generation", "Referral", "Reply", "Request"]
+__all__ = ["Answer", "Caption", "Choices", "Completion", "Detections", "Expression", "Generation", "Referral"]
+__all__ += ["Reply", "Request", "Written"]

@@ -16,7 +16,7 @@ the box that the step is about, and its argument; ` ;` stands between two steps.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .grounding import Box
@@ -39,6 +39,9 @@ TASKS = {word: task for task, word in WORDS.items()}
 # Tasks of which the model writes an argument, and those whose plan has a symbol and nothing else.
 _WITH_ARGUMENT = (Task.REFER, Task.DETECTION, Task.VQA)
 SEPARATOR = " ;"
+# What free conversation is about: a greeting; thanks, a remark or a goodbye; the assistant itself; or what
+# cannot be had by looking at the picture.
+REPLIES = ("hello", "thanks", "about", "cannot")
 
 # How many earlier turns are told, and how many words of an answer.
 TURNS = 4
@@ -53,10 +56,6 @@ _SYMBOL = re.compile(r"(R|[TA][1-9]\d?)(?:\s+|$)")
 _LEFT = re.compile(r"\b(?:this box |the box )?[TA][1-9]\b")
 _JOINTS = re.compile(r"\s*[\n;]\s*|\s+")
 
-Choices = Callable[[str], Sequence[str] | None]
-"""Given what is written so far: the tokens, as text, of which the next must be one, `""` for the end; None
-where any token may follow."""
-
 
 @dataclass(frozen=True)
 class Step:
@@ -64,12 +63,14 @@ class Step:
 
     `region_from` is the index of an earlier step of the same plan whose box is that part: "find the dog and
     tell me what colour it is". Where that step finds none that it is sure of, the whole picture is looked at.
+    `reply` is, of free conversation, which of `REPLIES` is said in place of asking the model; or empty.
     """
 
     task: Task | None
     argument: str = ""
     region: Box | None = None
     region_from: int | None = None
+    reply: str = ""
 
     @property
     def name(self) -> str:
@@ -116,7 +117,7 @@ class PlanPrompt:
     symbols: dict[str, Box]
 
     def choices(self, written: str) -> Sequence[str] | None:
-        """Return what may follow in a plan (see `Choices`): a task word, a symbol that there is, the end."""
+        """Return what may follow in a plan: task words, symbols that there are, the end; None for all."""
         parts = written.split(SEPARATOR)
         word, _, rest = parts[-1].strip().partition(" ")
         task = TASKS.get(word)
@@ -125,6 +126,8 @@ class PlanPrompt:
         ends = [""] if len(parts) >= MOST_STEPS else ["", SEPARATOR]
         if task is Task.IDENTIFY:
             return self._symbol_goes_on(rest) if rest not in self.symbols else self._digits(rest) + ends
+        if task is None and not rest:
+            return [f" {reply}" for reply in REPLIES]
         if task not in _WITH_ARGUMENT:
             return ends
         return self._symbol_goes_on(rest) if rest in self._openings() else None
@@ -148,7 +151,7 @@ class PlanPrompt:
         if self.symbols:  # a box has no words: what is left of its symbol is said like this
             argument = _LEFT.sub("this", argument)
         if task is None:
-            return Step(task, message)
+            return Step(task, message, reply=rest if rest in REPLIES else "")
         if task not in _WITH_ARGUMENT:
             return Step(task, "", region if task is Task.IDENTIFY else None)
         return Step(task, argument or message, region)
@@ -181,7 +184,10 @@ def plan_prompt(message: str, context: PlanContext) -> PlanPrompt:
 
 
 def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
-    """Write steps of task, argument and the symbol of a box (or nothing) as the model does."""
+    """Write steps of task, argument and the symbol of a box (or nothing) as the model does.
+
+    The argument of free conversation is one of `REPLIES`.
+    """
     return SEPARATOR.join(
         "".join(f" {part}" for part in (WORDS[task], symbol, _argument(task, argument)) if part)
         for task, argument, symbol in steps
@@ -195,7 +201,7 @@ def plan_turn(prompt: PlanPrompt, written: str | None = None) -> Turn:
 
 def _argument(task: Task | None, argument: str) -> str:
     if task not in _WITH_ARGUMENT:
-        return ""
+        return argument if task is None else ""
     text = _one_line(argument.replace(";", ","))
     # A capital alone could be read as a symbol; acronyms and names stay.
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] in ("", " ", "'", "-") else text
@@ -250,5 +256,5 @@ def _one_line(text: str) -> str:
     return _JOINTS.sub(lambda joint: ", " if ";" in joint[0] else " ", text.strip())
 
 
-__all__ = ["CHAT", "MOST_STEPS", "MOST_TOKENS", "TASKS", "WORDS", "Choices", "PastStep", "PastTurn"]
-__all__ += ["PlanContext", "PlanPrompt", "Step", "plan_prompt", "plan_turn", "write_plan"]
+__all__ = ["CHAT", "MOST_STEPS", "MOST_TOKENS", "TASKS", "WORDS", "PastStep", "PastTurn"]
+__all__ += ["REPLIES", "PlanContext", "PlanPrompt", "Step", "plan_prompt", "plan_turn", "write_plan"]

@@ -85,7 +85,19 @@ def test_a_message_is_learnt_with_its_context(tmp_path: Path) -> None:
     )
     (message,) = read_messages(folder, held_out=False)
     assert message.prompt.text == "- detect dogs A1\n> what is it in T1?\n=>"
-    assert message.plan == " identify T1 ; chat"
+    assert message.plan == " identify T1 ; chat cannot"
+
+
+def test_families_of_free_conversation_have_their_replies(tmp_path: Path) -> None:
+    chat = {"task": "chat", "argument": ""}
+    folder = write(
+        tmp_path, line("w:hi", user="hi", steps=[chat]), line("w:cake", user="cake?", steps=[chat])
+    )
+    (folder / "replies.json").write_text('{"hello": ["w:hi"]}')
+    assert [message.plan for message in read_messages(folder, held_out=False)] == [
+        " chat hello",
+        " chat cannot",
+    ]
 
 
 def test_some_messages_are_learnt_in_small_letters_and_with_slips(tmp_path: Path) -> None:

@@ -144,14 +144,19 @@ class TestChoices:
         for written in (" answer", " answer R", " answer A1 is", " locate the T"):
             assert self.PROMPT.choices(written) is None
 
+    def test_say_what_free_conversation_is_about(self) -> None:
+        assert self.BARE.choices(" chat") == [" hello", " thanks", " about", " cannot"]
+        assert self.BARE.choices(" chat thanks") == ["", " ;"]
+        assert self.BARE.read(" chat about", "who?") == (Step(None, "who?", reply="about"),)
+
     def test_end_where_nothing_can_follow(self) -> None:
         assert self.PROMPT.choices(" caption") == ["", " ;"]
         assert self.PROMPT.choices(" ;".join([" caption"] * MOST_STEPS)) == [""]
 
     def test_let_every_written_plan_through(self) -> None:
-        plan = write_plan([(Task.IDENTIFY, "", "T1"), (Task.VQA, "is it red?", "A2"), (None, "", "")])
+        plan = write_plan([(Task.IDENTIFY, "", "T1"), (Task.VQA, "is it red?", "A2"), (None, "thanks", "")])
         pieces = [" identify", " T", "1", " ;", " answer", " A", "2", " is", " it", " red", "?", " ;"]
-        pieces += [" chat", ""]
+        pieces += [" chat", " thanks", ""]
         assert "".join(pieces) == plan
         for place, piece in enumerate(pieces):
             allowed = self.PROMPT.choices("".join(pieces[:place]))

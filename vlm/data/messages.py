@@ -7,6 +7,7 @@ those of one pattern, are held out, and whole writers: no message of theirs is e
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import DataError
 from ..grounding import Box
-from ..planning import CHAT, PastStep, PastTurn, PlanContext, PlanPrompt, plan_prompt, plan_turn, write_plan
+from ..planning import (
+    CHAT,
+    REPLIES,
+    PastStep,
+    PastTurn,
+    PlanContext,
+    PlanPrompt,
+    plan_prompt,
+    plan_turn,
+    write_plan,
+)
 from ..tasks import Task, Turn
 from .instructions import Sample
 from .shuffling import shuffled
@@ -81,9 +92,13 @@ class MessageLine(_Line):
 
 @dataclass(frozen=True)
 class Message:
-    """A message in its context, the steps that are wanted, and where it comes from."""
+    """A message in its context, the steps that are wanted, and where it comes from.
+
+    `reply` is what is said where the message, or a part of it, is free conversation.
+    """
 
     line: MessageLine
+    reply: str = REPLIES[-1]
 
     @property
     def context(self) -> PlanContext:
@@ -101,7 +116,12 @@ class Message:
     @property
     def plan(self) -> str:
         """What the model is to write."""
-        return write_plan([(_task(step.task), step.argument, step.ref) for step in self.line.steps])
+        return write_plan(
+            [
+                (_task(step.task), self.reply if step.task == CHAT else step.argument, step.ref)
+                for step in self.line.steps
+            ]
+        )
 
     @property
     def is_held_out(self) -> bool:
@@ -134,16 +154,27 @@ def read_messages(folder: Path = MESSAGES, *, held_out: bool) -> list[Message]:
 
 
 def _all(folder: Path) -> Iterator[Message]:
+    replies = _replies(folder / "replies.json")
     for path in sorted(folder.glob("*.jsonl")):
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _message(line, f"{path}, line {number}")
+                    yield _message(line, f"{path}, line {number}", replies)
 
 
-def _message(line: str, where: str) -> Message:
+def _replies(path: Path) -> dict[str, str]:
+    """Return what is said to the families of messages that are free conversation; others cannot be served."""
     try:
-        message = Message(MessageLine.model_validate_json(line))
+        listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    return {family: reply for reply, families in listed.items() for family in families}
+
+
+def _message(line: str, where: str, replies: dict[str, str]) -> Message:
+    try:
+        read = MessageLine.model_validate_json(line)
+        message = Message(read, replies.get(read.family, REPLIES[-1]))
         symbols = message.prompt.symbols
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
