@@ -16,7 +16,7 @@ from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.processing import MiniGPTv2Processor
-from assistant.vlm.tasks import Task, Turn, instruction
+from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 from assistant.vlm.training.self_critical import (
     LONGEST,
@@ -96,6 +96,12 @@ class TestBoxReward:
     @pytest.mark.parametrize("answer", ["", "the dog", "{<0><0><50>", "{<a><0><50><100>}"])
     def test_what_is_no_box_is_worth_nothing(self, answer: str) -> None:
         assert box_reward([answer], ["{<0><0><50><100>}"]).tolist() == [0.0]
+
+
+    def test_of_a_thing_that_is_not_there_every_box_is_wrong(self) -> None:
+        answers = [ABSENT_ANSWER, "{<0><0><50><100>}"]
+        assert box_reward(answers, [ABSENT_ANSWER]).tolist() == [1.0, 0.0]
+        assert box_reward(answers, ["{<0><0><50><100>}"]).tolist() == [0.0, 1.0]
 
 
 class TestAdvantage:

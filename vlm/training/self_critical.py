@@ -67,7 +67,7 @@ class CaptionReward:
 
 
 def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tensor:
-    """Return how well each answer's first box meets that of the one reference, 0..1; 0 without a box.
+    """Return how well each answer's first box meets that of the one reference, 0..1.
 
     Both measures of referring expression comprehension count, the overlap and whether it is 0.5 or more: the
     former alone is served by a box around everything that may be meant.
