@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
 
+from .efficientnet import EfficientNetLiteConfig
+
 # What transformers may add to a configuration's file besides the values of a new one.
 _ADDED_KEYS = {"_commit_hash", "auto_map", "quantization_config", "torch_dtype", "use_cache"}
 
@@ -16,18 +18,24 @@ class MiniGPTv2Config(PreTrainedConfig):
     `patches_per_token` consecutive patches in raster order make one visual token (4 in arXiv 2310.09478);
     `image_size` is the side in pixels of the square that the tower sees; `image_token_id` is the
     placeholder in `input_ids`: by default it lies outside of the language model's vocabulary, so that no
-    text can spell it.
+    text can spell it. With `classifier_config`, a second frozen tower (an image classifier's trunk) looks at
+    the same square, and its features are joined to those of each patch.
 
     Raises:
         ValueError: the patches of a picture do not divide into visual tokens.
     """
 
     model_type = "minigpt_v2"
-    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": AutoConfig, "text_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {
+        "vision_config": AutoConfig,
+        "text_config": AutoConfig,
+        "classifier_config": AutoConfig,
+    }
 
     # A configuration, or its values as a dictionary, which becomes one when the model's is built.
     vision_config: Any = None
     text_config: Any = None
+    classifier_config: Any = None
     patches_per_token: int = 4
     image_size: int = 448
     image_token_id: int | None = None
@@ -37,6 +45,8 @@ class MiniGPTv2Config(PreTrainedConfig):
         vision_config = {"image_size": self.image_size} if self.vision_config is None else self.vision_config
         self.vision_config = _sub_config(vision_config, "blip_2_vision_model")
         self.text_config = _sub_config(self.text_config, "llama")
+        if self.classifier_config is not None:
+            self.classifier_config = _sub_config(self.classifier_config, EfficientNetLiteConfig.model_type)
         if self.image_token_id is None:
             self.image_token_id = self.text_config.vocab_size
         side, rest = divmod(self.image_size, self.vision_config.patch_size)
@@ -44,6 +54,11 @@ class MiniGPTv2Config(PreTrainedConfig):
             raise ValueError(
                 f"a picture of {self.image_size} x {self.image_size} does not divide into patches of "
                 f"{self.vision_config.patch_size}, {self.patches_per_token} of them a token"
+            )
+        if self.classifier_config is not None and self.classifier_config.grid != side:
+            raise ValueError(
+                f"the classifier's maps have {self.classifier_config.grid} cells a side, the vision tower's "
+                f"patches {side}"
             )
         fixed = self.vision_config.model_type == "blip_2_vision_model"  # it does not stretch its positions
         if fixed and self.vision_config.image_size != self.image_size:
@@ -71,6 +86,12 @@ class MiniGPTv2Config(PreTrainedConfig):
         """How many visual tokens one picture becomes."""
         side: int = self.image_size // self.vision_config.patch_size
         return side * side // self.patches_per_token
+
+    @property
+    def patch_features(self) -> int:
+        """How many features one patch has, those of the classifier included."""
+        classifier = self.classifier_config
+        return int(self.vision_config.hidden_size + (classifier.hidden_size if classifier else 0))
 
 
 def _sub_config(config: dict[str, Any] | PreTrainedConfig | None, default_type: str) -> PreTrainedConfig:

@@ -1,7 +1,11 @@
-"""Foreign weights into our form: SmolLM2 from GGUF and DINOv2 from ONNX; `eva.py` has the reference's."""
+"""Foreign weights into our form: SmolLM2 from GGUF, DINOv2 from ONNX, EfficientNet-Lite from PyTorch.
+
+`eva.py` has the reference's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from transformers import (
 )
 
 from .configuration import MiniGPTv2Config
+from .efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_norm
 from .errors import WeightsError
 from .modeling import MiniGPTv2ForConditionalGeneration
 from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
@@ -25,19 +30,26 @@ IMAGENET_STD = [0.229, 0.224, 0.225]
 _GGUF_MARKS = ("quantization_config", "_name_or_path", "_model_name_or_path")
 
 
-def convert_nano(gguf: Path, onnx: Path, image_size: int, folder: Path) -> None:
-    """Write a MiniGPT-v2 folder whose tower and language model are the given files, in bfloat16.
+def convert_nano(files: Sequence[Path], image_size: int, folder: Path) -> None:
+    """Write a MiniGPT-v2 folder in bfloat16 from the files of language model, vision tower and classifier.
 
     The linear layer between them is fresh: an adapter brings it.
     """
+    gguf, onnx, checkpoint = files
     language_model, tokenizer = read_gguf(gguf)
     vision_tower = read_dinov2_onnx(onnx)
+    classifier = read_efficientnet_lite(checkpoint)
+    classifier.config.grid = image_size // vision_tower.config.patch_size
     config = MiniGPTv2Config(
-        vision_config=vision_tower.config, text_config=language_model.config, image_size=image_size
+        vision_config=vision_tower.config,
+        text_config=language_model.config,
+        classifier_config=classifier.config,
+        image_size=image_size,
     )
     torch.manual_seed(0)
     model = MiniGPTv2ForConditionalGeneration(config)
     model.vision_tower.load_state_dict(vision_tower.state_dict())
+    model.get_submodule("classifier_tower").load_state_dict(classifier.state_dict())
     model.language_model.load_state_dict(language_model.state_dict())
     model.generation_config.bos_token_id = tokenizer.bos_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
@@ -99,6 +111,29 @@ def read_dinov2_onnx(path: Path) -> Dinov2Model:
     return model
 
 
+def read_efficientnet_lite(path: Path) -> EfficientNetLite:
+    """Read an EfficientNet-Lite2 from the checkpoint of `efficientnet_lite_pytorch`, without its classifier.
+
+    The trunk up to the last block is kept, in float32, batch normalisation folded in.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model = EfficientNetLite(EfficientNetLiteConfig())
+    layers: dict[str, tuple[str, str]] = {"stem": ("_conv_stem", "_bn0")}
+    for index in range(len(model.blocks)):
+        ours, theirs = f"blocks.{index}", f"_blocks.{index}"
+        for layer, norm in (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2")):
+            if f"{theirs}._{layer}_conv.weight" in state:
+                layers[f"{ours}.{layer}"] = (f"{theirs}._{layer}_conv", f"{theirs}.{norm}")
+    folded: dict[str, torch.Tensor] = {}
+    for ours, (convolution, norm) in layers.items():
+        values = {name: state[f"{norm}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
+        weight, bias = fold_batch_norm(state[f"{convolution}.weight"], values)
+        folded |= {f"{ours}.weight": weight, f"{ours}.bias": bias}
+    model.load_state_dict(folded)
+    model.eval()
+    return model
+
+
 def require_all_keys(report: dict[str, Any], source: Path) -> None:
     """Raise `WeightsError` unless every weight found its place and every place its weight."""
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
@@ -106,4 +141,4 @@ def require_all_keys(report: dict[str, Any], source: Path) -> None:
         raise WeightsError(f"{source} does not fit the model: {wrong}")
 
 
-__all__ = ["convert_nano", "read_dinov2_onnx", "read_gguf"]
+__all__ = ["convert_nano", "read_dinov2_onnx", "read_efficientnet_lite", "read_gguf"]

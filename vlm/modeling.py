@@ -1,8 +1,9 @@
 """MiniGPT-v2 (arXiv 2310.09478) in the conventions of transformers.
 
 A frozen vision tower, whose patch tokens are joined four by four, one linear layer, and a LLaMA-like
-language model. Any vision model of transformers that gives `last_hidden_state` with a class token in front
-will do as the tower, and any causal language model as the head.
+language model. A second frozen tower may add an image classifier's features to each patch. Any vision model
+of transformers that gives `last_hidden_state` with a class token in front will do as the first tower, and any
+causal language model as the head.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         vision_config, text_config = config.vision_config, config.text_config
         self.vision_tower = _build_tower(vision_config)
         self.merge = StripMerge(config.patches_per_token)
+        classifier = config.classifier_config
+        self.classifier_tower = None if classifier is None else AutoModel.from_config(classifier)
         self.vision_projection = nn.Linear(
-            vision_config.hidden_size * config.patches_per_token, text_config.hidden_size
+            config.patch_features * config.patches_per_token, text_config.hidden_size
         )
         self.language_model = AutoModelForCausalLM.from_config(text_config)
         self.post_init()
@@ -106,12 +109,19 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
 
     def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Turn pictures (pictures, 3, side, side) into visual tokens (pictures, tokens, text width)."""
+        patches = self.get_patches(pixel_values)
+        tokens: torch.Tensor = self.vision_projection(patches.to(self.vision_projection.weight.dtype))
+        return tokens
+
+    def get_patches(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Turn pictures into what the frozen towers see, merged: (pictures, tokens, n * patch features)."""
         pixels = pixel_values.to(self.vision_tower.dtype)
         patches = self.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
-        tokens: torch.Tensor = self.vision_projection(
-            self.merge(patches).to(self.vision_projection.weight.dtype)
-        )
-        return tokens
+        if self.classifier_tower is not None:
+            cells = self.classifier_tower(pixel_values=pixels).last_hidden_state
+            patches = torch.cat([patches, cells.to(patches.dtype)], dim=-1)
+        merged: torch.Tensor = self.merge(patches)
+        return merged
 
     def embed(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
         """Embed tokens (batch, length) and put the pictures' visual tokens in place of the placeholders.

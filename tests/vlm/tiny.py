@@ -21,12 +21,13 @@ from transformers import (
 )
 
 from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.efficientnet import EfficientNetLiteConfig
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 
 IMAGE_SIZE = 56  # 4 x 4 patches: 4 visual tokens
 IMAGE_TOKENS = 4
-TOWERS = ("dinov2", "blip2")
+TOWERS = ("dinov2", "blip2", "dinov2 and classifier")
 
 _TEXT = [
     "[INST] <Img></Img> [vqa] what is the color of the dog? [/INST] brown",
@@ -55,12 +56,23 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def vision_config(tower: str) -> PreTrainedConfig:
-    """Return the configuration of a tiny tower: `dinov2` or `blip2`."""
+    """Return the configuration of a tiny tower, the first one of `TOWERS`' words."""
     common: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}
-    if tower == "dinov2":
+    if tower.startswith("dinov2"):
         return Dinov2Config(hidden_size=16, image_size=IMAGE_SIZE, **common)
     return Blip2VisionConfig(
         hidden_size=16, intermediate_size=32, image_size=IMAGE_SIZE, initializer_range=0.2, **common
+    )
+
+
+def classifier_config() -> EfficientNetLiteConfig:
+    """Return the configuration of a tiny classifier's trunk; its maps of 8 x 8 and 4 x 4 come as 4 x 4."""
+    return EfficientNetLiteConfig(
+        stem_channels=4,
+        stages=((3, 1, 1, 4, 1), (3, 2, 6, 8, 2), (5, 2, 6, 12, 1)),
+        outputs=(2, 3),
+        image_size=32,
+        grid=4,
     )
 
 
@@ -81,7 +93,12 @@ def tiny_config(tower: str = "dinov2") -> MiniGPTv2Config:
         pad_token_id=2,
         tie_word_embeddings=True,
     )
-    return MiniGPTv2Config(vision_config=vision_config(tower), text_config=text, image_size=IMAGE_SIZE)
+    return MiniGPTv2Config(
+        vision_config=vision_config(tower),
+        text_config=text,
+        classifier_config=classifier_config() if tower.endswith("classifier") else None,
+        image_size=IMAGE_SIZE,
+    )
 
 
 def tiny_model(tower: str = "dinov2", seed: int = 0) -> MiniGPTv2ForConditionalGeneration:
@@ -140,5 +157,6 @@ def dog_records(count: int) -> list[dict[str, Any]]:
     ]
 
 
-__all__ = ["IMAGE_SIZE", "IMAGE_TOKENS", "TOWERS", "dog_records", "picture", "tiny_config", "tiny_model"]
+__all__ = ["IMAGE_SIZE", "IMAGE_TOKENS", "TOWERS", "classifier_config", "dog_records", "picture"]
+__all__ += ["tiny_config", "tiny_model"]
 __all__ += ["tiny_processor", "tiny_tokenizer", "vision_config", "write_photo_folder"]

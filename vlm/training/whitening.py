@@ -8,7 +8,8 @@ the second moment, gives every direction its say; what is saved is the plain wei
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import torch
 from peft import PeftModel
@@ -20,6 +21,7 @@ from ..processing import MiniGPTv2Processor
 
 # Pictures that the basis is found from; nano has 64 visual tokens a picture, of 1536 numbers each.
 PICTURES = 320
+BATCH = 16
 # Directions weaker than this share of the mean eigenvalue are mostly noise and are not blown up to size one.
 DAMPING = 0.03
 
@@ -75,11 +77,17 @@ def whiten(model: PeftModel, processor: MiniGPTv2Processor, pictures: Iterable[I
     base = model.get_base_model()
     features: list[torch.Tensor] = []
     with torch.inference_mode():
-        for picture in pictures:
-            pixels = processor.pixels([picture]).to(base.vision_tower.device, base.vision_tower.dtype)
-            patches = base.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
-            features.append(base.merge(patches).flatten(0, 1).float())
+        for some in batched(pictures, BATCH):
+            pixels = processor.pixels(some).to(base.vision_tower.device, base.vision_tower.dtype)
+            features.append(base.get_patches(pixels).flatten(0, 1).float())
     train_in(whitening(torch.cat(features) if features else torch.empty(0)), trained_projection(model))
+
+
+def batched(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.Image]]:
+    """Yield lists of `size` pictures, the last one shorter where they do not divide."""
+    remaining = iter(pictures)
+    while some := list(islice(remaining, size)):
+        yield some
 
 
 def trained_projection(model: PeftModel) -> nn.Linear:
