@@ -1,25 +1,38 @@
-"""Annotated photos on disk: `annotations.jsonl` beside tar shards of pictures.
+"""Annotated photos on disk: `annotations.jsonl` beside tar shards of pictures, here and in folders below.
 
 One JSON object a line: `image` (the member's name in a shard), `source`, `split`, and any of `captions`
 (sentences), `objects` (`label`, `score`, `box` as fractions 0..1 of width and height), `questions`
 (`question`, `answer`: a list) and `name` (the class of the one thing shown).
+
+Any other `.jsonl` file beside it says more of the same photos: its `objects` replace those of
+`annotations.jsonl`, and its `captions` come with `phrases`, the things that each caption names and where
+people boxed them (Flickr30k Entities, Plummer et al. 2015).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import DataError
 from .broken import Skipped, first_complaint
+from .detokenising import joined, joined_span
 from .records import PictureReference
 from .tar_files import tar_members
 
+Told = TypeVar("Told")
+
+ANNOTATIONS = "annotations.jsonl"
+NOT_VISUAL = "notvisual"
+"""The type of a phrase that means nothing to be seen."""
+
 Fraction = Field(ge=0.0, le=1.0)
+Index = Annotated[int, Field(ge=0)]
 
 
 class DetectedObject(BaseModel):
@@ -43,8 +56,30 @@ class Question(BaseModel):
     answer: tuple[str, ...]
 
 
+class Phrase(BaseModel):
+    """A phrase of a caption and the boxes that people drew for it, `(x0, y0, x1, y1)` in fractions.
+
+    `caption` is the caption's index and `start` where the phrase begins in it. Phrases of one `chain` mean
+    the same thing, in one caption or in several. There are no boxes where people drew none, or where a crop
+    has cut one off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    text: str
+    caption: Index
+    start: Index
+    type: str
+    chain: str
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+    @property
+    def end(self) -> int:
+        """Where the phrase ends in its caption."""
+        return self.start + len(self.text)
+
+
 class Photo(BaseModel):
-    """One line of `annotations.jsonl`."""
+    """One line of `annotations.jsonl`, with what other files add to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     image: str
@@ -54,6 +89,45 @@ class Photo(BaseModel):
     objects: tuple[DetectedObject, ...] = ()
     questions: tuple[Question, ...] = ()
     name: str | None = None
+    phrases: tuple[Phrase, ...] = ()
+
+
+class _PublishedPhrase(BaseModel):
+    """A phrase as it is published: the characters `span` of the caption as it is tokenised."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    caption: Index
+    span: tuple[Index, Index]
+    type: str
+    chain: str
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+
+class _Addition(BaseModel):
+    """One line of another file: what it says of a photo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    image: str
+    split: str | None = None
+    objects: tuple[DetectedObject, ...] | None = None
+    captions: tuple[str, ...] = ()
+    phrases: tuple[_PublishedPhrase, ...] = ()
+
+    def added_to(self, photo: Photo) -> Photo:
+        """Return the photo with what is known better here."""
+        update: dict[str, object] = {} if self.objects is None else {"objects": self.objects}
+        if self.captions:
+            update["captions"] = tuple(map(joined, self.captions))
+            update["phrases"] = tuple(self._phrase(it) for it in self.phrases if it.type != NOT_VISUAL)
+        return photo.model_copy(update=update)
+
+    def _phrase(self, phrase: _PublishedPhrase) -> Phrase:
+        if phrase.caption >= len(self.captions):
+            raise ValueError(f"phrases: there is no caption {phrase.caption}")
+        caption = self.captions[phrase.caption]
+        start, end = joined_span(caption, *phrase.span)
+        text = joined(caption)[start:end]
+        return Phrase(text=text, start=start, **phrase.model_dump(exclude={"span"}))
 
 
 class PhotoFolder:
@@ -69,20 +143,34 @@ class PhotoFolder:
     def __init__(self, folder: Path, split: str, *, skip_broken: bool = False) -> None:
         self.folder = folder
         self.split = split
-        annotations, *shards = self.files()
-        if not annotations.is_file():
+        annotations = sorted(folder.glob(f"**/{ANNOTATIONS}"))
+        self._folders = [file.parent for file in annotations]
+        if not annotations:
             raise DataError(
-                f"no {annotations}: name a folder of annotated photos, or see docs/data.md for other data"
+                f"no {folder / ANNOTATIONS}: name a folder of annotated photos, or see docs/data.md for "
+                "other data"
             )
+        shards = [shard for place in self._folders for shard in sorted(place.glob("*.tar"))]
         self._members = {name: place for shard in shards for name, place in tar_members(shard)}
-        photos = _read_annotations(annotations, self._members, skip_broken=skip_broken)
-        self.photos = [photo for photo in photos if photo.split == split]
-        if not self.photos:
-            raise DataError(f"{annotations} has no photo in the split {split!r}")
+        read = _Reader(skip_broken=skip_broken)
+        photos = {
+            photo.image: photo
+            for file in annotations
+            for photo in read.photos(file, self._members)
+            if photo.split == split
+        }
+        if not photos:
+            raise DataError(f"{annotations[0]} has no photo in the split {split!r}")
+        for file in annotations:
+            for other in sorted(set(file.parent.glob("*.jsonl")) - {file}):
+                read.add(other, photos)
+        self.photos = list(photos.values())
 
     def files(self) -> list[Path]:
         """Return the files that the folder's photos come from."""
-        return [self.folder / "annotations.jsonl", *sorted(self.folder.glob("*.tar"))]
+        return sorted(
+            path for place in self._folders for kind in ("*.jsonl", "*.tar") for path in place.glob(kind)
+        )
 
     def reference(self, photo: Photo) -> PictureReference:
         """Return where the picture lies."""
@@ -97,41 +185,68 @@ class PhotoFolder:
         return self.reference(photo).read()
 
 
-def _read_annotations(
-    path: Path, members: Mapping[str, PictureReference], *, skip_broken: bool
-) -> Iterator[Photo]:
-    skipped = Skipped(path)
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield _photo(line, members, f"{path}:{number}")
-            except DataError as error:
-                if not skip_broken:
-                    raise
-                skipped.tell(error)
-    skipped.sum_up()
+class _Reader:
+    """Reads lines; broken ones are an error, or they are left out and counted with `skip_broken`."""
+
+    def __init__(self, *, skip_broken: bool) -> None:
+        self._skip_broken = skip_broken
+
+    def photos(self, path: Path, members: Mapping[str, PictureReference]) -> Iterator[Photo]:
+        """Yield the photos of `annotations.jsonl`."""
+
+        def photo(line: Any) -> Photo:
+            read = Photo.model_validate(line)
+            if read.image not in members:
+                raise ValueError(f"image: {read.image} is in no shard of the folder")
+            return _within_the_picture(read)
+
+        return self._lines(path, photo)
+
+    def add(self, path: Path, photos: dict[str, Photo]) -> None:
+        """Put what another file says into the photos that it names; it may name others too."""
+
+        def added(line: Any) -> Photo | None:
+            addition = _Addition.model_validate(line)
+            photo = photos.get(addition.image)
+            return None if photo is None else _within_the_picture(addition.added_to(photo))
+
+        for photo in self._lines(path, added):
+            if photo is not None:
+                photos[photo.image] = photo
+
+    def _lines(self, path: Path, reader: Callable[[Any], Told]) -> Iterator[Told]:
+        skipped = Skipped(path)
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield _told(f"{path}:{number}", line, reader)
+                except DataError as error:
+                    if not self._skip_broken:
+                        raise
+                    skipped.tell(error)
+        skipped.sum_up()
 
 
-def _photo(line: bytes, members: Mapping[str, PictureReference], where: str) -> Photo:
+def _told(where: str, line: bytes, reader: Callable[[Any], Told]) -> Told:
     try:
-        photo = Photo.model_validate(json.loads(line))
+        content = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
+    try:
+        return reader(content)
     except ValidationError as error:
         raise DataError(f"{where}: {first_complaint(error)}") from error
     except ValueError as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
-    if photo.image not in members:
-        raise DataError(f"{where}: image: {photo.image} is in no shard of the folder")
-    return _within_the_picture(photo, where)
+        raise DataError(f"{where}: {error}") from error
 
 
-def _within_the_picture(photo: Photo, where: str) -> Photo:
-    for index, item in enumerate(photo.objects):
-        x0, y0, x1, y1 = item.box
+def _within_the_picture(photo: Photo) -> Photo:
+    boxes = [(f"objects.{index}.box", item.box) for index, item in enumerate(photo.objects)]
+    boxes += [(f"phrases.{index}.boxes", box) for index, it in enumerate(photo.phrases) for box in it.boxes]
+    for name, (x0, y0, x1, y1) in boxes:
         if not (0.0 <= x0 < x1 <= 1.0 and 0.0 <= y0 < y1 <= 1.0):
-            raise DataError(
-                f"{where}: objects.{index}.box: {item.box} is not left, top, right, bottom in fractions 0..1"
-            )
+            raise ValueError(f"{name}: {(x0, y0, x1, y1)} is not left, top, right, bottom in fractions 0..1")
     return photo
 
 
-__all__ = ["DetectedObject", "Photo", "PhotoFolder", "Question"]
+__all__ = ["DetectedObject", "Photo", "PhotoFolder", "Phrase", "Question"]

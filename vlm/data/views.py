@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from PIL import Image, ImageOps
 
-from .photos import DetectedObject, Photo, Question
+from .photos import DetectedObject, Photo, Phrase, Question
 
 Window: TypeAlias = tuple[float, float, float, float]
 """`(left, top, right, bottom)` in fractions 0..1 of the picture's width and height."""
@@ -62,44 +62,80 @@ def random_window(random_: random.Random) -> Window:
 
 def mirrored(photo: Photo) -> Photo:
     """Return the photo's annotations flipped left to right: the words left and right go with the boxes."""
-    objects = tuple(
-        item.model_copy(update={"box": (1 - item.box[2], item.box[1], 1 - item.box[0], item.box[3])})
-        for item in photo.objects
-    )
+    objects = tuple(item.model_copy(update={"box": _mirrored_box(item.box)}) for item in photo.objects)
     questions = tuple(
         Question(question=_swap_sides(item.question), answer=tuple(map(_swap_sides, item.answer)))
         for item in photo.questions
     )
     captions = tuple(map(_swap_sides, photo.captions))
-    return photo.model_copy(update={"objects": objects, "questions": questions, "captions": captions})
+    phrases = tuple(_mirrored_phrase(phrase, photo, captions) for phrase in photo.phrases)
+    update = {"objects": objects, "questions": questions, "captions": captions, "phrases": phrases}
+    return photo.model_copy(update=update)
+
+
+def _mirrored_phrase(phrase: Phrase, photo: Photo, captions: tuple[str, ...]) -> Phrase:
+    boxes = tuple(map(_mirrored_box, phrase.boxes))
+    if not photo.captions:
+        return phrase.model_copy(update={"boxes": boxes, "text": _swap_sides(phrase.text)})
+    caption = photo.captions[phrase.caption]
+    # By the whole caption: what follows a phrase may tell that its "right" is no side.
+    start, end = (_mirrored_place(caption, place) for place in (phrase.start, phrase.end))
+    text = captions[phrase.caption][start:end]
+    return phrase.model_copy(update={"boxes": boxes, "text": text, "start": start})
+
+
+def _mirrored_place(text: str, place: int) -> int:
+    """Return where the letter at a place of a text stands once the sides in it are swapped."""
+    sides = [match[1] for match in _SIDE.finditer(text) if match.end() <= place]
+    return place + sum(len(_SIDES[side.lower()]) - len(side) for side in sides)
+
+
+def _mirrored_box(box: Window) -> Window:
+    return 1 - box[2], box[1], 1 - box[0], box[3]
 
 
 def cropped(photo: Photo, window: Window) -> Photo:
-    """Return the annotations of a window: the objects in it.
+    """Return the annotations of a window: the objects and phrases in it.
 
-    What people said of the whole photo (captions, questions, its name) is dropped.
+    What people said of the whole photo (captions, questions, its name) is dropped. A phrase of which a thing
+    is cut off loses its boxes, and is left out where nothing of it is to be seen.
     """
     objects = tuple(seen for item in photo.objects if (seen := _seen_through(window, item)) is not None)
-    return photo.model_copy(update={"objects": objects, "captions": (), "questions": (), "name": None})
+    phrases = tuple(part for it in photo.phrases if (part := _phrase_through(window, it)) is not None)
+    update = {"objects": objects, "phrases": phrases, "captions": (), "questions": (), "name": None}
+    return photo.model_copy(update=update)
+
+
+def _phrase_through(window: Window, phrase: Phrase) -> Phrase | None:
+    seen = [_box_through(window, box) for box in phrase.boxes]
+    if seen and all(visible < GLIMPSED for _, visible in seen):
+        return None
+    whole = all(visible >= VISIBLE for _, visible in seen)
+    return phrase.model_copy(update={"boxes": tuple(box for box, _ in seen) if whole else ()})
 
 
 def _seen_through(window: Window, item: DetectedObject) -> DetectedObject | None:
-    left, top, right, bottom = window
-    x0, y0, x1, y1 = item.box
-    seen = (max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
-    area = max(seen[2] - seen[0], 0.0) * max(seen[3] - seen[1], 0.0)
-    visible = area / max((x1 - x0) * (y1 - y0), 1e-9)
+    box, visible = _box_through(window, item.box)
     if visible < GLIMPSED:
         return None
+    score = item.score if visible >= VISIBLE else min(item.score, GLIMPSED_SCORE)
+    return item.model_copy(update={"score": score, "box": box})
+
+
+def _box_through(window: Window, box: Window) -> tuple[Window, float]:
+    """Return a box in fractions of the window, cut to it, and how much of its area is in the window, 0..1."""
+    left, top, right, bottom = window
+    x0, y0, x1, y1 = box
+    seen = (max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
+    area = max(seen[2] - seen[0], 0.0) * max(seen[3] - seen[1], 0.0)
     width, height = right - left, bottom - top
-    box = (
+    inside = (
         (seen[0] - left) / width,
         (seen[1] - top) / height,
         (seen[2] - left) / width,
         (seen[3] - top) / height,
     )
-    score = item.score if visible >= VISIBLE else min(item.score, GLIMPSED_SCORE)
-    return item.model_copy(update={"score": score, "box": box})
+    return inside, area / max((x1 - x0) * (y1 - y0), 1e-9)
 
 
 def _swap_sides(text: str) -> str:

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from ...errors import DataError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_detection, format_grounded
 from ...tasks import Task
+from ..detokenising import close_up
 from ..records import PictureReference, Record, TaskTurn
 from .base import Row, require
 
@@ -24,7 +25,6 @@ from .base import Row, require
 FEWEST_PHRASES = 5
 
 _PHRASE = re.compile(r"\[/EN#(?P<number>\d+)/\S+ (?P<words>[^\]]+)\]")
-_SPACE_BEFORE_SIGN = re.compile(r" (?=[.,;:!?](?: |$))| (?='s\b)")
 
 
 class Form(StrEnum):
@@ -87,20 +87,15 @@ def _grounded(sentence: str, boxes: dict[str, tuple[Box, ...]]) -> GroundedText:
     phrases = []
     cursor = 0
     for match in _PHRASE.finditer(sentence):
-        text = _joined(text + sentence[cursor : match.start()])
-        words = _joined(match["words"])
+        text = close_up(text + sentence[cursor : match.start()])
+        words = close_up(match["words"])
         if match["number"] in boxes:
             phrases.append(GroundedPhrase(words, boxes[match["number"]], len(text)))
         text += words
         cursor = match.end()
     if not text and "[/EN#" in sentence:
         raise ValueError("a phrase is not marked as [/EN#NUMBER/TYPE words]")
-    return GroundedText(_joined(text + sentence[cursor:].rstrip()), tuple(phrases))
-
-
-def _joined(text: str) -> str:
-    """Take away the space that the published tokens leave before a sign."""
-    return _SPACE_BEFORE_SIGN.sub("", text)
+    return GroundedText(close_up(text + sentence[cursor:].rstrip()), tuple(phrases))
 
 
 def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:
