@@ -30,6 +30,9 @@ class Task(StrEnum):
         return f"[{self.value}]"
 
 
+ABSENT_ANSWER = "not in the image"
+"""What `[refer]` and `[detection]` answer when nothing of the kind is there: words without a box."""
+
 # The first wording of each task is the one used at inference; training draws from all of them.
 INSTRUCTIONS: dict[Task, tuple[str, ...]] = {
     Task.CAPTION: (
@@ -162,5 +165,15 @@ def build_prompt(turns: Sequence[Turn], *, image: bool) -> list[Segment]:
     return segments
 
 
-__all__ = ["INSTRUCTIONS", "Segment", "SegmentKind", "Task", "Turn", "build_prompt", "defuse", "instruction"]
+__all__ = [
+    "ABSENT_ANSWER",
+    "INSTRUCTIONS",
+    "Segment",
+    "SegmentKind",
+    "Task",
+    "Turn",
+    "build_prompt",
+    "defuse",
+    "instruction",
+]
 __all__ += ["split_identifier"]

@@ -17,7 +17,7 @@ from assistant.vlm.data.sources.base import read
 from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box
-from assistant.vlm.tasks import Task
+from assistant.vlm.tasks import ABSENT_ANSWER, Task
 
 from .tiny import picture
 
@@ -61,6 +61,16 @@ MEANT = [
             "<p>mug</p> {<10><10><50><50>} <p>spoon</p> {<75><0><100><100>}",
         ),
         id="detection of several things",
+    ),
+    pytest.param(
+        {"task": "refer", "ask": "a fork", "answer": "not in the image"},
+        TaskTurn(Task.REFER, "a fork", ABSENT_ANSWER),
+        id="refer to what is not there",
+    ),
+    pytest.param(
+        {"task": "detection", "ask": "forks", "answer": "not in the image"},
+        TaskTurn(Task.DETECTION, "forks", ABSENT_ANSWER),
+        id="detection of what is not there",
     ),
     pytest.param(
         {"task": "identify", "region": [4, 2, 20, 10], "answer": "my red mug"},

@@ -43,9 +43,10 @@ class MixtureConfig:
 
     Of annotated photos, `per_task` is the most samples of each task asked over one view of a photo,
     `grounded_weight` how much more often a photo with a referring expression is drawn than one without, and
-    `mirror` and `crop` the probabilities of those views; with `colours` those of things are measured, asked
-    for, and used to tell things apart. Of published data sets, `per_picture` is the most conversations over
-    one picture. Of messages to plan, `messages` stand in one example.
+    `mirror` and `crop` the probabilities of those views, and `absent`, for each task that can say so, the
+    probability of one more sample about a thing that is not there; with `colours` those of things are
+    measured, asked for, and used to tell things apart. Of published data sets, `per_picture` is the most
+    conversations over one picture. Of messages to plan, `messages` stand in one example.
     """
 
     recipe: str = PHOTOS
@@ -66,6 +67,7 @@ class MixtureConfig:
     grounded_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     mirror: Probability = 0.5
     crop: Probability = 0.4
+    absent: Probability = 0.4
     colours: bool = False
     per_picture: Annotated[int, Field(ge=1)] = 4
     messages: Annotated[int, Field(ge=1)] = 6

@@ -16,7 +16,7 @@ from .nouns import noun_phrases
 from .photos import DetectedObject, Photo
 
 # The detector is mostly right from here on ...
-CONFIDENT = 0.4
+CONFIDENT = 0.5
 # ... and from here on a box may be a thing of the class after all, so that a phrase is no longer unique.
 RIVAL = 0.25
 # Two boxes of one class that overlap more than this are taken for one thing.

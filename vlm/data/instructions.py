@@ -7,12 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
-from ..tasks import INSTRUCTIONS, Task, Turn, defuse, instruction
+from ..tasks import ABSENT_ANSWER, INSTRUCTIONS, Task, Turn, defuse, instruction
 from .colours import prevailing
-from .expressions import CONFIDENT, RIVAL, distinct, expressions, to_box
-from .nouns import mentions, noun_phrases, plural, with_article
+from .expressions import CONFIDENT, distinct, expressions, to_box
+from .nouns import noun_phrases, plural, with_article
 from .photos import DetectedObject, Photo
 from .records import Record, TaskTurn
+from .referents import (
+    COLOURS,
+    NUMBERS,
+    WEARING,
+    Referent,
+    bare,
+    grounded_captions,
+    pairs,
+    referents,
+    unique_names,
+    words_of,
+)
 
 # A photo with more boxes of one class than this is a crowd: the detector misses some, so it is not asked.
 CROWD = 5
@@ -20,10 +32,10 @@ CROWD = 5
 MOST_TURNS = 6
 # A colour is asked for where it covers at least this much of a thing.
 SURE_COLOUR = 0.7
-# Things that people ask for; "is there a cat?" is answered with no only for these, and only without a hint.
+# Things that people ask for, and that are asked about in evaluation where nothing hints at them.
 ABSENT = ("dog", "cat", "horse", "car", "bicycle", "boat", "bird", "chair", "bottle", "cow", "umbrella", "tv")
-# People are in most photos: denied too wherever there are none, or the answer could be told without looking.
-_DENIED = dict.fromkeys(ABSENT, 1) | {"person": 20}
+_IS_THERE = ("is there {} in the picture?", "is there {}?", "do you see {}?", "can you see {} here?")
+_HOW_MANY = ("how many {} are there?", "how many {} do you see?", "count the {}")
 
 
 @dataclass(frozen=True)
@@ -49,23 +61,46 @@ Builder = Callable[[Photo, random.Random], list[Sample]]
 
 
 def captions(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Each human caption under `[caption]`, and one without an identifier."""
+    """Each human caption under `[caption]`, and one without an identifier; of other photos what is known."""
     samples = [_sample(Task.CAPTION, text, random_) for text in photo.captions]
     if photo.captions:
         samples.append(Sample(None, Turn("what do you see in this picture?", random_.choice(photo.captions))))
+    elif (known := _known(photo)) is not None:
+        samples.append(_sample(Task.CAPTION, f"a photo of {known}", random_))
     return samples
 
 
 def referring(photo: Photo, random_: random.Random) -> list[Sample]:
     """Referring expression comprehension: an expression in, one box out."""
+    asked = [(it.definite, it.text, it.referent.box) for it in unique_names(photo)] if photo.phrases else []
+    asked = asked or [(it.definite, it.text, it.box) for it in expressions(photo)]
     return [
-        _sample(Task.REFER, format_box(item.box), random_, random_.choice((item.definite, item.text)))
-        for item in expressions(photo)
+        _sample(Task.REFER, format_box(box), random_, random_.choice((definite, text)))
+        for definite, text, box in asked
     ]
 
 
+DENIED = (Task.REFER, Task.DETECTION, Task.VQA)
+"""The tasks that can say that a thing is not there."""
+
+
+def denying(task: Task, absent: str, random_: random.Random) -> Sample:
+    """Return what one of `DENIED` asks about a thing that is not there, by its name without article."""
+    if task is Task.REFER:
+        return _sample(task, ABSENT_ANSWER, random_, random_.choice((f"the {absent}", absent)))
+    if task is Task.DETECTION:
+        return _sample(task, ABSENT_ANSWER, random_, absent)
+    return _sample(task, "no", random_, random_.choice(_IS_THERE).format(with_article(absent)))
+
+
 def identifying(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Referring expression generation: a box in, an expression out; the most telling noun for each box."""
+    """Referring expression generation: a box in, an expression out."""
+    if photo.phrases:
+        return [
+            _sample(Task.IDENTIFY, bare(random_.choice(it.names)), random_, region=it.box)
+            for it in referents(photo)
+            if len(it.boxes) == 1
+        ]
     by_box: dict[Box, str] = {item.box: item.text for item in expressions(photo)}
     for label in dict.fromkeys(item.label for item in photo.objects):
         for item in distinct(photo, label):
@@ -75,7 +110,17 @@ def identifying(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 def detecting(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Object parsing and grounding: a phrase in, every box of it out, left to right."""
+    """Object parsing and grounding: a phrase or a caption in, every box of it out, left to right."""
+    if photo.phrases:
+        found = [
+            _detection([_phrase(it, random_)], random_) for it in referents(photo) if len(it.boxes) <= CROWD
+        ]
+        found += [
+            _sample(Task.DETECTION, format_detection(it.phrases), random_, it.text)
+            for it in grounded_captions(photo)
+            if len(it.phrases) > 1
+        ]
+        return found
     groups: list[GroundedPhrase] = []
     for label in dict.fromkeys(item.label for item in photo.objects):
         boxes = all_of(photo, label)
@@ -85,28 +130,28 @@ def detecting(photo: Photo, random_: random.Random) -> list[Sample]:
     asked = [[group] for group in groups]
     if len(groups) > 1:
         asked.append(groups[:3])
-    return [
-        _sample(Task.DETECTION, format_detection(group), random_, ", ".join(item.text for item in group))
-        for group in asked
-    ]
+    return [_detection(group, random_) for group in asked]
 
 
 def grounding(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Grounded captions, where a caption's noun phrases and the boxes match without a doubt."""
-    grounded = (ground_caption(photo, text) for text in photo.captions)
-    return [_sample(Task.GROUNDING, format_grounded(item), random_) for item in grounded if item.phrases]
+    """Grounded captions: with all that people boxed, or where caption and boxes match without a doubt."""
+    if photo.phrases:
+        found = grounded_captions(photo)
+    else:
+        found = [it for it in (ground_caption(photo, text) for text in photo.captions) if it.phrases]
+    return [_sample(Task.GROUNDING, format_grounded(item), random_) for item in found]
 
 
 def questions(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Human questions, and those that boxes can answer: how many, is there, left or right."""
+    """Human questions, and those that boxes and phrases can answer."""
     asked = [(item.question, ", ".join(item.answer)) for item in photo.questions]
     if photo.name is not None:
         asked.append((random_.choice(("what is this?", "what does the picture show?")), photo.name))
-    for label in dict.fromkeys(item.label for item in photo.objects):
-        asked += _box_questions(photo, label, random_)
-    absent = _absent(photo, random_)
-    if absent is not None:
-        asked.append((f"is there {with_article(absent)} in the picture?", "no"))
+    if photo.phrases:
+        asked += _phrase_questions(photo, random_)
+    else:
+        for label in dict.fromkeys(item.label for item in photo.objects):
+            asked += _box_questions(photo, label, random_)
     return [_sample(Task.VQA, answer, random_, question) for question, answer in asked]
 
 
@@ -180,9 +225,9 @@ def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tup
     boxes = all_of(photo, label)
     if not boxes:
         return []
-    how_many = random_.choice(("how many {} are there?", "how many {} do you see?", "count the {}"))
-    asked = [(how_many.format(plural(label)), str(len(boxes)))]
-    asked.append((f"is there {with_article(label)} in the picture?", "yes"))
+    asked = [(random_.choice(_IS_THERE).format(with_article(label)), "yes")]
+    if label != "person":  # small people may be missing
+        asked.append((random_.choice(_HOW_MANY).format(plural(label)), str(len(boxes))))
     if len(boxes) == 1:
         asked += _single_questions(distinct(photo, label)[0], boxes[0])
     return asked
@@ -202,15 +247,63 @@ def _single_questions(item: DetectedObject, box: Box) -> list[tuple[str, str]]:
     return asked
 
 
-def _absent(photo: Photo, random_: random.Random) -> str | None:
-    """Return a class that no caption and no faint box hints at; None for photos without captions."""
-    seen = {item.label for item in photo.objects if item.score >= RIVAL}
-    weights = {
-        label: weight
-        for label, weight in _DENIED.items()
-        if label not in seen and not any(mentions(text, label) for text in photo.captions)
-    }
-    return random_.choices(list(weights), list(weights.values()))[0] if weights and photo.captions else None
+def _phrase_questions(photo: Photo, random_: random.Random) -> list[tuple[str, str]]:
+    """Return what phrases tell: presence, colours, what someone wears, how many."""
+    asked = []
+    named = unique_names(photo)
+    for name in random_.sample(named, min(1, len(named))):
+        asked.append((random_.choice(_IS_THERE).format(with_article(name.text)), "yes"))
+    for name in named:
+        first, *rest = words_of(name.text)
+        if first in COLOURS and len(rest) in (1, 2) and not set(rest) & COLOURS:
+            asked.append((f"what color is the {' '.join(rest)}?", first))
+    asked += _clothes(photo)
+    for it in referents(photo):
+        number = NUMBERS.get(it.names[0].lower().split()[0])
+        if number is not None and number == len(it.boxes):
+            how_many = random_.choice(_HOW_MANY)
+            asked.append((how_many.format(bare(it.names[0])), str(number)))
+    return asked
 
 
-__all__ = ["BUILDERS", "Sample", "all_of", "dialogue", "ground_caption", "worded"]
+def _clothes(photo: Photo) -> list[tuple[str, str]]:
+    """Return what a person wears who alone is called so."""
+    single = {name.text: name for name in unique_names(photo) if name.referent.type == "people"}
+    return [
+        (f"what is the {bare(person.text)} wearing?", bare(clothes.text))
+        for person, joint, clothes in pairs(photo)
+        if joint in WEARING and clothes.type == "clothing" and bare(person.text) in single
+    ]
+
+
+def _phrase(referent: Referent, random_: random.Random) -> GroundedPhrase:
+    return GroundedPhrase(bare(random_.choice(referent.names)), referent.boxes)
+
+
+def _detection(group: Sequence[GroundedPhrase], random_: random.Random) -> Sample:
+    return _sample(Task.DETECTION, format_detection(group), random_, ", ".join(item.text for item in group))
+
+
+def _known(photo: Photo) -> str | None:
+    """Return what an uncaptioned photo shows beyond doubt, with its article."""
+    if photo.name is not None:
+        return with_article(photo.name)
+    sure = [label for label in dict.fromkeys(it.label for it in photo.objects) if all_of(photo, label)]
+    if not sure or len(sure) > 3:
+        return None
+    counted = [(label, len(all_of(photo, label))) for label in sure]
+    named = [with_article(label) if count == 1 else f"{count} {plural(label)}" for label, count in counted]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+
+
+__all__ = [
+    "ABSENT",
+    "BUILDERS",
+    "DENIED",
+    "Sample",
+    "all_of",
+    "denying",
+    "dialogue",
+    "ground_caption",
+    "worded",
+]

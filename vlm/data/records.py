@@ -14,7 +14,7 @@ from PIL import Image
 from ..errors import DataError, ImageError
 from ..grounding import Box, is_well_formed_box
 from ..pictures import open_picture
-from ..tasks import Task, instruction
+from ..tasks import ABSENT_ANSWER, Task, instruction
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class TaskTurn:
             instruction(self.task, self.argument, self.region)  # what the task cannot do without is there
         if self.task is None and not (self.words or self.argument).strip():
             raise ValueError("nothing is asked")
-        if self.task is Task.REFER and self.words is None and not is_well_formed_box(self.answer):
-            raise ValueError(f"[refer] is answered by one box, not by {self.answer!r}")
+        box = self.answer == ABSENT_ANSWER or is_well_formed_box(self.answer)
+        if self.task is Task.REFER and self.words is None and not box:
+            raise ValueError(f"[refer] is answered by one box or {ABSENT_ANSWER!r}, not by {self.answer!r}")
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from PIL import Image
 from ..errors import DataError
 from ..tasks import split_identifier
 from ..weights import cache_folder
+from .absent import AbsentNames
 from .colours import with_colours
 from .configuration import MixtureConfig
 from .expressions import expressions
-from .instructions import BUILDERS, Sample, dialogue, worded
+from .instructions import BUILDERS, DENIED, Sample, denying, dialogue, worded
 from .photos import Photo, PhotoFolder
 from .record_file import RecordFile
 from .records import PictureReference
@@ -80,6 +81,7 @@ class PhotoStream:
         self.config = config
         self.crops = config.crop > 0
         photos = with_colours(folder, cache_folder() / "colours") if config.colours else folder.photos
+        self._absent = AbsentNames(photos)
         self.photos = [photo for photo in photos if self._samples(photo, random.Random(0))]
         if not self.photos:
             raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
@@ -100,9 +102,11 @@ class PhotoStream:
             if samples:
                 view = part
         samples = samples or self._samples(view.photo(photo), random_)
-        while not samples:  # some questions are there by chance alone, and some on one side of a border alone
+        while not samples:  # some questions are there on one side of a border alone
             view = WHOLE
             samples = self._samples(photo, random_)
+        if view.window is None:  # a part may not show what its photo does
+            samples += self._denials(view.photo(photo), random_)
         references = view.photo(photo).captions
         return Draw(self.folder.reference(photo), _put(samples, self.config, random_), view, references)
 
@@ -120,6 +124,15 @@ class PhotoStream:
         offset = random.Random(f"{seed}:{index // count}").random()
         point = (shuffled(index, count, seed) + offset) / count * self._borders[-1]
         return min(bisect_right(self._borders, point), count - 1)
+
+    def _denials(self, photo: Photo, random_: random.Random) -> list[Sample]:
+        """Return questions about things that are not there, a different one for each task."""
+        denials: list[Sample] = []
+        for task in DENIED:
+            if self.config.per_task.get(task) and random_.random() < self.config.absent:
+                name = self._absent.draw(photo, random_)
+                denials += [] if name is None else [denying(task, name, random_)]
+        return denials
 
     def _samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
         chosen: list[Sample] = []

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..answers import Generation, Request
 from ..grounding import Box, format_detection, format_grounded, is_well_formed_box, parse
-from ..tasks import Task
+from ..tasks import ABSENT_ANSWER, Task
 from .metrics import Measure, proportion
 
 
@@ -72,10 +72,13 @@ def paired(items: Sequence[Item], answers: Sequence[Generation]) -> list[tuple[I
 def is_malformed(task: Task | None, raw: str) -> bool:
     """Return whether an answer is not in its task's form, as training writes it.
 
-    `[refer]` wants one box and nothing else, `[detection]` phrases with their boxes, `[grounding]` text whose
-    boxes follow phrases, and every other task words without markup.
+    `[refer]` wants one box and nothing else, `[detection]` phrases with their boxes, and both may answer that
+    nothing of the kind is there; `[grounding]` wants text whose boxes follow phrases, and every other task
+    words without markup.
     """
     grounded = parse(raw)
+    if task in (Task.REFER, Task.DETECTION) and raw == ABSENT_ANSWER:
+        return False
     if task is Task.REFER:
         return not is_well_formed_box(raw)
     if task is Task.DETECTION:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ...errors import ImageError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ...pictures import measure
-from ...tasks import Task
+from ...tasks import ABSENT_ANSWER, Task
 from ..broken import PictureError
 from ..records import PictureReference, Record, TaskTurn
 from .base import LinesFile, parse_line
@@ -81,6 +81,8 @@ def _turn(turn: OwnTurn, size: Size | None) -> TaskTurn:
         raise ValueError("boxes: only the phrases of a [grounding] answer have boxes beside it")
     region = None if turn.region is None else _box(turn.region, size, "region")
     ask, answer = turn.ask, turn.answer
+    if turn.task in (Task.REFER, Task.DETECTION) and answer == ABSENT_ANSWER:
+        return TaskTurn(turn.task, ask, ABSENT_ANSWER, region)
     if turn.task is Task.REFER:
         found = _boxes(answer, size, "answer")
         if len(found) != 1:

@@ -1,0 +1,126 @@
+"""Names of things that are not in a photo: never one that anything hints at, and how they are denied."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from assistant.vlm.data.absent import PLAIN_CLASSES, AbsentNames
+from assistant.vlm.data.instructions import DENIED, denying
+from assistant.vlm.data.photos import Photo
+from assistant.vlm.data.records import TaskTurn
+from assistant.vlm.data.referents import speaks_of
+from assistant.vlm.evaluation.items import is_malformed
+from assistant.vlm.grounding import Box, format_box, parse
+from assistant.vlm.tasks import ABSENT_ANSWER, Task, split_identifier
+
+from .phrased import LEFT, phrased, seen
+
+OTHERS = (
+    phrased("[a red car|1|vehicles|left] by [two trucks|2|vehicles|right]"),
+    phrased("[A trumpet|1|instruments|left] and [a hat|2|clothing|left] on [a street|3|scene|right]"),
+    phrased("[some sheep|1|animals|left right] near [a bench|2|other|middle]"),
+)
+
+
+def drawn(photo: Photo, others: tuple[Photo, ...] = (), count: int = 300) -> list[str | None]:
+    random_ = random.Random(0)
+    return [AbsentNames(others).draw(photo, random_) for _ in range(count)]
+
+
+class TestHints:
+    @pytest.mark.parametrize(
+        "photo",
+        [
+            pytest.param(phrased("a dog runs"), id="in a caption"),
+            pytest.param(phrased("DOGS run"), id="several"),
+            pytest.param(phrased("two puppies run"), id="another word for it"),
+            pytest.param(phrased("it runs", "[the puppy|1|animals]"), id="a phrase"),
+            pytest.param(phrased("it runs", objects=(seen("dog", LEFT, 0.1),)), id="a faint box"),
+        ],
+    )
+    def test_a_thing_that_anything_hints_at_is_spoken_of(self, photo: Photo) -> None:
+        assert speaks_of(photo, "dog")
+        assert speaks_of(photo, "brown dog in the snow")
+        assert not speaks_of(photo, "cat")
+
+    def test_a_class_of_two_words_is_seen_by_its_box(self) -> None:
+        photo = phrased("a child sleeps", objects=(seen("teddy bear", LEFT),))
+        assert speaks_of(photo, "teddy bear")
+        assert speaks_of(photo, "bear")
+        assert "teddy bear" not in drawn(photo)
+
+    @pytest.mark.parametrize("caption", ["two boys on a beach", "a woman", "people", "children", "a skier"])
+    def test_people_go_by_many_names(self, caption: str) -> None:
+        assert speaks_of(phrased(caption), "person")
+
+
+class TestDrawing:
+    def test_what_a_caption_mentions_is_never_called_absent(self) -> None:
+        found = drawn(phrased("puppies, a kitten and horses"), OTHERS)
+        assert len(set(found)) > 10
+        assert not {"dog", "cat", "horse", None} & set(found)
+
+    def test_people_are_denied_where_there_are_none_and_nowhere_else(self) -> None:
+        empty, peopled = drawn(phrased("an empty beach")), drawn(phrased("two boys on a beach"))
+        assert 60 < empty.count("person") < 120
+        assert "person" not in peopled
+        assert None not in peopled
+
+    def test_names_come_from_other_photos(self) -> None:
+        found = set(drawn(phrased("two boys on a beach"), OTHERS))
+        assert {"red car", "trumpet", "bench"} <= found
+        assert found <= {"red car", "trumpet", "bench", *PLAIN_CLASSES}
+
+    def test_what_nobody_would_mention_and_what_is_several_is_left_out(self) -> None:
+        found = set(drawn(phrased("two boys on a beach"), OTHERS))
+        assert not {"hat", "street", "trucks", "some sheep"} & found
+
+    def test_a_names_adjectives_do_not_make_it_absent(self) -> None:
+        assert "red car" not in drawn(phrased("boys by a blue car"), OTHERS)
+
+    def test_of_uncaptioned_photos_only_what_a_detector_hardly_misses_is_denied(self) -> None:
+        found = set(drawn(phrased(objects=(seen("cat", LEFT),)), OTHERS))
+        assert found == set(PLAIN_CLASSES) - {"cat"}
+
+    def test_of_a_photo_that_nothing_is_known_of_nothing_is_denied(self) -> None:
+        assert set(drawn(phrased(), OTHERS)) == {None}
+
+    def test_where_everything_is_there_nothing_is_denied(self) -> None:
+        crowded = phrased(objects=tuple(seen(label, LEFT) for label in PLAIN_CLASSES))
+        assert set(drawn(crowded, OTHERS)) == {None}
+
+
+class TestDenying:
+    @pytest.mark.parametrize("task", DENIED)
+    def test_each_task_says_no_in_its_own_form(self, task: Task) -> None:
+        for seed in range(20):
+            sample = denying(task, "old car", random.Random(seed))
+            asked, words = split_identifier(sample.turn.user)
+            assert (sample.task, asked) == (task, task)
+            assert "old car" in words
+            assert sample.turn.answer == ("no" if task is Task.VQA else ABSENT_ANSWER)
+            assert not is_malformed(task, sample.turn.answer)
+
+    def test_the_question_has_the_right_article(self) -> None:
+        asked = {denying(Task.VQA, "old car", random.Random(seed)).turn.user for seed in range(100)}
+        assert {words.removeprefix("[vqa] ").removesuffix(" answer briefly") for words in asked} == {
+            "is there an old car in the picture?",
+            "is there an old car?",
+            "do you see an old car?",
+            "can you see an old car here?",
+        }
+
+    @pytest.mark.parametrize("task", [Task.REFER, Task.DETECTION])
+    def test_the_answer_is_well_formed_and_holds_no_box(self, task: Task) -> None:
+        assert not is_malformed(task, ABSENT_ANSWER)
+        assert is_malformed(task, f"{ABSENT_ANSWER} {format_box(Box(1, 2, 3, 4))}")
+        assert is_malformed(task, "no")
+        grounded = parse(ABSENT_ANSWER)
+        assert (grounded.text, grounded.boxes, grounded.phrases) == (ABSENT_ANSWER, (), ())
+
+    def test_to_refer_is_answered_by_a_box_or_by_that_alone(self) -> None:
+        TaskTurn(Task.REFER, "the dog", ABSENT_ANSWER)
+        with pytest.raises(ValueError, match="by one box or 'not in the image', not by 'nowhere'"):
+            TaskTurn(Task.REFER, "the dog", "nowhere")
