@@ -6,22 +6,39 @@ from collections.abc import Callable, Sequence
 
 from ..data.photos import Photo, PhotoFolder
 from ..errors import DataError
-from . import hallucination, locating, telling
+from . import hallucination, locating, phrases, telling
 from .items import EvaluationSet, Item, Score, Suite
 
-SUITES: dict[str, tuple[Callable[[Photo], list[Item]], Score]] = {
-    "refer": (locating.refer_items, locating.refer_score),
-    "caption": (telling.caption_items, telling.caption_score),
-    "vqa": (telling.vqa_items, telling.vqa_score),
-    "counting": (telling.counting_items, telling.counting_score),
-    "identify": (telling.identify_items, telling.identify_score),
-    "detection": (locating.detection_items, locating.detection_score),
-    "grounding": (locating.grounding_items, locating.grounding_score),
-    "hallucination": (hallucination.description_items, hallucination.description_score),
-    "absent": (hallucination.absent_items, hallucination.absent_score),
-    "presence": (hallucination.presence_items, hallucination.presence_score),
+Build = Callable[[Photo], list[Item]]
+
+
+def _alone(build: Build) -> Callable[[Sequence[Photo]], Build]:
+    """Return a builder for suites that ask of each photo by itself, whatever the others show."""
+    return lambda _: build
+
+
+SUITES: dict[str, tuple[Callable[[Sequence[Photo]], Build], Score]] = {
+    "phrase_refer": (_alone(phrases.refer_items), phrases.refer_score),
+    "phrase_identify": (_alone(phrases.identify_items), phrases.identify_score),
+    "phrase_grounding": (_alone(phrases.grounding_items), phrases.grounding_score),
+    "phrase_detection": (_alone(phrases.detection_items), phrases.detection_score),
+    "phrase_absent": (phrases.absent_items, phrases.absent_score),
+    "phrase_presence": (phrases.presence_items, phrases.presence_score),
+    "refer": (_alone(locating.refer_items), locating.refer_score),
+    "caption": (_alone(telling.caption_items), telling.caption_score),
+    "vqa": (_alone(telling.vqa_items), telling.vqa_score),
+    "counting": (_alone(telling.counting_items), telling.counting_score),
+    "identify": (_alone(telling.identify_items), telling.identify_score),
+    "detection": (_alone(locating.detection_items), locating.detection_score),
+    "grounding": (_alone(locating.grounding_items), locating.grounding_score),
+    "hallucination": (_alone(hallucination.description_items), hallucination.description_score),
+    "absent": (_alone(hallucination.absent_items), hallucination.absent_score),
+    "presence": (_alone(hallucination.presence_items), hallucination.presence_score),
 }
-"""What is asked over a photo, and how all the answers are scored, by the suite's name."""
+"""What is asked over photos, and how all the answers are scored, by the suite's name.
+
+Those called `phrase_...` ask about what people named and boxed; the others about a detector's boxes.
+"""
 
 
 def photo_set(folder: PhotoFolder, names: Sequence[str] | None = None) -> EvaluationSet:
@@ -34,7 +51,8 @@ def photo_set(folder: PhotoFolder, names: Sequence[str] | None = None) -> Evalua
     suites: dict[str, Suite] = {}
     for name in names or SUITES:
         build, score = SUITES[name]
-        items = [item for photo in folder.photos for item in build(photo)]
+        of_one = build(folder.photos)
+        items = [item for photo in folder.photos for item in of_one(photo)]
         if items:
             suites[name] = Suite(items, score)
         elif names:

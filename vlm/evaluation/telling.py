@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ..answers import Generation, Request
@@ -46,17 +47,42 @@ def vqa_items(photo: Photo) -> list[Item]:
 
 
 def vqa_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Human questions: top-1, and WUPS for those of DAQUAR."""
+    """Human questions: top-1 by source, and WUPS for those of DAQUAR.
+
+    A blind answer is the commonest one to the other questions that begin with the same two words.
+    """
     texts = [answer.grounded.text for answer in answers]
     right = [any(same_answer(text, it) for it in item.texts) for item, text in zip(items, texts, strict=True)]
     single = [hit for item, hit in zip(items, right, strict=True) if len(things(item.texts[0])) == 1]
-    measures = {"top_1": proportion(right), "top_1_single": proportion(single)}
+    blind = _blind(items)
+    measures = {
+        "top_1": proportion(right),
+        "top_1_single": proportion(single),
+        "top_1_blind": proportion(blind),
+    }
+    for source in sorted({item.about for item in items}):
+        of = [index for index, item in enumerate(items) if item.about == source]
+        measures[f"top_1_{source}"] = proportion([right[index] for index in of])
+        measures[f"top_1_{source}_blind"] = proportion([blind[index] for index in of])
     notes: tuple[str, ...] = ()
     try:
         measures |= _wups_of_daquar(items, texts)
     except AssistantError as error:  # an extra that most do without: all else is measured all the same
         notes = (f"no WUPS: {error}",)
     return Scored(measures | {"malformed": malformed(items, answers)}, [float(hit) for hit in right], notes)
+
+
+def _blind(items: Sequence[Item]) -> list[bool]:
+    """Return which questions are answered rightly by what is mostly said to others of their first words."""
+    kinds = [(item.about, *normalise(item.request.argument).split()[:2]) for item in items]
+    answers: dict[tuple[str, ...], Counter[str]] = {}
+    for kind, item in zip(kinds, items, strict=True):
+        answers.setdefault(kind, Counter())[item.texts[0]] += 1
+    found = []
+    for kind, item in zip(kinds, items, strict=True):
+        others = answers[kind] - Counter([item.texts[0]])
+        found.append(bool(others) and any(same_answer(others.most_common(1)[0][0], it) for it in item.texts))
+    return found
 
 
 def _wups_of_daquar(items: Sequence[Item], texts: Sequence[str]) -> dict[str, Measure]:
