@@ -70,11 +70,14 @@ def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tenso
     """Return how well each answer's first box meets that of the one reference, 0..1.
 
     Both measures of referring expression comprehension count, the overlap and whether it is 0.5 or more: the
-    former alone is served by a box around everything that may be meant.
+    former alone is served by a box around everything that may be meant. Of a thing that is not there, the
+    reference has no box, and answers without one are right.
     """
-    (wanted,) = parse(references[0]).boxes
     found = [parse(answer).boxes for answer in answers]
-    overlaps = torch.tensor([boxes[0].iou(wanted) if boxes else 0.0 for boxes in found])
+    wanted = parse(references[0]).boxes
+    if not wanted:
+        return torch.tensor([0.0 if boxes else 1.0 for boxes in found])
+    overlaps = torch.tensor([boxes[0].iou(wanted[0]) if boxes else 0.0 for boxes in found])
     return (overlaps + (overlaps >= _RIGHT)) / 2
 
 
