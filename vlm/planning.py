@@ -19,6 +19,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .answers import Written
 from .grounding import Box
 from .tasks import Task, Turn
 from .typed_regions import typed_regions
@@ -194,6 +195,16 @@ def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
     )
 
 
+def plan_confidence(written: Written) -> float:
+    """Return how likely the tasks of a plan are: the product of the probabilities of its task words."""
+    likely = 1.0
+    begins = True
+    for piece, probability in zip(written.pieces, written.probabilities, strict=True):
+        likely *= probability if begins else 1.0
+        begins = piece == SEPARATOR
+    return likely
+
+
 def plan_turn(prompt: PlanPrompt, written: str | None = None) -> Turn:
     """Return the turn that a plan is written in; `written` is the plan to learn."""
     return Turn(prompt.text, written, bare=True)
@@ -256,5 +267,5 @@ def _one_line(text: str) -> str:
     return _JOINTS.sub(lambda joint: ", " if ";" in joint[0] else " ", text.strip())
 
 
-__all__ = ["CHAT", "MOST_STEPS", "MOST_TOKENS", "TASKS", "WORDS", "PastStep", "PastTurn"]
-__all__ += ["REPLIES", "PlanContext", "PlanPrompt", "Step", "plan_prompt", "plan_turn", "write_plan"]
+__all__ = ["CHAT", "MOST_STEPS", "MOST_TOKENS", "REPLIES", "TASKS", "WORDS", "PastStep", "PastTurn"]
+__all__ += ["PlanContext", "PlanPrompt", "Step", "plan_confidence", "plan_prompt", "plan_turn", "write_plan"]

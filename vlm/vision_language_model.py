@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from .answers import Answer, Caption, Detections, Expression, Generation, Referral, Reply, Request
+from .answers import (
+    Answer,
+    Caption,
+    Completion,
+    Detections,
+    Expression,
+    Generation,
+    Referral,
+    Reply,
+    Request,
+    Written,
+)
 from .grounding import Box, GroundedPhrase, GroundedText
 from .presets import DEFAULT_MODEL
 from .regions import crop
@@ -39,6 +50,11 @@ class VisionLanguageModel:
     def name(self) -> str:
         """The model's name."""
         return self.engine.name
+
+    @property
+    def plans(self) -> bool:
+        """Whether the model has learnt to plan (see `planning.py`)."""
+        return self.engine.plans
 
     def caption(self, image: Image.Image) -> Caption:
         """Say in a sentence what the picture shows."""
@@ -82,6 +98,10 @@ class VisionLanguageModel:
     ) -> list[Generation]:
         """Answer a batch of requests of any mix of tasks, which a listener may follow and stop."""
         return self.engine.generate(requests, listener)
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts without a picture."""
+        return self.engine.complete(completions)
 
     def _ask(self, request: Request) -> Generation:
         return self.generate([request])[0]

@@ -71,15 +71,15 @@ def say(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
             time.sleep(delay)
             return run(*arguments, **options)
 
-        def write(batch: batching._Batch, logits: torch.Tensor) -> None:
+        def write(batch: batching._Batch, logits: torch.Tensor, drafts: list[list[int]]) -> list[int]:
             for index, row in enumerate(batch.rows):
                 if row not in rows:
                     rows.append(row)
                 tokens, step = scripts[rows.index(row)], len(row.tokens)
                 token, probability = tokens[step] if step < len(tokens) else (END, 0.99)
-                logits[index] = math.log((1 - probability) / (logits.shape[-1] - 1))
-                logits[index, token] = math.log(probability)
-            choose(batch, logits)
+                logits[index, -1] = math.log((1 - probability) / (logits.shape[-1] - 1))
+                logits[index, -1, token] = math.log(probability)
+            return choose(batch, logits, drafts)
 
         monkeypatch.setattr(engine.model, "forward", forward)
         monkeypatch.setattr(batching._Batch, "_write", write)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from ..answers import Generation, Request
+from ..answers import Completion, Generation, Request, Written
 
 
 class GenerationListener(Protocol):
@@ -28,6 +28,11 @@ class Engine(Protocol):
         """The model's name, as answers and reports give it."""
         ...
 
+    @property
+    def plans(self) -> bool:
+        """Whether the model has learnt to plan."""
+        ...
+
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
@@ -35,6 +40,14 @@ class Engine(Protocol):
 
         A listener follows the answers without altering them. When it wants to stop, each answer ends within
         a token or so, holds what was written so far, and is not `complete` unless it was before.
+        """
+        ...
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts without a picture, in order.
+
+        Raises:
+            ValueError: a text is too long for the model.
         """
         ...
 

@@ -19,10 +19,13 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
+from .constraint import Chooser
 from .visual_tokens import VisualTokens
 
 # Bounds the memory that keys and values take.
 MAX_ROWS = 16
+# The most tokens that are tried at once: a pass over a few takes hardly longer than one over one.
+DRAFT = 6
 # How often a waiting asker looks up, in seconds.
 _PATIENCE = 0.05
 
@@ -34,7 +37,8 @@ KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 class Row:
     """A prompt, and what the model has written to it so far.
 
-    `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are what the model reads. The worker
+    `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are what the model reads. `chooser`
+    chooses what is written, and `copied` holds tokens that are likely to be written again. The worker
     alone writes `tokens`, the probability that each had, and how it ended: `complete` if the model itself
     ended the answer, else cut at `max_new_tokens`, given up by its asker, or failed with `error`.
     """
@@ -42,6 +46,8 @@ class Row:
     input_ids: torch.Tensor
     pixel_values: torch.Tensor | None
     max_new_tokens: int
+    chooser: Chooser | None = None
+    copied: Sequence[int] = ()
     tokens: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     complete: bool = False
@@ -61,6 +67,18 @@ class Row:
             self.end()
         else:
             self.progress.put(self)
+
+    def draft(self) -> list[int]:
+        """Return what is likely to follow: what follows the last token in `copied`, or else its beginning.
+
+        Of several places, one where the token before was the same too is taken first.
+        """
+        places = [place for place, token in enumerate(self.copied) if token == self.tokens[-1]]
+        start = places[0] + 1 if places else 0
+        for place in places:
+            if place and len(self.tokens) > 1 and self.copied[place - 1] == self.tokens[-2]:
+                start = place + 1
+        return list(self.copied[start : start + DRAFT])
 
     def end(self, error: Exception | None = None) -> None:
         """Let nothing more be written."""
@@ -182,16 +200,27 @@ class _Batch:
         embeddings = self._model.embed_with_features(
             torch.stack(ids).to(self._model.device), self._visual_tokens.of(pictures) if pictures else None
         )
-        self._forward(rows, (self._mask.cumsum(1) - 1).clamp(min=0), inputs_embeds=embeddings)
+        positions = (self._mask.cumsum(1) - 1).clamp(min=0)
+        self._forward(rows, positions, [[] for _ in rows], inputs_embeds=embeddings)
 
     def step(self) -> None:
         """Write the next token of each row."""
         if not self.rows:
             return
-        positions = self._mask.sum(1, keepdim=True)
-        self._mask = pad(self._mask, (0, 1), value=1)
-        last = torch.tensor([row.tokens[-1:] for row in self.rows], device=self._model.device)
-        self._forward(self.rows, positions, input_ids=last)
+        drafts = self._drafts()
+        width = 1 + len(drafts[0])
+        steps = torch.arange(width, device=self._model.device)
+        positions = self._mask.sum(1, keepdim=True) + steps
+        self._mask = pad(self._mask, (0, width), value=1)
+        last = [row.tokens[-1:] + draft for row, draft in zip(self.rows, drafts, strict=True)]
+        ids = torch.tensor(last, device=self._model.device)
+        self._forward(self.rows, positions, drafts, input_ids=ids)
+
+    def _drafts(self) -> list[list[int]]:
+        """Return what is tried of each row: as many tokens of each as there are of every one."""
+        drafts = [row.draft() if row.copied else [] for row in self.rows]
+        width = min(map(len, drafts))
+        return [draft[:width] for draft in drafts]
 
     def join(self, other: _Batch) -> None:
         """Take the rows of another batch in."""
@@ -205,24 +234,54 @@ class _Batch:
             self._mask = torch.cat(masks)
             self.rows += other.rows
 
-    def _forward(self, rows: list[Row], positions: torch.Tensor, **inputs: torch.Tensor) -> None:
+    def _forward(
+        self, rows: list[Row], positions: torch.Tensor, drafts: list[list[int]], **inputs: torch.Tensor
+    ) -> None:
+        width = 1 + len(drafts[0])
         output = self._model(
             **inputs,
             attention_mask=self._mask,
             position_ids=positions,
             past_key_values=self._cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=width,
         )
         self.rows = rows
-        self._write(output.logits[:, -1])
+        written = self._write(output.logits[:, -width:].float(), drafts)
+        self._forget(width, written)
         self._keep([index for index, row in enumerate(rows) if row.ended_at is None])
 
-    def _write(self, logits: torch.Tensor) -> None:
-        """Write the likeliest token of logits (rows, vocabulary) to each row."""
-        probabilities, tokens = logits.float().softmax(-1).max(-1)
-        for row, token, probability in zip(self.rows, tokens.tolist(), probabilities.tolist(), strict=True):
-            row.write(token, probability, self._end_token)
+    def _write(self, logits: torch.Tensor, drafts: list[list[int]]) -> list[int]:
+        """Write the likeliest tokens of logits (rows, 1 + draft, vocabulary); return how many each row got.
+
+        A row gets what was drafted for it as far as that is what the model says, and one token more.
+        """
+        best = logits.softmax(-1).max(-1)
+        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        counts = []
+        for row, draft, of_row, (tokens, probabilities) in zip(self.rows, drafts, logits, found, strict=True):
+            counts.append(0)
+            for place, (token, probability) in enumerate(zip(tokens, probabilities, strict=True)):
+                if row.chooser is not None:
+                    token, probability = row.chooser.likeliest(row.tokens, of_row[place])
+                row.write(token, probability, self._end_token)
+                counts[-1] += 1
+                if row.ended_at is not None or place == len(draft) or token != draft[place]:
+                    break
+        return counts
+
+    def _forget(self, width: int, written: list[int]) -> None:
+        """Take out of the cache what was drafted in vain in the last pass over `width` tokens a row."""
+        if width == 1:
+            return
+        surplus = width - max(written)
+        if surplus:
+            self._mask = self._mask[:, :-surplus]
+            self._cache = DynamicCache(
+                [(keys[:, :, :-surplus], values[:, :, :-surplus]) for keys, values in self._layers()]
+            )
+        for index, count in enumerate(written):
+            self._mask[index, self._mask.shape[1] - max(written) + count :] = 0
 
     def _keep(self, staying: list[int]) -> None:
         """Let the other rows go, and the padding that only they needed."""
@@ -254,4 +313,4 @@ def _fail(rows: Sequence[Row], error: Exception) -> None:
             row.end(error)
 
 
-__all__ = ["MAX_ROWS", "BatchDecoder", "Row"]
+__all__ = ["DRAFT", "MAX_ROWS", "BatchDecoder", "Row"]

@@ -16,7 +16,7 @@ from statistics import mean
 
 from PIL import Image
 
-from ..answers import Generation, Request
+from ..answers import Completion, Generation, Request, Written
 from ..grounding import Box
 from ..regions import MARGIN, crop, in_the_whole
 from ..tasks import Task
@@ -43,6 +43,11 @@ class CloserLook:
         """The model's name."""
         return self._engine.name
 
+    @property
+    def plans(self) -> bool:
+        """Whether the model has learnt to plan."""
+        return self._engine.plans
+
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
@@ -66,6 +71,10 @@ class CloserLook:
         for index, looks in closer.items():
             answers[index] = _joined(answers[index], looks)
         return answers
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts: there is nothing to look at."""
+        return self._engine.complete(completions)
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer of the first look piece by piece."""

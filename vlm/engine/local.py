@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from ..answers import Generation, Request
+from ..answers import Completion, Generation, Request, Written
 from ..errors import WeightsError
 from ..grounding import find_boxes, parse, with_scores
 from ..modeling import MiniGPTv2ForConditionalGeneration
@@ -19,6 +19,8 @@ from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
+from .completing import Completer
+from .precision import quick_precision
 
 
 class LocalEngine:
@@ -32,11 +34,18 @@ class LocalEngine:
         self.processor = processor
         self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
         self._processing = threading.Lock()  # a tokenizer's settings are not for two threads at once
+        room = model.config.text_config.max_position_embeddings
+        self._completer = Completer(self._decoder, processor.tokenizer, self._processing, room)
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self._name
+
+    @property
+    def plans(self) -> bool:
+        """Whether the model has learnt to plan: every named one has."""
+        return self._name in PRESETS
 
     @classmethod
     def load(cls, model: str) -> LocalEngine:
@@ -93,6 +102,14 @@ class LocalEngine:
                     yield text[len(said) :]
                     said = text
 
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts, together with whatever else is asked.
+
+        Raises:
+            ValueError: a text is too long for the model.
+        """
+        return self._completer.complete(completions)
+
     def _row(self, request: Request) -> Row:
         room = self.model.config.text_config.max_position_embeddings
         with self._processing:
@@ -124,7 +141,7 @@ def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGenera
 
     try:
         model, report = MiniGPTv2ForConditionalGeneration.from_pretrained(
-            folder, dtype=_quick_precision(), output_loading_info=True, **options
+            folder, dtype=quick_precision(), output_loading_info=True, **options
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise WeightsError(
@@ -137,14 +154,6 @@ def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGenera
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _quick_precision() -> torch.dtype:
-    if torch.cuda.is_available():
-        return torch.bfloat16
-    # The question is only known where torch is built with oneDNN, which it is not on a Mac.
-    quick = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if quick else torch.float32
 
 
 def _base_of(adapter: Path) -> Path:

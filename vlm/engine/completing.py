@@ -1,0 +1,65 @@
+"""Texts to be gone on with, as rows of a decoder's batch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..answers import Completion, Written
+from .batching import BatchDecoder, Row
+from .constraint import Constraint
+
+
+class Completer:
+    """Has completions decoded; `lock` is held while the tokenizer is used."""
+
+    def __init__(self, decoder: BatchDecoder, tokenizer: Any, lock: threading.Lock, room: int) -> None:
+        self._decoder = decoder
+        self._tokenizer = tokenizer
+        self._lock = lock
+        self._room = room
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts, together with whatever else is decoded at the time.
+
+        Raises:
+            ValueError: a text is too long for the model.
+        """
+        rows = [self._row(completion) for completion in completions]
+        for _ in self._decoder.decode(rows):
+            pass
+        return [self._written(row) for row in rows]
+
+    def _row(self, completion: Completion) -> Row:
+        ids = [self._tokenizer.bos_token_id, *self._ids(completion.prompt)]
+        if len(ids) + completion.max_new_tokens > self._room:
+            raise ValueError(
+                f"a text of {len(ids)} tokens is too long for a model of {self._room}: shorten it"
+            )
+        constraint = None
+        if completion.choices is not None:
+            end = self._tokenizer.eos_token_id
+            constraint = Constraint(completion.choices, self._ids, self._text, end)
+        copied = self._ids(completion.copied) if completion.copied else []
+        return Row(torch.tensor(ids), None, completion.max_new_tokens, constraint, copied)
+
+    def _ids(self, text: str) -> list[int]:
+        # A person who types a special token's name means the text.
+        with self._lock:
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        ids: list[int] = encoded["input_ids"]
+        return ids
+
+    def _text(self, ids: Sequence[int]) -> str:
+        with self._lock:
+            return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def _written(self, row: Row) -> Written:
+        pieces = tuple(self._text([token]) for token in row.tokens)
+        return Written(self._text(row.tokens), pieces, tuple(row.probabilities), row.complete)
+
+
+__all__ = ["Completer"]

@@ -1,0 +1,127 @@
+"""A named model's language model alone, with its part of the adapter: for texts without a picture.
+
+It loads in a fraction of the time and memory that the whole model takes, and without PEFT: what LoRA has
+learnt is added to the weights here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from ..answers import Completion, Written
+from ..errors import WeightsError
+from ..presets import DEFAULT_MODEL, PRESETS
+from .batching import BatchDecoder
+from .completing import Completer
+from .precision import quick_precision
+
+_PREFIX = "language_model."
+_LORA = re.compile(r".*language_model\.(.+)\.lora_([AB])\.weight")
+
+
+class LanguageModel:
+    """Goes on with texts; safe to call from several threads."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        decoder = BatchDecoder(_TextAlone(model.eval()), tokenizer.eos_token_id)
+        room = model.config.max_position_embeddings
+        self._completer = Completer(decoder, tokenizer, threading.Lock(), room)
+
+    @classmethod
+    def load(cls, base: Path, adapter: Path) -> LanguageModel:
+        """Load the language model of a whole model's folder with that of an adapter.
+
+        Raises:
+            WeightsError: a file cannot be read, or lacks a weight.
+        """
+        try:
+            config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+            with torch.device("meta"):
+                model = LlamaForCausalLM(LlamaConfig.from_dict(config["text_config"]))
+            state = dict(_language_weights(base))
+            _add_lora(state, adapter)
+            state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
+            model.load_state_dict(state, assign=True)
+            tokenizer = AutoTokenizer.from_pretrained(base, config=model.config)
+        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+            told = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise WeightsError(
+                f"the language model of {base} with {adapter} cannot be read: {told}"
+            ) from error
+        model.model.rotary_emb = type(model.model.rotary_emb)(model.config)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(model.to(device, quick_precision()), tokenizer)
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts.
+
+        Raises:
+            ValueError: a text is too long for the model.
+        """
+        return self._completer.complete(completions)
+
+
+class _TextAlone:
+    """What the decoder wants of a model, of a language model."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.device = model.device
+
+    def embed_with_features(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        if features is not None:
+            raise ValueError("a language model alone sees no pictures")
+        embeddings: torch.Tensor = self._model.get_input_embeddings()(input_ids)
+        return embeddings
+
+    def __call__(self, **inputs: Any) -> Any:
+        return self._model(**inputs)
+
+
+@cache
+def default_language_model() -> LanguageModel:
+    """Return the default model's language model, loaded once in a process.
+
+    Raises:
+        WeightsError: its weights cannot be had.
+    """
+    from ..weights import base_model
+
+    preset = PRESETS[DEFAULT_MODEL]
+    return LanguageModel.load(base_model(preset), preset.adapter)
+
+
+def _language_weights(base: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    for path in sorted(base.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118 (no mapping)
+                if name.startswith(_PREFIX):
+                    yield name.removeprefix(_PREFIX), file.get_tensor(name)
+
+
+def _add_lora(state: dict[str, torch.Tensor], adapter: Path) -> None:
+    """Add what LoRA has learnt to the weights that it was learnt for."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    factor = config["lora_alpha"] / config["r"]
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
+        for name in file.keys():  # noqa: SIM118 (no mapping)
+            if match := _LORA.fullmatch(name):
+                parts.setdefault(match[1], {})[match[2]] = file.get_tensor(name).float()
+    for name, part in parts.items():
+        weight = state[f"{name}.weight"]
+        learnt = factor * (part["B"] @ part["A"])
+        state[f"{name}.weight"] = (weight.float() + learnt).to(weight.dtype)
+
+
+__all__ = ["LanguageModel", "default_language_model"]
