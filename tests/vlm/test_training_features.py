@@ -1,72 +1,96 @@
-"""What the tower says of a picture is computed once and kept, for the tower and the picture that it is of."""
+"""What the towers see in a picture is computed once and kept, for those towers and that picture alone."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.errors import AssistantError
+from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.training import features as features_module
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.features import keep_features
 from assistant.vlm.training.trainer import train
 
-from .tiny import dog_records, tiny_model, tiny_processor, write_photo_folder
+from .tiny import TOWERS, dog_records, tiny_config, tiny_model, tiny_processor, write_photo_folder
 
+BOTH = "dinov2 and classifier"
 PICTURES = torch.randn(3, 3, 56, 56, generator=torch.Generator().manual_seed(0))
 
 
-class CountedTower:
-    """A tiny model's tower that counts the pictures it looks at, with a cache before it."""
+class CountedModel:
+    """A tiny model whose towers count the pictures they look at, with a cache before them."""
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
-        self.tower = tiny_model(seed=seed).vision_tower
+    def __init__(self, folder: Path, model: MiniGPTv2ForConditionalGeneration | None = None) -> None:
+        self.model = model or tiny_model(BOTH)
         self.looked_at = 0
         self.told: list[str] = []
-        look = self.tower.forward
+        self.model.vision_tower.register_forward_hook(self.count)
+        keep_features(self.model, folder, self.told.append)
 
-        def counted(pixel_values: torch.Tensor, **options: Any) -> Any:
-            self.looked_at += len(pixel_values)
-            return look(pixel_values=pixel_values, **options)
-
-        self.tower.forward = counted
-        keep_features(self.tower, folder, self.told.append)
+    def count(self, _tower: nn.Module, _given: object, seen: BaseModelOutput) -> None:
+        self.looked_at += len(seen.last_hidden_state)
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.tower(pixel_values=pictures).last_hidden_state
-        return found
+        return self.model.get_patches(pictures)
+
+
+@pytest.mark.parametrize("towers", TOWERS)
+def test_the_model_says_of_a_picture_what_it_says_without_a_cache(tmp_path: Path, towers: str) -> None:
+    cached = CountedModel(tmp_path, tiny_model(towers)).model
+    with torch.no_grad():
+        wanted = tiny_model(towers).get_image_features(PICTURES)
+        for _ in range(2):
+            torch.testing.assert_close(cached.get_image_features(PICTURES), wanted)
 
 
 def test_only_new_pictures_are_looked_at_and_the_features_are_the_towers_own(tmp_path: Path) -> None:
-    first = CountedTower(tmp_path)
+    first = CountedModel(tmp_path)
     first.features(PICTURES[:2])
-    second = CountedTower(tmp_path)
+    second = CountedModel(tmp_path)
     found = second.features(PICTURES[[2, 0, 1]])
     assert (first.looked_at, second.looked_at) == (2, 1)
     with torch.no_grad():
-        wanted = tiny_model().vision_tower(pixel_values=PICTURES[[2, 0, 1]]).last_hidden_state
+        wanted = tiny_model(BOTH).get_patches(PICTURES[[2, 0, 1]])
     torch.testing.assert_close(found, wanted)
 
 
-def test_another_tower_does_not_take_them_for_its_own(tmp_path: Path) -> None:
-    CountedTower(tmp_path).features(PICTURES)
-    other = CountedTower(tmp_path, seed=1)
+def changed(change: str) -> MiniGPTv2ForConditionalGeneration:
+    """Return the tiny model of two towers with something else about one of them."""
+    if change == "patches_per_token":
+        config = tiny_config(BOTH)
+        config.patches_per_token = 2
+        torch.manual_seed(0)
+        return MiniGPTv2ForConditionalGeneration(config)
+    model = tiny_model(BOTH)
+    if change == "outputs":
+        model.classifier_tower.config.outputs = (3, 2)
+    else:
+        next(model.get_submodule(change).parameters()).data += 1.0
+    return model
+
+
+@pytest.mark.parametrize("change", ["vision_tower", "classifier_tower", "outputs", "patches_per_token"])
+def test_other_towers_do_not_take_them_for_their_own(tmp_path: Path, change: str) -> None:
+    CountedModel(tmp_path).features(PICTURES)
+    other = CountedModel(tmp_path, changed(change))
     other.features(PICTURES)
     assert other.looked_at == 3
 
 
 def test_a_file_cut_off_by_a_kill_is_written_anew(tmp_path: Path) -> None:
-    CountedTower(tmp_path).features(PICTURES)
+    CountedModel(tmp_path).features(PICTURES)
     file, *_ = tmp_path.rglob("*.safetensors")
     file.write_bytes(file.read_bytes()[:50])
-    second, third = CountedTower(tmp_path), CountedTower(tmp_path)
+    second, third = CountedModel(tmp_path), CountedModel(tmp_path)
     second.features(PICTURES)
     third.features(PICTURES)
     assert (second.looked_at, third.looked_at) == (1, 0)
@@ -80,10 +104,10 @@ def test_a_full_disk_is_told_once_and_the_work_goes_on(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(features_module, "save_file", full)
-    tower = CountedTower(tmp_path)
-    assert tower.features(PICTURES).shape == tower.features(PICTURES).shape
-    assert tower.looked_at == 6
-    (line,) = tower.told
+    model = CountedModel(tmp_path)
+    assert model.features(PICTURES).shape == model.features(PICTURES).shape
+    assert model.looked_at == 6
+    (line,) = model.told
     assert "no space left on device; going on without keeping more" in line
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -104,7 +128,7 @@ def config(tmp_path: Path) -> TrainingConfig:
 def test_a_run_learns_the_same_with_it(config: TrainingConfig, tmp_path: Path) -> None:
     def learnt(out: str, cache: Path | None) -> dict[str, torch.Tensor]:
         folder = train(
-            tiny_model(), tiny_processor(), replace(config, out=tmp_path / out, feature_cache=cache)
+            tiny_model(BOTH), tiny_processor(), replace(config, out=tmp_path / out, feature_cache=cache)
         )
         return load_file(folder / "adapter_model.safetensors")
 

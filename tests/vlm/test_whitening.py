@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from assistant.vlm.training.whitening import fold, train_in, whitening
+from assistant.vlm.training.adapter import AdapterConfig, add_adapter
+from assistant.vlm.training.whitening import batched, fold, train_in, whiten, whitening
+
+from .tiny import IMAGE_SIZE, TOWERS, picture, tiny_model, tiny_processor
 
 
 @pytest.fixture
@@ -60,3 +63,21 @@ class TestWhitening:
             return float((layer(turned) - wanted).pow(2).mean().detach())
 
         assert error(whitened=True) < error(whitened=False) / 2
+
+
+class TestModel:
+    @pytest.mark.parametrize("towers", TOWERS)
+    def test_a_whitened_model_says_the_same_of_a_picture(self, towers: str) -> None:
+        model = add_adapter(tiny_model(towers), AdapterConfig(rank=2))
+        pixels = torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE)
+        with torch.no_grad():
+            before = model.get_base_model().get_image_features(pixels)
+            whiten(model, tiny_processor(), (picture(seed) for seed in range(20)))
+            after = model.get_base_model().get_image_features(pixels)
+        torch.testing.assert_close(after, before, atol=1e-2, rtol=1e-2)
+
+    def test_pictures_are_looked_at_some_at_a_time(self) -> None:
+        pictures = [picture(seed) for seed in range(5)]
+        some = list(batched(iter(pictures), 2))
+        assert [len(them) for them in some] == [2, 2, 1]
+        assert [it for them in some for it in them] == pictures

@@ -1,7 +1,7 @@
-"""What the frozen tower says of a picture, kept on disk: every pass but the first finds it there.
+"""What the frozen towers see in a picture, kept on disk: every pass but the first finds it there.
 
-Of use where pictures come back as they were, that is, without crops, and most where the tower is large beside
-the language model.
+Of use where pictures come back as they were, that is, without crops, and most where the towers are large
+beside the language model.
 """
 
 from __future__ import annotations
@@ -14,42 +14,41 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
-from transformers.modeling_outputs import BaseModelOutput
 
+from ..modeling import MiniGPTv2ForConditionalGeneration
 from .progress import Tell
 
 _NAME = "features"
 
 
 class FeatureCache:
-    """Stands in for a tower's `forward`; several processes may share a folder.
+    """Stands in for a model's `get_patches`; several processes may share a folder.
 
-    Each tower has a subfolder named by its weights, and each picture a file named by its pixels, so that
-    features of another tower, size or picture are never taken for these. A file that cannot be read is
-    written anew; once one cannot be written, this is told and nothing more is kept.
+    The towers of a model have a subfolder named by their weights and settings, and each picture a file named
+    by its pixels, so that features of other towers, another size or picture are never taken for these. A file
+    that cannot be read is written anew; once one cannot be written, this is told and nothing more is kept.
     """
 
-    def __init__(self, folder: Path, tower: nn.Module, tell: Tell) -> None:
-        self._look: Callable[..., BaseModelOutput] = tower.forward
-        self._dtype = next(tower.parameters()).dtype
-        self._folder = folder / _digest(*tower.state_dict().values())
+    def __init__(self, folder: Path, model: MiniGPTv2ForConditionalGeneration, tell: Tell) -> None:
+        self._look: Callable[[torch.Tensor], torch.Tensor] = model.get_patches
+        self._dtype = model.vision_tower.dtype
+        self._folder = folder / _digest_of_towers(model)
         self._tell = tell
         self._keeps = True
 
-    def __call__(self, pixel_values: torch.Tensor) -> BaseModelOutput:
-        """Return the features (pictures, 1 + patches, width) of pictures (pictures, 3, side, side)."""
+    def __call__(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Return the patches of pictures (pictures, 3, side, side), merged: (pictures, tokens, features)."""
         files = [self._folder / f"{_digest(picture)}.safetensors" for picture in pixel_values]
         found = [_read(file) for file in files]
         new = [index for index, features in enumerate(found) if features is None]
         if new:
             with torch.no_grad():
-                seen = self._look(pixel_values=pixel_values[new]).last_hidden_state.to(self._dtype)
+                seen = self._look(pixel_values[new]).to(self._dtype)
             for index, features in zip(new, seen, strict=True):
                 found[index] = features
                 self._keep(files[index], features)
         device = pixel_values.device
-        return BaseModelOutput(torch.stack([it.to(device) for it in found if it is not None]))
+        return torch.stack([it.to(device) for it in found if it is not None])
 
     def _keep(self, file: Path, features: torch.Tensor) -> None:
         if not self._keeps:
@@ -65,9 +64,9 @@ class FeatureCache:
             self._tell(f"cannot keep features in {self._folder}: {error}; going on without keeping more")
 
 
-def keep_features(tower: nn.Module, folder: Path, tell: Tell) -> None:
-    """Let a frozen tower look at each picture once, and find what it said in the folder from then on."""
-    tower.forward = FeatureCache(folder, tower, tell)
+def keep_features(model: MiniGPTv2ForConditionalGeneration, folder: Path, tell: Tell) -> None:
+    """Let a model's frozen towers look at each picture once, and find in the folder what they saw."""
+    model.get_patches = FeatureCache(folder, model, tell)  # type: ignore[method-assign]
 
 
 def _read(file: Path) -> torch.Tensor | None:
@@ -75,6 +74,15 @@ def _read(file: Path) -> torch.Tensor | None:
         return load_file(file)[_NAME]
     except (OSError, SafetensorError, KeyError):
         return None
+
+
+def _digest_of_towers(model: MiniGPTv2ForConditionalGeneration) -> str:
+    """Return a name for all that patches depend on but the picture: weights, and how they are used."""
+    towers = [it for it in (model.vision_tower, model.classifier_tower) if it is not None]
+    settings = [it.config.to_json_string(use_diff=False) for it in towers]
+    settings.append(str(model.config.patches_per_token))
+    written = torch.frombuffer(bytearray("\n".join(settings).encode()), dtype=torch.uint8)
+    return _digest(written, *(weight for tower in towers for weight in tower.state_dict().values()))
 
 
 def _digest(*tensors: torch.Tensor) -> str:

@@ -195,7 +195,7 @@ def _train_on(
         else add_adapter(model, config.adapter or AdapterConfig())
     )
     if config.feature_cache:
-        keep_features(adapted.get_base_model().vision_tower, config.feature_cache, tell)
+        keep_features(adapted.get_base_model(), config.feature_cache, tell)
     if config.whiten:
         whiten(adapted, processor, _some_pictures(data))
     if config.compile_layers:
