@@ -13,11 +13,10 @@ from functools import lru_cache
 from itertools import pairwise
 
 from ..grounding import Box, GroundedPhrase, GroundedText, intersection_over_union
+from .expressions import CONFIDENT
 from .nouns import CLASS_OF, class_of, plural
 from .photos import Photo, Phrase
 
-# A detector is mostly right from here on.
-CONFIDENT = 0.5
 # Boxes that overlap more are of one thing.
 SAME_THING = 0.5
 # A phrase with more boxes than this is a crowd: people box some of it only.
