@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from .calibration import BoxEvidence
 from .grounding import Box, GroundedPhrase, GroundedText
 from .tasks import Task, Turn, instruction
 
@@ -48,12 +49,14 @@ class Generation:
     """What the model wrote (`grounded.raw`), read; boxes carry scores where the engine gives probabilities.
 
     `complete` is False for an answer that was cut at its longest, or stopped by whoever asked; `seconds` is
-    the time from asking to its end.
+    the time from asking to its end. `evidence` says of each box, in the order written, what its probability
+    can be judged by; it is empty where the engine knows none.
     """
 
     grounded: GroundedText
     seconds: float
     complete: bool = True
+    evidence: tuple[BoxEvidence, ...] = ()
 
     @property
     def raw(self) -> str:

@@ -17,7 +17,8 @@ from statistics import mean
 from PIL import Image
 
 from ..answers import Completion, Generation, Request, Written
-from ..grounding import Box
+from ..calibration import BoxEvidence
+from ..grounding import BINS, Box
 from ..regions import MARGIN, crop, in_the_whole
 from ..tasks import Task
 from .base import Engine, GenerationListener
@@ -115,7 +116,21 @@ def _joined(first: Generation, closer: Sequence[Generation]) -> Generation:
     text = closer[0].grounded
     phrase = replace(text.phrases[0], boxes=(box,))
     seconds = first.seconds + max(answer.seconds for answer in closer)
-    return Generation(replace(text, phrases=(phrase,)), seconds)
+    evidence = _evidence(first, closer, box)
+    return Generation(replace(text, phrases=(phrase,)), seconds, evidence=(evidence,) if evidence else ())
+
+
+def _evidence(first: Generation, closer: Sequence[Generation], box: Box) -> BoxEvidence | None:
+    """Return what speaks for the joint box: the least sure of all looks, and how far they agree."""
+    looks = [answer.evidence[0] for answer in (first, *closer) if answer.evidence]
+    if not looks:
+        return None
+    return BoxEvidence(
+        opening=min(look.opening for look in looks),
+        place=min(look.place for look in looks),
+        area=box.area / BINS**2,
+        agreement=min(answer.grounded.boxes[0].iou(box) for answer in (first, *closer)),
+    )
 
 
 def _mean(boxes: Sequence[Box]) -> Box:

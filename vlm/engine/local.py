@@ -12,24 +12,39 @@ import torch
 from safetensors import SafetensorError
 
 from ..answers import Completion, Generation, Request, Written
+from ..calibration import BoxEvidence, Calibration
 from ..errors import WeightsError
-from ..grounding import find_boxes, parse, with_scores
+from ..grounding import BINS, find_boxes, parse, with_scores
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
+from ..tasks import Task
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completing import Completer
+from .coordinates import MedianCoordinates
 from .precision import quick_precision
 
 
 class LocalEngine:
-    """Greedy decoding; whatever is asked at one time, by however many threads, is decoded together."""
+    """Greedy decoding; whatever is asked at one time, by however many threads, is decoded together.
+
+    With `medians`, coordinates are written as medians of what the model thinks possible. `calibration` is
+    that of the adapter, for whoever turns evidence into probabilities.
+    """
 
     def __init__(
-        self, name: str, model: MiniGPTv2ForConditionalGeneration, processor: MiniGPTv2Processor
+        self,
+        name: str,
+        model: MiniGPTv2ForConditionalGeneration,
+        processor: MiniGPTv2Processor,
+        *,
+        medians: bool = False,
+        calibration: Calibration | None = None,
     ) -> None:
+        self.calibration = calibration
         self._name = name
+        self._medians = medians
         self.model = model.eval()
         self.processor = processor
         self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
@@ -76,7 +91,8 @@ class LocalEngine:
         from ..training.adapter import load_adapter
 
         adapted = load_adapter(load_model(base), adapter)
-        return cls(name, adapted.merge_and_unload(), MiniGPTv2Processor.from_pretrained(base))
+        processor = MiniGPTv2Processor.from_pretrained(base)
+        return cls(name, adapted.merge_and_unload(), processor, calibration=Calibration.load(adapter))
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -90,7 +106,7 @@ class LocalEngine:
                     listener.heard(rows.index(row), self._text(row.tokens))
                 if listener and listener.wants_stop():
                     break
-        return [self._read(row, start) for row in rows]
+        return [self._read(row, start, request.task) for row, request in zip(rows, requests, strict=True)]
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer as it is decoded; leaving the iterator early stops the decoding."""
@@ -114,21 +130,29 @@ class LocalEngine:
         room = self.model.config.text_config.max_position_embeddings
         with self._processing:
             prompt = self.processor([request.image], [request.turns], room - request.max_new_tokens)
-        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), request.max_new_tokens)
+        chooser = MedianCoordinates(self.processor.tokenizer) if self._medians else None
+        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), request.max_new_tokens, chooser)
 
     def _text(self, tokens: list[int]) -> str:
         """Return an answer that may go on, without a letter that only half its bytes are there of."""
         return self.processor.decode_answer(tokens).rstrip("\N{REPLACEMENT CHARACTER}")
 
-    def _read(self, row: Row, start: float) -> Generation:
+    def _read(self, row: Row, start: float, task: Task | None) -> Generation:
         decode, ids = self.processor.tokenizer.decode, row.tokens.copy()  # it may just be written to
         text = decode(ids, skip_special_tokens=True)
         offset = len(text) - len(text.lstrip())
         ends = [len(decode(ids[: i + 1], skip_special_tokens=True)) - offset for i in range(len(ids))]
         text = text.strip()
-        scores = [_score(text, span.start, span.end, ends, row.probabilities) for span in find_boxes(text)]
+        spans = find_boxes(text)
+        scores = [_score(text, span.start, span.end, ends, row.probabilities) for span in spans]
+        # These two answer that nothing is there, or begin with something else.
+        opening = row.probabilities[0] if task in (Task.REFER, Task.DETECTION) and spans else 1.0
+        evidence = tuple(
+            BoxEvidence(opening, score, span.box.area / BINS**2)
+            for span, score in zip(spans, scores, strict=True)
+        )
         seconds = (row.ended_at or time.perf_counter()) - start
-        return Generation(with_scores(parse(text), scores), seconds, row.complete)
+        return Generation(with_scores(parse(text), scores), seconds, row.complete, evidence)
 
 
 def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGeneration:

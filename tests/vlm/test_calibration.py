@@ -1,0 +1,100 @@
+"""The probability that a box is right: fitted, kept with an adapter, and put in the place of the raw score."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.vlm.answers import Generation, Request
+from assistant.vlm.calibration import FILE, BoxEvidence, Calibration, fit
+from assistant.vlm.engine.calibrated import CalibratedEngine
+from assistant.vlm.errors import WeightsError
+from assistant.vlm.grounding import parse
+from assistant.vlm.tasks import Task
+
+chances = st.floats(0, 1)
+
+
+def evidence(opening: float = 0.9, place: float = 0.5, area: float = 0.2) -> BoxEvidence:
+    return BoxEvidence(opening, place, area)
+
+
+class TestFit:
+    def test_what_tells_right_boxes_from_others_is_found(self) -> None:
+        random_ = random.Random(0)
+        places = [random_.random() for _ in range(400)]
+        boxes = [evidence(place=place) for place in places]
+        weights = fit(boxes, [random_.random() < place for place in places])
+        calibration = Calibration(weights={"refer": weights})
+        low, high = (calibration.probability("refer", evidence(place=place)) for place in (0.1, 0.9))
+        assert low == pytest.approx(0.1, abs=0.1)
+        assert high == pytest.approx(0.9, abs=0.12)
+
+    def test_boxes_that_are_all_right_tell_nothing(self) -> None:
+        with pytest.raises(ValueError, match="right and boxes that are wrong"):
+            fit([evidence(), evidence()], [True, True])
+
+
+class TestCalibration:
+    @given(chances, chances, chances, st.none() | chances)
+    def test_whatever_the_evidence_a_probability_comes_out(
+        self, opening: float, place: float, area: float, agreement: float | None
+    ) -> None:
+        features = BoxEvidence(opening, place, area, agreement).features()
+        calibration = Calibration(weights={"refer": dict.fromkeys(features, 50.0)})
+        found = calibration.probability("refer", BoxEvidence(opening, place, area, agreement))
+        assert found is not None
+        assert 0.0 <= found <= 1.0
+
+    def test_a_task_without_weights_has_no_probability(self) -> None:
+        assert Calibration(weights={}).probability("grounding", evidence()) is None
+
+    def test_it_is_read_as_it_was_written(self, tmp_path) -> None:
+        written = Calibration(weights={"refer": {"bias": 0.5, "place": 2.0}}, refuse_below=0.3)
+        (tmp_path / FILE).write_text(written.model_dump_json())
+        assert Calibration.load(tmp_path) == written
+
+    def test_a_folder_without_one_has_none(self, tmp_path) -> None:
+        assert Calibration.load(tmp_path) is None
+
+    @pytest.mark.parametrize("content", ["{", '{"weights": 3}', '{"weights": {}, "other": 1}'])
+    def test_a_damaged_file_is_named(self, tmp_path, content: str) -> None:
+        (tmp_path / FILE).write_text(content)
+        with pytest.raises(WeightsError, match=r"calibration\.json"):
+            Calibration.load(tmp_path)
+
+
+class Recorded:
+    """An engine that gives one recorded answer."""
+
+    name = "recorded"
+
+    def __init__(self, raw: str, boxes: Sequence[BoxEvidence]) -> None:
+        self.answer = Generation(parse(raw), 0.1, evidence=tuple(boxes))
+
+    def generate(self, requests, listener=None):
+        return [self.answer for _ in requests]
+
+
+class TestCalibratedEngine:
+    calibration = Calibration(weights={"refer": {"bias": 0.0, "place": 1.0}}, refuse_below=0.3)
+
+    def answer(self, place: float, task: Task | None = Task.REFER) -> Generation:
+        engine = Recorded("{<10><20><30><40>}", [evidence(place=place)])
+        [answer] = CalibratedEngine(engine, self.calibration).generate([Request(task, "the dog")])
+        return answer
+
+    def test_a_box_carries_its_probability(self) -> None:
+        [box] = self.answer(place=0.9).grounded.boxes
+        assert box.score == pytest.approx(0.9 / 1.9)
+
+    def test_an_improbable_box_is_refused_and_the_words_are_kept(self) -> None:
+        refused = self.answer(place=0.2)
+        assert refused.grounded.boxes == ()
+        assert refused.raw == "{<10><20><30><40>}"
+
+    def test_other_tasks_stay_as_they_are(self) -> None:
+        [box] = self.answer(place=0.2, task=Task.DETECTION).grounded.boxes
+        assert box.score is None

@@ -1,0 +1,117 @@
+"""How sure an answer may be of a box: the probability that the thing is there and the box well placed.
+
+The model's own probabilities say less: they are those of tokens, and a box that is spelled with confidence
+may show nothing of what was asked for. A logistic regression over the evidence of one answer gives the
+probability that the box is right (IoU 0.5 or more); its weights are fitted on photos that the model never
+learnt from, and lie with the adapter (`calibration.json`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import WeightsError
+
+FILE = "calibration.json"
+
+# Token probabilities are believed up to here: their logarithms stay finite.
+_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class BoxEvidence:
+    """What is known of one box of an answer.
+
+    `opening` is the probability of the answer's first token, with which the model says that something is
+    there; `place` the geometric mean of the probabilities of the coordinates' digits; `area` the share of
+    the picture that the box covers. `agreement` is the IoU of what several looks found, None after one look.
+    """
+
+    opening: float
+    place: float
+    area: float
+    agreement: float | None = None
+
+    def features(self) -> dict[str, float]:
+        """Return the numbers that the regression weighs, by their names."""
+        looked = self.agreement is not None
+        return {
+            "bias": 1.0,
+            "opening": math.log(max(self.opening, _FLOOR)),
+            "absence": math.log(max(1.0 - self.opening, _FLOOR)),
+            "place": math.log(max(self.place, _FLOOR)),
+            "size": math.sqrt(self.area),
+            "looked_closer": float(looked),
+            "agreement": self.agreement or 0.0,
+        }
+
+
+class Calibration(BaseModel):
+    """The weights of the regression, by the task of the answer and the name of the feature.
+
+    An answer to `[refer]` whose box is less probable than `refuse_below` is taken for none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    weights: Mapping[str, Mapping[str, float]]
+    refuse_below: float = 0.0
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration | None:
+        """Return the calibration of an adapter's folder, None where it has none.
+
+        Raises:
+            WeightsError: the file is damaged.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise WeightsError(f"{path} cannot be read; copy the adapter again") from error
+
+    def probability(self, task: str, evidence: BoxEvidence) -> float | None:
+        """Return the probability 0..1 that a box is right, None for a task that was not calibrated."""
+        weights = self.weights.get(task)
+        if weights is None:
+            return None
+        features = evidence.features()
+        return _sigmoid(sum(weight * features[name] for name, weight in weights.items()))
+
+
+def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1.0) -> dict[str, float]:
+    """Return the weights of the regression that tells right boxes from others, by Newton's method.
+
+    `decay` holds the weights near 0 (but the bias) where there are few boxes.
+
+    Raises:
+        ValueError: all boxes are right, or none is.
+    """
+    import numpy as np
+
+    if len(set(right)) < 2:
+        raise ValueError("boxes that are right and boxes that are wrong are needed to tell them apart")
+    names = list(evidence[0].features())
+    rows = np.array([[it.features()[name] for name in names] for it in evidence])
+    wanted = np.array(right, dtype=float)
+    penalty = np.diag([0.0 if name == "bias" else decay for name in names]) + 1e-6 * np.eye(len(names))
+    weights = np.zeros(len(names))
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
+        gradient = rows.T @ (chance - wanted) + penalty @ weights
+        curvature = (rows * (chance * (1 - chance))[:, None]).T @ rows + penalty
+        weights = weights - np.linalg.solve(curvature, gradient)
+    return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-max(min(value, 30.0), -30.0)))
+
+
+__all__ = ["FILE", "BoxEvidence", "Calibration", "fit"]
