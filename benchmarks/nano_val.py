@@ -4,7 +4,8 @@
 
 These are the suites of `assistant evaluate`, on as many items each as one core answers in half an hour: as
 many for every adapter, so that figures compare. With `--limit` fewer, to try the script. Figures are written
-after each suite. `refer_one_look` is `refer` without the closer look at small things.
+after each suite. `phrase_refer_one_look` is `phrase_refer` without the
+closer look at small things.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 # The most items a suite; None for all of them. Long answers take most of the time.
 LIMITS: dict[str, int | None] = {
-    "refer": None,
-    "refer_one_look": None,
+    "phrase_refer": 800,
+    "phrase_refer_one_look": 800,
+    "phrase_identify": 500,
+    "phrase_grounding": 250,
+    "phrase_detection": 400,
+    "phrase_absent": 600,
+    "phrase_presence": 600,
     "caption": None,
-    "identify": 600,
-    "vqa": 600,
-    "detection": 600,
-    "counting": 600,
-    "grounding": 200,
+    "vqa": None,
+    "counting": 300,
     "hallucination": 200,
-    "absent": 200,
-    "presence": 200,
 }
 
 
