@@ -153,7 +153,8 @@ def diagram(reliability: Sequence[dict[str, Any]]) -> str:
             f'<rect x="{margin}" y="{margin}" width="{side}" height="{side}" fill="none" stroke="#444"/>',
             f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="#bbb" stroke-dasharray="4"/>',
             *marks,
-            f'<text x="{middle}" y="{full - 8}" font-size="13" text-anchor="middle">probability, 0 to 1</text>',
+            f'<text x="{middle}" y="{full - 8}" font-size="13" text-anchor="middle">'
+            "probability, 0 to 1</text>",
             f'<text x="14" y="{middle}" font-size="13" text-anchor="middle" '
             f'transform="rotate(-90 14 {middle})">share of right boxes, 0 to 1</text>',
             "</svg>\n",

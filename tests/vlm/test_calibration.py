@@ -1,7 +1,8 @@
-"""The probability that a box is right: fitted, kept with an adapter, and put in the place of the raw score."""
+"""The probability that a box is right: fitted, kept with an adapter, put in the place of the raw score."""
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -51,16 +52,16 @@ class TestCalibration:
     def test_a_task_without_weights_has_no_probability(self) -> None:
         assert Calibration(weights={}).probability("grounding", evidence()) is None
 
-    def test_it_is_read_as_it_was_written(self, tmp_path) -> None:
+    def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
         written = Calibration(weights={"refer": {"bias": 0.5, "place": 2.0}}, refuse_below=0.3)
         (tmp_path / FILE).write_text(written.model_dump_json())
         assert Calibration.load(tmp_path) == written
 
-    def test_a_folder_without_one_has_none(self, tmp_path) -> None:
+    def test_a_folder_without_one_has_none(self, tmp_path: Path) -> None:
         assert Calibration.load(tmp_path) is None
 
     @pytest.mark.parametrize("content", ["{", '{"weights": 3}', '{"weights": {}, "other": 1}'])
-    def test_a_damaged_file_is_named(self, tmp_path, content: str) -> None:
+    def test_a_damaged_file_is_named(self, tmp_path: Path, content: str) -> None:
         (tmp_path / FILE).write_text(content)
         with pytest.raises(WeightsError, match=r"calibration\.json"):
             Calibration.load(tmp_path)
@@ -74,7 +75,7 @@ class Recorded:
     def __init__(self, raw: str, boxes: Sequence[BoxEvidence]) -> None:
         self.answer = Generation(parse(raw), 0.1, evidence=tuple(boxes))
 
-    def generate(self, requests, listener=None):
+    def generate(self, requests: Sequence[Request], _listener: object = None) -> list[Generation]:
         return [self.answer for _ in requests]
 
 
