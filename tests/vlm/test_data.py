@@ -21,7 +21,7 @@ from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig, open_mixture
 from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
-from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Question
+from assistant.vlm.data.photos import DetectedObject, Phrase, Photo, PhotoFolder, Question
 from assistant.vlm.data.records import PictureReference
 from assistant.vlm.data.shuffling import shuffled
 from assistant.vlm.data.views import View, cropped, mirrored, random_window
@@ -452,6 +452,10 @@ class TestInstructions:
     ) -> None:
         made = BUILDERS[Task.CAPTION](photo(*objects, name=name), random.Random(0))
         assert [sample.turn.answer for sample in made] == ([] if said is None else [said])
+
+    def test_a_part_of_a_photo_with_phrases_is_not_captioned_by_its_boxes(self) -> None:
+        phrase = Phrase(text="a dog", caption=0, start=0, type="animals", chain="1", boxes=(LEFT,))
+        assert BUILDERS[Task.CAPTION](photo(thing(LEFT), phrases=(phrase,)), random.Random(0)) == []
 
     def test_people_are_not_counted_from_boxes(self) -> None:
         seen = photo(thing(LEFT, "person"), thing(RIGHT, "person"), thing(MIDDLE))

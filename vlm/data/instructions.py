@@ -65,7 +65,7 @@ def captions(photo: Photo, random_: random.Random) -> list[Sample]:
     samples = [_sample(Task.CAPTION, text, random_) for text in photo.captions]
     if photo.captions:
         samples.append(Sample(None, Turn("what do you see in this picture?", random_.choice(photo.captions))))
-    elif (known := _known(photo)) is not None:
+    elif not photo.phrases and (known := _known(photo)) is not None:
         samples.append(_sample(Task.CAPTION, f"a photo of {known}", random_))
     return samples
 
