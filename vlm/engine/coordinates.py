@@ -23,9 +23,9 @@ class MedianCoordinates:
     """Chooses the tokens of one answer; asked in the order of writing, once for each token."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._digits = [tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
-        self._openings = [tokenizer.convert_tokens_to_ids(text) for text in _OPENINGS]
-        self._endings = [tokenizer.convert_tokens_to_ids(text) for text in _ENDINGS]
+        self._digits: list[int] = [tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
+        self._openings: list[int] = [tokenizer.convert_tokens_to_ids(text) for text in _OPENINGS]
+        self._endings: list[int] = [tokenizer.convert_tokens_to_ids(text) for text in _ENDINGS]
         # How much of the first digit's probability lies below the median, 0..1.
         self._below = 0.5
 
