@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from ..storage import Verification
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
-from .phrases import is_plural_noun, noun_of, plural, singular
+from .nouns import PAIRS, is_plural, noun_of, plural, singular
 from .plan import Step
-from .words import PAIRS
 
 # Below this score a referral is said with a doubt; docs/thresholds.md tells how it was chosen.
 UNSURE = 0.3
@@ -120,7 +119,7 @@ def _bare(phrase: str) -> str:
 
 
 def _is_plural(phrase: str) -> bool:
-    return is_plural_noun(noun_of(phrase))
+    return is_plural(noun_of(phrase))
 
 
 def _listed(parts: list[str]) -> str:

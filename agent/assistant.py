@@ -30,7 +30,7 @@ class Assistant:
     ) -> None:
         self.model = model
         self.store = store
-        self.planner: MessagePlanner = planner or Planner()
+        self.planner: MessagePlanner = planner or Planner.for_model(model)
 
     def ask(
         self,
@@ -62,7 +62,7 @@ class Assistant:
         guard = GuardedListener(listener) if listener else None
         result = run(
             self.model,
-            self.plan(message, past, region, task),
+            self.plan(message, _over(past, kept), region, task, picture),
             picture.image if picture else None,
             _conversation(past),
             guard,
@@ -114,13 +114,23 @@ class Assistant:
         past: list[StoredTurn],
         region: Box | None = None,
         task: Task | None = None,
+        picture: Picture | None = None,
     ) -> Plan:
         """Plan a message in the light of a session's earlier turns; a task chosen by hand is obeyed."""
-        context = PlanContext(tuple(map(_past_turn, past)), region)
+        size = (picture.width, picture.height) if picture else None
+        context = PlanContext(tuple(map(_past_turn, past)), region, size)
         if task is None:
             return self.planner.plan(message, context)
         typed = f"{task.identifier} {split_identifier(message)[1]}"
         return replace(self.planner.plan(typed, context), why=f"{task.identifier}, because you chose it")
+
+
+def _over(past: list[StoredTurn], kept: StoredImage | None) -> list[StoredTurn]:
+    """Return the turns over the picture that is asked about: what was found in another is not in this one."""
+    if kept is None:
+        return past
+    others = [number for number, turn in enumerate(past) if turn.image and turn.image.sha256 != kept.sha256]
+    return past[others[-1] + 1 :] if others else past
 
 
 def _past_turn(turn: StoredTurn) -> PastTurn:

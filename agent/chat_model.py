@@ -34,6 +34,7 @@ from .answer import compose
 from .assistant import CHAT_TURNS
 from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner
+from .replies import REPLIES
 from .tool_calls import TASKS, TOOLS
 from .turn import NO_REGION, STEP_LIMIT, StepResult, failed, finish, in_place
 
@@ -68,7 +69,7 @@ class PlannerChatModel(BaseChatModel):
     """
 
     model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL), exclude=True, repr=False)
-    planner: MessagePlanner = Field(default_factory=Planner, exclude=True, repr=False)
+    planner: MessagePlanner | None = Field(default=None, exclude=True, repr=False)
 
     @field_validator("model", mode="before")
     @classmethod
@@ -105,11 +106,16 @@ class PlannerChatModel(BaseChatModel):
         **kwargs: Any,  # noqa: ARG002
     ) -> ChatResult:
         *earlier, now = _exchanges(messages)
-        plan = now.plan or self.planner.plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
+        plan = now.plan or self._plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
         said = self._next(plan, now, earlier, tool_names)
         kept = _PLANS.dump_python(plan, mode="json")
         said.response_metadata = {"model_name": self.model_name, "why": plan.why, _PLAN: kept}
         return ChatResult(generations=[ChatGeneration(message=said)])
+
+    def _plan(self, message: str, context: PlanContext) -> Plan:
+        if self.planner is None:
+            self.planner = Planner.for_model(self.model.get())
+        return self.planner.plan(message, context)
 
     def _next(
         self, plan: Plan, now: _Exchange, earlier: Sequence[_Exchange], tool_names: Sequence[str]
@@ -122,12 +128,12 @@ class PlannerChatModel(BaseChatModel):
             if (problem := _problem(step, tool_names, exchanges)) is not None:
                 results.append(failed(step, problem))
             elif step.task is None:
-                results.append(StepResult(step, ""))
+                results.append(StepResult(step, REPLIES.get(step.reply, "")))
             elif (result := next(done, None)) is not None:
                 results.append(_step_result(step, result))
             else:
                 return AIMessage("", tool_calls=[_call(step, exchanges)])
-        told = [self._talk(it.step, earlier) if it.step.task is None else it for it in results]
+        told = [it if it.step.task or it.text else self._talk(it.step, earlier) for it in results]
         return AIMessage(finish(plan, tuple(told), 0.0).answer)
 
     def _talk(self, step: Step, earlier: Sequence[_Exchange]) -> StepResult:

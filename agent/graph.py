@@ -42,9 +42,9 @@ def build_graph(planner: MessagePlanner | None = None) -> TurnGraph:
     The answer is `answer` of the state that comes out, a `TurnResult`. The model and the picture are in the
     context of the run, which no checkpoint keeps.
     """
-    chosen = planner or Planner()
 
     def plan(state: TurnState, runtime: Runtime[Surroundings]) -> TurnState:
+        chosen = planner or Planner.for_model(runtime.context.model)
         planned = chosen.plan(state["message"], state.get("context", PlanContext()))
         if runtime.context.listener:
             runtime.context.listener.planned(planned)

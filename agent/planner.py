@@ -1,69 +1,144 @@
 """The planner: from a message and what came before it to the steps that answer it.
 
-A message is put in one spelling and split into requests; each is read for its task and argument; what points
-back ("it", "the other one", "and the dog?") is given its meaning. Nothing is random: the same message in the
-same context always has the same plan.
+The language model writes the plan (`vlm/planning.py`). What is plain without it is not left to it: a typed
+identifier, a region with nothing said, an empty message, a question about several pictures. The same message
+in the same context always has the same plan.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
+from ..vlm.answers import Choices, Completion, Written
+from ..vlm.planning import MOST_TOKENS, WORDS, PlanPrompt, plan_confidence, plan_prompt
 from ..vlm.tasks import Task
-from . import languages
-from .conversation import Conversation
+from ..vlm.typed_regions import typed_regions
+from ..vlm.vision_language_model import VisionLanguageModel
 from .identifiers import typed_identifier
 from .plan import Plan, PlanContext, Step
-from .pointing import typed_regions
-from .text import correct, mask_quotes, normalise, unmask_quotes
+from .replies import CANNOT, SEVERAL, UNCLEAR
 
-# A message longer than this is a document rather than a request: its beginning decides.
-LONGEST = 1200
+# A plan less sure than this is not carried out: the person is asked what is wanted.
+SURE = 0.4
+_SEVERAL = re.compile(
+    r"\b(?:compare|between|both|common|difference|differ)\b.{0,30}\b(?:pictures|images|photos)\b"
+    r"|\b(?:previous|earlier|last|other) (?:picture|image|photo)\b(?! (?:on|in|frame|hanging))",
+    re.IGNORECASE,
+)
+_TYPED = re.compile(r"\s*(?:\b(?:in|at) )?\bT[1-9]\b")
+
+
+class Writer(Protocol):
+    """Whatever goes on with texts as the language model does that plans."""
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts."""
+        ...
 
 
 class Planner:
-    """Chooses the steps for each message of a conversation; holds no state of its own."""
+    """Chooses the steps for each message of a conversation; holds no state of its own.
+
+    `writer` is the model that writes the plan, by default the default model's language model alone, which is
+    loaded for the first message. With `talks`, what no task serves is left to the model that is asked, else
+    the assistant says that it cannot.
+    """
+
+    def __init__(self, writer: Writer | None = None, *, talks: bool = False) -> None:
+        self._writer = writer
+        self._talks = talks
+
+    @classmethod
+    def for_model(cls, model: VisionLanguageModel) -> Planner:
+        """Return a planner that writes with the model itself, if it has learnt to plan."""
+        return cls(model) if model.plans else cls(talks=True)
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
-        """Return the steps that answer `message`, at least one; never raises, whatever the text."""
-        text = normalise(message)
-        if not any(map(str.isalnum, text)):
-            return _wordless(text, context)
-        if len(text) > LONGEST:
-            return _of_a_document(text, context)
-        return _of_a_message(text, context)
+        """Return the steps that answer `message`, at least one, whatever the text.
+
+        Raises:
+            WeightsError: the model that plans cannot be had.
+        """
+        if not any(map(str.isalnum, message)):
+            return _wordless(message, context)
+        task, rest = typed_identifier(message)
+        if task is not None:
+            return Plan(self._obeyed(task, rest, context), f"[{task}], because you typed it")
+        prompt = plan_prompt(message, context)
+        written = self._write(prompt, message)
+        confidence = plan_confidence(written)
+        if confidence < SURE:
+            step = Step(None, message, reply=UNCLEAR)
+            return Plan(
+                (step,), f"asked back, because no task is likely (the likeliest has {confidence:.2f})"
+            )
+        steps = _about_what_is_found(list(map(self._served, prompt.read(written.text, message))))
+        names = ", ".join(f"[{step.name}]" if step.task else step.name for step in steps)
+        return Plan(steps, f"{names}, read from your words (probability {confidence:.2f})")
+
+    def _obeyed(self, task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
+        """Return the steps of a task that was chosen by hand: its argument is what stands beside it.
+
+        Where there were earlier turns, the model says what of them is meant.
+        """
+        steps = _verbatim(task, text, context)
+        if not context.turns or not steps[0].argument or steps[0].region or task is Task.GROUNDING:
+            return steps
+        prompt = plan_prompt(text, context)
+
+        def choices(written: str) -> Sequence[str] | None:
+            return prompt.choices(written) if written else [f" {WORDS[task]}"]
+
+        return prompt.read(self._write(prompt, text, choices).text, text)[:1]
+
+    def _write(self, prompt: PlanPrompt, message: str, choices: Choices | None = None) -> Written:
+        if self._writer is None:
+            from ..vlm.engine.language_model import default_language_model
+
+            self._writer = default_language_model()
+        copied = f" {message[:1].lower()}{message[1:]}"
+        completion = Completion(prompt.text, choices or prompt.choices, copied, MOST_TOKENS)
+        return self._writer.complete([completion])[0]
+
+    def _served(self, step: Step) -> Step:
+        """Return the step, or what is said in its place where no picture answers it."""
+        if step.task is None and self._talks and step.reply == CANNOT:
+            return replace(step, reply="")
+        if step.task in (Task.VQA, Task.CAPTION, Task.GROUNDING) and _SEVERAL.search(step.argument):
+            return Step(None, step.argument, reply=SEVERAL)
+        return step
 
 
-def _wordless(text: str, context: PlanContext) -> Plan:
+def _wordless(message: str, context: PlanContext) -> Plan:
     if context.region is None:
-        return Plan((Step(None, text),), "chat, because there is nothing to ask for")
+        return Plan((Step(None, message.strip(), reply=UNCLEAR),), "asked back, because nothing was said")
     step = Step(Task.IDENTIFY, "", context.region)
     return Plan((step,), "[identify], because a region was drawn and nothing said")
 
 
-def _of_a_document(text: str, context: PlanContext) -> Plan:
-    plan = _of_a_message(text[:LONGEST], context)
-    step = plan.steps[0]
-    if step.task in (None, Task.VQA):
-        step = replace(step, argument=text)
-    return Plan((step,), plan.why)
+def _about_what_is_found(steps: list[Step]) -> tuple[Step, ...]:
+    """Have a trait of what an earlier step finds asked of its box: "find the dog. what colour is it?"."""
+    for place, step in enumerate(steps):
+        for earlier, found in enumerate(steps[:place]):
+            trait = rf"(?:what|which) \w+ is {re.escape(found.argument)}\?"
+            if found.task is Task.REFER and step.region is None and re.fullmatch(trait, step.argument):
+                steps[place] = replace(step, region_from=earlier)
+    return tuple(steps)
 
 
-def _of_a_message(text: str, context: PlanContext) -> Plan:
-    task, rest = typed_identifier(text)
-    masked, quotes = mask_quotes(rest)
-    foreign = languages.read(masked, context.region is not None) if task is None else None
-    if foreign is None:
-        masked = correct(masked)
-    boxes, masked = typed_regions(masked)
-    conversation = Conversation(context, boxes)
-    if task is not None:
-        conversation.obey(task, masked)
-    elif foreign is not None:
-        conversation.take(foreign)
-    else:
-        conversation.read(masked)
-    steps = tuple(
-        replace(step, argument=unmask_quotes(step.argument, quotes).strip()) for step in conversation.steps
-    )
-    return Plan(steps, conversation.why)
+def _verbatim(task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
+    words, typed = typed_regions(text, context.size)
+    regions = typed or ([context.region] if context.region else [])
+    if task is Task.IDENTIFY:
+        regions = regions or list(plan_prompt(text, context).symbols.values())[:1]
+        return tuple(Step(task, "", region) for region in regions) or (Step(task),)
+    argument = " ".join(_TYPED.sub(" ", words).split())
+    if task is Task.CAPTION:
+        return (Step(task),)
+    return (Step(task, argument, regions[0] if regions else None),)
+
+
+__all__ = ["SURE", "Planner", "Writer"]

@@ -19,7 +19,6 @@ from ..vlm.tasks import Task
 from .identifiers import typed_identifier
 from .plan import PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner
-from .text import normalise
 from .tool_calls import TASKS, TOOLS
 
 logger = logging.getLogger(__name__)
@@ -133,7 +132,7 @@ class ToolCallingPlanner:
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
         """Return the steps that answer `message`, at least one; never raises."""
-        if typed_identifier(normalise(message))[0] is not None:
+        if typed_identifier(message)[0] is not None:
             return self._fallback.plan(message, context)
         try:
             steps = self._steps(message, _conversation(message, context))

@@ -19,6 +19,7 @@ from ..vlm.vision_language_model import VisionLanguageModel
 from .answer import compose, compose_doubt, compose_unfinished, is_retracted, is_unsure
 from .listening import TurnListener
 from .plan import Plan, Step
+from .replies import REPLIES
 from .verification import ask_back
 
 logger = logging.getLogger(__name__)
@@ -160,6 +161,8 @@ class _Ear:
 
 
 def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult:
+    if step.reply:
+        return StepResult(step, REPLIES[step.reply])
     start = time.perf_counter()
     image, listener = surroundings.image, surroundings.listener
     ear = _Ear(listener, number) if listener else None

@@ -15,9 +15,8 @@ from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
 from ..vlm.vision_language_model import VisionLanguageModel
-from . import words
 from .answer import place
-from .phrases import core, noun_of, singular
+from .nouns import FEMALE, MALE, PEOPLE, core, noun_of, singular
 from .plan import Step
 
 logger = logging.getLogger(__name__)
@@ -27,8 +26,9 @@ MOST_BOXES = 16
 # How far a box must overlap the first one to be the same, as in the measure of referring expressions.
 SAME_BOX = 0.5
 # Nouns that fit things of many kinds: who says one of them contradicts nobody.
-_VAGUE = words.word_set(
-    "thing something anything object item one subject animal creature pet vehicle toy food fruit furniture"
+_VAGUE = frozenset(
+    {"thing", "something", "anything", "object", "item", "one", "subject", "animal", "creature", "pet"}
+    | {"vehicle", "toy", "food", "fruit", "furniture"}
 )
 
 
@@ -89,8 +89,8 @@ def same_thing(first: str, second: str) -> bool:
     common (`the traffic light`, `a light`) or belong to one class (`the sofa`, `a couch`).
     """
     nouns = tuple(singular(noun_of(phrase)).lower() for phrase in (first, second))
-    if all(noun in words.PEOPLE for noun in nouns):
-        return words.MALE.isdisjoint(nouns) or words.FEMALE.isdisjoint(nouns)
+    if all(noun in PEOPLE for noun in nouns):
+        return MALE.isdisjoint(nouns) or FEMALE.isdisjoint(nouns)
     common = nouns[0] in _words(second) or nouns[1] in _words(first)
     return common or (class_of(first) is not None and class_of(first) == class_of(second))
 
@@ -102,7 +102,7 @@ def _words(phrase: str) -> set[str]:
 def _is_known(phrase: str) -> bool:
     """Return whether it is known what a phrase names: `the dog`, but not `the leftmost` or `le chien`."""
     noun = singular(noun_of(phrase)).lower()
-    return noun not in _VAGUE and (noun in words.PEOPLE or class_of(phrase) is not None)
+    return noun not in _VAGUE and (noun in PEOPLE or class_of(phrase) is not None)
 
 
 def _says_what(phrase: str) -> bool:

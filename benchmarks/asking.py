@@ -44,7 +44,8 @@ def warm_questions() -> dict[str, float]:
     from assistant.vlm.pictures import open_picture
     from assistant.vlm.vision_language_model import VisionLanguageModel
 
-    model, planner = VisionLanguageModel.load(), Planner()
+    model = VisionLanguageModel.load()
+    planner = Planner.for_model(model)
     image = open_picture(PHOTO).image
     medians = {}
     for task, question in QUESTIONS.items():

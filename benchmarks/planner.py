@@ -1,83 +1,66 @@
-"""How fast messages are planned: latency over labelled cases, of the first message, and the time to import.
+"""How fast messages are planned: latency over the messages that are held out, and a cold `assistant plan`.
 
-Run `python benchmarks/planner.py [--cases FILE] [--runs N] [--out FILE]`. Times are milliseconds: of wall
-clock for messages, of processor time for the import, which a fresh interpreter of its own measures.
+Run `python benchmarks/planner.py [--messages N] [--runs N] [--out FILE]` on an idle machine with nano's
+weights in the cache. Seconds of wall clock; `benchmarks/asking.py` has those of the answers themselves.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from assistant.agent.cases import Case, read_cases
+from figures import arguments, publish
+
 from assistant.agent.planner import Planner
+from assistant.vlm.data.messages import read_messages
+from assistant.vlm.vision_language_model import VisionLanguageModel
 
-CASES = Path(__file__).parents[1] / "tests" / "agent" / "cases.jsonl"
-# What a fresh interpreter does: import the planner, then plan one ordinary message.
-FRESH_START = """
-import time
-begin = time.process_time()
-from assistant.agent.planner import Planner
-imported = time.process_time()
-start = time.perf_counter()
-Planner().plan("Where is the dog in the red coat, and what is it looking at?")
-print(imported - begin, time.perf_counter() - start)
-"""
+MESSAGE = "Where is the dog in the red coat, and what is it looking at?"
 
 
-def fresh_start() -> tuple[float, float]:
-    """Return the time to import the planner and the time of the first message after it."""
-    process = subprocess.run([sys.executable, "-c", FRESH_START], check=True, capture_output=True, text=True)
-    imported, first = map(float, process.stdout.split())
-    return imported * 1000, first * 1000
+def cold_start() -> float:
+    """Return the time of the command, from nothing to the plan."""
+    program = Path(sys.executable).parent / "assistant"
+    start = time.perf_counter()
+    subprocess.run([str(program), "plan", MESSAGE], check=True, capture_output=True)
+    return time.perf_counter() - start
 
 
-def latencies(cases: list[Case], runs: int) -> list[float]:
-    """Return the time of every case in every run, after one run that warms up."""
-    planner = Planner()
+def latencies(count: int) -> list[float]:
+    """Return the time of each of so many messages with nano loaded, after a few that warm up."""
+    planner = Planner.for_model(VisionLanguageModel.load())
+    messages = read_messages(held_out=True)
+    messages = messages[:: max(1, len(messages) // count)]
+    for message in messages[:5]:
+        planner.plan(message.line.user, message.context)
     times = []
-    for run in range(runs + 1):
-        for case in cases:
-            start = time.perf_counter()
-            planner.plan(case.message, case.context)
-            if run:
-                times.append((time.perf_counter() - start) * 1000)
+    for message in messages:
+        start = time.perf_counter()
+        planner.plan(message.line.user, message.context)
+        times.append(time.perf_counter() - start)
     return times
 
 
-def measure(cases_file: Path, runs: int) -> dict[str, float]:
-    """Return what is printed."""
-    cases = list(read_cases(cases_file.read_text(encoding="utf-8").splitlines()))
-    times = latencies(cases, runs)
-    percentiles = statistics.quantiles(times, n=100)
-    starts = [fresh_start() for _ in range(runs)]
-    figures = {
-        "cases": len(cases),
-        "p50_ms": statistics.median(times),
-        "p99_ms": percentiles[98],
-        "max_ms": max(times),
-        "first_ms": statistics.median(first for _, first in starts),
-        "import_cpu_ms": statistics.median(imported for imported, _ in starts),
-    }
-    return {name: round(value, 2) for name, value in figures.items()}
-
-
 def main() -> None:
-    """Measure and print JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=Path, default=CASES, help="labelled cases, a JSON object a line")
-    parser.add_argument("--runs", type=int, default=5, help="how often everything is measured")
-    parser.add_argument("--out", type=Path, help="write the JSON here as well")
-    arguments = parser.parse_args()
-    text = json.dumps(measure(arguments.cases, arguments.runs), indent=2)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    """Measure, print, and write the figures if asked to."""
+    parser = arguments(__doc__)
+    parser.add_argument("--messages", type=int, default=200, help="how many messages are planned")
+    parser.add_argument("--runs", type=int, default=3, help="how often the command is started")
+    options = parser.parse_args()
+    cold_start()  # files into the page cache
+    cold = [cold_start() for _ in range(options.runs)]
+    times = latencies(options.messages)
+    deciles = statistics.quantiles(times, n=10)
+    figures = {
+        "messages": len(times),
+        "p50_seconds": round(statistics.median(times), 3),
+        "p90_seconds": round(deciles[8], 3),
+        "cold_plan_seconds": round(statistics.median(cold), 2),
+    }
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from PIL import Image
 from assistant.agent.assistant import CHAT_TURNS, Assistant
 from assistant.agent.plan import PastStep, PastTurn, Plan, PlanContext, Step
 from assistant.agent.planner import Planner
+from assistant.agent.replies import REPLIES
 from assistant.storage import SessionNotFoundError, SessionStore, StorageError, StoredTurn
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
@@ -19,6 +20,7 @@ from assistant.vlm.pictures import Picture, open_picture
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from ..plan_writer import PlanWriter
 from ..ui.fakes import ScriptedEngine
 from .test_listening import Listener
 
@@ -59,6 +61,7 @@ class RememberingPlanner(Planner):
     """Plans as ever, and keeps what it was told."""
 
     def __init__(self) -> None:
+        super().__init__(PlanWriter())
         self.contexts: list[PlanContext] = []
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
@@ -106,7 +109,12 @@ class TestKeeping:
 
     def test_free_conversation_without_a_picture_is_kept_without_one(self, assistant: Assistant) -> None:
         turn, _ = assistant.ask(None, "hello")
-        assert (turn.image, turn.region, turn.steps[0].task, turn.answer) == (None, None, None, "Hello.")
+        assert (turn.image, turn.region, turn.steps[0].task, turn.answer) == (
+            None,
+            None,
+            None,
+            REPLIES["hello"],
+        )
 
     def test_an_unknown_session_is_told_before_the_model_works(
         self, assistant: Assistant, engine: ScriptedEngine
@@ -116,11 +124,11 @@ class TestKeeping:
         assert engine.requests == []
 
     def test_a_question_that_was_interrupted_leaves_nothing(
-        self, assistant: Assistant, engine: ScriptedEngine
+        self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
     ) -> None:
-        engine.answers[None] = KeyboardInterrupt()
+        engine.answers[Task.CAPTION] = KeyboardInterrupt()
         with pytest.raises(KeyboardInterrupt):
-            assistant.ask(None, "hello")
+            assistant.ask(None, "describe it", picture)
         assert assistant.store.list_sessions() == []
 
     def test_why_a_turn_was_answered_so_is_kept(self, assistant: Assistant, picture: Picture) -> None:
@@ -150,7 +158,7 @@ class TestAskingAgain:
     def test_only_the_last_turn_is_replaced(self, assistant: Assistant) -> None:
         session = assistant.ask(None, "hello")[0].session_id
         assistant.ask(session, "hello again")
-        with pytest.raises(StorageError, match=r"turn 1 is not the last of 2.*not kept: Hello"):
+        with pytest.raises(StorageError, match=r"turn 1 is not the last of 2.*not kept: That"):
             assistant.ask(session, "good bye", replaces=1)
         assert [turn.user for turn in assistant.store.turns(session)] == ["hello", "hello again"]
 
@@ -198,11 +206,11 @@ class TestContext:
         assistant = Assistant(VisionLanguageModel(engine), store, planner)
         session = ask(assistant, picture, "where is the dog?").session_id
         ask(assistant, picture, "what is this?", session, region=Box(1, 2, 3, 4))
-        assert planner.contexts[0] == PlanContext()
+        assert planner.contexts[0] == PlanContext(size=(200, 100))
         past = PastTurn(
             "where is the dog?", (PastStep(Task.REFER, "the dog", DOG.boxes),), "The dog is on the left."
         )
-        assert planner.contexts[1] == PlanContext((past,), Box(1, 2, 3, 4))
+        assert planner.contexts[1] == PlanContext((past,), Box(1, 2, 3, 4), (200, 100))
 
     def test_a_step_that_failed_is_nothing_to_point_back_at(
         self, store: SessionStore, engine: ScriptedEngine, picture: Picture
@@ -215,14 +223,26 @@ class TestContext:
         assert planner.contexts[1].turns[0].steps == ()
 
     def test_free_conversation_reads_the_last_turns(
-        self, assistant: Assistant, engine: ScriptedEngine
+        self, store: SessionStore, engine: ScriptedEngine
     ) -> None:
-        session = assistant.ask(None, "hello")[0].session_id
+        assistant = Assistant(VisionLanguageModel(engine), store, Planner(PlanWriter(), talks=True))
+        session = assistant.ask(None, "sing")[0].session_id
         for number in range(CHAT_TURNS):
-            assistant.ask(session, f"hello {number}")
-        assistant.ask(session, "thank you")
-        expected = tuple(Turn(f"hello {number}", "Hello.") for number in range(CHAT_TURNS))
+            assistant.ask(session, f"sing {number}")
+        assistant.ask(session, "sing on")
+        expected = tuple(Turn(f"sing {number}", "Hello.") for number in range(CHAT_TURNS))
         assert engine.requests[-1].history == expected
+
+    def test_another_picture_starts_without_what_was_found_before(
+        self, store: SessionStore, engine: ScriptedEngine, picture: Picture
+    ) -> None:
+        planner = RememberingPlanner()
+        assistant = Assistant(VisionLanguageModel(engine), store, planner)
+        session = ask(assistant, picture, "where is the dog?").session_id
+        content = BytesIO()
+        Image.new("RGB", (50, 50), "black").save(content, "PNG")
+        ask(assistant, open_picture(content.getvalue()), "what is it?", session)
+        assert planner.contexts[1] == PlanContext(size=(50, 50))
 
     def test_sessions_know_nothing_of_each_other(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture

@@ -14,6 +14,7 @@ from assistant.agent.assistant import CHAT_TURNS
 from assistant.agent.chat_model import PlannerChatModel
 from assistant.agent.plan import Plan, PlanContext, Step
 from assistant.agent.planner import Planner
+from assistant.agent.replies import REPLIES
 from assistant.tools import VisionToolkit
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
@@ -21,6 +22,7 @@ from assistant.vlm.regions import crop
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from ..plan_writer import PlanWriter
 from ..tools.fakes import SAMPLES
 from ..ui.fakes import ScriptedEngine
 
@@ -37,6 +39,14 @@ def agent(engine: ScriptedEngine) -> Any:
     model = VisionLanguageModel(engine)
     tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
     return create_agent(PlannerChatModel(model=model), tools, checkpointer=InMemorySaver())
+
+
+def talking(engine: ScriptedEngine) -> Any:
+    """Return an agent over a model that converses freely about what no task serves."""
+    model = VisionLanguageModel(engine)
+    planner = PlannerChatModel(model=model, planner=Planner(PlanWriter(), talks=True))
+    tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
+    return create_agent(planner, tools, checkpointer=InMemorySaver())
 
 
 def ask(agent: Any, message: str, config: dict[str, Any] | None = None) -> tuple[str, list[ToolMessage]]:
@@ -73,6 +83,14 @@ def test_a_later_message_points_back_at_what_the_tools_found(agent: Any, engine:
     assert (engine.requests[-1].task, engine.requests[-1].argument) == (Task.REFER, "the cat")
 
 
+def test_greetings_and_what_cannot_be_done_have_replies_of_their_own(
+    agent: Any, engine: ScriptedEngine
+) -> None:
+    assert ask(agent, "hello")[0] == REPLIES["hello"]
+    assert ask(agent, "write a poem")[0] == REPLIES["cannot"]
+    assert engine.requests == []
+
+
 def test_a_typed_region_is_given_in_pixels_once_the_pictures_size_is_known(
     agent: Any, engine: ScriptedEngine
 ) -> None:
@@ -82,27 +100,25 @@ def test_a_typed_region_is_given_in_pixels_once_the_pictures_size_is_known(
     assert answer == "This is a brown dog."
 
 
-def test_free_conversation_is_had_with_the_model_and_its_earlier_turns(
-    agent: Any, engine: ScriptedEngine
-) -> None:
-    assert ask(agent, "hello")[0] == "Hello."
+def test_free_conversation_is_had_with_the_model_and_its_earlier_turns(engine: ScriptedEngine) -> None:
+    agent = talking(engine)
+    assert ask(agent, "sing")[0] == "Hello."
     assert ask(agent, "tell me a joke") == ("Hello.", [])
     assert [turn.answer for turn in engine.requests[-1].history] == ["Hello."]
 
 
-def test_free_conversation_reads_the_last_turns_alone(agent: Any, engine: ScriptedEngine) -> None:
+def test_free_conversation_reads_the_last_turns_alone(engine: ScriptedEngine) -> None:
+    agent = talking(engine)
     for number in range(CHAT_TURNS + 2):
-        ask(agent, f"hello {number}")
-    expected = tuple(Turn(f"hello {number}", "Hello.") for number in range(1, CHAT_TURNS + 1))
+        ask(agent, f"sing {number}")
+    expected = tuple(Turn(f"sing {number}", "Hello.") for number in range(1, CHAT_TURNS + 1))
     assert engine.requests[-1].history == expected
 
 
 @pytest.mark.parametrize("error", [AssistantError("no room"), ValueError("no room")])
-def test_free_conversation_that_fails_is_told_plainly(
-    agent: Any, engine: ScriptedEngine, error: Exception
-) -> None:
+def test_free_conversation_that_fails_is_told_plainly(engine: ScriptedEngine, error: Exception) -> None:
     engine.answers[None] = error
-    answer, _ = ask(agent, "tell me a joke")
+    answer, _ = ask(talking(engine), "tell me a joke")
     assert answer == "I could not do [chat]: no room."
 
 
@@ -129,7 +145,7 @@ def test_a_message_is_planned_once_whatever_the_planner_would_say_next(engine: S
 def test_metadata_that_holds_no_plan_of_ours_is_passed_over(engine: ScriptedEngine, plan: object) -> None:
     model = PlannerChatModel(model=VisionLanguageModel(engine)).bind_tools([])
     said = [HumanMessage("hello"), AIMessage("", response_metadata={"plan": plan})]
-    assert model.invoke(said).text == "Hello."
+    assert model.invoke(said).text == REPLIES["hello"]
 
 
 @pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
@@ -163,5 +179,5 @@ def test_every_message_says_why() -> None:
     model = PlannerChatModel(model=VisionLanguageModel(ScriptedEngine())).bind_tools([])
     said = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
     assert isinstance(said, AIMessage)
-    assert said.text == "Hello."
-    assert said.response_metadata["why"] == "chat, because it asks for nothing in the picture"
+    assert said.text == REPLIES["hello"]
+    assert said.response_metadata["why"] == "chat, read from your words (probability 0.99)"

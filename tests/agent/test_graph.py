@@ -14,6 +14,7 @@ from assistant.vlm.errors import AssistantError
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from ..plan_writer import PlanWriter
 from ..ui.fakes import Answer, ScriptedEngine
 from .test_listening import Listener
 from .test_planner import DOG
@@ -55,7 +56,7 @@ def test_graph_and_function_agree(
     graph: TurnGraph, message: str, refer: Answer, patience: int, verify: bool
 ) -> None:
     context = PlanContext((DOG,))
-    plan = Planner().plan(message, context)
+    plan = Planner(PlanWriter()).plan(message, context)
     by_function, by_graph = ScriptedEngine({Task.REFER: refer}), ScriptedEngine({Task.REFER: refer})
     heard, told = Listener(patience), Listener(patience)
     expected = run(VisionLanguageModel(by_function), plan, picture(), (), heard, verify)

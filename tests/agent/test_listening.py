@@ -9,12 +9,14 @@ import pytest
 from assistant.agent.assistant import Assistant
 from assistant.agent.listening import GuardedListener, TurnListener
 from assistant.agent.plan import Plan, Step
+from assistant.agent.planner import Planner
 from assistant.agent.turn import StepResult, TurnResult, run
 from assistant.storage import SessionStore
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from ..plan_writer import PlanWriter
 from ..ui.fakes import Answer, ScriptedEngine
 from .test_turn import picture
 
@@ -121,12 +123,14 @@ class TestStopping:
 class TestFailing:
     @pytest.fixture
     def assistant(self, tmp_path: Path) -> Assistant:
-        return Assistant(VisionLanguageModel(ScriptedEngine()), SessionStore.open(tmp_path / "sessions.db"))
+        store = SessionStore.open(tmp_path / "sessions.db")
+        planner = Planner(PlanWriter(), talks=True)
+        return Assistant(VisionLanguageModel(ScriptedEngine()), store, planner)
 
     @pytest.mark.parametrize("moment", ["planned", "heard", "finished", "wants_stop"])
     def test_a_listener_that_fails_does_not_lose_the_turn(self, assistant: Assistant, moment: str) -> None:
         listener = Listener(fails_at=moment, error=RuntimeError("the page is gone"))
-        turn, _ = assistant.ask(None, "hello", listener=listener)
+        turn, _ = assistant.ask(None, "sing", listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]
         assert (turn.answer, turn.stopped) == ("Hello.", False)
         assert [kind for kind, _ in listener.told].count(moment) <= 1  # it is told nothing more
@@ -137,7 +141,7 @@ class TestFailing:
     ) -> None:
         listener = Listener(fails_at=moment, error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
-            assistant.ask(None, "hello", listener=listener)
+            assistant.ask(None, "sing", listener=listener)
         (session,) = assistant.store.list_sessions()
         (turn,) = assistant.store.turns(session.id)
         assert turn.stopped == (moment in ("planned", "wants_stop"))

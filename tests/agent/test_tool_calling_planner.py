@@ -26,9 +26,12 @@ from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from ..plan_writer import PlanWriter
 from ..tools.fakes import ScriptedModel, calls
 from ..ui.fakes import ScriptedEngine
 from .test_planner import DOG
+
+LOCAL = Planner(PlanWriter())
 
 
 class Recording(ScriptedModel):
@@ -129,15 +132,15 @@ def test_a_wrong_call_is_told_and_tried_once_more(bad: AIMessage, told: str) -> 
 
 def test_a_second_wrong_call_leaves_it_to_the_local_planner_which_says_so() -> None:
     bad, told = BAD["no such tool"]
-    plan = ToolCallingPlanner(recording(bad, bad, GOOD)).plan(ASK)
-    assert plan.steps == Planner().plan(ASK).steps
+    plan = ToolCallingPlanner(recording(bad, bad, GOOD), LOCAL).plan(ASK)
+    assert plan.steps == LOCAL.plan(ASK).steps
     assert "planned here: the chat model gave no plan" in plan.why
     assert told in plan.why
 
 
 def test_a_chat_model_that_cannot_be_reached_costs_no_answer() -> None:
-    plan = ToolCallingPlanner(Unreachable(responses=[])).plan(ASK)
-    assert plan.steps == Planner().plan(ASK).steps
+    plan = ToolCallingPlanner(Unreachable(responses=[]), LOCAL).plan(ASK)
+    assert plan.steps == LOCAL.plan(ASK).steps
     assert "no route to host" in plan.why
     assert "\n" not in plan.why
 

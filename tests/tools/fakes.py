@@ -11,10 +11,12 @@ from typing import Any
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
-from assistant.vlm.answers import Generation, Request
+from assistant.vlm.answers import Completion, Generation, Request, Written
 from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.tasks import Task
+
+from ..plan_writer import PlanWriter
 
 SAMPLES = Path(__file__).parents[2] / "ui" / "samples"
 
@@ -32,6 +34,7 @@ class FakeEngine:
     """Gives the same answer to each task, with a score of 0.83 to each box; keeps the requests."""
 
     name = "fake"
+    plans = True
 
     def __init__(self, answers: dict[Task, str] | None = None, seconds: float = 0.0) -> None:
         self.answers = ANSWERS | (answers or {})
@@ -47,6 +50,9 @@ class FakeEngine:
             time.sleep(self._seconds)
             self.requests += requests
         return [self._answer(request) for request in requests]
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        return PlanWriter().complete(completions)
 
     def stream(self, request: Request) -> Iterator[str]:
         yield self._answer(request).raw

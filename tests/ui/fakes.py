@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from assistant.vlm.answers import Generation, Request
+from assistant.vlm.answers import Completion, Generation, Request, Written
 from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.tasks import Task
+
+from ..plan_writer import PlanWriter
 
 Answer = str | BaseException | Callable[[Request], str]
 
@@ -37,9 +39,14 @@ class ScriptedEngine:
         self.seconds_per_word = 0.0  # where somebody listens
         self.requests: list[Request] = []
 
+    plans = True
+
     @property
     def name(self) -> str:
         return "scripted"
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        return PlanWriter().complete(completions)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None

@@ -70,7 +70,8 @@ class TestAsking:
 
     def test_without_a_picture_there_is_talk_and_a_way_to_one(self, command: Command, photo: Path) -> None:
         result = chat(command, lines=("hello", WHERE, "/box 1,2,3,4", f"/image {photo}", WHERE))
-        assert result.out.startswith("Hello.\nI could not do [refer]: there is no picture")
+        assert result.out.startswith("Hello! ")
+        assert "\nI could not do [refer]: there is no picture" in result.out
         assert result.out.endswith("The dog is on the left.\n")
         assert "/image PATH shows one" in result.err
 

@@ -23,6 +23,7 @@ from .options import (
     load_model,
     load_planner,
     open_store,
+    quieten_libraries,
     to_json,
     wrong_use,
 )
@@ -115,10 +116,12 @@ def plan(
     """
     from ...agent.cases import plan_line, read_cases
     from ...agent.plan import PlanContext
+    from ...agent.planner import Planner
 
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")
-    chosen = load_planner(planner)
+    quieten_libraries()
+    chosen = load_planner(planner) or Planner()
     if jsonl:
         lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
         for case in read_cases(lines):

@@ -104,12 +104,10 @@ def load_model(name: str) -> VisionLanguageModel:
     return VisionLanguageModel.load(name)
 
 
-def load_planner(name: str | None) -> MessagePlanner:
-    """Return the chat model of that name as a planner, or else the local one."""
+def load_planner(name: str | None) -> MessagePlanner | None:
+    """Return the chat model of that name as a planner; None for the assistant's own."""
     if name is None:
-        from ...agent.planner import Planner
-
-        return Planner()
+        return None
     from ...agent.tool_calling_planner import ToolCallingPlanner
 
     return ToolCallingPlanner.load(name)

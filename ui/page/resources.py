@@ -54,7 +54,7 @@ def assistant(model: str) -> Assistant:
 
 
 @st.cache_resource(show_spinner=False)
-def _planner(name: str | None) -> MessagePlanner:
+def _planner(name: str | None) -> MessagePlanner | None:
     return load_planner(name)
 
 

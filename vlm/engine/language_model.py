@@ -33,7 +33,8 @@ class LanguageModel:
     """Goes on with texts; safe to call from several threads."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        decoder = BatchDecoder(_TextAlone(model.eval()), tokenizer.eos_token_id)
+        alone: Any = _TextAlone(model.eval())  # as much of a model as the decoder wants
+        decoder = BatchDecoder(alone, tokenizer.eos_token_id)
         room = model.config.max_position_embeddings
         self._completer = Completer(decoder, tokenizer, threading.Lock(), room)
 
