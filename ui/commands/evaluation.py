@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: Annotated[
-        Path,
-        typer.Option(
-            metavar="FOLDER", help="A folder with annotations.jsonl and tar shards, or a --set's own."
-        ),
-    ],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="Where the report goes, as JSON; a page beside it.")
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder with annotations.jsonl and tar shards, or a --set's own; none for planning.",
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Which split.  [default: val, or the set's usual one]")
     ] = None,
@@ -47,6 +48,8 @@ def evaluate(
       assistant evaluate --data photos --tasks refer,caption --limit 100 --out report.json
 
       assistant evaluate --set okvqa --data okvqa --out report.json
+
+      assistant evaluate --tasks planning --out report.json
     """
     from ...vlm.evaluation.evaluate import evaluate as run
     from ...vlm.evaluation.report import page_path, summary, write_report
@@ -55,6 +58,11 @@ def evaluate(
         raise AssistantError(f"{out} is a folder: name a file for the report in it")
     if page_path(out) == out:
         raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
+    if tasks == "planning":
+        _evaluate_planning(out, limit, model, as_json=as_json)
+        return
+    if data is None:
+        raise typer.BadParameter("--data: name the folder to measure on; only --tasks planning needs none")
     questions = _questions(data, split, tasks, published)
     done: list[str] = []
 
@@ -70,6 +78,20 @@ def evaluate(
         raise
     typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
     typer.echo(f"Report: {out} and {page_path(out)}", err=True)
+
+
+def _evaluate_planning(out: Path, limit: int | None, model: str, *, as_json: bool) -> None:
+    """Measure plans on messages of the package, which have no pictures: the report has no page."""
+    from ...vlm.data.messages import read_messages
+    from ...vlm.evaluation.planning import evaluate_planning
+    from ...vlm.evaluation.report import summary, write_json
+
+    messages = read_messages(held_out=True)
+    step = 1 if limit is None else max(1, -(-len(messages) // limit))
+    report = evaluate_planning(load_model(model), messages[::step], _show_progress)
+    write_json(report, out)
+    typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
+    typer.echo(f"Report: {out}", err=True)
 
 
 def _questions(data: Path, split: str | None, tasks: str | None, published: str | None) -> EvaluationSet:

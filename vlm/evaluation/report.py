@@ -30,10 +30,22 @@ def write_report(report: dict[str, Any], path: Path, read: ReadPicture) -> None:
     Raises:
         AssistantError: the files cannot be written.
     """
+    write_json(report, path)
+    try:
+        _replace(page_path(path), _page(report, read))
+    except OSError as error:
+        raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
+
+
+def write_json(report: dict[str, Any], path: Path) -> None:
+    """Write the report as JSON alone, whole or not at all.
+
+    Raises:
+        AssistantError: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        _replace(page_path(path), _page(report, read))
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
 
@@ -104,4 +116,4 @@ def _rectangle(bins: Sequence[int]) -> dict[str, int]:
     return {"x": box.x0, "y": box.y0, "width": box.x1 - box.x0, "height": box.y1 - box.y0}
 
 
-__all__ = ["page_path", "summary", "write_report"]
+__all__ = ["page_path", "summary", "write_json", "write_report"]

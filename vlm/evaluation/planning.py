@@ -1,0 +1,97 @@
+"""The suite over messages: is the plan that the model writes the one that is wanted?
+
+The messages are of families that are held out of training, told apart by kind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from ..answers import Completion, Written
+from ..data.messages import Message
+from ..planning import MOST_TOKENS, SEPARATOR
+from .answers import normalise
+from .circumstances import circumstances
+from .metrics import proportion
+
+BATCH = 16
+
+
+class PlanningModel(Protocol):
+    """A model that goes on with texts, by its name."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts."""
+        ...
+
+
+def evaluate_planning(
+    model: PlanningModel,
+    messages: Sequence[Message],
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Return a report in the form of `evaluate`, of the one suite `planning`.
+
+    `plan` counts whole plans, arguments compared without case, articles and punctuation; `tasks` counts the
+    tasks and the boxes that they are about. Both are told of all messages, and of those of each kind.
+    """
+    start = time.perf_counter()
+    written: list[Written] = []
+    for first in range(0, len(messages), BATCH):
+        batch = messages[first : first + BATCH]
+        written += model.complete([completion(message) for message in batch])
+        if progress is not None:
+            progress("planning", len(written), len(messages))
+    pairs = list(zip(messages, written, strict=True))
+    whole = [same_plan(message.plan, it.text) for message, it in pairs]
+    tasks = [_tasks(message.plan) == _tasks(it.text) for message, it in pairs]
+    kinds = sorted({message.line.kind for message in messages})
+    measures = {"plan": proportion(whole), "tasks": proportion(tasks)}
+    for kind in kinds:
+        of_kind = [place for place, message in enumerate(messages) if message.line.kind == kind]
+        measures[f"plan: {kind}"] = proportion([whole[place] for place in of_kind])
+    result = {
+        "items": len(messages),
+        "seconds": round(time.perf_counter() - start, 1),
+        "measures": {name: asdict(figure) for name, figure in measures.items()},
+        "cut": sum(not it.complete for it in written),
+        "notes": [],
+        "answers": [
+            {"asked": message.prompt.text, "raw": it.text, "wanted": [message.plan], "quality": float(hit)}
+            for (message, it), hit in zip(pairs, whole, strict=True)
+        ],
+    }
+    data = {"name": "planning", "split": "held out", "pictures": 0, "limit": None}
+    return {**circumstances(model.name), "data": data, "unfinished": [], "tasks": {"planning": result}}
+
+
+def completion(message: Message) -> Completion:
+    """Return what the model is asked of a message."""
+    prompt = message.prompt
+    copied = f" {message.line.user[:1].lower()}{message.line.user[1:]}"
+    return Completion(prompt.text, prompt.choices, copied, MOST_TOKENS)
+
+
+def same_plan(wanted: str, written: str) -> bool:
+    """Return whether two plans have the same tasks, boxes and, but for their spelling, arguments."""
+    return list(map(normalise, wanted.split(SEPARATOR))) == list(map(normalise, written.split(SEPARATOR)))
+
+
+def _tasks(plan: str) -> list[list[str]]:
+    """Return each step's task, its box or what is replied."""
+    steps = (step.split()[:2] for step in plan.split(SEPARATOR))
+    return [
+        words if len(words) < 2 or words[1][:1] in "RTA" or words[0] == "chat" else words[:1]
+        for words in steps
+    ]
+
+
+__all__ = ["completion", "evaluate_planning", "same_plan"]
