@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from ..vlm.answers import Choices, Completion, Written
-from ..vlm.planning import MOST_TOKENS, WORDS, PlanPrompt, plan_confidence, plan_prompt
+from ..vlm.planning import MOST_TOKENS, WORDS, PlanPrompt, PlanWriter, plan_confidence, plan_prompt
 from ..vlm.tasks import Task
 from ..vlm.typed_regions import typed_regions
 from ..vlm.vision_language_model import VisionLanguageModel
@@ -31,14 +30,6 @@ _SEVERAL = re.compile(
 _TYPED = re.compile(r"\s*(?:\b(?:in|at) )?\bT[1-9]\b")
 
 
-class Writer(Protocol):
-    """Whatever goes on with texts as the language model does that plans."""
-
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts."""
-        ...
-
-
 class Planner:
     """Chooses the steps for each message of a conversation; holds no state of its own.
 
@@ -47,7 +38,7 @@ class Planner:
     the assistant says that it cannot.
     """
 
-    def __init__(self, writer: Writer | None = None, *, talks: bool = False) -> None:
+    def __init__(self, writer: PlanWriter | None = None, *, talks: bool = False) -> None:
         self._writer = writer
         self._talks = talks
 
@@ -141,4 +132,4 @@ def _verbatim(task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
     return (Step(task, argument, regions[0] if regions else None),)
 
 
-__all__ = ["SURE", "Planner", "Writer"]
+__all__ = ["SURE", "Planner"]

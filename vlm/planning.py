@@ -18,8 +18,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from .answers import Written
+from .answers import Completion, Written
 from .grounding import Box
 from .tasks import Task, Turn
 from .typed_regions import typed_regions
@@ -108,6 +109,14 @@ class PlanContext:
     turns: tuple[PastTurn, ...] = ()
     region: Box | None = None
     size: tuple[int, int] | None = None
+
+
+class PlanWriter(Protocol):
+    """Whatever goes on with texts as the language model does that plans."""
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Go on with texts."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -268,4 +277,5 @@ def _one_line(text: str) -> str:
 
 
 __all__ = ["CHAT", "MOST_STEPS", "MOST_TOKENS", "REPLIES", "TASKS", "WORDS", "PastStep", "PastTurn"]
-__all__ += ["PlanContext", "PlanPrompt", "Step", "plan_confidence", "plan_prompt", "plan_turn", "write_plan"]
+__all__ += ["PlanContext", "PlanPrompt", "PlanWriter", "Step", "plan_confidence", "plan_prompt"]
+__all__ += ["plan_turn", "write_plan"]
