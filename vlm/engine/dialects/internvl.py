@@ -1,0 +1,101 @@
+"""InternVL: `<ref>phrase</ref><box>[[x0, y0, x1, y1], …]</box>` in thousandths of the sides.
+
+From the model cards of InternVL2 to 3.5 (visual grounding) and InternVL's data format for grounding. The tags
+are control tokens that some servers leave out of what they send, so the boxes are read without them too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...answers import Request
+from ...grounding import BINS, Box
+from ...tasks import Task
+from .base import (
+    BOX_TASKS,
+    Dialect,
+    Found,
+    Reading,
+    Size,
+    answered,
+    asked_for,
+    in_plain_words,
+    plain,
+    to_box,
+    within,
+    without_thoughts,
+)
+
+_SCALE = 1000
+_NUMBER = r"\s{0,4}(-?\d{1,6}(?:\.\d{1,6})?)\s{0,4}"
+_QUAD = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
+_REF = re.compile(r"<ref>((?:[^<]|<(?!/?ref>|box>))*+)(?:</ref>|(?=<box>)|\Z)")
+_MARKUP = re.compile(r"</?ref>|<box>.*?(?:</box>|\Z)|</box>|\[\s{0,4}\[[-\d\s.,\[\]]*\]?", re.DOTALL)
+_JOINT = re.compile(r"[\s,;\[\]]*")
+
+
+def _ask(request: Request, _: Size) -> str:
+    argument = asked_for(request)
+    where = f" Look only at the region {_written(request.region)}." if request.region else ""
+    match request.task:
+        case Task.REFER:
+            return (
+                "Please provide the bounding box coordinate of the region this sentence describes: "
+                f"<ref>{argument}</ref>.{where} If it is not in the image, answer: none."
+            )
+        case Task.DETECTION:
+            return (
+                f"Please detect and label all of these in the image: <ref>{argument}</ref>.{where} Give "
+                "each as <ref>label</ref><box>[[x1, y1, x2, y2]]</box>. If there is none, answer: none."
+            )
+        case Task.GROUNDING:
+            return (
+                f"{argument or 'Please describe the image in detail.'}{where} Mark each thing that you name "
+                "with its bounding box, as <ref>phrase</ref><box>[[x1, y1, x2, y2]]</box>."
+            )
+        case _:
+            return in_plain_words(request, _written(request.region) if request.region else "")
+
+
+def _written(box: Box) -> str:
+    return f"<box>[[{', '.join(str(value * _SCALE // BINS) for value in box.bins)}]]</box>"
+
+
+def _read(request: Request, text: str, _: Size) -> Reading:
+    text = without_thoughts(text)
+    words = plain(_MARKUP.sub("", text))
+    if request.task not in BOX_TASKS:
+        return Reading(words)
+    found = []
+    label, cursor = "", 0
+    for match in _QUAD.finditer(text):
+        label = _label(text[cursor : match.start()], label, request.task)
+        cursor = match.end()
+        a, b, c, d = map(float, match.groups())
+        if (box := to_box((a, b, c, d), (_SCALE, _SCALE))) is not None:
+            found.append(Found(label, box, match.start(), match.end()))
+    return answered(request, words, tuple(found))
+
+
+def _label(before: str, last: str, task: Task | None) -> str:
+    """Return what a box shows, from what stands before it: a new phrase, or nothing but a joint."""
+    refs = _REF.findall(before)
+    if refs:
+        return plain(refs[-1])
+    bare = re.sub(r"</?box>", "", before)
+    if _JOINT.fullmatch(bare):
+        return last
+    # Without tags it cannot be told where in a sentence a phrase begins.
+    return "" if task is Task.GROUNDING else plain(bare.rstrip("[ :").rpartition("\n")[2]).strip(" ,;:.]-")
+
+
+INTERNVL = Dialect(
+    name="internvl",
+    served_as=re.compile(r"intern[-_ ]?(?:vl|s1)", re.IGNORECASE),
+    ask=_ask,
+    read=_read,
+    sizes=within(1344),
+    extras={"skip_special_tokens": False},
+)
+
+__all__ = ["INTERNVL"]

@@ -1,0 +1,252 @@
+"""Boxes in JSON, as most chat models write them: alone, in a fence, in the middle of prose, or cut off.
+
+No JSON parser reads half of what models write, so the text is scanned for what matters: strings, keys,
+objects and lists of four numbers. Any text is read, in linear time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...answers import Request
+from ...grounding import BINS, Box
+from ...tasks import Task
+from .base import Found, Reading, Size, answered, asked_for, in_plain_words, plain, to_box, without_thoughts
+
+_NUMBER = r"\s{0,16}\"?(-?\d{1,6}(?:\.\d{1,12})?)\"?\s{0,16}"
+_FOUR = ",".join([_NUMBER] * 4)
+_SIDE = r"\s{0,16}\"([xy]_?(?:min|max|[012])|left|top|right|bottom)\"\s{0,8}:" + _NUMBER
+_TOKEN = re.compile(
+    rf"(?P<quad>[\[(]{_FOUR},?\s{{0,16}}[\])])"
+    rf"|(?P<corners>\({_NUMBER},{_NUMBER}\)\s{{0,4}},?\s{{0,4}}\({_NUMBER},{_NUMBER}\))"
+    rf"|(?P<sides>{','.join([_SIDE] * 4)})"
+    r"|(?P<string>\"(?P<inner>(?:[^\"\\]|\\.)*+)(?:\"|\Z)(?P<colon>\s{0,8}:)?)"
+    r"|(?P<open>\{)"
+    r"|(?P<close>\})",
+    re.DOTALL | re.IGNORECASE,
+)
+_NAMED_GROUPS = frozenset(_TOKEN.groupindex.values())
+_BOXES = ("quad", "corners", "sides")
+_LABELS = frozenset(("label", "phrase", "name", "object", "class", "category", "text_content", "text"))
+_PROSE = frozenset(("description", "caption", "answer"))
+# Keys that say nothing about what is in a box; any other key before one is what it shows.
+_DUMB = frozenset(
+    ("bbox_2d", "box_2d", "bbox", "box", "bboxes", "boxes", "bounding_box", "boundingbox", "coordinates")
+) | frozenset(("objects", "detections", "items", "result", "results", "location", "box_2ds", "bbox_2ds"))
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a family writes a box: its key, its scale, and which axis comes first.
+
+    `scale` is what the far corner of the picture has, None for pixels of the picture as it is sent.
+    """
+
+    key: str
+    scale: float | None = 1000.0
+    y_first: bool = False
+
+    def written(self, box: Box, size: Size) -> str:
+        """Return a box as the family writes it, in a picture of a size."""
+        width, height = (self.scale, self.scale) if self.scale else size
+        x0, y0, x1, y1 = (round(value) for value in _scaled(box, width, height))
+        return f"[{y0}, {x0}, {y1}, {x1}]" if self.y_first else f"[{x0}, {y0}, {x1}, {y1}]"
+
+    @property
+    def corners(self) -> str:
+        """The names of the four numbers, in order."""
+        return "[y0, x0, y1, x1]" if self.y_first else "[x0, y0, x1, y1]"
+
+
+def _scaled(box: Box, width: float, height: float) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = box.bins
+    return x0 * width / BINS, y0 * height / BINS, x1 * width / BINS, y1 * height / BINS
+
+
+def ask(request: Request, size: Size, form: Form, coordinates: str) -> str:
+    """Return the words for a request; `coordinates` says what the numbers of a box are."""
+    argument = asked_for(request)
+    item = f'{{"{form.key}": {form.corners}, "label": "…"}}'
+    where = f" Look only at the region {form.written(request.region, size)}." if request.region else ""
+    match request.task:
+        case Task.REFER:
+            return (
+                f"Locate {argument}.{where} Answer with JSON alone: [{item}] with exactly one box, "
+                f"{coordinates}; [] if it is not in the image."
+            )
+        case Task.DETECTION:
+            return (
+                f"Locate every instance of: {argument}.{where} Answer with JSON alone: a list of {item}, "
+                f"{coordinates}, each labelled by what was asked for; [] if there is none in the image."
+            )
+        case Task.GROUNDING:
+            return (
+                f"{argument or 'Describe the image in detail.'}{where} Answer with JSON alone: "
+                f'{{"description": "…", "objects": [{item}, …]}}, where each label is a phrase that stands '
+                f"word for word in the description, and each box is {coordinates}."
+            )
+        case _:
+            return in_plain_words(request, form.written(request.region, size) if request.region else "")
+
+
+def read(request: Request, text: str, size: Size, form: Form) -> Reading:
+    """Return what an answer says; a text without boxes is words."""
+    text = without_thoughts(text)
+    if request.task not in (Task.REFER, Task.DETECTION, Task.GROUNDING):
+        return Reading(plain(text))
+    scan = _Scan(form, size)
+    scan.take(text)
+    if not scan.found and '"' in text:  # a stray quote in prose may have hidden what comes after it
+        scan.take(text.replace('"', " "))
+    found = tuple(scan.found)
+    if request.task is Task.GROUNDING:
+        prose = scan.prose or ("" if found or "{" in text else plain(text))
+        return Reading(plain(prose), found)
+    if not found and _is_empty(text):
+        return answered(request, "none", ())
+    return answered(request, "" if found else plain(text), found)
+
+
+def schema(request: Request, form: Form) -> dict[str, Any] | None:
+    """Return the JSON schema of an answer with boxes; None for words."""
+    number = {"type": "integer" if form.scale else "number"}
+    corners = {"type": "array", "items": number, "minItems": 4, "maxItems": 4}
+    item = _object({"label": {"type": "string"}, form.key: corners})
+    # A list may not stand at the top where a server holds answers to a schema.
+    objects: dict[str, Any] = {"objects": {"type": "array", "items": item}}
+    if request.task is Task.GROUNDING:
+        return _object({"description": {"type": "string"}, **objects})
+    return _object(objects) if request.task in (Task.REFER, Task.DETECTION) else None
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _is_empty(text: str) -> bool:
+    """Return whether the text is JSON, complete, without a box in it."""
+    bare = plain(text)
+    if bare[:1] not in ("[", "{"):
+        return False
+    try:
+        json.loads(bare)
+    except (ValueError, RecursionError):
+        return False
+    return not re.search(r"\d", bare)
+
+
+@dataclass
+class _Thing:
+    """An object of the JSON while it is open: its label, and where its boxes stand among all."""
+
+    label: str = ""
+    boxes: list[int] = field(default_factory=list)
+
+
+class _Scan:
+    """The state of a scan: the open objects, the last key, and what has been found."""
+
+    def __init__(self, form: Form, size: Size) -> None:
+        self.found: list[Found] = []
+        self.prose = ""
+        self._form = form
+        self._size = size
+        self._open = [_Thing()]
+        self._key = ""
+
+    def take(self, text: str) -> None:
+        if '"' not in text:  # JSON as Python prints it
+            text = text.replace("'", '"')
+        for match in _TOKEN.finditer(text):
+            kind = match.lastgroup
+            if kind == "open":
+                self._open.append(_Thing())
+            elif kind == "close":
+                self._close()
+            elif kind in _BOXES:
+                self._box(match)
+            else:
+                self._string(match)
+        while len(self._open) > 1:  # cut off
+            self._close()
+        self._label(self._open[0])
+
+    def _close(self) -> None:
+        if len(self._open) > 1:
+            self._label(self._open.pop())
+        self._key = ""
+
+    def _label(self, thing: _Thing) -> None:
+        for index in thing.boxes:
+            found = self.found[index]
+            self.found[index] = Found(found.label or thing.label, found.box, found.start, found.end)
+
+    def _string(self, match: re.Match[str]) -> None:
+        value = _unescaped(match["inner"])
+        key = self._key.lower()
+        if match["colon"]:
+            self._key = value.strip()
+        elif key in _LABELS:
+            self._open[-1].label = plain(value)
+        elif key in _PROSE and not self.prose:
+            self.prose = value
+
+    def _box(self, match: re.Match[str]) -> None:
+        key = self._key.lower()
+        corners = _corners(match)
+        if match.lastgroup == "quad":
+            # Google's models write box_2d with y first, Alibaba's bbox_2d with x first, whoever serves them.
+            y_first = {"box_2d": True, "bbox_2d": False}.get(key, self._form.y_first)
+            if y_first:
+                corners = corners[1], corners[0], corners[3], corners[2]
+        box = to_box(corners, self._scale(corners))
+        if box is None:
+            return
+        says_what = match.lastgroup == "quad" and key not in _DUMB | _LABELS | _PROSE
+        self._open[-1].boxes.append(len(self.found))
+        self.found.append(Found(plain(self._key) if says_what else "", box, match.start(), match.end()))
+
+    def _scale(self, corners: Sequence[float]) -> tuple[float, float]:
+        if max(corners) <= 1.0 and any(value % 1 for value in corners):
+            return 1.0, 1.0  # fractions, whatever was asked for
+        if self._form.scale is None:
+            return float(self._size[0]), float(self._size[1])
+        return self._form.scale, self._form.scale
+
+
+def _corners(match: re.Match[str]) -> tuple[float, float, float, float]:
+    """Return the four numbers, sorted by their names where they have such; zeros where those make no box."""
+    groups = [group for number, group in enumerate(match.groups(), 1) if number not in _NAMED_GROUPS]
+    values = [group for group in groups if group is not None]
+    if match.lastgroup != "sides":
+        a, b, c, d = map(float, values)
+        return a, b, c, d
+    across: list[float] = []
+    down: list[float] = []
+    for name, value in zip(values[::2], values[1::2], strict=True):
+        (across if name[0].lower() in "xlr" else down).append(float(value))
+    if len(across) != 2:
+        return 0.0, 0.0, 0.0, 0.0
+    return across[0], down[0], across[1], down[1]
+
+
+def _unescaped(inner: str) -> str:
+    """Return what stands in a string, which may be cut off and need not be valid JSON."""
+    try:
+        value = str(json.loads(f'"{inner}"', strict=False))
+    except ValueError:
+        value = inner.replace('\\"', '"')
+    # A lone surrogate has no UTF-8 form, and no database takes it.
+    return value.encode(errors="replace").decode()
+
+
+__all__ = ["Form", "ask", "read", "schema"]

@@ -1,0 +1,56 @@
+"""Qwen's vision-language models.
+
+Qwen2.5-VL writes `[{"bbox_2d": [x0, y0, x1, y1], "label": "…"}]` in pixels of the picture as it sees it: both
+sides multiples of 28, so many pixels at most (its technical report, arXiv 2502.13923, and the `smart_resize`
+of its processor). A picture that is sent in such a size is not resized again, so the pixels are ours to know.
+Qwen3-VL writes the same in thousandths of the sides (its cookbooks for 2D grounding). Qwen2-VL wrote
+`<|box_start|>(x0,y0),(x1,y1)<|box_end|>` in thousandths (arXiv 2409.12191).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...answers import Request
+from .base import Dialect, Reading, Size, within
+from .json_boxes import Form, ask, read
+
+_PIXELS = Form("bbox_2d", scale=None)
+_THOUSANDTHS = Form("bbox_2d")
+# What a patch and its merged neighbours take, and a size that every server known takes as it is.
+_MULTIPLE = 28
+_MOST_PIXELS = 1280 * _MULTIPLE * _MULTIPLE
+
+
+def _ask_pixels(request: Request, size: Size) -> str:
+    return ask(request, size, _PIXELS, "in pixels of the image")
+
+
+def _read_pixels(request: Request, text: str, size: Size) -> Reading:
+    return read(request, text, size, _PIXELS)
+
+
+def _ask_thousandths(request: Request, size: Size) -> str:
+    return ask(request, size, _THOUSANDTHS, "in coordinates from 0 to 1000 relative to the image")
+
+
+def _read_thousandths(request: Request, text: str, size: Size) -> Reading:
+    return read(request, text, size, _THOUSANDTHS)
+
+
+QWEN2_5_VL = Dialect(
+    name="qwen2.5-vl",
+    served_as=re.compile(r"qwen[-_ ]?2[.p]5[-_ ]?(?:vl|omni)|ui-?tars-?1\.5", re.IGNORECASE),
+    ask=_ask_pixels,
+    read=_read_pixels,
+    sizes=within(2240, multiple_of=_MULTIPLE, pixels=_MOST_PIXELS),
+)
+QWEN3_VL = Dialect(
+    name="qwen3-vl",
+    served_as=re.compile(r"qwen[-_ ]?(?:2[-_ ]?vl|(?:[3-9]|\d\d)(?:\.\d)?)", re.IGNORECASE),
+    ask=_ask_thousandths,
+    read=_read_thousandths,
+    sizes=within(1536),
+)
+
+__all__ = ["QWEN2_5_VL", "QWEN3_VL"]

@@ -1,0 +1,48 @@
+"""Which dialect a served model speaks."""
+
+from __future__ import annotations
+
+from ...errors import AssistantError
+from .base import Dialect
+from .florence import FLORENCE
+from .gemma import GEMMA, PALIGEMMA
+from .internvl import INTERNVL
+from .moondream import MOONDREAM
+from .ours import OURS
+from .plain import PLAIN
+from .qwen import QWEN2_5_VL, QWEN3_VL
+
+# The first one that a name matches is taken, and the plain one matches every name.
+DIALECTS = {
+    dialect.name: dialect
+    for dialect in (
+        QWEN2_5_VL,
+        QWEN3_VL,
+        INTERNVL,
+        PALIGEMMA,
+        GEMMA,
+        FLORENCE,
+        MOONDREAM,
+        OURS,
+        PLAIN,
+    )
+}
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return a dialect by its own name.
+
+    Raises:
+        AssistantError: there is none of that name.
+    """
+    if name not in DIALECTS:
+        raise AssistantError(f"no dialect {name!r}: name one of {', '.join(DIALECTS)}")
+    return DIALECTS[name]
+
+
+def dialect_of(model: str) -> Dialect:
+    """Return the dialect of a model by the name that it is served by."""
+    return next(dialect for dialect in DIALECTS.values() if dialect.served_as.search(model))
+
+
+__all__ = ["DIALECTS", "dialect_named", "dialect_of"]
