@@ -104,8 +104,8 @@ def one_line(text: str) -> str:
 
 def _line(found: FoundBox) -> str:
     corners = ", ".join(f"{value:g}" for value in found.box)
-    confidence = "" if found.score is None else f", confidence {found.score:.0%}"
-    return f"- {found.phrase}: [{corners}]{confidence}"
+    confidence = "unknown" if found.score is None else f"{found.score:.0%}"
+    return f"- {found.phrase}: [{corners}], confidence {confidence}"
 
 
 def _found(phrase: str, box: Box, picture: Picture) -> FoundBox:

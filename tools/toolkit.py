@@ -19,7 +19,7 @@ from .vision_tool import LazyModel
 class VisionToolkit(BaseToolkit):
     """Tools for any LangChain agent that look at pictures.
 
-    `model` is a loaded model, or the name or folder of one, which is loaded when a tool is first used.
+    `model` is a loaded model, or one's name, folder or address, which is loaded when a tool is first used.
     `folders` are those whose pictures a model may open by path; by default the one that the program works in.
     `sources` give pictures by id and are asked before a path is looked for.
 

@@ -113,12 +113,12 @@ class Answer:
 class Referral:
     """The one box that an expression means, or None where the model gave none.
 
-    `confidence` is the box's score, 0..1, and 0 without a box.
+    `confidence` is the box's score, 0..1, and 0 without a box; None where the engine gives none.
     """
 
     expression: str
     box: Box | None
-    confidence: float
+    confidence: float | None
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,12 @@ class ImageError(AssistantError):
     """A picture cannot be read."""
 
 
+class ServerError(AssistantError):
+    """A model's server cannot be reached, refuses, or answers what is no answer."""
+
+
 class DataError(AssistantError):
     """A data set is not in the form that was promised."""
 
 
-__all__ = ["AssistantError", "DataError", "ImageError", "WeightsError"]
+__all__ = ["AssistantError", "DataError", "ImageError", "ServerError", "WeightsError"]

@@ -36,15 +36,17 @@ class VisionLanguageModel:
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL) -> VisionLanguageModel:
-        """Load a model by name or folder, fetching its base weights if they are missing.
+        """Load a model by name or folder, fetching its base weights if they are missing, or by an address.
+
+        `http://host:8000/v1#name` is a model behind an OpenAI-compatible server (`docs/remote-models.md`).
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be had.
+            AssistantError: an address cannot be used.
         """
-        from .engine.closer_look import CloserLook
-        from .engine.local import LocalEngine
+        from .engine.loading import load_engine
 
-        return cls(CloserLook(LocalEngine.load(model)))
+        return cls(load_engine(model))
 
     @property
     def name(self) -> str:
@@ -69,7 +71,7 @@ class VisionLanguageModel:
         """Locate the one thing that an expression means (referring expression comprehension)."""
         boxes = self._ask(Request(Task.REFER, expression, image=image)).grounded.boxes
         box = boxes[0] if boxes else None
-        return Referral(expression, box, (box.score or 0.0) if box else 0.0)
+        return Referral(expression, box, box.score if box else 0.0)
 
     def detect(self, image: Image.Image, phrase_or_sentence: str) -> Detections:
         """Find every box of a phrase, or of each phrase of a sentence (parse and ground)."""
