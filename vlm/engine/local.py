@@ -22,15 +22,13 @@ from ..tasks import Task
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completing import Completer
-from .coordinates import MedianCoordinates
 from .precision import quick_precision
 
 
 class LocalEngine:
     """Greedy decoding; whatever is asked at one time, by however many threads, is decoded together.
 
-    With `medians`, coordinates are written as medians of what the model thinks possible. `calibration` is
-    that of the adapter, for whoever turns evidence into probabilities.
+    `calibration` is that of the adapter, for whoever turns evidence into probabilities.
     """
 
     def __init__(
@@ -39,12 +37,10 @@ class LocalEngine:
         model: MiniGPTv2ForConditionalGeneration,
         processor: MiniGPTv2Processor,
         *,
-        medians: bool = False,
         calibration: Calibration | None = None,
     ) -> None:
         self.calibration = calibration
         self._name = name
-        self._medians = medians
         self.model = model.eval()
         self.processor = processor
         self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
@@ -130,8 +126,7 @@ class LocalEngine:
         room = self.model.config.text_config.max_position_embeddings
         with self._processing:
             prompt = self.processor([request.image], [request.turns], room - request.max_new_tokens)
-        chooser = MedianCoordinates(self.processor.tokenizer) if self._medians else None
-        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), request.max_new_tokens, chooser)
+        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), request.max_new_tokens)
 
     def _text(self, tokens: list[int]) -> str:
         """Return an answer that may go on, without a letter that only half its bytes are there of."""
