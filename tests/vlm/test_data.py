@@ -21,7 +21,7 @@ from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig, open_mixture
 from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
-from assistant.vlm.data.photos import DetectedObject, Phrase, Photo, PhotoFolder, Question
+from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Phrase, Question
 from assistant.vlm.data.records import PictureReference
 from assistant.vlm.data.shuffling import shuffled
 from assistant.vlm.data.views import View, cropped, mirrored, random_window
