@@ -40,7 +40,7 @@ def evaluate(
         AssistantError: captions are asked for, and what scores them is not installed; this is told before
             the model works.
     """
-    suites = {name: replace(suite, items=_drawn(suite.items, limit)) for name, suite in data.suites.items()}
+    suites = {name: replace(suite, items=drawn(suite.items, limit)) for name, suite in data.suites.items()}
     if "caption" in suites:
         caption_scorers()
     report: dict[str, Any] = {
@@ -83,7 +83,8 @@ def _run(
     }
 
 
-def _drawn(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
+def drawn(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
+    """Return at most `limit` items, always the same ones."""
     if limit is None or limit >= len(items):
         return items
     return [items[index] for index in sorted(random.Random(0).sample(range(len(items)), limit))]
@@ -108,4 +109,4 @@ def _row(item: Item, answer: Generation, quality: float) -> dict[str, Any]:
     }
 
 
-__all__ = ["BATCH", "Keep", "Progress", "evaluate"]
+__all__ = ["BATCH", "Keep", "Progress", "drawn", "evaluate"]
