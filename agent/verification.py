@@ -10,6 +10,7 @@ from PIL import Image
 from ..storage import Verification
 from ..vlm.answers import Request
 from ..vlm.data.nouns import class_of
+from ..vlm.data.referents import COLOURS
 from ..vlm.engine.base import GenerationListener
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
@@ -107,7 +108,7 @@ def _is_known(phrase: str) -> bool:
 
 def _says_what(phrase: str) -> bool:
     """Return whether a phrase has a noun that tells one kind of thing from others."""
-    return singular(noun_of(phrase)).lower() not in _VAGUE | {""}
+    return singular(noun_of(phrase)).lower() not in _VAGUE | COLOURS | {""}
 
 
 def _judge_name(name: str, box: Box, said: GroundedText) -> Verification | None:  # noqa: ARG001

@@ -115,7 +115,7 @@ def test_a_published_set_is_measured_by_its_own_measure(command: Command, tmp_pa
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--tasks", "refer,segment"), "--tasks: 'segment' is none of refer, caption"),
+        (("--tasks", "refer,segment"), "--tasks: 'segment' is none of phrase_refer, phrase_identify"),
         (("--set", "imagenet"), "--set: 'imagenet' is none of refcoco, refcoco_plus"),
         (("--set", "vsr", "--tasks", "refer"), "--tasks: a published --set has its own task"),
         (("--out", "report.html"), "name a file that ends in .json"),
