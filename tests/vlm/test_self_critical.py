@@ -97,7 +97,6 @@ class TestBoxReward:
     def test_what_is_no_box_is_worth_nothing(self, answer: str) -> None:
         assert box_reward([answer], ["{<0><0><50><100>}"]).tolist() == [0.0]
 
-
     def test_of_a_thing_that_is_not_there_every_box_is_wrong(self) -> None:
         answers = [ABSENT_ANSWER, "{<0><0><50><100>}"]
         assert box_reward(answers, [ABSENT_ANSWER]).tolist() == [1.0, 0.0]
