@@ -16,10 +16,12 @@ from ...vlm.tasks import Task
 from .options import (
     DEFAULT_MODEL,
     DatabaseOption,
+    DialectOption,
     JsonOption,
     ModelOption,
     PlannerOption,
     VerifyOption,
+    in_dialect,
     load_model,
     load_planner,
     open_store,
@@ -27,7 +29,7 @@ from .options import (
     to_json,
     wrong_use,
 )
-from .pictures import check_drawing, open_shown, read_region, save_drawing
+from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence
 
 if TYPE_CHECKING:
     from ...agent.turn import StepResult, TurnResult
@@ -54,6 +56,7 @@ def ask(
     verify: VerifyOption = False,
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    dialect: DialectOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,10 +69,13 @@ def ask(
       assistant ask photo.jpg "what is this?" --region 40,60,200,220
 
       cat photo.jpg | assistant ask - "how many people are there?" --json
+
+      assistant ask photo.jpg "where is the dog?" --model http://localhost:8000/v1
     """
     from ...agent.assistant import Assistant
     from .live import live_answer
 
+    model = in_dialect(model, dialect)
     picture = open_shown(sys.stdin.buffer.read() if image == "-" else image)
     question = question.encode(errors="replace").decode()  # a terminal may pass on what is no UTF-8
     with wrong_use("--save"):
@@ -91,6 +97,7 @@ def ask(
         typer.echo(to_json(_as_json(turn, result, picture)))
     else:
         typer.echo(result.answer)
+        tell_missing_confidence(result)
         typer.echo(f"Session {turn.session_id}: go on with --session {turn.session_id}", err=True)
     if save:
         save_drawing(picture, result, save)

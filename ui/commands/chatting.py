@@ -16,15 +16,17 @@ from ...vlm.tasks import Task
 from .options import (
     DEFAULT_MODEL,
     DatabaseOption,
+    DialectOption,
     ModelOption,
     PlannerOption,
     VerifyOption,
+    in_dialect,
     load_model,
     load_planner,
     named_path,
     open_store,
 )
-from .pictures import check_drawing, open_shown, read_region, save_drawing
+from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence
 
 if TYPE_CHECKING:
     from ...agent.assistant import Assistant
@@ -52,6 +54,7 @@ def chat(
     verify: VerifyOption = False,
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    dialect: DialectOption = None,
     database: DatabaseOption = None,
 ) -> None:
     """Talk about pictures in the terminal; /help lists what can be done besides asking.
@@ -64,6 +67,7 @@ def chat(
     """
     from ...agent.assistant import Assistant
 
+    model = in_dialect(model, dialect)
     chosen = load_planner(planner)
     with open_store(database) as store:
         earlier = _earlier_questions(store, session)
@@ -145,6 +149,7 @@ class _Conversation:
         self.session = turn.session_id
         self._answered = (self._picture, result) if self._picture else None
         typer.echo(result.answer)
+        tell_missing_confidence(result)
         return not result.steps or not all(step.error for step in result.steps)
 
     def _command(self, name: str, rest: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DEFAULT_MODEL, JsonOption, ModelOption, load_model, to_json
+from .options import DEFAULT_MODEL, DialectOption, JsonOption, ModelOption, in_dialect, load_model, to_json
 
 if TYPE_CHECKING:
     from ...vlm.evaluation.items import EvaluationSet
@@ -37,6 +37,7 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The most items a task.")] = None,
     model: ModelOption = DEFAULT_MODEL,
+    dialect: DialectOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on annotated photos, or on a published data set.
@@ -54,6 +55,7 @@ def evaluate(
     from ...vlm.evaluation.evaluate import evaluate as run
     from ...vlm.evaluation.report import page_path, summary, write_report
 
+    model = in_dialect(model, dialect)
     if out.is_dir():
         raise AssistantError(f"{out} is a folder: name a file for the report in it")
     if page_path(out) == out:

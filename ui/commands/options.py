@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[
     str,
-    typer.Option("--model", metavar="NAME|FOLDER", help="A model's name, or an adapter's or model's folder."),
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER|URL",
+        help="A model's name, an adapter's or model's folder, or a server's address: http://host:8000/v1#name.",
+    ),
+]
+DialectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dialect",
+        metavar="NAME",
+        help="How the model behind an address is asked.  [default: by its name]",
+    ),
 ]
 DatabaseOption = Annotated[
     str | None,
@@ -94,6 +106,19 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
+def in_dialect(model: str, dialect: str | None) -> str:
+    """Return the name of a model with the dialect that was chosen for it, if one was."""
+    if dialect is None:
+        return model
+    from ...vlm.engine.address import with_dialect
+    from ...vlm.engine.dialects.registry import DIALECTS
+
+    if dialect not in DIALECTS:
+        raise typer.BadParameter(f"--dialect takes one of {', '.join(DIALECTS)}, not {dialect!r}")
+    with wrong_use("--dialect"):
+        return with_dialect(model, dialect)
+
+
 def load_model(name: str) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
     if sys.stderr.isatty():
@@ -121,6 +146,6 @@ def quieten_libraries() -> None:
     transformers.logging.disable_progress_bar()
 
 
-__all__ = ["DEFAULT_MODEL", "DatabaseOption", "JsonOption", "ModelOption", "PlannerOption", "VerifyOption"]
-__all__ += ["database_location", "load_model", "load_planner", "named_path", "open_store"]
-__all__ += ["quieten_libraries", "to_json", "wrong_use"]
+__all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "JsonOption", "ModelOption", "PlannerOption"]
+__all__ += ["VerifyOption", "database_location", "in_dialect", "load_model", "load_planner", "named_path"]
+__all__ += ["open_store", "quieten_libraries", "to_json", "wrong_use"]

@@ -16,9 +16,11 @@ from ..page import settings
 from .options import (
     DEFAULT_MODEL,
     DatabaseOption,
+    DialectOption,
     ModelOption,
     PlannerOption,
     database_location,
+    in_dialect,
     load_planner,
     named_path,
 )
@@ -34,6 +36,7 @@ def ui(
     ] = "127.0.0.1",
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    dialect: DialectOption = None,
     database: DatabaseOption = None,
     browser: Annotated[
         bool, typer.Option(" /--no-browser", show_default=False, help="Do not open a browser.")
@@ -45,6 +48,7 @@ def ui(
 
       assistant ui --port 8600 --no-browser
     """
+    model = in_dialect(model, dialect)
     location = database_location(database)
     kept = location if "://" in location else str(named_path(location).absolute())
     load_planner(planner)  # what it needs and has not is told here, not in the page

@@ -29,6 +29,13 @@ def open_shown(source: Path | str | bytes) -> Picture:
     return picture
 
 
+def tell_missing_confidence(result: TurnResult) -> None:
+    """Say on stderr that nobody knows how sure a model is of its boxes, where that is so."""
+    scores = [box.score for phrase in result.phrases for box in phrase.boxes]
+    if scores and all(score is None for score in scores):
+        typer.echo("Note: the model's server does not tell how sure it is of its boxes.", err=True)
+
+
 def read_region(text: str, picture: Picture) -> Box:
     """Read `x0,y0,x1,y1` in pixels of the picture.
 

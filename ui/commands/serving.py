@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DEFAULT_MODEL, ModelOption, open_store
+from .options import DEFAULT_MODEL, DialectOption, ModelOption, in_dialect, open_store
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def mcp(
     model: ModelOption = DEFAULT_MODEL,
+    dialect: DialectOption = None,
     folder: Annotated[
         list[Path] | None,
         typer.Option(
@@ -51,6 +52,7 @@ def mcp(
     from ...agent.session_images import SessionImages
     from ...tools import VisionToolkit
 
+    model = in_dialect(model, dialect)
     folders = tuple(folder or [Path.cwd()])
     with nullcontext() if database is None else open_store(database) as store:
         sources = (SessionImages(store),) if store else ()

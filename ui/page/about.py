@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.engine.address import is_address, read_address
+from assistant.vlm.presets import DEFAULT_MODEL, PRESETS
 
 from . import settings, state
 from .text import plain
@@ -23,13 +24,15 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 def summary() -> str:
     """Return what the program is, and what leaves the machine."""
-    planner = settings.planner_name()
-    stays = (
-        f"Pictures stay on this machine; {plain(planner)} reads what is said, to plan."
-        if planner
-        else "Everything stays on this machine."
-    )
-    return f"Ask a picture a question; get the answer in words and as boxes. {stays}"
+    planner, model = settings.planner_name(), settings.model_name(DEFAULT_MODEL)
+    if is_address(model):
+        leaves = f"Pictures and questions go to {plain(read_address(model).host)}, whose model answers"
+        leaves += f"; {plain(planner)} reads what is said, to plan." if planner else "."
+    elif planner:
+        leaves = f"Pictures stay on this machine; {plain(planner)} reads what is said, to plan."
+    else:
+        leaves = "Everything stays on this machine."
+    return f"Ask a picture a question; get the answer in words and as boxes. {leaves}"
 
 
 def page() -> st.Page:

@@ -183,7 +183,10 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
 
 
 def _scores(found: tuple[GroundedPhrase, ...]) -> str:
-    return ", ".join(f"{box.score:.0%}" for phrase in found for box in phrase.boxes if box.score is not None)
+    scores = [box.score for phrase in found for box in phrase.boxes]
+    if scores and all(score is None for score in scores):
+        return "the model's server tells none"
+    return ", ".join(f"{score:.0%}" for score in scores if score is not None)
 
 
 def _opinions(step: StoredStep) -> str:
