@@ -1,16 +1,20 @@
-"""`assistant ask --model URL` and `--dialect`, against a real server."""
+"""`--model URL` and `--dialect` in every command, against a real server that lives, dies and comes back."""
 
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from assistant.agent.planner import Planner
+from assistant.ui.commands import page
 from assistant.vlm.engine.patience import Patience
 
-from ..vlm.model_server import ModelServer, question, says
+from ..vlm.model_server import ModelServer, drops, fails, is_silent, question, says, sends
+from ..vlm.tiny import dog_records, write_photo_folder
 from .conftest import Command
 
 BOX = '[{"bbox_2d": [100, 200, 500, 900], "label": "the dog"}]'
@@ -30,6 +34,14 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[ModelServer]:
     with ModelServer(usually=says(BOX)) as served:
         yield served
+
+
+@pytest.fixture
+def dead() -> str:
+    """The address of a server that is not there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/v1#qwen3-vl"
 
 
 def test_a_question_is_answered_in_words_and_boxes(
@@ -93,3 +105,107 @@ def test_what_is_no_address_is_one_line(command: Command, photo: Path, address: 
     result = command("ask", photo, WHERE, "--model", address)
     assert (result.code, result.err.count("\n"), result.err.startswith("Error: ")) == (1, 1, True)
     assert "secret" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (fails(429, "slow down"), "is asked too much (429: slow down) (tried 4 times)"),
+        (fails(500, "oops"), "failed (500: oops) (tried 4 times)"),
+        (drops("[{"), "broke the connection off (tried 4 times)"),
+        (sends(b"<html>hello</html>"), "does not speak the OpenAI chat API"),
+    ],
+    ids=["rate limit", "failure", "drop", "garbage"],
+)
+def test_whatever_a_server_does_the_turn_is_kept_and_says_why_in_a_line(
+    command: Command, photo: Path, server: ModelServer, trouble: object, told: str
+) -> None:
+    server.usually = trouble  # type: ignore[assignment]
+    result = command("ask", photo, WHERE, "--model", server.address, "--json")
+    assert result.code == 1
+    answer = json.loads(result.out)
+    assert told in answer["steps"][0]["error"]
+    assert "\n" not in answer["answer"]
+    server.usually = says(BOX)
+    again = command("ask", photo, WHERE, "--model", server.address, "--session", answer["session"], "--json")
+    assert json.loads(again.out)["turn"] == answer["turn"] + 1
+
+
+def test_a_slow_server_is_one_line_and_the_turn_is_kept(
+    command: Command, photo: Path, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(silence=1, answer=5))
+    server.usually = is_silent()
+    result = command("ask", photo, WHERE, "--model", f"{server.address}#qwen3-vl-4b")
+    assert result.code == 1
+    assert "was silent for 1 s" in result.out
+    assert result.out.count("\n") == 1
+    assert WHERE in command("sessions", "list").out
+
+
+def test_a_dead_server_is_one_line_and_the_turn_is_kept(command: Command, photo: Path, dead: str) -> None:
+    result = command("ask", photo, WHERE, "--model", dead)
+    assert result.code == 1
+    assert result.out.startswith("I could not do [refer]: nothing answers at http://127.0.0.1")
+    assert result.out.count("\n") == 1
+    assert WHERE in command("sessions", "list").out
+
+
+def test_a_talk_outlives_the_server(command: Command, photo: Path, server: ModelServer) -> None:
+    server.script.extend([says(BOX), *[fails(503, "restarting")] * 4, says(BOX)])
+    lines = f"{WHERE}\n[refer] the cat\n{WHERE}\n"
+    result = command("chat", photo, "--model", server.address, stdin=lines.encode())
+    first, second, third = result.out.splitlines()
+    assert first == "The dog is on the left."
+    assert third.endswith("is on the left.")
+    assert "failed (503: restarting) (tried 4 times)" in second
+
+
+def test_free_talk_goes_to_the_model(
+    command: Command, photo: Path, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assistant.agent.plan import Plan, Step
+
+    monkeypatch.setattr(Planner, "plan", lambda _, message, __: Plan((Step(None, message),), "it is talk"))
+    server.usually = says("Hello, you.")
+    assert command("ask", photo, "hello", "--model", server.address).out == "Hello, you.\n"
+
+
+class TestEvaluating:
+    def evaluate(self, command: Command, folder: Path, *options: object) -> object:
+        photos = write_photo_folder(folder / "photos", dog_records(6))
+        return command(
+            "evaluate", "--data", photos, "--split", "train", "--out", folder / "report.json", *options
+        )
+
+    def test_a_model_elsewhere_is_measured(
+        self, command: Command, server: ModelServer, tmp_path: Path
+    ) -> None:
+        options = ("--tasks", "refer,detection", "--limit", 4, "--model", server.address)
+        result = self.evaluate(command, tmp_path, *options)
+        assert result.code == 0  # type: ignore[attr-defined]
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert report["model"] == f"{server.address}#qwen3-vl-4b"
+        assert report["weights_sha256"] is None
+        assert report["tasks"]["refer"]["measures"]["malformed"]["value"] == 0.0
+        assert [len(row["scores"]) for row in report["tasks"]["refer"]["answers"]] == [1] * 4
+
+    def test_a_server_that_dies_leaves_the_tasks_that_are_done(
+        self, command: Command, server: ModelServer, tmp_path: Path
+    ) -> None:
+        server.script.extend([says(BOX)] * 4)
+        server.usually = fails(500, "gone")
+        options = ("--tasks", "refer,detection", "--limit", 4, "--model", server.address)
+        result = self.evaluate(command, tmp_path, *options)
+        assert (result.code, result.err.count("Error: ")) == (1, 1)  # type: ignore[attr-defined]
+        assert "failed (500: gone) (tried 4 times)" in result.err  # type: ignore[attr-defined]
+        assert json.loads((tmp_path / "report.json").read_text())["unfinished"] == ["detection"]
+
+
+def test_the_page_is_told_the_address_and_the_dialect(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, str] = {}
+    monkeypatch.setattr(page, "_run", lambda _, environment: given.update(environment) or 0)
+    assert command("ui", "--model", "http://h/v1#m", "--dialect", "gemma", "--no-browser").code == 0
+    assert given["ASSISTANT_MODEL"] == "http://h/v1?dialect=gemma#m"

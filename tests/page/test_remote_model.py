@@ -1,0 +1,35 @@
+"""The page over a model behind an address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from assistant.storage import SessionStore
+from assistant.tests.page.test_page import said, send
+from assistant.tests.vlm.model_server import ModelServer, fails, says
+from assistant.ui.commands import options
+from assistant.ui.page import about, resources
+from assistant.vlm.engine.patience import Patience
+
+BOX = '[{"bbox_2d": [100, 200, 500, 900], "label": "the square"}]'
+
+
+def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
+    open_page: Callable[..., AppTest], store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(first_wait=0.01, longest_wait=0.02))
+    monkeypatch.setattr(resources, "load_model", options.load_model)
+    with ModelServer(usually=says(BOX)) as server:
+        monkeypatch.setenv("ASSISTANT_MODEL", server.address)
+        assert "Pictures and questions go to 127" in about.summary()
+        tab = send(open_page(), "[refer] the square", ("square.png", picture))
+        assert "is on the left" in said(tab)
+        assert "tells none" in said(tab)
+        server.usually = fails(500, "oops")
+        tab = send(tab, "[refer] the circle")
+        assert "failed (500: oops)" in said(tab)
+    (session,) = store.list_sessions()
+    assert [turn.model for turn in store.turns(session.id)] == [f"{server.address}#qwen3-vl-4b"] * 2
