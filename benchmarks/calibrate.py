@@ -31,7 +31,7 @@ from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.tasks import Task
 
-SUITES = {"phrase_refer": 1200, "phrase_absent": 700, "phrase_grounding": 200, "phrase_detection": 400}
+SUITES = {"phrase_refer": 700, "phrase_absent": 700, "phrase_grounding": 160, "phrase_detection": 300}
 BATCH = 32
 # Of things that are there, at most this share is refused.
 MOST_REFUSED = 0.11

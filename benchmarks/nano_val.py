@@ -26,17 +26,17 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 # The most items a suite; None for all of them. Long answers take most of the time.
 LIMITS: dict[str, int | None] = {
-    "phrase_refer": 800,
-    "phrase_refer_one_look": 800,
-    "phrase_identify": 500,
-    "phrase_grounding": 250,
-    "phrase_detection": 400,
-    "phrase_absent": 600,
-    "phrase_presence": 600,
+    "phrase_refer": 600,
+    "phrase_refer_one_look": 600,
+    "phrase_absent": 400,
+    "phrase_presence": 400,
+    "phrase_identify": 400,
+    "phrase_grounding": 200,
+    "phrase_detection": 300,
     "caption": None,
-    "vqa": None,
-    "counting": 300,
-    "hallucination": 200,
+    "vqa": 1500,
+    "counting": 200,
+    "hallucination": 150,
 }
 
 
