@@ -11,8 +11,8 @@ from ..vlm.tasks import Task
 from .nouns import PAIRS, is_plural, noun_of, plural, singular
 from .plan import Step
 
-# Below this score a referral is said with a doubt; docs/thresholds.md tells how it was chosen.
-UNSURE = 0.3
+# A box that is more probably wrong than right is told with a doubt (docs/calibration.md).
+UNSURE = 0.5
 
 _DETERMINER = re.compile(
     r"(?:(?:the|an?|any|some|all|every|each|both|my|your|his|her|its|our|their|this|that|these|those|of|one|two"
