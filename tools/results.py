@@ -92,7 +92,7 @@ def in_words(result: VisionResult) -> str:
             result.text,
             f"Boxes as [x0, y0, x1, y1] in pixels of the picture, which is {image.width} wide and "
             f"{image.height} high, the origin being its top left corner:",
-            *map(_line, result.boxes),
+            *(_line(found, result.task) for found in result.boxes),
         ]
     )
 
@@ -102,10 +102,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _line(found: FoundBox) -> str:
+def _line(found: FoundBox, task: Task) -> str:
     corners = ", ".join(f"{value:g}" for value in found.box)
-    confidence = "unknown" if found.score is None else f"{found.score:.0%}"
-    return f"- {found.phrase}: [{corners}], confidence {confidence}"
+    line = f"- {found.phrase}: [{corners}]"
+    if task is Task.IDENTIFY:  # the box was given, not found
+        return line
+    return f"{line}, confidence {'unknown' if found.score is None else f'{found.score:.0%}'}"
 
 
 def _found(phrase: str, box: Box, picture: Picture) -> FoundBox:

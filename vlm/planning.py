@@ -255,6 +255,7 @@ def _found(turn: PastTurn) -> list[Box]:
 
 
 def _cut(message: str) -> str:
+    message = message.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
     return message if len(message) <= _HEAD + _TAIL else f"{message[:_HEAD]} … {message[-_TAIL:]}"
 
 

@@ -16,9 +16,11 @@ from PIL import Image
 
 from assistant.ui import cli
 from assistant.ui.commands import asking, chatting, evaluation, options
+from assistant.vlm.engine import language_model
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from ..plan_writer import PlanWriter
 from .fakes import ScriptedEngine
 
 # Warnings that Python does not show unless it is asked to.
@@ -74,6 +76,7 @@ def command(
     def load_model(name: str) -> VisionLanguageModel:
         return VisionLanguageModel(engine) if name == DEFAULT_MODEL else options.load_model(name)
 
+    monkeypatch.setattr(language_model, "default_language_model", PlanWriter)
     for module in (asking, chatting, evaluation):
         monkeypatch.setattr(module, "load_model", load_model)
 

@@ -547,7 +547,7 @@ class TestPlanning:
             {"id": "ä", "steps": [{"task": "vqa", "argument": "what colour is the dog?", "region": None}]},
             {
                 "id": "c",
-                "steps": [{"task": "identify", "argument": "what is this", "region": [1, 2, 30, 40]}],
+                "steps": [{"task": "identify", "argument": "", "region": [1, 2, 30, 40]}],
             },
         ]
 
@@ -603,7 +603,7 @@ class TestData:
 
     def test_an_unknown_task_to_evaluate_is_wrong_use(self, command: Command, tmp_path: Path) -> None:
         arguments = ("--data", tmp_path, "--out", tmp_path / "report.json", "--tasks", "refer,segment")
-        assert_wrong_use(command("evaluate", *arguments), "'segment' is none of refer, caption")
+        assert_wrong_use(command("evaluate", *arguments), "'segment' is none of phrase_refer, ")
 
     def test_a_report_that_cannot_be_written_is_told_before_the_model_works(
         self, command: Command, engine: ScriptedEngine, tmp_path: Path

@@ -221,3 +221,7 @@ class TestTypedRegions:
     def test_are_numbered_in_order(self) -> None:
         text, boxes = typed_regions("(10,20,40,60) or {<1><2><30><40>}?")
         assert (text, boxes) == ("T1 or T2?", [BOX, OTHER])
+
+
+def test_half_a_surrogate_pair_is_written_as_text() -> None:
+    assert plan_prompt("what is \udfff?", PlanContext()).text == "> what is ??\n=>"
