@@ -22,7 +22,6 @@ from assistant.vlm.evaluation.metrics import (
     proportion,
     ratio,
 )
-from assistant.vlm.evaluation.thresholds import Referred, lowest_with, threshold_table
 from assistant.vlm.evaluation.wups import wordnet_similarity, wups
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
@@ -307,45 +306,3 @@ class TestCaptions:
         bleu = caption_scores(predicted, self.REFERENCES)[0]["bleu_4"]
         assert bleu.value == pytest.approx(expected)
         assert bleu.low < bleu.value < bleu.high
-
-
-class TestThresholds:
-    ASKED = (
-        Referred(there=True, right=True, score=0.9),
-        Referred(there=True, right=False, score=0.6),
-        Referred(there=True, right=True, score=0.3),
-        Referred(there=True, right=False, score=None),
-        Referred(there=False, right=False, score=0.5),
-        Referred(there=False, right=False, score=0.1),
-    )
-
-    def test_each_threshold_has_its_precision_recall_and_false_finds(self) -> None:
-        table = threshold_table(self.ASKED, (0.0, 0.5, 0.95))
-        figures = [{name: row[name]["value"] for name in row if name != "threshold"} for row in table]
-        assert figures[0] == pytest.approx(
-            {
-                "believed": 5 / 6,
-                "precision": 0.4,
-                "precision_present": 2 / 3,
-                "recall": 0.5,
-                "false_finds": 1.0,
-            }
-        )
-        assert figures[1] == pytest.approx(
-            {
-                "believed": 0.5,
-                "precision": 1 / 3,
-                "precision_present": 0.5,
-                "recall": 0.25,
-                "false_finds": 0.5,
-            }
-        )
-        assert figures[2] == dict.fromkeys(figures[2], 0.0)
-        assert [row["precision"]["count"] for row in table] == [5, 3, 0]
-
-    def test_the_lowest_threshold_is_one_that_enough_boxes_reach(self) -> None:
-        table = threshold_table(self.ASKED * 10, (0.0, 0.2, 0.4, 0.55, 0.7, 0.95))
-        # Precision: 20/50, 20/40, 10/30, 10/20, and all of only ten, and nothing is believed at the last.
-        assert lowest_with(table, "precision", 0.3) == 0.0
-        assert lowest_with(table, "precision", 0.5) == 0.2
-        assert lowest_with(table, "precision", 0.9) is None
