@@ -328,8 +328,7 @@ def test_words_that_look_like_markup_are_shown_as_they_are(tab: Page) -> None:
     ask(tab, f"[refer] {EVIL}")
     answer(tab, 1)
     expect(tab.get_by_test_id("stChatMessage").first).to_have_text(re.compile(re.escape(EVIL)))
-    sought = EVIL.removeprefix("!")  # the planner takes it for the end of a sentence
-    expect(tab.locator(".name")).to_have_text(f"{sought} 83%")
+    expect(tab.locator(".name")).to_have_text(f"{EVIL} 83%")
     expect(phrase(tab, sought)).to_be_visible()
     tab.get_by_test_id("stExpander").click()
     assert tab.evaluate("window.hit") is None
