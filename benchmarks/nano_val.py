@@ -17,7 +17,6 @@ from typing import Any
 from figures import arguments, publish
 
 from assistant.vlm.data.photos import PhotoFolder
-from assistant.vlm.engine.closer_look import CloserLook
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.suites import photo_set
@@ -26,17 +25,17 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 # The most items a suite; None for all of them. Long answers take most of the time.
 LIMITS: dict[str, int | None] = {
-    "phrase_refer": 600,
-    "phrase_refer_one_look": 600,
-    "phrase_absent": 400,
-    "phrase_presence": 400,
-    "phrase_identify": 400,
-    "phrase_grounding": 200,
-    "phrase_detection": 300,
+    "phrase_refer": 400,
+    "phrase_refer_one_look": 400,
+    "phrase_absent": 300,
+    "phrase_presence": 300,
+    "phrase_identify": 300,
     "caption": None,
-    "vqa": 1500,
-    "counting": 200,
-    "hallucination": 150,
+    "vqa": 1000,
+    "phrase_grounding": 150,
+    "phrase_detection": 200,
+    "counting": 150,
+    "hallucination": 100,
 }
 
 
@@ -46,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
     parser.add_argument("--limit", type=int, help="the most items a suite")
     options = parser.parse_args(argv)
-    engine, folder = LocalEngine.load(DEFAULT_MODEL), PhotoFolder(options.data, "val")
-    shipped, one_look = VisionLanguageModel(CloserLook(engine)), VisionLanguageModel(engine)
+    folder = PhotoFolder(options.data, "val")
+    shipped = VisionLanguageModel.load(DEFAULT_MODEL)
+    one_look = VisionLanguageModel(LocalEngine.load(DEFAULT_MODEL))
     suites: dict[str, Any] = {}
     for name, most in LIMITS.items():
         limit = options.limit or most
