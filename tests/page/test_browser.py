@@ -329,7 +329,7 @@ def test_words_that_look_like_markup_are_shown_as_they_are(tab: Page) -> None:
     answer(tab, 1)
     expect(tab.get_by_test_id("stChatMessage").first).to_have_text(re.compile(re.escape(EVIL)))
     expect(tab.locator(".name")).to_have_text(f"{EVIL} 83%")
-    expect(phrase(tab, sought)).to_be_visible()
+    expect(phrase(tab, EVIL)).to_be_visible()
     tab.get_by_test_id("stExpander").click()
     assert tab.evaluate("window.hit") is None
     assert tab.locator("a[href='b'], img[src^='http://example'], img[src='x']").count() == 0
