@@ -118,6 +118,7 @@ def test_a_published_set_is_measured_by_its_own_measure(command: Command, tmp_pa
         (("--tasks", "refer,segment"), "--tasks: 'segment' is none of phrase_refer, phrase_identify"),
         (("--set", "imagenet"), "--set: 'imagenet' is none of refcoco, refcoco_plus"),
         (("--set", "vsr", "--tasks", "refer"), "--tasks: a published --set has its own task"),
+        (("--tasks", "planning"), "--data: --tasks planning measures messages of the package alone"),
         (("--out", "report.html"), "name a file that ends in .json"),
         (("--limit", "0"), "--limit"),
     ],

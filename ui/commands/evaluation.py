@@ -61,6 +61,9 @@ def evaluate(
     if page_path(out) == out:
         raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
     if tasks == "planning":
+        for name, given in (("--data", data), ("--split", split), ("--set", published)):
+            if given is not None:
+                raise typer.BadParameter(f"{name}: --tasks planning measures messages of the package alone")
         _evaluate_planning(out, limit, model, as_json=as_json)
         return
     if data is None:
