@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from .errors import WeightsError
+from .tasks import Task
 
 FILE = "calibration.json"
 
@@ -61,12 +62,22 @@ class Calibration(BaseModel):
     weights: Mapping[str, Mapping[str, float]]
     refuse_below: float = 0.0
 
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: Mapping[str, Mapping[str, float]]) -> Mapping[str, Mapping[str, float]]:
+        features = BoxEvidence(1.0, 1.0, 1.0).features()
+        for task, of_task in weights.items():
+            unknown = [task] * (task not in list(Task)) + [name for name in of_task if name not in features]
+            if unknown:
+                raise ValueError(f"there is no task or feature {unknown[0]!r}")
+        return weights
+
     @classmethod
     def load(cls, folder: Path) -> Calibration | None:
         """Return the calibration of an adapter's folder, None where it has none.
 
         Raises:
-            WeightsError: the file is damaged.
+            WeightsError: the file is damaged, or weighs what this version does not know.
         """
         path = folder / FILE
         if not path.is_file():

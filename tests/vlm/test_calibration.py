@@ -60,7 +60,16 @@ class TestCalibration:
     def test_a_folder_without_one_has_none(self, tmp_path: Path) -> None:
         assert Calibration.load(tmp_path) is None
 
-    @pytest.mark.parametrize("content", ["{", '{"weights": 3}', '{"weights": {}, "other": 1}'])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "{",
+            '{"weights": 3}',
+            '{"weights": {}, "other": 1}',
+            '{"weights": {"refer": {"hue": 1}}}',
+            '{"weights": {"segment": {"bias": 1}}}',
+        ],
+    )
     def test_a_damaged_file_is_named(self, tmp_path: Path, content: str) -> None:
         (tmp_path / FILE).write_text(content)
         with pytest.raises(WeightsError, match=r"calibration\.json"):
