@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
+from assistant.vlm import weights
 from assistant.vlm.answers import Completion, Request
+from assistant.vlm.engine import language_model
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.closer_look import CloserLook
 from assistant.vlm.engine.constraint import Constraint
@@ -191,3 +195,25 @@ class TestTheLanguageModelAlone:
         (adapter / "adapter_model.safetensors").unlink()
         with pytest.raises(WeightsError, match="cannot be read"):
             LanguageModel.load(base, adapter)
+
+
+def test_threads_that_ask_at_once_load_the_default_language_model_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads: list[Path] = []
+
+    def load(base: Path, _adapter: Path) -> object:
+        loads.append(base)
+        time.sleep(0.05)  # long enough for every other thread to ask meanwhile
+        return object()
+
+    monkeypatch.setattr(weights, "base_model", lambda _preset: Path("base"))
+    monkeypatch.setattr(language_model.LanguageModel, "load", load)
+    language_model._load_default.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: language_model.default_language_model(), range(4)))
+    finally:
+        language_model._load_default.cache_clear()
+    assert len(loads) == 1
+    assert all(one is found[0] for one in found)

@@ -25,6 +25,7 @@ from .batching import BatchDecoder
 from .completing import Completer
 from .precision import quick_precision
 
+_LOADING = threading.Lock()
 _PREFIX = "language_model."
 _LORA = re.compile(r".*language_model\.(.+)\.lora_([AB])\.weight")
 
@@ -89,13 +90,18 @@ class _TextAlone:
         return self._model(**inputs)
 
 
-@cache
 def default_language_model() -> LanguageModel:
-    """Return the default model's language model, loaded once in a process.
+    """Return the default model's language model, loaded once in a process, however many threads ask for it.
 
     Raises:
         WeightsError: its weights cannot be had.
     """
+    with _LOADING:  # a cache alone would have each thread that comes meanwhile load it too
+        return _load_default()
+
+
+@cache
+def _load_default() -> LanguageModel:
     from ..weights import base_model
 
     preset = PRESETS[DEFAULT_MODEL]
