@@ -32,8 +32,6 @@ CROWD = 5
 MOST_TURNS = 6
 # A colour is asked for where it covers at least this much of a thing.
 SURE_COLOUR = 0.7
-# Things that people ask for, and that are asked about in evaluation where nothing hints at them.
-ABSENT = ("dog", "cat", "horse", "car", "bicycle", "boat", "bird", "chair", "bottle", "cow", "umbrella", "tv")
 _IS_THERE = ("is there {} in the picture?", "is there {}?", "do you see {}?", "can you see {} here?")
 _HOW_MANY = ("how many {} are there?", "how many {} do you see?", "count the {}")
 
@@ -297,7 +295,6 @@ def _known(photo: Photo) -> str | None:
 
 
 __all__ = [
-    "ABSENT",
     "BUILDERS",
     "DENIED",
     "Sample",
