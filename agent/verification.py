@@ -43,9 +43,9 @@ def ask_back(
     """Return what the model says when it is asked back about each box of a step, all in one batch.
 
     What was found is named (`identify`), and what was named is looked for (`refer`). None stands for a box
-    that was not asked about, got no answer or one that can be compared with nothing; nothing is returned
-    where that is so of every box. `listener` may stop it, and hears none of it: what is being said here is
-    no part of the answer. What was stopped is no opinion.
+    that was not asked about, or whose answer is missing, was stopped, or cannot be compared; where that is
+    so of every box, the tuple is empty. `listener` may stop the questions but does not hear them, since they
+    are no part of the answer.
     """
     found = [(phrase.text, box) for phrase in phrases for box in phrase.boxes]
     asked = [(name, box) for name, box in found[:MOST_BOXES] if name.strip()]

@@ -49,8 +49,8 @@ class Generation:
     """What the model wrote (`grounded.raw`), read; boxes carry scores where the engine gives probabilities.
 
     `complete` is False for an answer that was cut at its longest, or stopped by whoever asked; `seconds` is
-    the time from asking to its end. `evidence` says of each box, in the order written, what its probability
-    can be judged by; it is empty where the engine knows none.
+    the time from asking to its end. `evidence` holds, for each box in the order written, what a
+    calibration judges it by; it is empty where the engine gives none.
     """
 
     grounded: GroundedText
@@ -65,15 +65,15 @@ class Generation:
 
 
 Choices = Callable[[str], Sequence[str] | None]
-"""Given what is written so far: what may come next, `""` for the end; None where that is anything."""
+"""From what is written so far to what may come next: `""` stands for the end, None for anything."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A text to be gone on with, as it stands, without a picture.
+    """A text for the model to continue as it stands, without a picture.
 
-    `choices` constrains what is written. `copied` is a text of which much will be written again: several
-    tokens of it are tried at a time, which changes nothing but the speed.
+    `choices` constrains what is written. `copied` is a text that the answer will probably repeat in part:
+    several of its tokens are tried at a time, which changes nothing but the speed.
     """
 
     prompt: str
@@ -84,9 +84,9 @@ class Completion:
 
 @dataclass(frozen=True)
 class Written:
-    """How a text was gone on with: the text, its tokens and the probability of each.
+    """How the model continued a text: what it wrote, token by token, with the probability of each.
 
-    Where there were choices, it is the probability among them.
+    Where `choices` constrained a token, its probability is that among the choices.
     """
 
     text: str

@@ -99,7 +99,7 @@ class Calibration(BaseModel):
 def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1.0) -> dict[str, float]:
     """Return the weights of the regression that tells right boxes from others, by Newton's method.
 
-    `decay` holds the weights near 0 (but the bias) where there are few boxes.
+    `decay` draws all weights but the bias towards 0, the more so the fewer boxes there are.
 
     Raises:
         ValueError: all boxes are right, or none is.

@@ -2,8 +2,8 @@
 
 Read are the model's own form, four numbers with or without brackets, labels and units, a corner with a width
 and a height, and sides by name ("x 20 to 45, y 30 to 90"). Fractions are taken of the picture where no number
-is above 1 and one is broken; numbers above 100 are pixels, which needs the picture's size; all others are
-hundredths.
+is above 1 and at least one is not whole. Numbers above 100 are pixels, which needs the picture's size. All
+others are hundredths.
 """
 
 from __future__ import annotations

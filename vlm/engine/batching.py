@@ -71,7 +71,7 @@ class Row:
     def draft(self) -> list[int]:
         """Return what is likely to follow: what follows the last token in `copied`, or else its beginning.
 
-        Of several places, one where the token before was the same too is taken first.
+        Of several such places, one that also has the same token before it is preferred.
         """
         places = [place for place, token in enumerate(self.copied) if token == self.tokens[-1]]
         start = places[0] + 1 if places else 0
@@ -217,7 +217,7 @@ class _Batch:
         self._forward(self.rows, positions, drafts, input_ids=ids)
 
     def _drafts(self) -> list[list[int]]:
-        """Return what is tried of each row: as many tokens of each as there are of every one."""
+        """Return the tokens to try for each row, for all rows as many as the shortest draft has."""
         drafts = [row.draft() if row.copied else [] for row in self.rows]
         width = min(map(len, drafts))
         return [draft[:width] for draft in drafts]

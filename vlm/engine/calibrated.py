@@ -37,7 +37,7 @@ class CalibratedEngine:
         return [self._scored(request, answer) for request, answer in zip(requests, answers, strict=True)]
 
     def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts: there are no boxes in them."""
+        """Continue texts, which hold no boxes to score."""
         return self._engine.complete(completions)
 
     def stream(self, request: Request) -> Iterator[str]:

@@ -74,7 +74,7 @@ class CloserLook:
         return answers
 
     def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts: there is nothing to look at."""
+        """Continue texts, which have no picture to look at."""
         return self._engine.complete(completions)
 
     def stream(self, request: Request) -> Iterator[str]:

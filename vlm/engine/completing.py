@@ -1,4 +1,4 @@
-"""Texts to be gone on with, as rows of a decoder's batch."""
+"""Continuing texts: each becomes a row of a decoder's batch."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ Value = TypeVar("Value")
 class RemoteEngine:
     """Asks a model server; small things are looked at again where the model is ours.
 
-    The closer look is measured for models that see a picture at 224 or 448 pixels, as ours do. Others see
-    more of it, were not measured with it, and would be asked three times for one answer.
+    The closer look was measured for models that see a picture at 224 or 448 pixels, as ours do. Others see
+    more detail, the look was never measured on them, and it would cost three requests for one answer.
     """
 
     def __init__(self, address: Address, patience: Patience | None = None) -> None:
@@ -89,7 +89,7 @@ class RemoteEngine:
 
     @property
     def plans(self) -> bool:
-        """Whether the model has learnt to plan: of one elsewhere that is not known."""
+        """Whether the model has learnt to plan: never, as a server cannot be held to a plan's form."""
         return False
 
     @property
@@ -111,7 +111,7 @@ class RemoteEngine:
         return engine.generate(requests, listener)
 
     def complete(self, completions: Sequence[Completion]) -> list[Written]:  # noqa: ARG002
-        """Go on with no texts: a server of others cannot be held to what may come next.
+        """Refuse: a server cannot be held to the choices that a completion allows.
 
         Raises:
             ServerError: always.
@@ -344,7 +344,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
 
 
 def _distinct(heard: queue.SimpleQueue[int], seconds: float = 0.0) -> list[int]:
-    """Return whose answers have grown since, after waiting for one at most so long."""
+    """Return the indices of answers that have grown, after waiting at most so long for the first."""
     indices: dict[int, None] = {}
     try:
         while True:

@@ -42,7 +42,7 @@ class Said:
 
 
 class Server:
-    """A server at an address. Not for several event loops."""
+    """A server at an address; to be used from one event loop only."""
 
     def __init__(self, address: Address, patience: Patience) -> None:
         self._address = address
@@ -104,7 +104,7 @@ class Server:
     # --- one attempt -------------------------------------------------------------------------------------
 
     async def _chat(self, body: dict[str, Any], hear: Callable[[Said], None]) -> Said:
-        """Ask without whatever the server has refused before; what it refuses now is left out ever after."""
+        """Ask, leaving out whatever arguments the server has refused, in this request or an earlier one."""
         import openai
 
         while True:

@@ -178,10 +178,10 @@ def to_box(corners: tuple[float, float, float, float], size: tuple[float, float]
     (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
     if x0 == x1 or y0 == y1 or x1 < 0 or y1 < 0 or x0 > 1 or y0 > 1:
         return None
-    # Without the whisker 290 of 1000 would be 28 hundredths.
     return Box.from_fractions(*(value + _WHISKER for value in (x0, y0, x1, y1)))
 
 
+# Bins are cut off, not rounded: without this, floating point would make 28 hundredths of 290 thousandths.
 _WHISKER = 1e-9
 
 
