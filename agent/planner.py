@@ -25,6 +25,7 @@ from .replies import CANNOT, SEVERAL, UNCLEAR
 SURE = 0.4
 _SEVERAL = re.compile(
     r"\b(?:compare|between|both|common|difference|differ)\b.{0,30}\b(?:pictures|images|photos)\b"
+    r"(?! (?:on|in) (?:the|a|this|that)\b| hanging\b)"
     r"|\b(?:previous|earlier|last|other) (?:picture|image|photo)\b(?! (?:on|in|frame|hanging))",
     re.IGNORECASE,
 )

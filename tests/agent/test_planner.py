@@ -125,7 +125,15 @@ class TestWhatTheModelPlans:
     def test_over_several_pictures_is_refused(self, question: str) -> None:
         assert planned(question, model=Model(f" answer {question}")).steps[0].reply == "several"
 
-    @pytest.mark.parametrize("question", ["how many pictures are on the wall?", "what is in this picture?"])
+    @pytest.mark.parametrize(
+        "question",
+        [
+            "how many pictures are on the wall?",
+            "what is between the two pictures on the wall?",
+            "do both photos in the frame show a dog?",
+            "what is in this picture?",
+        ],
+    )
     def test_over_pictures_in_the_picture_is_answered(self, question: str) -> None:
         assert planned(question, model=Model(f" answer {question}")).steps == (Step(Task.VQA, question),)
 
