@@ -435,23 +435,24 @@ class TestInstructions:
     @pytest.mark.parametrize(
         ("objects", "name", "said"),
         [
-            pytest.param([], "espresso", "a photo of an espresso", id="named"),
-            pytest.param([thing(LEFT)], None, "a photo of a dog", id="one thing"),
+            pytest.param([], "espresso", "an espresso", id="named"),
+            pytest.param([thing(LEFT)], None, "a dog", id="one thing"),
             pytest.param(
                 [thing(LEFT), thing(RIGHT), thing(MIDDLE, "cat")],
                 None,
-                "a photo of 2 dogs and a cat",
+                "2 dogs and a cat",
                 id="several",
             ),
             pytest.param([thing(LEFT, score=0.3)], None, None, id="in doubt"),
             pytest.param([], None, None, id="nothing"),
         ],
     )
-    def test_an_uncaptioned_photo_is_captioned_by_what_is_known_of_it(
+    def test_of_an_uncaptioned_photo_what_is_known_is_asked_for_in_other_words(
         self, objects: list[DetectedObject], name: str | None, said: str | None
     ) -> None:
         made = BUILDERS[Task.CAPTION](photo(*objects, name=name), random.Random(0))
         assert [sample.turn.answer for sample in made] == ([] if said is None else [said])
+        assert all(sample.task is None for sample in made)
 
     def test_a_part_of_a_photo_with_phrases_is_not_captioned_by_its_boxes(self) -> None:
         phrase = Phrase(text="a dog", caption=0, start=0, type="animals", chain="1", boxes=(LEFT,))

@@ -59,12 +59,16 @@ Builder = Callable[[Photo, random.Random], list[Sample]]
 
 
 def captions(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Each human caption under `[caption]`, and one without an identifier; of other photos what is known."""
+    """Each human caption under `[caption]`, and one without an identifier.
+
+    What is known of a photo that nobody captioned is asked for in other words: one fixed form would be likelier
+    than any of the many ways in which people caption a photo, and take their place.
+    """
     samples = [_sample(Task.CAPTION, text, random_) for text in photo.captions]
     if photo.captions:
         samples.append(Sample(None, Turn("what do you see in this picture?", random_.choice(photo.captions))))
     elif not photo.phrases and (known := _known(photo)) is not None:
-        samples.append(_sample(Task.CAPTION, f"a photo of {known}", random_))
+        samples.append(Sample(None, Turn("what is this a photo of?", known)))
     return samples
 
 
