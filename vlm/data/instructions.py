@@ -61,8 +61,8 @@ Builder = Callable[[Photo, random.Random], list[Sample]]
 def captions(photo: Photo, random_: random.Random) -> list[Sample]:
     """Each human caption under `[caption]`, and one without an identifier.
 
-    What is known of a photo that nobody captioned is asked for in other words: one fixed form would be likelier
-    than any of the many ways in which people caption a photo, and take their place.
+    What is known of a photo that nobody captioned is asked for in other words: one fixed form would be
+    likelier than any of the many ways in which people caption a photo, and take their place.
     """
     samples = [_sample(Task.CAPTION, text, random_) for text in photo.captions]
     if photo.captions:
