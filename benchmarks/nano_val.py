@@ -25,17 +25,17 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 # The most items a suite; None for all of them. Long answers take most of the time.
 LIMITS: dict[str, int | None] = {
-    "phrase_refer": 400,
-    "phrase_refer_one_look": 400,
+    "caption": None,
+    "phrase_refer": 300,
+    "phrase_refer_one_look": 300,
     "phrase_absent": 300,
     "phrase_presence": 300,
     "phrase_identify": 300,
-    "caption": None,
     "vqa": 1000,
-    "phrase_grounding": 150,
-    "phrase_detection": 200,
+    "phrase_grounding": 100,
+    "phrase_detection": 120,
     "counting": 150,
-    "hallucination": 100,
+    "hallucination": 60,
 }
 
 
