@@ -2,10 +2,9 @@
 
     python benchmarks/nano_val.py --data photos --out benchmarks/results/nano-val.json
 
-These are the suites of `assistant evaluate`, on as many items each as one core answers in half an hour: as
-many for every adapter, so that figures compare. With `--limit` fewer, to try the script. Figures are written
-after each suite. `phrase_refer_one_look` is `phrase_refer` without the
-closer look at small things.
+These are the suites of `assistant evaluate`, on as many items each as two cores answer in ten minutes. With
+`--limit` fewer, to try the script. Figures are written after each suite. `phrase_refer_one_look` is
+`phrase_refer` without calibration and without the closer look at small things.
 """
 
 from __future__ import annotations
