@@ -569,7 +569,7 @@ def test_the_card_of_the_model_is_shown_with_its_tables() -> None:
     card = about.read_card("nano")
     assert "nano" in card
     assert "<table>" in card
-    assert "<code>refer</code>" in card
+    assert "<code>phrase_refer</code>" in card
     assert "<a " not in card
 
 
