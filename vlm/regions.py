@@ -1,18 +1,60 @@
-"""Looking at a part of a picture alone, and telling what is found there of the whole picture.
+"""Regions of a picture: reading one that came in pixels, and looking at one alone.
 
-All tasks but `identify`, which names a region to the model in words, look at a region so.
+`pixel_box` is the one check of boxes in pixels, wherever they come from: the command line, a message, a
+tool's call, records written by hand. A region that is looked at alone is cut out with a margin, and what is
+found there is given as boxes of the whole picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from reprlib import repr as shortened
+from typing import Any
 
 from PIL import Image
 
-from .grounding import Box, GroundedText
+from .grounding import BINS, Box, GroundedText
 
 # This much of the region's size is seen around it, since things make sense in their surroundings.
 MARGIN = 0.15
+
+# Pixels by which a box may stick out of the picture: rounding, or corners that are the middles of pixels.
+_BEYOND = 0.5
+# Pixels. Bins are cut off, not rounded: without it a box that we printed could come back as its neighbour.
+_WHISKER = 1e-6
+
+
+def pixel_box(corners: Any, width: int, height: int) -> Box:
+    """Return `[x0, y0, x1, y1]`, in pixels of a picture of `width` x `height`, as a box.
+
+    What sticks out by half a pixel or less is cut off.
+
+    Raises:
+        ValueError: not four numbers, fractions, corners in another order, no area, or outside of the picture;
+            the message is one line that opens with the value and says what is wanted.
+    """
+    if not isinstance(corners, list | tuple) or len(corners) != 4 or not all(map(_is_number, corners)):
+        raise ValueError(f"{shortened(corners)} is no box: give four numbers of pixels, [x0, y0, x1, y1]")
+    x0, y0, x1, y1 = corners
+    written = _written(corners)
+    if min(corners) >= -_BEYOND and max(corners) <= 1 < max(width, height):
+        pixels = _written((x0 * width, y0 * height, x1 * width, y1 * height))
+        raise ValueError(f"{written} are fractions, but pixels are wanted: give {pixels}")
+    if x0 == x1 or y0 == y1:
+        raise ValueError(f"{written} has no area: give left, top, right and bottom edge in pixels")
+    if x0 > x1 or y0 > y1:
+        ordered = _written((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
+        sized = _written((x0, y0, x0 + x1, y0 + y1))
+        raise ValueError(
+            f"{written} is not in the order left, top, right, bottom: give {ordered}, or {sized} if these "
+            "are a corner, width and height"
+        )
+    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    cut = max(abs(now - given) for now, given in zip((x0, y0, x1, y1), corners, strict=True))
+    if cut > _BEYOND or x0 >= x1 or y0 >= y1:
+        raise ValueError(f"{written} lies outside of the picture of {width} x {height} pixels")
+    return Box.from_pixels(*(value + _WHISKER for value in (x0, y0, x1, y1)), width, height)
 
 
 def crop(image: Image.Image, region: Box) -> Image.Image:
@@ -21,8 +63,9 @@ def crop(image: Image.Image, region: Box) -> Image.Image:
 
 
 def window(image: Image.Image, region: Box) -> tuple[int, int, int, int]:
-    """Return the pixels `(left, top, right, bottom)` to look at for a region, at least one pixel in size."""
+    """Return the pixels `(left, top, right, bottom)` to look at for a region, at least one bin in size."""
     x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
+    x1, y1 = max(x1, x0 + image.width / BINS), max(y1, y0 + image.height / BINS)
     across, down = (x1 - x0) * MARGIN, (y1 - y0) * MARGIN
     left, top = max(int(x0 - across), 0), max(int(y0 - down), 0)
     right, bottom = min(round(x1 + across), image.width), min(round(y1 + down), image.height)
@@ -43,4 +86,12 @@ def in_the_whole(grounded: GroundedText, image: Image.Image, region: Box) -> Gro
     return replace(grounded, phrases=tuple(phrases))
 
 
-__all__ = ["MARGIN", "crop", "in_the_whole", "window"]
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _written(corners: Iterable[float]) -> str:
+    return f"[{', '.join(f'{round(value, 2):.12g}' for value in corners)}]"
+
+
+__all__ = ["MARGIN", "crop", "in_the_whole", "pixel_box", "window"]
