@@ -9,13 +9,18 @@ OUT ?= answer.png
 # The shell gets these as variables, so that it runs nothing that stands in a question.
 export IMAGE Q OUT
 
-.PHONY: ask test check format
+.PHONY: ask test check format fuzz
 
 ask: $(VENV)/ready
 	$(BIN)/assistant ask "$$IMAGE" "$$Q" --save "$$OUT"
 
 test: check
 	$(BIN)/python -m pytest
+
+# Inputs for each fuzzed test; `make test` tries 100.
+fuzz: export FUZZ_EXAMPLES ?= 5000
+fuzz: $(VENV)/ready-for-development
+	$(BIN)/python -m pytest tests/fuzz
 
 check: $(VENV)/ready-for-development
 	$(BIN)/ruff check .
