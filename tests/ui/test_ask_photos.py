@@ -214,7 +214,7 @@ def test_the_file_is_kept_as_it_was_and_can_be_asked_about_again(
 def test_the_smallest_picture_is_answered_whole_and_in_part(command: Command, file: Path) -> None:
     file.write_bytes(saved(Image.new("RGB", (1, 1), "red"), "PNG"))
     for question in (QUESTION, "what is this?", "what colour is it?"):
-        for region in ((), ("--region", "0,0,1,1"), ("--region", "0,0,0,0")):
+        for region in ((), ("--region", "0,0,1,1")):
             result = command("ask", file, question, *region, "--save", file.with_name("found.png"))
             assert result.code == 0, result
 

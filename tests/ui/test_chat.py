@@ -146,7 +146,11 @@ class TestCommands:
         [
             ("/find dog", "there is no command /find: /help lists them"),
             ("/box", "/box wants four numbers x0,y0,x1,y1, not ''"),
-            ("/box 0,0,641,1", "/box lies outside of the picture of 640 x 480"),
+            ("/box 0,0,641,1", "/box [0, 0, 641, 1] lies outside of the picture of 640 x 480"),
+            (
+                "/box 0,0,.5,1",
+                "/box [0, 0, 0.5, 1] are fractions, but pixels are wanted: give [0, 0, 320, 480]",
+            ),
             ("/task count", "/task wants one of caption, vqa"),
             ("/image", "/image wants the name of a file"),
             ("/image nowhere.jpg", "there is no such file"),

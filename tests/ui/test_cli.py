@@ -222,9 +222,16 @@ class TestRegion:
         ]
         assert engine.requests[0].region == Box(10, 10, 50, 50)
 
-    def test_corners_may_come_in_any_order(self, command: Command, photo: Path) -> None:
-        (step,) = ask(command, photo, "what is this?", "--region", "320,240,64,48")["steps"]
-        assert step["region"] == [64.0, 48.0, 320.0, 240.0]
+    def test_a_box_copied_from_json_is_the_same_box(
+        self, command: Command, engine: ScriptedEngine, tmp_path: Path
+    ) -> None:
+        photo = tmp_path / "odd.png"
+        Image.new("RGB", (451, 303)).save(photo)
+        engine.answers[Task.REFER] = "{<7><29><57><58>}"
+        (step,) = ask(command, photo, "where is the dog?")["steps"]
+        (found,) = step["boxes"]
+        (again,) = ask(command, photo, "what is this?", "--region", str(found["box"]))["steps"]
+        assert (again["boxes"][0]["bins"], again["region"]) == (found["bins"], found["box"])
 
     @pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "1,2,3,4,5", "", ",,,", "1;2;3;4"])
     def test_what_is_no_region_is_wrong_use(self, command: Command, photo: Path, region: str) -> None:
@@ -233,13 +240,22 @@ class TestRegion:
         )
 
     @pytest.mark.parametrize(
-        "region", ["-1,0,9,9", "0,0,641,9", "0,0,9,481", "700,0,710,9", "nan,0,1,1", "0,0,inf,1"]
+        ("region", "problem"),
+        [
+            ("-1,0,9,9", "outside of the picture of 640 x 480"),
+            ("0,0,641,9", "outside of the picture of 640 x 480"),
+            ("700,0,710,9", "outside of the picture of 640 x 480"),
+            ("nan,0,1,1", "four numbers of pixels"),
+            ("0.1,0.1,0.5,0.5", "pixels are wanted: give [64, 48, 320, 240]"),
+            ("320,240,64,48", "give [64, 48, 320, 240]"),
+            ("64,48,64,240", "has no area"),
+        ],
     )
-    def test_a_region_outside_of_the_picture_is_wrong_use(
-        self, command: Command, engine: ScriptedEngine, photo: Path, region: str
+    def test_what_is_no_region_of_the_picture_is_wrong_use(
+        self, command: Command, engine: ScriptedEngine, photo: Path, region: str, problem: str
     ) -> None:
         result = command("ask", photo, "what is this?", "--region", region)
-        assert_wrong_use(result, "outside of the picture of 640 x 480")
+        assert_wrong_use(result, "--region", problem)
         assert engine.requests == []
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from ...vlm.errors import AssistantError
-from ...vlm.grounding import Box
+from ...vlm.regions import pixel_box
+from .output import note
 
 if TYPE_CHECKING:
     from ...agent.turn import TurnResult
+    from ...vlm.grounding import Box
     from ...vlm.pictures import Picture
 
 
@@ -24,8 +24,8 @@ def open_shown(source: Path | str | bytes) -> Picture:
     from ...vlm.pictures import open_picture
 
     picture = open_picture(source)
-    for note in picture.notes:
-        typer.echo(f"Note: {note}", err=True)
+    for remark in picture.notes:
+        note(f"Note: {remark}")
     return picture
 
 
@@ -33,24 +33,21 @@ def tell_missing_confidence(result: TurnResult) -> None:
     """Say on stderr that nobody knows how sure a model is of its boxes, where that is so."""
     scores = [box.score for phrase in result.phrases for box in phrase.boxes]
     if scores and all(score is None for score in scores):
-        typer.echo("Note: the model's server does not tell how sure it is of its boxes.", err=True)
+        note("Note: the model's server does not tell how sure it is of its boxes.")
 
 
 def read_region(text: str, picture: Picture) -> Box:
     """Read `x0,y0,x1,y1` in pixels of the picture.
 
     Raises:
-        ValueError: it is something else, or lies outside of the picture; the message goes behind the
-            option's name.
+        ValueError: it is something else, or no region of the picture; the message goes behind the option's
+            name.
     """
     try:
-        x0, y0, x1, y1 = (float(value) for value in text.split(","))
+        x0, y0, x1, y1 = (float(value) for value in text.strip().strip("[]()").split(","))
     except ValueError:
         raise ValueError(f"wants four numbers x0,y0,x1,y1, not {text!r}") from None
-    limits = (picture.width, picture.height) * 2
-    if not all(0 <= value <= limit for value, limit in zip((x0, y0, x1, y1), limits, strict=True)):
-        raise ValueError(f"lies outside of the picture of {picture.width} x {picture.height}")
-    return Box.from_pixels(x0, y0, x1, y1, picture.width, picture.height)
+    return pixel_box((x0, y0, x1, y1), picture.width, picture.height)
 
 
 def check_drawing(path: Path) -> None:
@@ -82,7 +79,7 @@ def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
         draw(picture.image, result.phrases).save(path)
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error}") from error
-    typer.echo(f"Saved {path}", err=True)
+    note(f"Saved {path}")
 
 
 __all__ = ["check_drawing", "open_shown", "read_region", "save_drawing"]
