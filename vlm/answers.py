@@ -9,39 +9,38 @@ from PIL import Image
 
 from .calibration import BoxEvidence
 from .grounding import Box, GroundedPhrase, GroundedText
-from .tasks import Task, Turn, instruction
-
-# The longest answer by task, in tokens; a box takes up to 19.
-_MAX_NEW_TOKENS: dict[Task | None, int] = {
-    Task.CAPTION: 48,
-    Task.VQA: 32,
-    Task.REFER: 24,
-    Task.DETECTION: 240,
-    Task.GROUNDING: 160,
-    Task.IDENTIFY: 24,
-    None: 96,
-}
+from .prompt_form import OURS, PromptForm
+from .tasks import Task, Turn
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to ask: task (None: free conversation), argument, region, picture, earlier turns."""
+    """One thing to ask: task (None: free conversation), argument, region, picture, earlier turns.
+
+    `typed` is what a person wrote behind an identifier, or a data set's question as it is published: a model
+    whose prompt form says so is asked in these words alone.
+    """
 
     task: Task | None
     argument: str = ""
     region: Box | None = None
     image: Image.Image | None = None
     history: tuple[Turn, ...] = ()
+    typed: str = ""
+
+    def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:
+        """Return the conversation that a model of this form reads, the open question last."""
+        return (*self.history, Turn(form.words(self.task, self.argument, self.region, self.typed)))
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The conversation that the model reads, the open question last."""
-        return (*self.history, Turn(instruction(self.task, self.argument, self.region)))
+        """The conversation in our own form."""
+        return self.turns_in(OURS)
 
     @property
     def max_new_tokens(self) -> int:
-        """The most tokens that the answer may have."""
-        return _MAX_NEW_TOKENS[self.task]
+        """The most tokens that the answer may have in our own form."""
+        return OURS.longest(self.task)
 
 
 @dataclass(frozen=True)

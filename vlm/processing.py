@@ -18,6 +18,7 @@ from transformers.image_utils import PILImageResampling
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from .configuration import MiniGPTv2Config
+from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
 
 IGNORED = -100
@@ -46,7 +47,11 @@ class EncodedPrompt:
 
 
 class MiniGPTv2Processor(ProcessorMixin):
-    """Owns the tokenizer, the image preprocessing and the number of visual tokens a picture takes."""
+    """Owns tokenizer, image preprocessing, the number of visual tokens a picture takes, and the prompt form.
+
+    Raises:
+        WeightsError: the prompt form is none.
+    """
 
     def __init__(
         self,
@@ -54,12 +59,19 @@ class MiniGPTv2Processor(ProcessorMixin):
         tokenizer: Any = None,
         image_tokens: int = 256,
         image_token_id: int | None = None,
+        prompt_form: PromptForm | dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.image_tokens = image_tokens
+        self.prompt_form = read_prompt_form(prompt_form)
         self.image_token_id = len(tokenizer) if image_token_id is None else image_token_id
         tokenizer.padding_side = "left"
         super().__init__(image_processor, tokenizer, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `processor_config.json` holds."""
+        values: dict[str, Any] = super().to_dict()
+        return values | {"prompt_form": self.prompt_form.model_dump(mode="json")}
 
     def encode(self, segments: Sequence[Segment]) -> EncodedPrompt:
         """Tokenize a prompt, each piece of text by itself."""
@@ -90,7 +102,7 @@ class MiniGPTv2Processor(ProcessorMixin):
         if len(images) != len(conversations):
             raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
         prompts = [
-            self.encode(build_prompt(turns, image=image is not None)).input_ids
+            self.encode(build_prompt(turns, image=image is not None, frame=self.prompt_form.asking)).input_ids
             for image, turns in zip(images, conversations, strict=True)
         ]
         longest = max(map(len, prompts))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from .grounding import Box, format_box
 
@@ -32,6 +33,9 @@ class Task(StrEnum):
 
 ABSENT_ANSWER = "not in the image"
 """What `[refer]` and `[detection]` answer when nothing of the kind is there: words without a box."""
+
+NEEDS_ARGUMENT = (Task.VQA, Task.REFER, Task.DETECTION)
+"""The tasks that make no sense without a question or a phrase."""
 
 # The first wording of each task is the one used at inference; training draws from all of them.
 INSTRUCTIONS: dict[Task, tuple[str, ...]] = {
@@ -79,12 +83,14 @@ def defuse(text: str) -> str:
     return _MARKERS.sub(lambda match: f"({match[1] or match[2]})", text)
 
 
-def instruction(task: Task | None, argument: str = "", region: Box | None = None, wording: int = 0) -> str:
+def instruction(
+    task: Task | None, argument: str = "", region: Box | None = None, wording: str | None = None
+) -> str:
     """Return the words of a turn, identifier included.
 
     `argument` is a question, a phrase, or for grounding an instruction in place of the default; `region`
-    is the box that `identify` asks about, and may accompany a question too. `wording` picks one of
-    `INSTRUCTIONS`.
+    is the box that `identify` asks about, and may accompany a question too. `wording` holds `{argument}`
+    where the argument goes; by default it is the first of `INSTRUCTIONS`.
 
     Raises:
         ValueError: the task lacks the argument or the region that it cannot do without.
@@ -98,11 +104,26 @@ def instruction(task: Task | None, argument: str = "", region: Box | None = None
         argument = format_box(region)
     elif region is not None:
         argument = f"{argument} {format_box(region)}".strip()
-    if task in (Task.VQA, Task.REFER, Task.DETECTION) and not argument:
+    if task in NEEDS_ARGUMENT and not argument:
         raise ValueError(f"{task.identifier} needs a question or a phrase")
     if task is Task.GROUNDING and argument:
         return f"{task.identifier} {argument}"
-    return f"{task.identifier} {INSTRUCTIONS[task][wording].format(argument=argument)}"
+    wording = INSTRUCTIONS[task][0] if wording is None else wording
+    return f"{task.identifier} {wording.format(argument=argument)}"
+
+
+def verbatim(task: Task | None, words: str, region: Box | None = None) -> str:
+    """Return the words of a turn as a person wrote them, the identifier in front, spaces left alone.
+
+    Raises:
+        ValueError: as of `instruction`.
+    """
+    if task is Task.IDENTIFY and region is None:
+        raise ValueError("[identify] needs a region")
+    if task in NEEDS_ARGUMENT and not words.strip():
+        raise ValueError(f"{task.identifier} needs a question or a phrase")
+    parts = (task.identifier if task else "", defuse(words), format_box(region) if region else "")
+    return " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -135,39 +156,65 @@ class Segment:
     text: str = ""
 
 
-def build_prompt(turns: Sequence[Turn], *, image: bool) -> list[Segment]:
-    """Return the segments of a conversation, the image standing in its first turn.
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the words of a prompt's turns.
 
-    Every turn opens with exactly one BEGIN (BOS) and every answer closes with one END (EOS), as in the
-    reference's training; its inference has a second BOS, which is a mistake that we do not copy.
+    A prompt opens with `begins` BOS and every later turn with one. `spaces` is how many stand before
+    `[/INST]` where there is a picture, `spaces_alone` where there is none. An answer is `apart` where it is
+    tokenized by itself, not as one text with the words before it, and it `ends` with EOS.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    begins: int = 1
+    spaces: int = 1
+    spaces_alone: int = 1
+    apart: bool = True
+    ends: bool = True
+
+    def __post_init__(self) -> None:
+        if self.begins < 1 or min(self.spaces, self.spaces_alone) < 0:
+            raise ValueError("a prompt begins with one BOS or more, and spaces cannot be fewer than none")
+
+
+def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) -> list[Segment]:
+    """Return the segments of a conversation, the image standing in its first turn.
 
     Raises:
         ValueError: there is no turn, or one before the last has no answer.
     """
     if not turns:
         raise ValueError("a prompt needs at least one turn")
+    space = " " * (frame.spaces if image else frame.spaces_alone)
     segments: list[Segment] = []
     for index, turn in enumerate(turns):
-        segments.append(Segment(SegmentKind.BEGIN))
+        segments += [Segment(SegmentKind.BEGIN)] * (1 if index else frame.begins)
+        text = turn.user if turn.bare else f"[INST] {turn.user}{space}[/INST]"
         if image and index == 0:
-            segments += [
-                Segment(SegmentKind.TEXT, "[INST] <Img>"),
-                Segment(SegmentKind.IMAGE),
-                Segment(SegmentKind.TEXT, f"</Img> {turn.user} [/INST]"),
-            ]
-        else:
-            text = turn.user if turn.bare else f"[INST] {turn.user} [/INST]"
+            segments += [Segment(SegmentKind.TEXT, "[INST] <Img>"), Segment(SegmentKind.IMAGE)]
+            text = f"</Img> {turn.user}{space}[/INST]"
+        if turn.answer is None:
+            if index + 1 < len(turns):
+                raise ValueError(f"turn {index + 1} of {len(turns)} has no answer")
             segments.append(Segment(SegmentKind.TEXT, text))
-        if turn.answer is not None:
-            segments += [Segment(SegmentKind.ANSWER, turn.answer), Segment(SegmentKind.END)]
-        elif index + 1 < len(turns):
-            raise ValueError(f"turn {index + 1} of {len(turns)} has no answer")
+        elif frame.apart:
+            segments += [Segment(SegmentKind.TEXT, text), Segment(SegmentKind.ANSWER, turn.answer)]
+        else:
+            segments.append(Segment(SegmentKind.TEXT, text + turn.answer))
+        if turn.answer is not None and frame.ends:
+            segments.append(Segment(SegmentKind.END))
     return segments
 
 
 __all__ = [
     "ABSENT_ANSWER",
     "INSTRUCTIONS",
+    "NEEDS_ARGUMENT",
+    "Frame",
     "Segment",
     "SegmentKind",
     "Task",
@@ -176,4 +223,4 @@ __all__ = [
     "defuse",
     "instruction",
 ]
-__all__ += ["split_identifier"]
+__all__ += ["split_identifier", "verbatim"]

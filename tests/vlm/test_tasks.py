@@ -156,7 +156,7 @@ class TestInstructions:
     def test_every_task_has_wordings_that_begin_with_its_identifier(self) -> None:
         assert set(INSTRUCTIONS) == set(Task)
         for task, wordings in INSTRUCTIONS.items():
-            for wording in range(len(wordings)):
+            for wording in wordings:
                 assert instruction(task, "a dog", REGION, wording).startswith(f"[{task}] ")
 
 

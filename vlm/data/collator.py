@@ -97,11 +97,11 @@ class SharedPictureCollator:
         return batch
 
     def _row(self, example: Example) -> _Row:
-        row = _Row()
+        row, frame = _Row(), self.processor.prompt_form.training
         prefix = 0
         for group, sample in enumerate(example.samples, start=1):
             turns = [exchange.turn for exchange in sample.exchanges]
-            opening, asked = _parts(build_prompt(turns, image=example.image is not None))
+            opening, asked = _parts(build_prompt(turns, image=example.image is not None, frame=frame))
             if group == 1:
                 row.add(self.processor.encode(opening), 0, group=0, task=NO_TASK)
                 prefix = len(row.ids)

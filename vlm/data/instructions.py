@@ -201,7 +201,8 @@ def _worded(turn: TaskTurn, random_: random.Random) -> Sample:
     if turn.words is not None:
         identifier = "" if turn.task is None else f"{turn.task.identifier} "
         return Sample(turn.task, Turn(identifier + defuse(turn.words), turn.answer))
-    wording = 0 if turn.task is None else random_.randrange(len(INSTRUCTIONS[turn.task]))
+    wordings = INSTRUCTIONS[turn.task] if turn.task is not None else ()
+    wording = wordings[random_.randrange(len(wordings))] if wordings else None
     return Sample(turn.task, Turn(instruction(turn.task, turn.argument, turn.region, wording), turn.answer))
 
 

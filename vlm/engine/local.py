@@ -123,10 +123,11 @@ class LocalEngine:
         return self._completer.complete(completions)
 
     def _row(self, request: Request) -> Row:
-        room = self.model.config.text_config.max_position_embeddings
+        room, form = self.model.config.text_config.max_position_embeddings, self.processor.prompt_form
+        longest = form.longest(request.task)
         with self._processing:
-            prompt = self.processor([request.image], [request.turns], room - request.max_new_tokens)
-        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), request.max_new_tokens)
+            prompt = self.processor([request.image], [request.turns_in(form)], room - longest)
+        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest)
 
     def _text(self, tokens: list[int]) -> str:
         """Return an answer that may go on, without a letter that only half its bytes are there of."""

@@ -1,0 +1,119 @@
+"""The form of a model's prompts: data of its folder, kept in `processor_config.json`.
+
+A model answers as it was measured only if it is asked as it was trained. `OURS` is the form of nano and of
+whatever has none of its own; `released.py` has that of the released MiniGPT-v2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import WeightsError
+from .grounding import Box
+from .tasks import INSTRUCTIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verbatim
+
+CHAT: Literal["chat"] = "chat"
+"""The name of free conversation among the answers' lengths."""
+
+Length = Annotated[int, Field(gt=0)]
+
+
+class PromptForm(BaseModel):
+    """How a model is asked, and how long its answers may be.
+
+    `asking` and `training` are what stands around the words; `wordings` what a task is asked in, `{argument}`
+    standing for the question, phrase or box; `training_wordings` what training draws from; `max_new_tokens`
+    the most tokens of an answer. `own_words` says that a person's words behind an identifier that they typed
+    are asked as they stand, not within a wording.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    asking: Frame = Frame()
+    training: Frame = Frame()
+    wordings: dict[Task, str]
+    training_wordings: dict[Task, tuple[str, ...]]
+    max_new_tokens: dict[Task | Literal["chat"], Length]
+    own_words: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        for name, given in (("wordings", self.wordings), ("training_wordings", self.training_wordings)):
+            if missing := [task for task in Task if not given.get(task)]:
+                raise ValueError(f"{name} has nothing for {', '.join(missing)}")
+        if missing := [task for task in (*Task, CHAT) if task not in self.max_new_tokens]:
+            raise ValueError(f"max_new_tokens has nothing for {', '.join(missing)}")
+        for task in Task:
+            for wording in (self.wordings[task], *self.training_wordings[task]):
+                _check_wording(task, wording)
+        if self.training.begins != 1 or not self.training.apart or not self.training.ends:
+            raise ValueError(
+                "training: a prompt begins with one BOS, its answers stand apart and end with EOS"
+            )
+        return self
+
+    def words(self, task: Task | None, argument: str = "", region: Box | None = None, typed: str = "") -> str:
+        """Return the words of a turn that asks for an answer, identifier included.
+
+        `typed` is what a person wrote behind an identifier: no wording of ours takes its place.
+
+        Raises:
+            ValueError: the task lacks the argument or the region that it cannot do without.
+        """
+        wording = self.wordings[task] if task else "{argument}"
+        if typed and (self.own_words or "{argument}" not in wording):
+            return verbatim(task, typed, region)
+        return instruction(task, argument, region, wording)
+
+    def longest(self, task: Task | None) -> int:
+        """Return the most tokens that an answer may have."""
+        return self.max_new_tokens[task or CHAT]
+
+
+def _check_wording(task: Task, wording: str) -> None:
+    fields = [field for _, field, _, _ in Formatter().parse(wording) if field is not None]
+    wanted = task in NEEDS_ARGUMENT or task is Task.IDENTIFY
+    if fields not in ([["argument"]] if wanted else [[], ["argument"]]):
+        held = "hold {argument} once" if wanted else "hold no other field than {argument}"
+        raise ValueError(f"the wording {wording!r} of [{task}] must {held}")
+
+
+OURS = PromptForm(
+    name="assistant",
+    wordings={task: wordings[0] for task, wordings in INSTRUCTIONS.items()},
+    training_wordings=INSTRUCTIONS,
+    max_new_tokens={
+        Task.CAPTION: 48,
+        Task.VQA: 32,
+        Task.REFER: 24,  # a box takes up to 19
+        Task.DETECTION: 240,
+        Task.GROUNDING: 160,
+        Task.IDENTIFY: 24,
+        CHAT: 96,
+    },
+)
+
+
+def read_prompt_form(values: Mapping[str, Any] | PromptForm | None) -> PromptForm:
+    """Return the form that a folder's values describe, ours where it has none.
+
+    Raises:
+        WeightsError: a value is missing, unknown or out of range; its name is told.
+    """
+    if values is None:
+        return OURS
+    try:
+        return PromptForm.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("prompt_form", *first["loc"])))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise WeightsError(f"processor_config.json: {place}: {reason}; copy the model again") from error
+
+
+__all__ = ["CHAT", "OURS", "PromptForm", "read_prompt_form"]
