@@ -13,6 +13,7 @@ import typer
 
 from ..vlm.errors import AssistantError
 from .commands import asking, chatting, evaluation, models, page, serving, sessions, training
+from .commands.output import note, replace_what_cannot_be_encoded
 
 EPILOG = """Examples:
 
@@ -47,13 +48,14 @@ app.command("ui")(page.ui)
 
 def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit code 1."""
+    replace_what_cannot_be_encoded()
     try:
         app()
     except (AssistantError, OSError) as error:  # the latter where nothing can be written, as to a full disk
         if os.environ.get("ASSISTANT_DEBUG"):
             raise
         reason = error.strerror if isinstance(error, OSError) and error.filename is None else error
-        typer.echo(f"Error: {reason}", err=True)
+        note(f"Error: {reason}")
         sys.exit(1)
 
 

@@ -26,9 +26,9 @@ from .options import (
     load_planner,
     open_store,
     quieten_libraries,
-    to_json,
     wrong_use,
 )
+from .output import note, say, say_json, say_json_text
 from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ def ask(
                 session, question, picture, kept, box, task, listener=live, verify=verify
             )
     if as_json:
-        typer.echo(to_json(_as_json(turn, result, picture)))
+        say_json(_as_json(turn, result, picture))
     else:
-        typer.echo(result.answer)
+        say(result.answer)
         tell_missing_confidence(result)
-        typer.echo(f"Session {turn.session_id}: go on with --session {turn.session_id}", err=True)
+        note(f"Session {turn.session_id}: go on with --session {turn.session_id}")
     if save:
         save_drawing(picture, result, save)
     if all(step.error for step in result.steps):
@@ -130,20 +130,20 @@ def plan(
     quieten_libraries()
     chosen = load_planner(planner) or Planner()
     if jsonl:
-        lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
+        lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace")
         for case in read_cases(lines):
-            typer.echo(plan_line(case.id, chosen.plan(case.message, case.context)))
+            say_json_text(plan_line(case.id, chosen.plan(case.message, case.context)))
         return
     made = chosen.plan(str(message).encode(errors="replace").decode(), PlanContext())
     if as_json:
-        typer.echo(to_json(json.loads(plan_line("", made)) | {"why": made.why}))
+        say_json(json.loads(plan_line("", made)) | {"why": made.why})
         return
     for step in made.steps:
         where = f" in {list(step.region.bins)}" if step.region else ""
         if step.region_from is not None:
             where = f" in what step {step.region_from + 1} finds"
-        typer.echo(f"[{step.name}] {step.argument}{where}".rstrip())
-    typer.echo(f"Why: {made.why}", err=True)
+        say(f"[{step.name}] {step.argument}{where}".rstrip())
+    note(f"Why: {made.why}")
 
 
 def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from .options import (
     named_path,
     open_store,
 )
+from .output import note, say
 from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence
 
 if TYPE_CHECKING:
@@ -85,11 +86,11 @@ def chat(
         except KeyboardInterrupt:
             if not sys.stdin.isatty():  # whose lines are not all answered
                 raise
-            typer.echo(err=True)  # ends the line that it came in
+            note()  # ends the line that it came in
         finally:
             if conversation.session:
                 go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
-                typer.echo(go_on, err=True)
+                note(go_on)
     if not done and not sys.stdin.isatty():
         raise typer.Exit(1)
 
@@ -118,7 +119,7 @@ class _Conversation:
             elif text:
                 return self._ask(text)
         except AssistantError as error:
-            typer.echo(f"Error: {error}", err=True)
+            note(f"Error: {error}")
             return False
         return True
 
@@ -128,7 +129,7 @@ class _Conversation:
         self._region = None
         if sys.stdin.isatty():
             size = f"{picture.width} x {picture.height} pixels"
-            typer.echo(f"A picture of {size}: ask about it. /help lists the commands.", err=True)
+            note(f"A picture of {size}: ask about it. /help lists the commands.")
 
     def _ask(self, question: str) -> bool:
         from .live import live_answer, stopped_by_ctrl_c
@@ -148,7 +149,7 @@ class _Conversation:
             )
         self.session = turn.session_id
         self._answered = (self._picture, result) if self._picture else None
-        typer.echo(result.answer)
+        say(result.answer)
         tell_missing_confidence(result)
         return not result.steps or not all(step.error for step in result.steps)
 
@@ -164,7 +165,7 @@ class _Conversation:
                 case "/save":
                     self._save(_path(rest))
                 case "/help":
-                    typer.echo(_HELP, err=True)
+                    note(_HELP)
                 case "/quit":
                     self.over = True
                 case _:
@@ -199,7 +200,7 @@ def _lines(earlier: list[str]) -> Iterator[str]:
     with suppress(EOFError):
         while True:
             yield input(_PROMPT if sys.stdout.isatty() else "")
-    typer.echo(err=True)  # the line of Ctrl-D
+    note()  # the line of Ctrl-D
 
 
 def _earlier_questions(store: SessionStore, session: str | None) -> list[str]:

@@ -14,6 +14,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.presets import DEFAULT_MODEL
+from .output import encodable, note
 
 if TYPE_CHECKING:
     from ...agent.plan import MessagePlanner
@@ -102,8 +103,8 @@ def wrong_use(option: str) -> Iterator[None]:
 
 
 def to_json(value: Any) -> str:
-    """Return one line of JSON with its characters as they are, save those that no encoding has."""
-    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    """Return one line of JSON for stdout."""
+    return encodable(json.dumps(value, ensure_ascii=False))
 
 
 def in_dialect(model: str, dialect: str | None) -> str:
@@ -122,7 +123,7 @@ def in_dialect(model: str, dialect: str | None) -> str:
 def load_model(name: str) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
     if sys.stderr.isatty():
-        typer.echo(f"Loading {name} …", err=True)
+        note(f"Loading {name} …")
     from ...vlm.vision_language_model import VisionLanguageModel
 
     quieten_libraries()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DatabaseOption, JsonOption, open_store, to_json
+from .options import DatabaseOption, JsonOption, open_store
+from .output import note, say, say_json, say_json_text
 
 if TYPE_CHECKING:
     from ...storage import SearchHit, SessionSummary, StoredTurn
@@ -35,10 +36,10 @@ def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) 
     with open_store(database) as store:
         found = store.list_sessions()
     if as_json:
-        typer.echo(to_json([_summary(session) for session in found]))
+        say_json([_summary(session) for session in found])
         return
     for session in found:
-        typer.echo(f"{session.id}  {session.updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {session.title}")
+        say(f"{session.id}  {session.updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {session.title}")
 
 
 @app.command()
@@ -47,11 +48,11 @@ def show(session: SessionArgument, database: DatabaseOption = None, as_json: Jso
     with open_store(database) as store:
         summary, turns = store.get_session(session), store.turns(session)
         if as_json:
-            typer.echo(store.export_json(session))
+            say_json_text(store.export_json(session))
             return
-    typer.echo(f"{summary.title} ({summary.id})")
+    say(f"{summary.title} ({summary.id})")
     for turn in turns:
-        typer.echo(f"\n{turn.number}. {turn.user}\n   {_tasks(turn)} {turn.answer}")
+        say(f"\n{turn.number}. {turn.user}\n   {_tasks(turn)} {turn.answer}")
 
 
 @app.command()
@@ -64,12 +65,12 @@ def search(
     with open_store(database) as store:
         hits = store.search(words)
     if as_json:
-        typer.echo(to_json([_hit(hit) for hit in hits]))
+        say_json([_hit(hit) for hit in hits])
         return
     for hit in hits:
-        typer.echo(f"{hit.session_id} turn {hit.number}: {hit.snippet}")
+        say(f"{hit.session_id} turn {hit.number}: {hit.snippet}")
     if not hits:
-        typer.echo("Nothing found.", err=True)
+        note("Nothing found.")
 
 
 @app.command()
@@ -87,17 +88,17 @@ def export(
         raise typer.BadParameter("--format markdown needs --out FOLDER, for the pictures")
     with open_store(database) as store:
         if form is Form.MARKDOWN and out is not None:
-            typer.echo(str(store.export_markdown(session, out)))
+            say(str(store.export_markdown(session, out)))
             return
         text = store.export_coco(session) if form is Form.COCO else store.export_json(session)
     if out is None:
-        typer.echo(text)
+        say(text)
         return
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise AssistantError(f"cannot write {out}: {error.strerror}") from error
-    typer.echo(str(out))
+    say(str(out))
 
 
 @app.command("import")
@@ -111,7 +112,7 @@ def import_session(
     except OSError as error:
         raise AssistantError(f"cannot read {path}: {error.strerror}") from error
     with open_store(database) as store:
-        typer.echo(store.import_json(content).id)
+        say(store.import_json(content).id)
 
 
 @app.command()
@@ -126,7 +127,7 @@ def delete(
         if not yes:
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
         store.delete_session(session)
-    typer.echo(f"Deleted {session}", err=True)
+    note(f"Deleted {session}")
 
 
 def _summary(session: SessionSummary) -> dict[str, Any]:

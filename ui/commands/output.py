@@ -1,0 +1,48 @@
+"""What commands print: answers on stdout, all else on stderr, in whatever encoding these have."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from typing import Any
+
+
+def say(text: str) -> None:
+    """Print a line on stdout; unlike `typer.echo` in the stream's own encoding, also where that is ASCII."""
+    print(text, flush=True)
+
+
+def note(text: str = "") -> None:
+    """Print a line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    say_json_text(json.dumps(value, ensure_ascii=False))
+
+
+def say_json_text(text: str) -> None:
+    """Print JSON; what stdout cannot encode is written as JSON's own escapes, so that nothing is lost."""
+    say(encodable(text))
+
+
+def encodable(text: str) -> str:
+    """Return JSON that stdout can encode, with escapes if need be."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], text)
+    return text
+
+
+def replace_what_cannot_be_encoded() -> None:
+    """Have stdout and stderr show `?` for characters that their encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+__all__ = ["encodable", "note", "replace_what_cannot_be_encoded", "say", "say_json", "say_json_text"]
