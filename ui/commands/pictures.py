@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...vlm.errors import AssistantError
-from ...vlm.regions import pixel_box
 from .output import note
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def read_region(text: str, picture: Picture) -> Box:
         ValueError: it is something else, or no region of the picture; the message goes behind the option's
             name.
     """
+    from ...vlm.regions import pixel_box
+
     try:
         x0, y0, x1, y1 = (float(value) for value in text.strip().strip("[]()").split(","))
     except ValueError:
