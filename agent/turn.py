@@ -13,7 +13,6 @@ from ..storage import Verification
 from ..vlm.answers import Request
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
-from ..vlm.regions import crop, in_the_whole
 from ..vlm.tasks import Task, Turn
 from ..vlm.vision_language_model import VisionLanguageModel
 from .answer import compose, compose_doubt, compose_unfinished, is_retracted, is_unsure
@@ -173,8 +172,6 @@ def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult
         logger.info("step %s failed", step.name, exc_info=True)
         return failed(step, str(error), time.perf_counter() - start)
     grounded = generation.grounded
-    if image is not None and step.region is not None and step.task is not Task.IDENTIFY:
-        grounded = in_the_whole(grounded, image, step.region)
     # An answer may also be incomplete because it came to its longest.
     stopped = ear is not None and not generation.complete and ear.wants_stop()
     text = (compose_unfinished if stopped else compose)(step, grounded)
@@ -195,11 +192,8 @@ def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -
         raise AssistantError("there is no picture to look at: give one")
     if step.task is Task.IDENTIFY and step.region is None:
         raise AssistantError(NO_REGION)
-    if step.task is Task.IDENTIFY:
-        return Request(step.task, region=step.region, image=image)
-    if step.region is not None and image is not None:
-        return Request(step.task, step.argument, image=crop(image, step.region))
-    return Request(step.task, step.argument, image=image, history=() if step.task else history)
+    region = step.region if image else None
+    return Request(step.task, step.argument, region, image, () if step.task or region else history)
 
 
 def _phrases(step: Step, grounded: GroundedText) -> tuple[GroundedPhrase, ...]:

@@ -17,6 +17,8 @@ from .tasks import Task, Turn
 class Request:
     """One thing to ask: task (None: free conversation), argument, region, picture, earlier turns.
 
+    `region` is the part of the picture that is asked about: a `VisionLanguageModel` has it looked at alone,
+    and gives boxes of the whole picture. Only to `[identify]` is it named, in the picture as a whole.
     `typed` is what a person wrote behind an identifier, or a data set's question as it is published: a model
     whose prompt form says so is asked in these words alone.
     """
@@ -29,7 +31,13 @@ class Request:
     typed: str = ""
 
     def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:
-        """Return the conversation that a model of this form reads, the open question last."""
+        """Return the conversation that a model of this form reads, the open question last.
+
+        Raises:
+            ValueError: the task lacks what it cannot do without, or the region is still to be cut out.
+        """
+        if self.region is not None and self.task is not Task.IDENTIFY:
+            raise ValueError("a region is looked at alone: ask a `VisionLanguageModel`, which cuts it out")
         return (*self.history, Turn(form.words(self.task, self.argument, self.region, self.typed)))
 
     @property

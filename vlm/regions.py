@@ -1,8 +1,9 @@
 """Regions of a picture: reading one that came in pixels, and looking at one alone.
 
+A region that is asked about is looked at alone, cut out with a margin, and what is found there is given as
+boxes of the whole picture. Only `[identify]` sees the picture as a whole, with the region named in words.
 `pixel_box` is the one check of boxes in pixels, wherever they come from: the command line, a message, a
-tool's call, records written by hand. A region that is looked at alone is cut out with a margin, and what is
-found there is given as boxes of the whole picture.
+tool's call, records written by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 from PIL import Image
 
+from .answers import Generation, Request
 from .grounding import BINS, Box, GroundedText
+from .tasks import Task
 
 # This much of the region's size is seen around it, since things make sense in their surroundings.
 MARGIN = 0.15
@@ -86,6 +89,26 @@ def in_the_whole(grounded: GroundedText, image: Image.Image, region: Box) -> Gro
     return replace(grounded, phrases=tuple(phrases))
 
 
+def looked_at(request: Request) -> Request:
+    """Return the request as an engine gets it, with the part of the picture that it is about.
+
+    Raises:
+        ValueError: there is a region but no picture.
+    """
+    if request.region is None or request.task is Task.IDENTIFY:
+        return request
+    if request.image is None:
+        raise ValueError("a region is a part of a picture, and there is none: give one")
+    return replace(request, image=crop(request.image, request.region), region=None)
+
+
+def answered(request: Request, generation: Generation) -> Generation:
+    """Return the answer to what `looked_at` gave for a request, with boxes of the whole picture."""
+    if request.image is None or request.region is None or request.task is Task.IDENTIFY:
+        return generation
+    return replace(generation, grounded=in_the_whole(generation.grounded, request.image, request.region))
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
@@ -94,4 +117,4 @@ def _written(corners: Iterable[float]) -> str:
     return f"[{', '.join(f'{round(value, 2):.12g}' for value in corners)}]"
 
 
-__all__ = ["MARGIN", "crop", "in_the_whole", "pixel_box", "window"]
+__all__ = ["MARGIN", "answered", "crop", "in_the_whole", "looked_at", "pixel_box", "window"]

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from assistant.vlm.grounding import Box
+from assistant.vlm.answers import Completion, Generation, Request, Written
+from assistant.vlm.engine.base import GenerationListener
+from assistant.vlm.grounding import Box, find_boxes, parse
 from assistant.vlm.regions import crop, pixel_box
+from assistant.vlm.tasks import Task
+from assistant.vlm.vision_language_model import VisionLanguageModel
 
 WIDTH, HEIGHT = 640, 480
 
@@ -68,3 +73,69 @@ class TestABoxInPixels:
 
 def test_a_thing_smaller_than_a_bin_is_looked_at_with_its_bin() -> None:
     assert crop(Image.new("RGB", (4000, 3000)), Box(10, 20, 10, 20)).size == (52, 39)
+
+
+class TestARegionThatIsAskedAbout:
+    PICTURE = Image.new("RGB", (200, 100))
+    REGION = Box(20, 20, 60, 60)
+
+    def asked(self, task: Task | None, raw: str = "words") -> tuple[Generation, Request]:
+        engine = Engine(raw)
+        request = Request(task, "it", self.REGION, self.PICTURE)
+        (answer,) = VisionLanguageModel(engine).generate([request])
+        return answer, engine.requests[0]
+
+    @pytest.mark.parametrize("task", [None, *(task for task in Task if task is not Task.IDENTIFY)])
+    def test_is_looked_at_alone_by_every_task(self, task: Task | None) -> None:
+        _, request = self.asked(task)
+        # 20..60 of 200 columns and 20..60 of 100 rows, and 15 % of that round it.
+        assert (request.region, request.image and request.image.size) == (None, (104, 52))
+        assert not find_boxes(request.turns[-1].user)
+
+    def test_is_named_in_the_whole_picture_to_identify_alone(self) -> None:
+        _, request = self.asked(Task.IDENTIFY)
+        assert (request.region, request.image) == (self.REGION, self.PICTURE)
+        assert request.turns[-1].user == "[identify] what is this {<20><20><60><60>}"
+
+    def test_has_boxes_of_the_whole_picture(self) -> None:
+        answer, _ = self.asked(Task.REFER, "{<0><0><50><50>}")
+        assert answer.grounded.boxes == (Box(14, 14, 40, 40),)
+        model = VisionLanguageModel(Engine("<p>it</p> {<0><0><50><50>}"))
+        assert model.refer(self.PICTURE, "it", self.REGION).box == Box(14, 14, 40, 40)
+        assert model.detect(self.PICTURE, "it", self.REGION).phrases[0].boxes == (Box(14, 14, 40, 40),)
+        assert model.ground(self.PICTURE, None, self.REGION).boxes == (Box(14, 14, 40, 40),)
+
+    def test_is_looked_at_by_what_streams(self) -> None:
+        engine = Engine("words")
+        request = Request(Task.CAPTION, region=self.REGION, image=self.PICTURE)
+        assert list(VisionLanguageModel(engine).stream(request)) == ["words"]
+        assert engine.requests[0].image is not self.PICTURE
+
+    def test_needs_a_picture(self) -> None:
+        with pytest.raises(ValueError, match="there is none: give one"):
+            VisionLanguageModel(Engine("words")).generate([Request(Task.VQA, "what?", self.REGION)])
+
+    def test_never_reaches_an_engine_unseen(self) -> None:
+        with pytest.raises(ValueError, match="a region is looked at alone"):
+            _ = Request(Task.CAPTION, region=self.REGION, image=self.PICTURE).turns
+
+
+class Engine:
+    """Answers everything in the same words; keeps the requests."""
+
+    name, plans = "scripted", False
+
+    def __init__(self, raw: str) -> None:
+        self.raw = raw
+        self.requests: list[Request] = []
+
+    def generate(self, requests: Sequence[Request], _: GenerationListener | None = None) -> list[Generation]:
+        self.requests += requests
+        return [Generation(parse(self.raw), 0.0) for _ in requests]
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        raise NotImplementedError
+
+    def stream(self, request: Request) -> Iterator[str]:
+        self.requests.append(request)
+        yield self.raw
