@@ -122,18 +122,17 @@ def asked_for(request: Request) -> str:
 
 
 def in_plain_words(request: Request, region: str) -> str:
-    """Return the question of a task whose answer has no boxes; `region` tells where, as the family does."""
+    """Return the question of a task whose answer has no boxes; `region` is as the family writes it."""
     argument = asked_for(request)
-    where = f" Look at the region {region}." if request.region and region else ""
     match request.task:
         case Task.CAPTION:
-            return f"Describe the image in one short sentence.{where}"
+            return "Describe the image in one short sentence."
         case Task.VQA:
-            return f"{argument}{where}\nAnswer with a word or a short phrase."
+            return f"{argument}\nAnswer with a word or a short phrase."
         case Task.IDENTIFY:
             return f"What is in the region {region}? Answer with a short noun phrase, without coordinates."
         case _:
-            return f"{argument}{where}"
+            return argument
 
 
 # --- reading answers -------------------------------------------------------------------------------------

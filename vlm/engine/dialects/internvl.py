@@ -36,21 +36,20 @@ _JOINT = re.compile(r"[\s,;\[\]]*")
 
 def _ask(request: Request, _: Size) -> str:
     argument = asked_for(request)
-    where = f" Look only at the region {_written(request.region)}." if request.region else ""
     match request.task:
         case Task.REFER:
             return (
                 "Please provide the bounding box coordinate of the region this sentence describes: "
-                f"<ref>{argument}</ref>.{where} If it is not in the image, answer: none."
+                f"<ref>{argument}</ref>. If it is not in the image, answer: none."
             )
         case Task.DETECTION:
             return (
-                f"Please detect and label all of these in the image: <ref>{argument}</ref>.{where} Give "
+                f"Please detect and label all of these in the image: <ref>{argument}</ref>. Give "
                 "each as <ref>label</ref><box>[[x1, y1, x2, y2]]</box>. If there is none, answer: none."
             )
         case Task.GROUNDING:
             return (
-                f"{argument or 'Please describe the image in detail.'}{where} Mark each thing that you name "
+                f"{argument or 'Please describe the image in detail.'} Mark each thing that you name "
                 "with its bounding box, as <ref>phrase</ref><box>[[x1, y1, x2, y2]]</box>."
             )
         case _:

@@ -71,21 +71,20 @@ def ask(request: Request, size: Size, form: Form, coordinates: str) -> str:
     """Return the words for a request; `coordinates` says what the numbers of a box are."""
     argument = asked_for(request)
     item = f'{{"{form.key}": {form.corners}, "label": "…"}}'
-    where = f" Look only at the region {form.written(request.region, size)}." if request.region else ""
     match request.task:
         case Task.REFER:
             return (
-                f"Locate {argument}.{where} Answer with JSON alone: [{item}] with exactly one box, "
+                f"Locate {argument}. Answer with JSON alone: [{item}] with exactly one box, "
                 f"{coordinates}; [] if it is not in the image."
             )
         case Task.DETECTION:
             return (
-                f"Locate every instance of: {argument}.{where} Answer with JSON alone: a list of {item}, "
+                f"Locate every instance of: {argument}. Answer with JSON alone: a list of {item}, "
                 f"{coordinates}, each labelled by what was asked for; [] if there is none in the image."
             )
         case Task.GROUNDING:
             return (
-                f"{argument or 'Describe the image in detail.'}{where} Answer with JSON alone: "
+                f"{argument or 'Describe the image in detail.'} Answer with JSON alone: "
                 f'{{"description": "…", "objects": [{item}, …]}}, where each label is a phrase that stands '
                 f"word for word in the description, and each box is {coordinates}."
             )
