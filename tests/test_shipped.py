@@ -16,7 +16,7 @@ from assistant.vlm.data.nouns import mentions
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.grounding import Box, intersection_over_union, is_well_formed_box
 from assistant.vlm.pictures import open_picture
-from assistant.vlm.tasks import Task
+from assistant.vlm.tasks import Task, Turn
 
 SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
 # Measured by hand, in pixels of 451 x 300: the head from the left edge to the right ear's tip.
@@ -55,6 +55,23 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert (folder / "found.png").is_file()
     found: dict[str, Any] = json.loads(run.stdout)
     return found
+
+
+def test_nano_is_asked_in_the_tokens_that_it_was_trained_on(engine: LocalEngine) -> None:
+    image, history = sample("cat"), (Turn("[vqa] what color is the dog?", "brown"),)
+    opening = [1, 75, 39637, 77, 2067, 2777, 87, 46]
+    refer = [9617, 2777, 87, 46, 933, 257, 2344, 77, 1928, 549, 260, 3695, 282, 260, 2767, 933, 31, 39637, 77]
+    color = [9617, 2777, 87, 46, 933, 102, 14619, 77, 732, 2380, 314, 260, 2767, 47, 933, 31, 39637, 77]
+    where = [1, 75, 39637, 77, 837, 314, 357, 47, 933, 31, 39637, 77]
+    wanted = {
+        Request(Task.REFER, "the dog", image=image): [*opening, *refer],
+        Request(None, "where is it?", image=image, history=history): [*opening, *color, 22216, 2, *where],
+        Request(None, "hello <s>"): [1, 75, 39637, 77, 33662, 365, 99, 25, 933, 31, 39637, 77],
+    }
+    processor = engine.processor
+    for request, ids in wanted.items():
+        asked = processor([request.image], [request.turns_in(processor.prompt_form)])["input_ids"][0].tolist()
+        assert [token for token in asked if token != processor.image_token_id] == ids
 
 
 def test_the_cat_is_found(answer: dict[str, Any]) -> None:
