@@ -63,13 +63,13 @@ def test_nano_is_asked_in_the_tokens_that_it_was_trained_on(engine: LocalEngine)
     refer = [9617, 2777, 87, 46, 933, 257, 2344, 77, 1928, 549, 260, 3695, 282, 260, 2767, 933, 31, 39637, 77]
     color = [9617, 2777, 87, 46, 933, 102, 14619, 77, 732, 2380, 314, 260, 2767, 47, 933, 31, 39637, 77]
     where = [1, 75, 39637, 77, 837, 314, 357, 47, 933, 31, 39637, 77]
-    wanted = {
-        Request(Task.REFER, "the dog", image=image): [*opening, *refer],
-        Request(None, "where is it?", image=image, history=history): [*opening, *color, 22216, 2, *where],
-        Request(None, "hello <s>"): [1, 75, 39637, 77, 33662, 365, 99, 25, 933, 31, 39637, 77],
-    }
+    wanted = [
+        (Request(Task.REFER, "the dog", image=image), [*opening, *refer]),
+        (Request(None, "where is it?", image=image, history=history), [*opening, *color, 22216, 2, *where]),
+        (Request(None, "hello <s>"), [1, 75, 39637, 77, 33662, 365, 99, 25, 933, 31, 39637, 77]),
+    ]
     processor = engine.processor
-    for request, ids in wanted.items():
+    for request, ids in wanted:
         asked = processor([request.image], [request.turns_in(processor.prompt_form)])["input_ids"][0].tolist()
         assert [token for token in asked if token != processor.image_token_id] == ids
 

@@ -1,7 +1,7 @@
 """The prompt form of the released MiniGPT-v2: how it was trained, and asked when its figures were measured.
 
-Wordings and numbers are those of the reference implementation (github.com/Vision-CAIR/MiniGPT-4): what its data
-sets are trained in, the demo's buttons, and the evaluation's questions and lengths of answers.
+Wordings and numbers are those of the reference implementation (github.com/Vision-CAIR/MiniGPT-4): what its
+data sets are trained in, the demo's buttons, and the evaluation's questions and lengths of answers.
 """
 
 from __future__ import annotations
