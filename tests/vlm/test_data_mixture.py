@@ -142,6 +142,18 @@ class TestCache:
         picture(1).save(tmp_path / "1.png")
         assert pictures() == [2, 3]
 
+    def test_boxes_follow_a_picture_that_was_replaced(self, tmp_path: Path, cache: Path) -> None:
+        picture(1, width=40, height=20).save(tmp_path / "1.png")
+        line = {"image": "1.png", "task": "refer", "ask": "mug", "answer": [[4, 2, 20, 10]]}
+        (tmp_path / "own.jsonl").write_text(json.dumps(line))
+
+        def answer() -> str:
+            return cached_records(OwnRecords(tmp_path / "own.jsonl"), cache).records_of(0)[0].turns[0].answer
+
+        assert answer() == "{<10><10><50><50>}"
+        picture(1, width=80, height=20).save(tmp_path / "1.png")
+        assert answer() == "{<5><10><25><50>}"
+
     def test_what_was_skipped_is_not_read_again_while_nothing_changes(
         self, source: OwnRecords, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

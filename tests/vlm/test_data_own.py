@@ -13,10 +13,12 @@ from assistant.vlm.data.broken import Skipped
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.mixture import open_mixture
 from assistant.vlm.data.records import Record, TaskTurn
+from assistant.vlm.data.sources import own
 from assistant.vlm.data.sources.base import read
 from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box
+from assistant.vlm.pictures import Picture, open_picture
 from assistant.vlm.tasks import ABSENT_ANSWER, Task
 
 from .tiny import picture
@@ -117,29 +119,78 @@ MISTAKES = [
     pytest.param({"task": "identify", "answer": "x"}, r"\[identify\] needs a region", id="no region"),
     pytest.param(
         {"task": "refer", "ask": "mug", "answer": [[0, 0, 41, 20]]},
-        r"answer: \[0, 0, 41, 20\] is no box within the picture of 40 x 20 pixels",
+        r"answer: \[0, 0, 41, 20\] lies outside of the picture of 40 x 20 pixels",
         id="outside",
     ),
     pytest.param(
-        {"task": "refer", "ask": "mug", "answer": [[20, 0, 10, 20]]}, "is no box within", id="swapped"
+        {"task": "refer", "ask": "mug", "answer": [[20, 0, 10, 20]]},
+        r"answer: \[20, 0, 10, 20\] is not in the order left, top, right, bottom",
+        id="swapped",
     ),
-    pytest.param({"task": "refer", "ask": "mug", "answer": [0, 0, 1, 1]}, "answer: 0 is no box", id="flat"),
     pytest.param(
-        {"task": "refer", "ask": "mug", "answer": [[0, 0, 1, 1], [2, 2, 3, 3]]}, "means one thing", id="two"
+        {"task": "refer", "ask": "mug", "answer": [[4, 2, 4, 9]]}, r"\[4, 2, 4, 9\] has no area", id="no area"
+    ),
+    pytest.param(
+        {"task": "refer", "ask": "mug", "answer": [[0.1, 0.2, 0.5, 1]]},
+        r"answer: \[0\.1, 0\.2, 0\.5, 1\] are fractions, but pixels are wanted: give \[4, 4, 20, 20\]",
+        id="fractions",
+    ),
+    pytest.param(
+        {"task": "identify", "region": [0, 0, 0.5, 0.5], "answer": "mug"},
+        "region: .* are fractions, but pixels are wanted",
+        id="a region in fractions",
+    ),
+    pytest.param(
+        {"task": "refer", "ask": "mug", "answer": [0, 0, 9, 9]}, "a list of boxes is wanted", id="flat"
+    ),
+    pytest.param(
+        {"task": "refer", "ask": "mug", "answer": [[0, 0, 9, 9], [2, 2, 12, 12]]}, "means one thing", id="two"
     ),
     pytest.param({"task": "refer", "ask": "mug", "answer": "left"}, "a list of boxes is wanted", id="prose"),
-    pytest.param({"task": "caption", "answer": [[0, 0, 1, 1]]}, "answered by text", id="a box as caption"),
+    pytest.param({"task": "caption", "answer": [[0, 0, 9, 9]]}, "answered by text", id="a box as caption"),
     pytest.param(
-        {"task": "grounding", "answer": "a mug", "boxes": {"spoon": [[0, 0, 1, 1]]}},
-        "boxes: the answer does not say 'spoon'",
+        {"task": "grounding", "answer": "a mug", "boxes": {"spoon": [[0, 0, 9, 9]]}},
+        "boxes: the answer does not say 'spoon'$",
         id="phrase not said",
     ),
-    pytest.param({"task": "grounding", "answer": "a mug"}, "boxes: name the phrases", id="no boxes"),
     pytest.param(
-        {"task": "caption", "answer": "a mug", "boxes": {"mug": [[0, 0, 1, 1]]}}, "only the phr", id="boxes"
+        {"task": "grounding", "answer": "a woman", "boxes": {"man": [[0, 0, 9, 9]]}},
+        "boxes: the answer does not say 'man' but as a part of a word",
+        id="part of a word",
     ),
     pytest.param(
-        {"task": "caption", "region": [0, 0, 1, 1], "answer": "a mug"},
+        {"task": "grounding", "answer": "a mug", "boxes": {" ": [[0, 0, 9, 9]]}},
+        "boxes: the answer does not say ' '$",
+        id="an empty phrase",
+    ),
+    pytest.param(
+        {
+            "task": "grounding",
+            "answer": "a red mug",
+            "boxes": {"mug": [[0, 0, 9, 9]], "a red mug": [[0, 0, 9, 9]]},
+        },
+        "boxes: 'mug' overlaps 'a red mug' in the answer: box one of the two alone",
+        id="phrases that overlap",
+    ),
+    pytest.param(
+        '{"ask": "a", "answer": "b", "answer": "c"}', "the key 'answer' stands twice", id="a key twice"
+    ),
+    pytest.param(
+        {"task": "refer", "ask": "[refer] mug", "answer": [[0, 0, 9, 9]]},
+        r"ask: leave \[refer\] out",
+        id="an identifier",
+    ),
+    pytest.param({"ask": "<image>\nwhat?", "answer": "x"}, "ask: leave <image> out", id="a marker"),
+    pytest.param(
+        {"ask": "<|image_pad|>what?", "answer": "x"}, r"ask: leave <\|image_pad\|> out", id="Qwen's marker"
+    ),
+    pytest.param("[" * 100_000, "not JSON", id="nested deeply"),
+    pytest.param({"task": "grounding", "answer": "a mug"}, "boxes: name the phrases", id="no boxes"),
+    pytest.param(
+        {"task": "caption", "answer": "a mug", "boxes": {"mug": [[0, 0, 9, 9]]}}, "only the phr", id="boxes"
+    ),
+    pytest.param(
+        {"task": "caption", "region": [0, 0, 9, 9], "answer": "a mug"},
         r"region: \[caption\] has no place for it; leave it out",
         id="a region of a caption",
     ),
@@ -149,12 +200,12 @@ MISTAKES = [
         id="a question for a caption",
     ),
     pytest.param(
-        {"task": "identify", "ask": "what is it?", "region": [0, 0, 1, 1], "answer": "a mug"},
+        {"task": "identify", "ask": "what is it?", "region": [0, 0, 9, 9], "answer": "a mug"},
         r"ask: \[identify\] has no place for it",
         id="a question beside a region",
     ),
     pytest.param(
-        {"task": "grounding", "region": [0, 0, 1, 1], "answer": "a mug", "boxes": {"a mug": [[0, 0, 1, 1]]}},
+        {"task": "grounding", "region": [0, 0, 9, 9], "answer": "a mug", "boxes": {"a mug": [[0, 0, 9, 9]]}},
         r"region: \[grounding\] has no place for it",
         id="a region of a grounded caption",
     ),
@@ -195,6 +246,98 @@ def test_empty_lines_are_no_mistake(file: Path) -> None:
     assert len(records(file, "", {"ask": "a", "answer": "b"}, "")) == 1
 
 
+PHRASES = [
+    pytest.param(
+        "a woman and a man", {"man": 1}, "a woman and a <p>man</p>{<10><10><50><50>}", id="as whole words"
+    ),
+    pytest.param(
+        "a red mug and another mug",
+        {"mug": 1, "a red mug": 2},
+        "<p>a red mug</p>{<75><0><100><100>} and another <p>mug</p>{<10><10><50><50>}",
+        id="the next free place",
+    ),
+    pytest.param(
+        "Anna's mug, a blue-mug", {"Anna": 1}, "<p>Anna</p>{<10><10><50><50>}'s mug, a blue-mug", id="signs"
+    ),
+    pytest.param("红色杯子", {"杯子": 1}, "红色<p>杯子</p>{<10><10><50><50>}", id="a script without spaces"),
+]
+
+
+@pytest.mark.parametrize(("answer", "boxes", "learnt"), PHRASES)
+def test_phrases_are_found_in_the_answer(file: Path, answer: str, boxes: dict[str, int], learnt: str) -> None:
+    places = {1: [[4, 2, 20, 10]], 2: [[30, 0, 40, 20]]}
+    line: Line = {"image": PHOTO, "task": "grounding", "answer": answer}
+    (record,) = records(file, line | {"boxes": {phrase: places[box] for phrase, box in boxes.items()}})
+    assert record.turns[0].answer == learnt
+
+
+def test_what_sticks_out_by_half_a_pixel_is_cut_off(file: Path) -> None:
+    line = {"image": PHOTO, "task": "refer", "ask": "mug", "answer": [[-0.5, 2, 40.5, 20.4]]}
+    (record,) = records(file, line)
+    assert record.turns[0].answer == "{<0><10><100><100>}"
+
+
+OTHER_FORMS: list[tuple[Any, str]] = [
+    ({"id": "1", "image": "1.jpg", "conversations": [{"from": "human", "value": "<image>\nwhat?"}]}, "LLaVA"),
+    ({"messages": [{"role": "user", "content": "what?"}], "images": ["1.jpg"]}, "Qwen and OpenAI"),
+    ({"images": [{"id": 1}], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}, "COCO's form"),
+    ({"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4]}, "an annotation of COCO"),
+    ({"image": "1.jpg", "prefix": "detect cat", "suffix": "<loc0001> cat"}, "PaliGemma"),
+    ({"file_name": "1.jpg", "text": "a cat"}, "Hugging Face's image folders"),
+    ({"shapes": [], "imagePath": "1.jpg"}, "Labelme"),
+    ({"image": "1.jpg", "question": "what?", "answer": "a cat"}, 'write "ask" for "question"'),
+]
+
+
+@pytest.mark.parametrize(("content", "named"), OTHER_FORMS, ids=[named for _, named in OTHER_FORMS])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("in_an_array", [False, True])
+def test_the_forms_of_other_tools_are_named(
+    file: Path, content: Any, named: str, indent: int | None, in_an_array: bool
+) -> None:
+    text = json.dumps([content, content] if in_an_array else content, indent=indent)
+    with pytest.raises(DataError, match=rf"own\.jsonl:1: this is .*{named}.*docs/own-data\.md") as caught:
+        records(file, text)
+    assert ("JSON array" in str(caught.value)) is in_an_array
+    assert "\n" not in str(caught.value)
+
+
+def test_an_array_of_lines_in_the_right_form_is_told_to_be_an_array(file: Path) -> None:
+    with pytest.raises(DataError, match=r"a JSON array: write one object a line, as `jq -c"):
+        records(file, json.dumps([{"ask": "a", "answer": "b"}], indent=1))
+
+
+def test_a_byte_order_mark_does_no_harm_and_utf_16_is_told(file: Path) -> None:
+    line = json.dumps({"ask": "a", "answer": "b"})
+    file.write_text(line, encoding="utf-8-sig")
+    assert len(list(read(OwnRecords(file)))) == 1
+    file.write_text(line, encoding="utf-16")
+    with pytest.raises(DataError, match="is UTF-16: save it as UTF-8"):
+        list(read(OwnRecords(file)))
+
+
+def test_a_picture_that_is_damaged_inside_is_told_when_the_data_is_read(file: Path) -> None:
+    photo = file.parent / "photos" / "2.jpg"
+    picture(1, width=400, height=200).save(photo)
+    photo.write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])
+    with pytest.raises(DataError, match=r"own\.jsonl:1: image: .*2\.jpg: .*(damaged|incomplete)"):
+        records(file, {"image": "photos/2.jpg", "task": "caption", "answer": "a mug"})
+
+
+def test_a_picture_is_decoded_once_however_many_lines_are_about_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counted(path: Path) -> Picture:
+        opened.append(path)
+        return open_picture(path)
+
+    monkeypatch.setattr(own, "open_picture", counted)
+    assert len(records(file, *[{"image": PHOTO, "ask": "a", "answer": "b"}] * 3)) == 3
+    assert opened == [file.parent / PHOTO]
+
+
 @pytest.mark.parametrize(("line", "message"), MISTAKES)
 def test_a_mistake_is_told_with_its_line(file: Path, line: Line | str, message: str) -> None:
     good: Line = {"image": PHOTO, "ask": "a", "answer": "b"}
@@ -206,7 +349,7 @@ def test_a_mistake_is_told_with_its_line(file: Path, line: Line | str, message: 
 
 def test_a_box_without_a_picture_is_a_mistake(file: Path) -> None:
     with pytest.raises(DataError, match=r"own\.jsonl:1: answer: there is a box but no picture"):
-        records(file, {"task": "refer", "ask": "mug", "answer": [[0, 0, 1, 1]]})
+        records(file, {"task": "refer", "ask": "mug", "answer": [[0, 0, 9, 9]]})
     with pytest.raises(DataError, match=r"own\.jsonl:1: \[caption\] is about a picture, and there is none"):
         records(file, {"task": "caption", "answer": "a mug"})
 

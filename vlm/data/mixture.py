@@ -23,7 +23,7 @@ from .photos import PhotoFolder
 from .recipes import RECIPES
 from .record_file import cached_records
 from .sources import SOURCES, Source, open_source
-from .sources.own import OwnRecords
+from .sources.own import OwnRecords, is_own
 from .streams import Draw, PhotoStream, RecordStream, Stream
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def _open(name: str, data: Path, split: str, config: MixtureConfig, *, skip_brok
     if name == PLANNING:
         return MessageStream(read_messages(place.path or MESSAGES, held_out=False), config.messages)
     own = place.path or data
-    if name == PHOTOS and own.suffix != ".jsonl":
+    if name == PHOTOS and not is_own(own):
         return PhotoStream(PhotoFolder(own, split, skip_broken=skip_broken), config)
     source: Source = OwnRecords(own) if name == PHOTOS else open_source(name, data, place)
     records = cached_records(source, cache_folder() / "records", skip_broken=skip_broken)

@@ -11,7 +11,7 @@ import json
 import logging
 import tempfile
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,12 +24,13 @@ from ..errors import DataError
 from .broken import Skipped
 from .records import Record
 from .sources.base import Source, read, require
+from .sources.own import OwnRecords
 
 logger = logging.getLogger(__name__)
 
 _RECORD = TypeAdapter(Record)
 # A part of every folder's name: raise it when a reader makes something else of the same files.
-FORM = 2
+FORM = 3
 
 _RECORDS, _OFFSETS, _STARTS = "records.jsonl", "offsets.npy", "starts.npy"
 _SKIPPED = "skipped.json"
@@ -73,7 +74,7 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
     """Open what was kept of a source, or read it and keep it first; one process does, others wait for it.
 
     A source is read again when one of its files is another one than before, by size or time, or a picture for
-    which rows were left out.
+    which rows were left out; records written by hand also when one of their pictures is another one.
 
     Raises:
         DataError: a row is not in the published form, there is none, or the cache cannot be written.
@@ -98,17 +99,27 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
 
 def _keep(source: Source, folder: Path, skip_broken: bool) -> None:
     skipped = Skipped(source.files()[0])
-    write_records(read(source, skipped if skip_broken else None), folder)
-    pictures = {str(path): _state(path) for path in sorted(skipped.pictures)}
+    watched = skipped.pictures
+    records = read(source, skipped if skip_broken else None)
+    write_records(_watching(records, watched) if isinstance(source, OwnRecords) else records, folder)
+    pictures = {str(path): _state(path) for path in sorted(watched)}
     (folder / _SKIPPED).write_text(json.dumps({"count": skipped.count, "pictures": pictures}))
 
 
+def _watching(records: Iterable[Record], pictures: set[Path]) -> Iterator[Record]:
+    """Yield the records and note their pictures: where one is replaced, boxes in pixels mean another part."""
+    for record in records:
+        if record.picture is not None:
+            pictures.add(Path(record.picture.path))
+        yield record
+
+
 def _by_now(folder: Path) -> Path:
-    """Return the folder, or in its place the one for what pictures that it does without have become."""
+    """Return the folder, or in its place the one for what the pictures that it depends on have become."""
     while folder.is_dir():
-        lacking: dict[str, State] = json.loads((folder / _SKIPPED).read_text())["pictures"]
-        now = {path: _state(Path(path)) for path in lacking}
-        if now == lacking:
+        before: dict[str, State] = json.loads((folder / _SKIPPED).read_text())["pictures"]
+        now = {path: _state(Path(path)) for path in before}
+        if now == before:
             break
         folder = folder.with_name(_hash(folder.name, sorted(now.items())))
     return folder

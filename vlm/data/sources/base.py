@@ -179,15 +179,23 @@ def parse_line(line: bytes) -> Any:
     """Return the JSON of a line.
 
     Raises:
-        ValueError: it is no JSON, or holds half a character, which no file can.
+        ValueError: it is no JSON, has a key twice, or holds half a character, which no file can.
     """
     try:
-        content = json.loads(line)
+        content = json.loads(line, object_pairs_hook=_with_each_key_once)
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"half a character, {error.object[error.start]!a}, cannot be learnt") from error
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
+    return content
+
+
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        name, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {name!r} stands twice in one object, and only one of them would count")
     return content
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,16 +13,23 @@ from pydantic import BaseModel, ConfigDict
 
 from ...errors import ImageError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
-from ...pictures import measure
+from ...pictures import open_picture
+from ...regions import pixel_box
 from ...tasks import ABSENT_ANSWER, Task
 from ..broken import PictureError
 from ..records import PictureReference, Record, TaskTurn
-from .base import LinesFile, parse_line
+from .base import LinesFile, Row, parse_line, require
+from .other_forms import refuse_other_form, refuse_whole_json
 
 Size: TypeAlias = tuple[int, int]
 
 # What a task's instruction has no place for.
 _UNASKED = {Task.CAPTION: ("ask", "region"), Task.GROUNDING: ("region",), Task.IDENTIFY: ("ask",)}
+
+# What prompts hold beside a person's words, in our form or in those of other tools.
+_MARKER = re.compile(rf"\[(?:{'|'.join(Task)}|/?INST)\]|</?(?:image|img|imagehere)>|<\|\w+\|>", re.IGNORECASE)
+# Latin, Greek or Cyrillic; many other scripts put no space between words.
+_LETTER = r"[\d_A-Za-z\u00aa-\u052f]"
 
 
 class OwnTurn(BaseModel):
@@ -42,7 +52,12 @@ class OwnRow(BaseModel):
 
 
 class OwnRecords(LinesFile):
-    """A `.jsonl` file; pictures are named relative to the folder that it lies in."""
+    """A `.jsonl` file; pictures are named relative to the folder that it lies in, and decoded to be sure."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the lines."""
+        refuse_whole_json(require(self.path))
+        return super().rows()
 
     def records(self, content: bytes) -> Iterator[Record]:
         """Return the conversation of a line."""
@@ -55,9 +70,33 @@ class OwnRecords(LinesFile):
         yield Record(picture, tuple(_turn(turn, size) for turn in row.conversation))
 
 
+def is_own(path: Path) -> bool:
+    """Return whether a path names such a file, be it there or not, and not a folder of photos."""
+    return path.suffix == ".jsonl" or path.is_file()
+
+
+def count_pictures(path: Path) -> int:
+    """Return how many pictures the lines of a file are about, a line without one counting as one.
+
+    What cannot be read is passed over: it is told of when the records are read.
+    """
+    pictures: set[object] = set()
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                with suppress(ValueError):
+                    content = parse_line(line)
+                    image = content.get("image") if isinstance(content, dict) else None
+                    pictures.add(image if isinstance(image, str) else number)
+    except OSError:
+        pass
+    return len(pictures)
+
+
 def _row(content: Any) -> OwnRow:
     if not isinstance(content, dict):
         raise ValueError('a line is one object: {"image": ..., "ask": ..., "answer": ...}')
+    refuse_other_form(content)
     if "conversation" in content:
         return OwnRow.model_validate(content)
     turn = OwnTurn.model_validate({name: value for name, value in content.items() if name != "image"})
@@ -66,10 +105,20 @@ def _row(content: Any) -> OwnRow:
 
 def _size(path: Path) -> Size:
     try:
-        _, _, width, height = measure(path)
+        state = path.stat()
+    except OSError:  # it is told what is wrong when the picture is opened
+        return _decoded_size(path, 0, 0)
+    return _decoded_size(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _decoded_size(path: Path, _size_bytes: int, _changed: int) -> Size:
+    """Return the size of a picture in pixels; many lines may be about the same one."""
+    try:
+        picture = open_picture(path)
     except ImageError as error:
         raise PictureError(f"image: {error}", path) from error
-    return width, height
+    return picture.width, picture.height
 
 
 def _turn(turn: OwnTurn, size: Size | None) -> TaskTurn:
@@ -79,6 +128,10 @@ def _turn(turn: OwnTurn, size: Size | None) -> TaskTurn:
                 raise ValueError(f"{name}: {turn.task.identifier} has no place for it; leave it out")
     if turn.boxes is not None and turn.task is not Task.GROUNDING:
         raise ValueError("boxes: only the phrases of a [grounding] answer have boxes beside it")
+    if marker := _MARKER.search(turn.ask):
+        raise ValueError(
+            f'ask: leave {marker[0]} out: "task" says which task it is, and the photo is put in by itself'
+        )
     region = None if turn.region is None else _box(turn.region, size, "region")
     ask, answer = turn.ask, turn.answer
     if turn.task in (Task.REFER, Task.DETECTION) and answer == ABSENT_ANSWER:
@@ -104,16 +157,29 @@ def _turn(turn: OwnTurn, size: Size | None) -> TaskTurn:
 def _grounded(text: str, boxes: Any, size: Size | None) -> GroundedText:
     if not isinstance(boxes, Mapping) or not boxes:
         raise ValueError('boxes: name the phrases of the answer: {"a red mug": [[x0, y0, x1, y1]]}')
-    phrases = []
-    for phrase, found in boxes.items():
-        if phrase not in text:
-            raise ValueError(f"boxes: the answer does not say {phrase!r}")
-        phrases.append(GroundedPhrase(phrase, _boxes(found, size, "boxes"), text.index(phrase)))
-    return GroundedText(text, tuple(sorted(phrases, key=lambda item: item.start)))
+    placed: list[GroundedPhrase] = []
+    for phrase in sorted(boxes, key=len, reverse=True):  # "mug" leaves its place to "a red mug"
+        start = _place(phrase, text, placed)
+        placed.append(GroundedPhrase(phrase, _boxes(boxes[phrase], size, "boxes"), start))
+    return GroundedText(text, tuple(sorted(placed, key=lambda item: item.start)))
+
+
+def _place(phrase: str, text: str, placed: Sequence[GroundedPhrase]) -> int:
+    """Return where a phrase stands in a text as whole words first, apart from the phrases placed before."""
+    spelled = rf"(?<!{_LETTER})(?={re.escape(phrase)}(?!{_LETTER}))"
+    starts = [match.start() for match in re.finditer(spelled, text)] if phrase.strip() else []
+    if not starts:
+        part = " but as a part of a word" if phrase.strip() and phrase in text else ""
+        raise ValueError(f"boxes: the answer does not say {phrase!r}{part}")
+    for start in starts:
+        rivals = [it for it in placed if it.start < start + len(phrase) and start < it.end]
+        if not rivals:
+            return start
+    raise ValueError(f"boxes: {phrase!r} overlaps {rivals[0].text!r} in the answer: box one of the two alone")
 
 
 def _boxes(value: Any, size: Size | None, field: str) -> tuple[Box, ...]:
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not value or not isinstance(value[0], list):
         raise ValueError(f"{field}: a list of boxes is wanted: [[x0, y0, x1, y1], ...]")
     return tuple(_box(corners, size, field) for corners in value)
 
@@ -121,17 +187,10 @@ def _boxes(value: Any, size: Size | None, field: str) -> tuple[Box, ...]:
 def _box(value: Any, size: Size | None, field: str) -> Box:
     if size is None:
         raise ValueError(f"{field}: there is a box but no picture")
-    if not isinstance(value, list) or len(value) != 4 or not all(_is_number(item) for item in value):
-        raise ValueError(f"{field}: {value} is no box: four numbers of pixels are wanted, [x0, y0, x1, y1]")
-    x0, y0, x1, y1 = value
-    width, height = size
-    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-        raise ValueError(f"{field}: {value} is no box within the picture of {width} x {height} pixels")
-    return Box.from_pixels(x0, y0, x1, y1, width, height)
+    try:
+        return pixel_box(value, *size)
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from error
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-__all__ = ["OwnRecords"]
+__all__ = ["OwnRecords", "count_pictures", "is_own"]
