@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -24,7 +25,7 @@ import torch
 
 from assistant.vlm import presets, weights
 from assistant.vlm.answers import Request
-from assistant.vlm.engine import batching, local, visual_tokens
+from assistant.vlm.engine import batching, local, prefixes
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
@@ -522,6 +523,20 @@ class TestPictures:
         monkeypatch.setattr(engine.model, "get_image_features", counted)
         return seen
 
+    @pytest.fixture
+    def read(self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+        """How many positions each pass of the language model has computed, and how many it attended to."""
+        widths: list[tuple[int, int]] = []
+        run = engine.model.forward
+
+        @functools.wraps(run)
+        def forward(*arguments: Any, **options: Any) -> Any:
+            widths.append((options["position_ids"].shape[1], options["attention_mask"].shape[1]))
+            return run(*arguments, **options)
+
+        monkeypatch.setattr(engine.model, "forward", forward)
+        return widths
+
     def test_a_further_question_does_not_look_again_and_has_the_same_answer(
         self, engine: LocalEngine, looks: list[int]
     ) -> None:
@@ -535,21 +550,49 @@ class TestPictures:
         engine.generate([*alike, SHORT])
         assert looks == [2]
 
-    def test_the_last_few_pictures_are_remembered(
-        self, engine: LocalEngine, looks: list[int], monkeypatch: pytest.MonkeyPatch
+    def test_a_further_question_is_read_from_where_it_differs(
+        self, engine: LocalEngine, read: list[tuple[int, int]]
     ) -> None:
-        monkeypatch.setattr(visual_tokens, "KEPT_PICTURES", 2)
-        for seed in (0, 1, 0, 2, 0, 1):
-            engine.generate([Request(Task.VQA, "what is it?", image=picture(seed))])
-        assert looks == [1, 1, 1, 1]  # of 0, 1, 2, and 1 again
+        first, second = (Request(Task.VQA, f"what is {it}?", image=picture(0)) for it in ("this", "that"))
+        expected = LocalEngine("tiny", tiny_model(), tiny_processor()).generate([second])[0].raw
+        engine.generate([first])
+        read.clear()
+        assert engine.generate([second])[0].raw == expected
+        (prompt,) = engine.processor([second.image], [second.turns])["input_ids"]
+        width, length = read[0]
+        assert length == len(prompt)
+        assert width < len(prompt) - engine.model.config.image_tokens
 
-    def test_more_pictures_than_are_remembered_are_answered_together(
-        self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+    def test_a_later_turn_reads_no_earlier_one_again(
+        self, engine: LocalEngine, read: list[tuple[int, int]]
     ) -> None:
+        first = Request(None, "what is this?", image=picture(0))
+        answer = engine.generate([first])[0].raw
+        later = replace(first, argument="why?", history=(Turn("what is this?", answer),))
+        expected = LocalEngine("tiny", tiny_model(), tiny_processor()).generate([later])[0].raw
+        read.clear()
+        assert engine.generate([later])[0].raw == expected
+        asked = engine.processor([first.image], [first.turns])["input_ids"].shape[1]
+        width, length = read[0]
+        assert length - width >= asked
+
+    def test_new_and_known_pictures_are_answered_together(self, engine: LocalEngine) -> None:
         requests = [Request(Task.REFER, "a dog", image=picture(seed)) for seed in range(5)]
         expected = [answer.raw for answer in engine.generate(requests)]
-        monkeypatch.setattr(visual_tokens, "KEPT_PICTURES", 2)
-        assert [answer.raw for answer in engine.generate(requests)] == expected
+        known = LocalEngine("tiny", tiny_model(), tiny_processor())
+        known.generate([replace(request, argument="a cat") for request in requests[::2]])
+        assert [answer.raw for answer in known.generate(requests)] == expected
+
+    def test_the_last_pictures_are_remembered_as_far_as_memory_is_bounded(
+        self, engine: LocalEngine, looks: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = [Request(Task.VQA, "what is it?", image=picture(seed)) for seed in range(3)]
+        engine.generate([asked[0]])
+        of_one = sum(map(len, engine._decoder._prefixes._kept))
+        monkeypatch.setattr(prefixes, "KEPT_TOKENS", 2 * of_one)
+        for seed in (1, 0, 2, 0, 1):
+            engine.generate([asked[seed]])
+        assert looks == [1, 1, 1, 1]  # of 0, 1, 2, and 1 again
 
 
 class TestLoading:
@@ -591,7 +634,7 @@ class TestLoading:
     def test_a_setting_that_means_nothing_is_refused_by_name(self, base: Path) -> None:
         path = base / "config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"patches_a_token": 4}))
-        with pytest.raises(WeightsError, match="configuration has no patches_a_token"):
+        with pytest.raises(WeightsError, match=r"config\.json: patches_a_token: unknown setting"):
             LocalEngine.load(str(base))
 
     def test_an_adapters_folder(self, preset: presets.Preset) -> None:
