@@ -1,22 +1,30 @@
-"""How long ten users wait who ask at once, against one batch of their questions.
+"""What serving many costs, against transformers' own `generate` over the same weights, in one run.
 
     python benchmarks/serving.py --out benchmarks/results/serving.json
 
 Ten threads ask one model at the same moment, as ten people in the browser do. The ideal is the time that
 transformers' own `generate` takes for a ready batch of the same ten, called directly: nobody could have his
 answer sooner if all were to be had together. Both are measured in turn, on captions, which are all of about
-one length, and on questions of every kind, where short answers need not wait for long ones. Run it on an idle
-machine with nano's weights in the cache (`assistant models pull nano`); it takes about two minutes.
+one length, and on questions of every kind, where short answers need not wait for long ones.
+
+Eight referring expressions, each over another picture: one by one by `generate`, one by one and all at once
+by the engine, and how many answers are the same. And the time to the first token of a picture's first question
+and of its second, which is read from where it differs from the first.
+
+Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`); it takes about three
+minutes.
 """
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,6 +41,12 @@ PHOTOS = [open_picture(SAMPLES / f"{name}.jpg").image for name in ("astronaut", 
 USERS = 10
 ROUNDS = 2
 
+REFER = [
+    Request(Task.REFER, name, image=PHOTOS[index % len(PHOTOS)])
+    for index, name in enumerate(
+        ("the woman", "the cat", "the cup", "the rocket", "the flag", "the ear", "the spoon", "the smoke")
+    )
+]
 CAPTIONS = [Request(Task.CAPTION, image=PHOTOS[user % len(PHOTOS)]) for user in range(USERS)]
 MIXED = [
     Request(Task.VQA, "how many people are there?", image=PHOTOS[0]),
@@ -48,13 +62,17 @@ MIXED = [
 ]
 
 
-def unseen(requests: Sequence[Request], number: int) -> list[Request]:
-    """Return the requests with pictures that are new: a little is cut off of them in each round."""
-    cut = [1 + number * USERS + user for user in range(len(requests))]
-    return [
-        replace(request, image=request.image and request.image.crop((left, 0, *request.image.size)))
-        for request, left in zip(requests, cut, strict=True)
-    ]
+_CUTS = itertools.count(1)
+
+
+def unseen(requests: Sequence[Request]) -> list[Request]:
+    """Return the requests with pictures that are new: a little is cut off of them each time."""
+    asked = []
+    for request in requests:
+        top, left = divmod(next(_CUTS), 50)
+        assert request.image is not None
+        asked.append(replace(request, image=request.image.crop((left, top, *request.image.size))))
+    return asked
 
 
 def batch_seconds(engine: LocalEngine, requests: Sequence[Request]) -> float:
@@ -89,8 +107,8 @@ def waits(engine: LocalEngine, requests: Sequence[Request]) -> list[float]:
 def measure(engine: LocalEngine, requests: Sequence[Request]) -> dict[str, float]:
     """Return the medians over the rounds of the batch's time and of the users' median and longest wait."""
     rounds = []
-    for number in range(ROUNDS):
-        asked = unseen(requests, number)
+    for _ in range(ROUNDS):
+        asked = unseen(requests)
         ideal, waited = batch_seconds(engine, asked), waits(engine, asked)
         rounds.append((ideal, statistics.median(waited), max(waited)))
     ideal, median, longest = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -103,15 +121,82 @@ def measure(engine: LocalEngine, requests: Sequence[Request]) -> dict[str, float
     }
 
 
+def one_by_one(engine: LocalEngine, requests: Sequence[Request]) -> list[str]:
+    """Return the answers of a plain loop over `generate`."""
+    answers = []
+    for request in requests:
+        batch = engine.processor([request.image], [request.turns]).to(engine.model.device)
+        with torch.inference_mode():
+            ids = engine.model.generate(**batch, do_sample=False, max_new_tokens=request.max_new_tokens)
+        answers.append(engine.processor.decode_answer(ids[0, -_new(ids, batch) :].tolist()))
+    return answers
+
+
+def _new(ids: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> int:
+    return ids.shape[1] - batch["input_ids"].shape[1]
+
+
+def timed(answer: Callable[[], list[str]]) -> tuple[float, list[str]]:
+    """Return the seconds that answers take, and them."""
+    start = time.perf_counter()
+    answers = answer()
+    return time.perf_counter() - start, answers
+
+
+def eight_refer(engine: LocalEngine) -> dict[str, float]:
+    """Return the seconds of eight referring expressions one by one and together, and what is the same."""
+    rounds, same = [], 0
+    for _ in range(ROUNDS):
+        ways: list[Callable[[list[Request]], list[str]]] = [
+            lambda asked: one_by_one(engine, asked),
+            lambda asked: [engine.generate([request])[0].raw for request in asked],
+            lambda asked: [answer.raw for answer in engine.generate(asked)],
+        ]
+        # Pictures of its own for each way: what one has read is no help to the next.
+        rounds.append([timed(partial(way, unseen(REFER)))[0] for way in ways])
+        asked = unseen(REFER)
+        alone, _, together = (way(asked) for way in ways)
+        same += sum(one == other for one, other in zip(alone, together, strict=True))
+    loop, single, batch = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return {
+        "generate_loop_seconds": round(loop, 2),
+        "engine_one_by_one_seconds": round(single, 2),
+        "engine_together_seconds": round(batch, 2),
+        "loop_to_together": round(loop / batch, 2),
+        "same_answers": round(same / (ROUNDS * len(REFER)), 3),
+    }
+
+
+def first_token_seconds(engine: LocalEngine, request: Request) -> float:
+    """Return the seconds until the first piece of an answer is there."""
+    start = time.perf_counter()
+    next(engine.stream(request))
+    return time.perf_counter() - start
+
+
+def second_question(engine: LocalEngine) -> dict[str, float]:
+    """Return the median time to the first token of a first and of a second question about a picture."""
+    pairs = []
+    for request in unseen(MIXED[:4] * ROUNDS):
+        second = replace(request, argument="what is the weather like?")
+        pairs.append((first_token_seconds(engine, request), first_token_seconds(engine, second)))
+    first, second_ = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return {
+        "first_question_seconds": round(first, 3),
+        "second_question_seconds": round(second_, 3),
+        "first_to_second": round(first / second_, 2),
+    }
+
+
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
     options = arguments(__doc__).parse_args()
     engine = LocalEngine.load(DEFAULT_MODEL)
     waits(engine, MIXED[:2])  # kernels are prepared on first use
     kinds = {"captions": CAPTIONS, "mixed": MIXED}
-    publish(
-        {"users": USERS} | {name: measure(engine, requests) for name, requests in kinds.items()}, options.out
-    )
+    figures: dict[str, object] = {name: measure(engine, requests) for name, requests in kinds.items()}
+    figures |= {"eight_refer": eight_refer(engine), "second_question": second_question(engine)}
+    publish({"users": USERS} | figures, options.out)
 
 
 if __name__ == "__main__":
