@@ -7,12 +7,11 @@ transformers' own `generate` takes for a ready batch of the same ten, called dir
 answer sooner if all were to be had together. Both are measured in turn, on captions, which are all of about
 one length, and on questions of every kind, where short answers need not wait for long ones.
 
-Eight referring expressions, each over another picture: one by one by `generate`, one by one and all at once
-by the engine, and how many answers are the same. And the time to the first token of a picture's first question
-and of its second, which is read from where it differs from the first.
+Eight referring expressions, each over another picture: one by one by `generate`, one by one and all at
+once by the engine, and how many answers are the same. And the time to the first token of a picture's first
+question and of its second, which is read from where it differs from the first.
 
-Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`); it takes about three
-minutes.
+Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`): three minutes.
 """
 
 from __future__ import annotations
