@@ -24,12 +24,12 @@ def complaint(*layers: object, file: Path | None = None) -> str:
 
 class TestStages:
     def test_each_model_has_its_three(self) -> None:
-        assert stage_names() == ["7b-1", "7b-2", "7b-3", "nano-1", "nano-2", "nano-3", "nano-4"]
+        assert stage_names() == ["7b-1", "7b-2", "7b-3", "nano-1", "nano-2", "nano-3", "nano-4", "own"]
 
     @pytest.mark.parametrize("stage", stage_names())
     def test_every_stage_is_checked_data_for_its_model(self, stage: str) -> None:
         config = load_config(stage, options=GIVEN)
-        assert config.model == stage.rpartition("-")[0]
+        assert config.model == (stage.rpartition("-")[0] or "nano")
         assert config.mixture.recipe in RECIPES
         assert config.warmup_steps < config.steps
 
@@ -56,6 +56,42 @@ class TestStages:
 
     def test_an_unknown_stage_is_told_with_those_there_are(self) -> None:
         assert "no stage 'nano-9': choose one of 7b-1" in complaint("nano-9", GIVEN)
+
+
+class TestOwn:
+    """Records that a person wrote by hand."""
+
+    @staticmethod
+    def own(folder: Path, pictures: int) -> dict[str, Path]:
+        lines = [
+            f'{{"image": "{number}.jpg", "task": "caption", "answer": "{word}"}}\n'
+            for number in range(pictures)
+            for word in ("a", "b")
+        ]
+        (folder / "own.jsonl").write_text("".join(lines))
+        return {"data": folder / "own.jsonl", "out": Path("run")}
+
+    def test_they_start_from_nano_at_a_rate_that_keeps_what_it_knew(self, tmp_path: Path) -> None:
+        config = load_config(options=self.own(tmp_path, 6))
+        assert (config.model, config.init) == ("nano", "nano")
+        assert config.learning_rate <= load_config("nano-1", options=GIVEN).learning_rate / 10
+        assert not config.whiten
+
+    @pytest.mark.parametrize(("pictures", "steps"), [(0, 40), (6, 40), (100, 625), (1000, 2600)])
+    def test_the_steps_follow_from_their_number(self, tmp_path: Path, pictures: int, steps: int) -> None:
+        assert load_config(options=self.own(tmp_path, pictures)).steps == steps
+
+    def test_what_is_said_wins(self, tmp_path: Path) -> None:
+        said = {"steps": 7, "init": "none", "learning_rate": 1e-3}
+        config = load_config(options=self.own(tmp_path, 6) | said)
+        assert (config.steps, config.init, config.learning_rate) == (7, "none", 1e-3)
+
+    def test_another_model_gets_a_fresh_adapter(self, tmp_path: Path) -> None:
+        assert load_config(options=self.own(tmp_path, 6) | {"model": "models/7b"}).init is None
+
+    def test_another_stage_is_obeyed(self, tmp_path: Path) -> None:
+        config = load_config("nano-1", options=self.own(tmp_path, 6))
+        assert (config.init, config.learning_rate, config.steps) == (None, 1e-3, 4000)
 
 
 class TestLayers:

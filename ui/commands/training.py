@@ -37,8 +37,11 @@ def train(
         str | None, typer.Option(metavar="NAME|FOLDER", help="Train for this model instead of nano.")
     ] = None,
     init: Annotated[
-        Path | None,
-        typer.Option(metavar="ADAPTER", help="Start from this adapter instead of a fresh one."),
+        str | None,
+        typer.Option(
+            metavar="ADAPTER",
+            help="Start from this adapter: nano, a folder, or none. [default: nano for a .jsonl file]",
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="How many steps.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step, over all processes.")] = None,
@@ -86,6 +89,8 @@ def train(
     """Train an adapter: the linear layer and LoRA. A run that was stopped goes on where it was.
 
     Examples:
+
+      assistant train --data own.jsonl --out runs/own
 
       assistant train --data photos --out runs/first --steps 2300
 

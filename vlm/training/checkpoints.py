@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ..errors import AssistantError
-from .config import TrainingConfig
+from ..presets import PRESETS
+from .config import FRESH, TrainingConfig
 
 # What may change when a run goes on: where and how often is written, and how the same work is done.
 _FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers", "feature_cache"}
@@ -86,8 +87,8 @@ def _settings_file(out: Path) -> Path:
 def _settings(config: TrainingConfig) -> dict[str, Any]:
     values: dict[str, Any] = TypeAdapter(TrainingConfig).dump_python(config, mode="json")
     for name in ("data", "init", "feature_cache"):
-        path = getattr(config, name)
-        values[name] = path and str(path.resolve())
+        value = getattr(config, name)
+        values[name] = value and (str(value) if value in (*PRESETS, FRESH) else str(Path(value).resolve()))
     return values
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +12,19 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..data.configuration import MixtureConfig
+from ..data.sources.own import count_pictures, is_own
 from ..errors import AssistantError
-from ..presets import DEFAULT_MODEL
+from ..presets import DEFAULT_MODEL, PRESETS
 from .adapter import AdapterConfig
 
 STAGES = Path(__file__).parent / "stages"
+OWN = "own"
+"""The stage of records that a person wrote by hand, where no other is named."""
+FRESH = "none"
+"""What `init` says for a fresh adapter where an own one would be the default."""
+
+# Records written by hand are learnt in about so many passes, in no fewer steps and no more.
+_PASSES, _FEWEST, _MOST = 25, 40, 2600
 
 Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0)]
@@ -26,8 +34,8 @@ Rate = Annotated[float, Field(ge=0)]
 class TrainingConfig:
     """A run: what is trained on which data, where checkpoints go, how long and how fast.
 
-    `model` is a preset's name or the folder of a whole model; `init` is an adapter to start from, of the
-    shape of `adapter` if that is given.
+    `model` is a preset's name or the folder of a whole model; `init` is an adapter to start from, a preset's
+    name or a folder, of the shape of `adapter` if that is given (`none`: a fresh one).
     `batch` counts pictures a step, over all processes and all parts of `gradient_accumulation` (each
     picture carries several samples): a run is the same however many processes share it.
     `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
@@ -48,7 +56,7 @@ class TrainingConfig:
     split: str = "train"
     skip_broken: bool = False
     model: str = DEFAULT_MODEL
-    init: Path | None = None
+    init: str | Path | None = None
     steps: Count = 2600
     batch: Count = 4
     gradient_accumulation: Count = 1
@@ -82,24 +90,46 @@ def load_config(
 ) -> TrainingConfig:
     """Return a run's settings: those of a stage, over them those of a file, over them options.
 
+    Records written by hand have the stage `own` where none is named, start from the adapter that the model
+    ships with, if it does, and are learnt in as many steps as their pictures want.
+
     Raises:
         AssistantError: there is no such stage or file, or a key or value in them is wrong (it is named).
     """
-    layers: list[tuple[str, Mapping[str, Any]]] = []
+    layers = [(str(file), _read(file))] if file is not None else []
+    layers.append(("options", dict(options or {})))
+    data = _data(layers)
+    if stage is None and data is not None and is_own(data):
+        stage = OWN
     if stage is not None:
         if stage not in stage_names():
             raise AssistantError(f"no stage {stage!r}: choose one of {', '.join(stage_names())}")
-        layers.append((f"stage {stage}", _read(STAGES / f"{stage}.toml")))
-    if file is not None:
-        layers.append((str(file), _read(file)))
-    layers.append(("options", options or {}))
+        layers.insert(0, (f"stage {stage}", _read(STAGES / f"{stage}.toml")))
     merged: dict[str, Any] = {}
     for _, values in layers:
         merged = _merged(merged, values)
+    if stage == OWN and data is not None:
+        merged = _for_own(merged, data)
     try:
         return TypeAdapter(TrainingConfig).validate_python(merged)
     except ValidationError as error:
         raise AssistantError(_complaint(error, layers)) from error
+
+
+def _data(layers: list[tuple[str, dict[str, Any]]]) -> Path | None:
+    """Return where the data lies; a value of another kind is told of with all others."""
+    given = next((values["data"] for _, values in reversed(layers) if "data" in values), None)
+    return Path(given) if isinstance(given, str | Path) else None
+
+
+def _for_own(given: dict[str, Any], data: Path) -> dict[str, Any]:
+    """Return the settings and what they leave to the records: the adapter to start from, and how long."""
+    model, batch = given.get("model", DEFAULT_MODEL), given.get("batch", TrainingConfig.batch)
+    settings = ({"init": model} if model in PRESETS else {}) | given
+    if "steps" not in settings and isinstance(batch, int) and batch > 0:
+        wanted = -(-_PASSES * count_pictures(data) // batch)
+        settings["steps"] = min(max(wanted, _FEWEST), _MOST)
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -120,7 +150,7 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _complaint(error: ValidationError, layers: list[tuple[str, Mapping[str, Any]]]) -> str:
+def _complaint(error: ValidationError, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """Say in one line which key of what is wrong."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
@@ -136,4 +166,4 @@ def _complaint(error: ValidationError, layers: list[tuple[str, Mapping[str, Any]
     return f"{origin}: {name}: {first['msg']}"
 
 
-__all__ = ["STAGES", "TrainingConfig", "load_config", "stage_names"]
+__all__ = ["FRESH", "STAGES", "TrainingConfig", "load_config", "stage_names"]

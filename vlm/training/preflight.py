@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..data.mixture import InstructionMixture, open_mixture
-from ..errors import AssistantError
+from ..errors import AssistantError, WeightsError
+from ..presets import PRESETS
 from .checkpoints import refuse_other_settings
-from .config import TrainingConfig
+from .config import FRESH, TrainingConfig
 from .processes import processes
 from .self_critical import can_be_rewarded
 
@@ -18,10 +21,12 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
 
     Raises:
         DataError: the data is not in the promised form.
+        WeightsError: there is no adapter to start from.
         AssistantError: settings do not go together, or not with the checkpoints in `config.out`.
     """
     _check_processes(config)
     refuse_other_settings(config)
+    first_adapter(config)
     if config.self_critical == 1:
         raise AssistantError(
             "an answer is weighed by the others to its question: make self_critical 2 or more"
@@ -41,6 +46,23 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
             "own answers by: set self_critical to 0"
         )
     return data
+
+
+def first_adapter(config: TrainingConfig) -> Path | None:
+    """Return the folder of the adapter to start from, None for a fresh one.
+
+    Raises:
+        WeightsError: there is no such adapter.
+    """
+    if config.init in (None, FRESH):
+        return None
+    name = str(config.init)
+    folder = PRESETS[name].adapter if name in PRESETS else Path(name)
+    if not (folder / "adapter_config.json").is_file():
+        raise WeightsError(
+            f"no adapter {name!r} to start from (--init): name {', '.join(PRESETS)} or the folder of one"
+        )
+    return folder
 
 
 def _is_rewarded(data: InstructionMixture) -> bool:
@@ -67,4 +89,4 @@ def _check_processes(config: TrainingConfig) -> None:
         raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 
 
-__all__ = ["open_data"]
+__all__ = ["first_adapter", "open_data"]

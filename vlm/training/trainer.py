@@ -41,7 +41,7 @@ from .checkpoints import (
 )
 from .config import TrainingConfig
 from .features import keep_features
-from .preflight import open_data
+from .preflight import first_adapter, open_data
 from .processes import is_first_process, processes
 from .progress import Meter, RunLog, Tell
 from .self_critical import CaptionReward, Reward, SelfCriticalCollator, box_reward
@@ -161,6 +161,10 @@ def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
     """
     folder = Path(config.model)
     named, whole = config.model in PRESETS, (folder / "config.json").is_file()
+    if (folder / "adapter_config.json").is_file():
+        raise WeightsError(
+            f"{folder} is an adapter: start from it with --init, and name its model with --model"
+        )
     if not named and not whole:
         raise WeightsError(
             f"no model {config.model!r} to train: name {', '.join(PRESETS)} or the folder of a whole model "
@@ -172,7 +176,7 @@ def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = load_model(base, attn_implementation=attention)
     name = config.model if named else str(folder.resolve())
-    return _train_on(data, model, MiniGPTv2Processor.from_pretrained(base), config, name, tell)
+    return _train_on(data, model, MiniGPTv2Processor.load(base), config, name, tell)
 
 
 def _train_on(
@@ -189,9 +193,10 @@ def _train_on(
         _prepare_folder(config, tell)
     set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
     layers = _layer_classes(model)
+    start = first_adapter(config)
     adapted = (
-        load_adapter(model, config.init, trainable=True, shape=config.adapter)
-        if config.init
+        load_adapter(model, start, trainable=True, shape=config.adapter)
+        if start
         else add_adapter(model, config.adapter or AdapterConfig())
     )
     if config.feature_cache:
