@@ -23,6 +23,7 @@ from transformers import TrainerCallback
 
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.grounding import parse
+from assistant.vlm.presets import PRESETS
 from assistant.vlm.training import trainer as trainer_module
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.progress import TASK_NAMES
@@ -123,6 +124,16 @@ class TestTelling:
         board.Reload()
         assert [point.step for point in board.Scalars("loss_caption")] == [2, 4, 6]
 
+    def test_curves_of_a_run_that_went_on_have_each_step_once(self, config: TrainingConfig) -> None:
+        events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        run(config)
+        for step in (4, 6):
+            shutil.rmtree(config.out / f"checkpoint-{step}")
+        run(config)
+        board = events.EventAccumulator(str(config.out / "tensorboard"))
+        board.Reload()
+        assert [point.step for point in board.Scalars("loss_caption")] == [2, 4, 6]
+
     def test_without_tensorboard_there_is_the_log(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -171,6 +182,20 @@ class TestStopping:
         assert same(resumed, whole)
         assert [line["step"] for line in log(config)] == [2, 4, 6]
 
+    def test_a_run_that_goes_on_keeps_the_basis_that_it_learns_in(
+        self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = replace(config, whiten=True)
+        whole, _ = run(replace(config, out=config.out / "whole"))
+        with monkeypatch.context() as patch:
+            interrupt_at(3, patch)
+            with pytest.raises(TrainingStoppedError):
+                run(config)
+        other = [picture(seed) for seed in range(50, 60)]  # as if the data had changed
+        monkeypatch.setattr(trainer_module, "_some_pictures", lambda _: iter(other))
+        resumed, _ = run(config)
+        assert same(resumed, whole)
+
     def test_a_second_ctrl_c_is_obeyed_at_once(self) -> None:
         told: list[str] = []
         with StopOnSignal(told.append):
@@ -198,6 +223,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from assistant.tests.vlm.test_training_runs import run, restored
+from assistant.vlm.presets import PRESETS
 from assistant.vlm.training import trainer
 
 save = trainer.AnswerTrainer._save_optimizer_and_scheduler
@@ -310,6 +336,20 @@ class TestAccidents:
 
 
 class TestRefusals:
+    def test_an_adapter_that_is_not_there_is_told_before_anything_is_fetched(
+        self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(trainer_module, "base_model", None)
+        with pytest.raises(WeightsError, match=r"no adapter 'nani' to start from \(--init\): name nano or"):
+            train_named(replace(config, init="nani"))
+
+    def test_an_adapter_in_place_of_a_model_is_told_with_the_option_that_takes_it(
+        self, config: TrainingConfig
+    ) -> None:
+        folder = PRESETS["nano"].adapter
+        with pytest.raises(WeightsError, match="nano is an adapter: start from it with --init"):
+            train_named(replace(config, model=str(folder)))
+
     def test_a_model_that_is_none_is_told_before_anything_is_read(self, config: TrainingConfig) -> None:
         with pytest.raises(WeightsError, match=r"no model '7b' to train: name nano or the folder"):
             train_named(replace(config, model="7b", data=Path("nowhere")))

@@ -72,14 +72,15 @@ class RunLog(TrainerCallback):
     def __init__(self, out: Path, tell: Tell) -> None:
         self.path = out / "log.jsonl"
         self._tell = tell
-        self._board = _board(out / "tensorboard")
+        self._board: Any = None
         self._start = time.perf_counter()
         self._first_step = 0
 
     def on_train_begin(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
     ) -> None:
-        """Drop lines of steps that were lost, so that the log reads as of one run."""
+        """Drop lines and points of steps that were lost, so that log and curves read as of one run."""
+        self._board = _board(self.path.parent / "tensorboard", state.global_step + 1)
         self._start, self._first_step = time.perf_counter(), state.global_step
         if self.path.is_file():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -131,13 +132,13 @@ def _by_task(values: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
     return sums.flatten()
 
 
-def _board(folder: Path) -> Any:
-    """Return a writer for TensorBoard, None where it is not installed."""
+def _board(folder: Path, first_step: int) -> Any:
+    """Return a writer of points from a step on, in place of those of other runs; None without TensorBoard."""
     if not is_tensorboard_available():
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=first_step)
 
 
 def _step(line: str) -> int:

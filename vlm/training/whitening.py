@@ -27,15 +27,16 @@ DAMPING = 0.03
 
 
 class Basis(nn.Module):
-    """Turns coordinates into the weight of a linear layer; `basis` is square, symmetric and regular."""
+    """Turns coordinates into the weight of a linear layer; `basis` is square, symmetric and regular.
+
+    Checkpoints hold it: coordinates mean nothing in the basis of other pictures, and those may have changed.
+    """
 
     basis: torch.Tensor
-    inverse: torch.Tensor
 
-    def __init__(self, basis: torch.Tensor, inverse: torch.Tensor) -> None:
+    def __init__(self, basis: torch.Tensor) -> None:
         super().__init__()
-        self.register_buffer("basis", basis, persistent=False)
-        self.register_buffer("inverse", inverse, persistent=False)
+        self.register_buffer("basis", basis)
 
     def forward(self, coordinates: torch.Tensor) -> torch.Tensor:
         """Return the weight (outputs, inputs) of coordinates of the same shape, in their own precision."""
@@ -44,7 +45,8 @@ class Basis(nn.Module):
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the coordinates that give a weight."""
-        return weight @ self.inverse
+        exact: torch.Tensor = torch.linalg.solve(self.basis.double(), weight.double(), left=False)
+        return exact.to(weight.dtype)
 
 
 def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
@@ -58,8 +60,7 @@ def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
     exact = features.double()
     values, vectors = torch.linalg.eigh(exact.T @ exact / len(exact))
     scale = (values.clamp(min=0) + damping * values.mean()).sqrt()
-    dtype = torch.float32
-    return Basis(((vectors / scale) @ vectors.T).to(dtype), ((vectors * scale) @ vectors.T).to(dtype))
+    return Basis(((vectors / scale) @ vectors.T).float())
 
 
 def train_in(basis: Basis, layer: nn.Linear) -> None:
