@@ -125,13 +125,13 @@ def _about_what_is_found(steps: list[Step]) -> tuple[Step, ...]:
 def _verbatim(task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
     words, typed = typed_regions(text, context.size)
     regions = typed or ([context.region] if context.region else [])
+    argument = " ".join(_TYPED.sub(" ", words).split())
     if task is Task.IDENTIFY:
         regions = regions or list(plan_prompt(text, context).symbols.values())[:1]
-        return tuple(Step(task, "", region) for region in regions) or (Step(task),)
-    argument = " ".join(_TYPED.sub(" ", words).split())
+        return tuple(Step(task, "", region, typed=argument) for region in regions) or (Step(task),)
     if task is Task.CAPTION:
-        return (Step(task),)
-    return (Step(task, argument, regions[0] if regions else None),)
+        return (Step(task, typed=argument),)
+    return (Step(task, argument, regions[0] if regions else None, typed=argument),)
 
 
 __all__ = ["SURE", "Planner"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .answers import Completion, Written
@@ -66,6 +66,7 @@ class Step:
     `region_from` is the index of an earlier step of the same plan whose box is that part: "find the dog and
     tell me what colour it is". Where that step finds none that it is sure of, the whole picture is looked at.
     `reply` is, of free conversation, which of `REPLIES` is said in place of asking the model; or empty.
+    `typed` is what the person wrote behind an identifier that they typed, without its boxes.
     """
 
     task: Task | None
@@ -73,6 +74,7 @@ class Step:
     region: Box | None = None
     region_from: int | None = None
     reply: str = ""
+    typed: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:

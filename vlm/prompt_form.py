@@ -60,15 +60,14 @@ class PromptForm(BaseModel):
     def words(self, task: Task | None, argument: str = "", region: Box | None = None, typed: str = "") -> str:
         """Return the words of a turn that asks for an answer, identifier included.
 
-        `typed` is what a person wrote behind an identifier: no wording of ours takes its place.
+        `typed` is what a person wrote behind an identifier, which `own_words` asks in.
 
         Raises:
             ValueError: the task lacks the argument or the region that it cannot do without.
         """
-        wording = self.wordings[task] if task else "{argument}"
-        if typed and (self.own_words or "{argument}" not in wording):
+        if typed and self.own_words:
             return verbatim(task, typed, region)
-        return instruction(task, argument, region, wording)
+        return instruction(task, argument, region, self.wordings[task] if task else None)
 
     def longest(self, task: Task | None) -> int:
         """Return the most tokens that an answer may have."""

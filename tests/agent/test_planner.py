@@ -57,6 +57,7 @@ class TestWhatIsPlain:
         plan = planned(typed, model=model)
         assert plan.steps == (Step(Task.REFER, "the dog"),)
         assert plan.why == "[refer], because you typed it"
+        assert plan.steps[0].typed == "the dog"
         assert not model.asked
 
     @pytest.mark.parametrize("typed", ["what does [refer] mean?", "the sign says [refer]"])

@@ -47,6 +47,12 @@ class TestSteps:
         assert found.answer == "A dog runs through the snow. The dog is on the left."
         assert found.phrases == (GroundedPhrase("the dog", (Box(12, 30, 35, 92),)),)
 
+    def test_the_model_learns_what_a_person_typed_behind_an_identifier(self) -> None:
+        region = Box(1, 2, 3, 4)
+        steps = (Step(Task.CAPTION, typed="in a line"), Step(Task.IDENTIFY, "", region, typed="who is it"))
+        _, requests = result(*steps)
+        assert [request.typed for request in requests] == ["in a line", "who is it"]
+
     def test_the_same_sentence_is_said_once(self) -> None:
         found, _ = result(Step(Task.CAPTION), Step(Task.CAPTION))
         assert found.answer == "A dog runs through the snow."

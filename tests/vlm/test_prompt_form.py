@@ -127,8 +127,8 @@ class TestTheReleasedForm:
 
 
 class TestOurForm:
-    def test_typed_words_stand_where_ours_would_have_no_place_for_them(self) -> None:
-        assert OURS.words(Task.CAPTION, typed="say it in a line") == "[caption] say it in a line"
+    def test_typed_words_stand_within_the_wordings_that_were_trained(self) -> None:
+        assert OURS.words(Task.CAPTION, typed="say it in a line") == "[caption] briefly describe the image"
         assert OURS.words(Task.REFER, "a dog", typed="a dog") == "[refer] give me the location of a dog"
 
     @pytest.mark.parametrize("task", [Task.REFER, Task.IDENTIFY])
