@@ -102,10 +102,11 @@ def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
         found.setdefault(_bare(phrase.text or asked), set()).update(phrase.boxes)
     if not found:
         return f"I see no {_bare(asked)}."
-    return f"I see {_listed([_counted(name, len(boxes)) for name, boxes in found.items()])}."
+    return f"I see {_listed([counted(name, len(boxes)) for name, boxes in found.items()])}."
 
 
-def _counted(name: str, count: int) -> str:
+def counted(name: str, count: int) -> str:
+    """Return a phrase with how many there are of it, in the number that fits: "2 dogs"."""
     noun = noun_of(name)
     if noun and not (count == 1 and noun.lower() in PAIRS):
         fitting = singular(noun) if count == 1 else plural(noun)
@@ -144,4 +145,13 @@ def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
 
 
-__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "is_retracted", "is_unsure", "place"]
+__all__ = [
+    "UNSURE",
+    "compose",
+    "compose_doubt",
+    "compose_unfinished",
+    "counted",
+    "is_retracted",
+    "is_unsure",
+    "place",
+]
