@@ -193,7 +193,8 @@ def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -
     if step.task is Task.IDENTIFY and step.region is None:
         raise AssistantError(NO_REGION)
     region = step.region if image else None
-    return Request(step.task, step.argument, region, image, () if step.task or region else history)
+    history = () if step.task or region else history
+    return Request(step.task, step.argument, region, image, history, step.typed)
 
 
 def _phrases(step: Step, grounded: GroundedText) -> tuple[GroundedPhrase, ...]:
