@@ -49,6 +49,13 @@ def test_whole_families_are_held_out(tmp_path: Path) -> None:
     assert 1 <= len(measured) <= 12
 
 
+def test_a_whole_writer_is_held_out(tmp_path: Path) -> None:
+    folder = write(tmp_path, *(line(f"{w}:{n}", writer=w) for w in ("w1", "w9") for n in range(40)))
+    assert {message.line.writer for message in read_messages(folder, held_out=False)} == {"w1"}
+    measured = [message.line.writer for message in read_messages(folder, held_out=True)]
+    assert measured.count("w9") == 40
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
