@@ -10,6 +10,7 @@ from ..vlm.grounding import Box
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
+from .identifiers import check_asked
 from .listening import GuardedListener, TurnListener
 from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
@@ -56,8 +57,10 @@ class Assistant:
         Raises:
             SessionNotFoundError: there is no such session.
             StorageError: the turn could not be kept, or `replaces` is not the session's last.
-            AssistantError: nothing came of it that could take the place of the turn `replaces`, which stays.
+            AssistantError: the message asks nothing, or nothing came of it that could take the place of the
+                turn `replaces`, which stays.
         """
+        check_asked(message, task, region)
         past = self._past(session_id, replaces)
         guard = GuardedListener(listener) if listener else None
         result = run(

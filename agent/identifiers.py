@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ..vlm.errors import AssistantError
+from ..vlm.grounding import Box
 from ..vlm.tasks import Task, split_identifier
 
 _NAMES = "|".join(Task)
@@ -25,3 +27,22 @@ def typed_identifier(text: str) -> tuple[Task | None, str]:
     if match:
         return Task(match[1].lower()), text[: match.start()].strip()
     return None, text
+
+
+def check_asked(message: str, task: Task | None = None, region: Box | None = None) -> None:
+    """Refuse a message that asks nothing, where no task and no region chosen by hand says what is wanted.
+
+    Raises:
+        AssistantError: it is empty, or a task that needs words has none.
+    """
+    typed, words = typed_identifier(message)
+    if any(character.isprintable() and not character.isspace() for character in words):
+        return
+    chosen = task or typed
+    if chosen in (Task.VQA, Task.REFER, Task.DETECTION):
+        raise AssistantError(f"[{chosen}] asks nothing: write a question or a phrase behind it")
+    if chosen is None and region is None:
+        raise AssistantError("the question is empty: write what you want to know")
+
+
+__all__ = ["check_asked", "typed_identifier"]

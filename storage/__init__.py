@@ -1,8 +1,10 @@
 """Conversations that last: sessions, turns, steps, boxes and pictures, behind one `SessionStore`."""
 
 from .errors import (
+    AmbiguousSessionError,
     DatabaseBusyError,
     DatabaseDamagedError,
+    DatabaseMissingError,
     DatabaseNotWritableError,
     DiskFullError,
     ExchangeError,
@@ -24,8 +26,10 @@ from .records import (
 from .store import SessionStore
 
 __all__ = [
+    "AmbiguousSessionError",
     "DatabaseBusyError",
     "DatabaseDamagedError",
+    "DatabaseMissingError",
     "DatabaseNotWritableError",
     "DiskFullError",
     "ExchangeError",

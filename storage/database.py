@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from .errors import (
     DatabaseBusyError,
     DatabaseDamagedError,
+    DatabaseMissingError,
     DatabaseNotWritableError,
     DiskFullError,
     NewerDatabaseError,
@@ -50,21 +51,27 @@ def parse_location(location: str | Path) -> URL:
     return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
 
 
-def create(url: URL, timeout: float) -> Engine:
+def create(url: URL, timeout: float, *, make: bool) -> Engine:
     """Return an engine whose errors are ours; a SQLite writer waits `timeout` seconds for another.
 
-    The folder of a SQLite file is made if need be; the file itself is, on the first connection.
+    With `make` the folder of a SQLite file is made if need be; the file itself is, on the first connection.
 
     Raises:
+        DatabaseMissingError: a SQLite file is not there, and is not to be made.
         DatabaseNotWritableError: the folder cannot be made.
         StorageError: the database's driver is not installed.
     """
     sqlite = url.get_backend_name() == "sqlite"
-    if sqlite and url.database:
+    if sqlite and url.database and not make:
+        if not Path(url.database).exists():
+            raise missing(url)
+    elif sqlite and url.database:
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise DatabaseNotWritableError(f"{url.database} cannot be made: {error.strerror}") from error
+            raise DatabaseNotWritableError(
+                f"{url.database} cannot be made: {error.strerror}; name another with --db"
+            ) from error
     try:
         engine = create_engine(url, connect_args={"timeout": timeout} if sqlite else {})
     except (ImportError, NoSuchModuleError) as error:
@@ -74,6 +81,11 @@ def create(url: URL, timeout: float) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def missing(url: URL) -> DatabaseMissingError:
+    """Return the error for a database that is not there, or holds no tables."""
+    return DatabaseMissingError(f"no sessions are kept in {_name(url)}: check --db, or ask something first")
 
 
 def writing(engine: Engine) -> Engine:

@@ -13,6 +13,14 @@ class SessionNotFoundError(StorageError):
     """There is no such session, or no such turn in it."""
 
 
+class AmbiguousSessionError(StorageError):
+    """Several sessions' ids begin as was said."""
+
+
+class DatabaseMissingError(StorageError):
+    """There is no database, and none was to be made."""
+
+
 class DatabaseBusyError(StorageError):
     """Another program kept the database or the pictures locked for longer than the store waits."""
 
@@ -38,8 +46,10 @@ class ExchangeError(StorageError):
 
 
 __all__ = [
+    "AmbiguousSessionError",
     "DatabaseBusyError",
     "DatabaseDamagedError",
+    "DatabaseMissingError",
     "DatabaseNotWritableError",
     "DiskFullError",
     "ExchangeError",

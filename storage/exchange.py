@@ -6,6 +6,7 @@ earlier version can still be read. Version 2 added `why` and `stopped` of a turn
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -146,7 +147,7 @@ def read(content: str | bytes) -> tuple[SessionSummary, list[bytes], list[Stored
         ExchangeError: the content is no export of a known version; the message names the field.
     """
     try:
-        file = _File.model_validate_json(content)
+        file = _File.model_validate_json(_text(content))
     except ValidationError as error:
         raise _explain(error) from error
     images = {image.sha256: _read_image(image, f"images[{i}]") for i, image in enumerate(file.images)}
@@ -157,14 +158,31 @@ def read(content: str | bytes) -> tuple[SessionSummary, list[bytes], list[Stored
     return session, [image.data for image in file.images], turns
 
 
+def _text(content: str | bytes) -> str:
+    """Decode UTF-8 or UTF-16, with a byte order mark or without, as editors and shells write it."""
+    try:
+        text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
+        text.encode()
+    except UnicodeError as error:
+        raise ExchangeError("the file: it is not text; export the session again") from error
+    return text.removeprefix("\ufeff")
+
+
 def _explain(error: ValidationError) -> ExchangeError:
     first = error.errors(include_url=False)[0]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    if field == "version" and first["type"] == "missing":
+        return ExchangeError("version: there is none: give a file that `sessions export` wrote as JSON")
     if field == "version":
-        return ExchangeError(
-            f"version: {first['input']!r} is unknown, only 1 to {VERSION} are; update the program"
-        )
-    return ExchangeError(f"{field or 'the file'}: {first['msg']}; export the session again")
+        given = _short(repr(first["input"]))
+        return ExchangeError(f"version: {given} is unknown, only 1 to {VERSION} are; update the program")
+    return ExchangeError(f"{_short(field) or 'the file'}: {_short(first['msg'])}; export the session again")
+
+
+def _short(text: str) -> str:
+    """Return what stands in a file as a part of one line: printable, and not long."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return shown if len(shown) <= 120 else f"{shown[:119]}…"
 
 
 def _write_turn(turn: StoredTurn) -> _Turn:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from ..vlm.errors import ImageError
 from ..vlm.grounding import Box, GroundedPhrase
-from .errors import SessionNotFoundError
+from .errors import AmbiguousSessionError, SessionNotFoundError
 from .records import NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn, Verification
 from .schema import boxes, images, sessions, steps, turns
 
@@ -40,6 +40,23 @@ def read_session(connection: Connection, session_id: str) -> SessionSummary:
     if row is None:
         raise SessionNotFoundError(f"there is no session {session_id!r}; list the sessions to see their ids")
     return SessionSummary(*row)
+
+
+def find_session(connection: Connection, beginning: str) -> SessionSummary:
+    """Return the session whose id is `beginning`, or the only one whose id begins so.
+
+    Raises:
+        SessionNotFoundError: there is no such session.
+        AmbiguousSessionError: there are several.
+    """
+    begins = sessions.c.id.startswith(beginning, autoescape=True)
+    ids = connection.scalars(select(sessions.c.id).where(begins).order_by(sessions.c.id)).all()
+    if beginning in ids or not beginning or not ids:
+        return read_session(connection, beginning)
+    if len(ids) > 1:
+        some = ", ".join(ids[:3]) + (" …" if len(ids) > 3 else "")
+        raise AmbiguousSessionError(f"the ids of {len(ids)} sessions begin with {beginning!r}: {some}")
+    return read_session(connection, ids[0])
 
 
 def insert_session(connection: Connection, title: str, created: datetime, updated: datetime) -> str:

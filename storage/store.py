@@ -42,23 +42,33 @@ class SessionStore:
 
     @classmethod
     def open(
-        cls, location: str | Path, *, image_folder: Path | None = None, timeout: float = 10.0
+        cls,
+        location: str | Path,
+        *,
+        image_folder: Path | None = None,
+        timeout: float = 10.0,
+        make: bool = True,
     ) -> SessionStore:
-        """Open the store at a database's path or URL; make it if it is not there, bring it up to date if old.
+        """Open the store at a database's path or URL; bring it up to date if it is old.
+
+        A database that is not there, or has no tables, is made, unless `make` is False.
 
         `image_folder` is by default beside a SQLite file, named as it with `.images` behind; `timeout` is
         how many seconds a write waits for another program's.
 
         Raises:
-            StorageError: see its subclasses; also where a server's URL comes without an `image_folder`.
+            DatabaseMissingError: the database is not there, and `make` is False.
+            StorageError: see its other subclasses; also where a server's URL comes without an `image_folder`.
         """
         url = database.parse_location(location)
         folder = ImageFolder(image_folder or _folder_beside(url), timeout)
-        engine = database.create(url, timeout)
+        engine = database.create(url, timeout, make=make)
         try:
             with engine.connect() as connection:
-                current = database.revision(connection) == REVISION
-            if not current:
+                standing = database.revision(connection)
+            if standing is None and not make:
+                raise database.missing(url)
+            if standing != REVISION:
                 with folder.lock():
                     database.migrate(engine)
         except BaseException:
@@ -99,6 +109,16 @@ class SessionStore:
         """
         with self._engine.begin() as connection:
             return rows.read_session(connection, session_id)
+
+    def find_session(self, beginning: str) -> SessionSummary:
+        """Return the session whose id is `beginning`, or the only one whose id begins so.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+            AmbiguousSessionError: there are several.
+        """
+        with self._engine.begin() as connection:
+            return rows.find_session(connection, beginning)
 
     def rename_session(self, session_id: str, title: str) -> SessionSummary:
         """Give a session another title.

@@ -138,6 +138,9 @@ class TestJson:
         [
             pytest.param("version", 3, r"^version: 3 is unknown.*update", id="another version"),
             pytest.param("version", None, r"^version: ", id="no version"),
+            pytest.param("version", "9" * 9999, r"^version: '9+… is unknown", id="a long version"),
+            pytest.param("x" * 9999, 1, r"^x+…: Extra", id="a long name"),
+            pytest.param("a\nb", 1, r"^a b: Extra", id="a name of two lines"),
             pytest.param("turns.1.number", 7, r"^turns\[1\]\.number: must be 2", id="a gap"),
             pytest.param("turns.0.image", "0" * 64, r"^turns\[0\]\.image: ", id="no such image"),
             pytest.param("turns.0.image", "../../x", r"^turns\[0\]\.image: ", id="no hash"),
@@ -179,7 +182,16 @@ class TestJson:
         with pytest.raises(ExchangeError, match=message) as caught:
             sqlite_store.import_json(json.dumps(content))
         assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
         assert len(sqlite_store.list_sessions()) == 1
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+    def test_other_encodings_are_read(
+        self, sqlite_store: SessionStore, fill: Callable[[SessionStore], str], encoding: str
+    ) -> None:
+        exported = sqlite_store.export_json(fill(sqlite_store))
+        imported = sqlite_store.import_json(exported.encode(encoding))
+        assert [turn.user for turn in sqlite_store.turns(imported.id)][2] == "狗?"
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", b"\xff\xfe", "[" * 100_000])
     def test_what_is_no_export_at_all_is_refused(

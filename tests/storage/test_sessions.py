@@ -13,6 +13,8 @@ from filelock import FileLock
 from sqlalchemy.exc import IntegrityError
 
 from assistant.storage import (
+    AmbiguousSessionError,
+    DatabaseMissingError,
     NewTurn,
     SessionNotFoundError,
     SessionStore,
@@ -246,3 +248,43 @@ class TestLocations:
     def test_a_server_needs_a_folder_for_pictures(self) -> None:
         with pytest.raises(StorageError, match="image_folder"):
             SessionStore.open("postgresql+psycopg://localhost/x")
+
+
+class TestFinding:
+    def test_an_id_or_its_beginning_finds_a_session(self, store: SessionStore) -> None:
+        session = store.create_session("a")
+        for beginning in (session.id, session.id[:6], session.id[:-1]):
+            assert store.find_session(beginning) == session
+
+    @pytest.mark.parametrize("beginning", ["", "nope", "%", "_", "\\"])
+    def test_what_no_id_begins_with_finds_none(self, store: SessionStore, beginning: str) -> None:
+        store.create_session("a")
+        with pytest.raises(SessionNotFoundError):
+            store.find_session(beginning)
+
+    def test_several_that_begin_alike_are_named(
+        self, store: SessionStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ids = iter(["3f", "3fa1", "3fa2", "3fa3", "3fb4"])
+        monkeypatch.setattr("assistant.storage.rows.secrets.token_hex", lambda _: next(ids))
+        for _ in range(5):
+            store.create_session()
+        assert store.find_session("3f").id == "3f"
+        assert store.find_session("3fb").id == "3fb4"
+        with pytest.raises(AmbiguousSessionError, match=r"3 sessions begin with '3fa': 3fa1, 3fa2, 3fa3$"):
+            store.find_session("3fa")
+
+
+class TestMaking:
+    def test_a_database_is_made_only_where_that_is_wanted(self, tmp_path: Path) -> None:
+        missing = tmp_path / "folder" / "store.db"
+        with pytest.raises(DatabaseMissingError, match=r"store\.db"):
+            SessionStore.open(missing, make=False)
+        assert not missing.parent.exists()
+        SessionStore.open(missing).close()
+        SessionStore.open(missing, make=False).close()
+
+    def test_a_server_without_tables_gets_none(self, empty_postgresql: str, tmp_path: Path) -> None:
+        for _ in range(2):
+            with pytest.raises(DatabaseMissingError):
+                SessionStore.open(empty_postgresql, image_folder=tmp_path, make=False)

@@ -195,7 +195,25 @@ class TestAsking:
         answer = ask(command, photo, "what is caf\udce9?")
         assert "what is caf??" in command("sessions", "show", answer["session"]).out
 
-    @pytest.mark.parametrize("question", ["", "  ", "???", "\n", "x" * 5000])
+    @pytest.mark.parametrize("question", ["", "  ", "\n", "\u200b\ufeff", "[vqa]", "[refer]  "])
+    def test_what_asks_nothing_is_refused_and_not_kept(
+        self, command: Command, engine: ScriptedEngine, photo: Path, question: str
+    ) -> None:
+        assert_one_line(command("ask", photo, question), "write a" if "[" in question else "is empty")
+        assert_one_line(command("ask", photo, "", "--task", "detection"), "[detection] asks nothing")
+        assert command("sessions", "list").out == ""
+        assert engine.requests == []
+
+    @pytest.mark.parametrize(
+        "words", [["[caption]"], ["", "--task", "caption"], ["", "--region", "1,1,99,99"]]
+    )
+    def test_a_task_or_a_region_says_what_is_wanted_without_words(
+        self, command: Command, photo: Path, words: list[str]
+    ) -> None:
+        (step,) = ask(command, photo, *words)["steps"]
+        assert step["task"] == ("identify" if "--region" in words else "caption")
+
+    @pytest.mark.parametrize("question", ["???", "x" * 5000])
     def test_any_text_is_answered(self, command: Command, photo: Path, question: str) -> None:
         result = command("ask", photo, question)
         assert result.code == 0
@@ -392,6 +410,23 @@ class TestSessions:
         result = command("sessions", "export", session, "--format", "markdown", "--out", photo)
         assert_one_line(result, str(photo))
 
+    def test_the_beginning_of_an_id_is_enough(self, command: Command, photo: Path, session: str) -> None:
+        beginning = session[:10]
+        assert ask(command, photo, "what colour is it?", "--session", beginning)["session"] == session
+        assert json.loads(command("sessions", "show", beginning, "--json").out)["session"]["id"] == session
+        assert json.loads(command("sessions", "export", beginning).out)["session"]["id"] == session
+        assert command("sessions", "delete", beginning, "--yes").err == f"Deleted {session}\n"
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+    def test_an_export_is_read_as_editors_and_shells_write_it(
+        self, command: Command, session: str, tmp_path: Path, encoding: str
+    ) -> None:
+        file = tmp_path / "session.json"
+        file.write_bytes(command("sessions", "export", session).out.encode(encoding))
+        imported = command("sessions", "import", file)
+        assert imported.code == 0
+        assert "where is the dog?" in command("sessions", "show", imported.out.strip()).out
+
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2}', b"\xff\xfe"])
     def test_what_is_no_export_is_refused_in_one_line(
         self, command: Command, tmp_path: Path, content: bytes
@@ -456,6 +491,31 @@ class TestDatabase:
         imported = command("sessions", "import", file, "--db", other).out.strip()
         assert imported in command("sessions", "list", "--db", other).out
         assert command("sessions", "list").out == ""
+
+    LOOKING = (("list",), ("search", "dog"), ("show", "x"), ("export", "x"), ("delete", "x", "--yes"))
+
+    @pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+    def test_looking_never_makes_a_database(
+        self, command: Command, database: Path, tmp_path: Path, words: tuple[str, ...]
+    ) -> None:
+        missing = tmp_path / "folder" / "misspelt.db"
+        assert_one_line(command("sessions", *words, "--db", missing), str(missing), "--db")
+        empty = tmp_path / "empty.db"
+        empty.touch()
+        assert_one_line(command("sessions", *words, "--db", empty), str(empty), "no sessions")
+        result = command("sessions", *words)
+        assert (result.code == 0, result.out) == (len(words) < 2 or words[0] == "search", "")
+        assert not missing.parent.exists()
+        assert not database.parent.exists()
+        assert empty.stat().st_size == 0
+
+    def test_going_on_with_a_session_never_makes_a_database(
+        self, command: Command, photo: Path, tmp_path: Path
+    ) -> None:
+        missing = tmp_path / "misspelt.db"
+        assert_one_line(command("ask", photo, "what?", "--session", "3f", "--db", missing), str(missing))
+        assert_one_line(command("chat", photo, "--session", "3f", "--db", missing), str(missing))
+        assert not missing.exists()
 
     def test_the_option_wins_over_the_environment(
         self, command: Command, photo: Path, database: Path, tmp_path: Path

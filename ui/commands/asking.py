@@ -73,20 +73,22 @@ def ask(
       assistant ask photo.jpg "where is the dog?" --model http://localhost:8000/v1
     """
     from ...agent.assistant import Assistant
+    from ...agent.identifiers import check_asked
     from .live import live_answer
 
     model = in_dialect(model, dialect)
-    picture = open_shown(sys.stdin.buffer.read() if image == "-" else image)
     question = question.encode(errors="replace").decode()  # a terminal may pass on what is no UTF-8
+    picture = open_shown(sys.stdin.buffer.read() if image == "-" else image)
     with wrong_use("--save"):
         if save is not None:
             check_drawing(save)
     with wrong_use("--region"):
         box = None if region is None else read_region(region, picture)
+    check_asked(question, task, box)
     chosen = load_planner(planner)
-    with open_store(database) as store:
+    with open_store(database, session=session) as store:
         if session is not None:
-            store.get_session(session)  # an unknown one is told before the model has worked for it
+            session = store.find_session(session).id  # an unknown one is told before the model works for it
         assistant = Assistant(load_model(model), store, chosen)
         kept = store.add_image(picture.content)  # what was seen, also where a pipe can be read only once
         with live_answer(quiet=as_json) as live:

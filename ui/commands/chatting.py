@@ -70,7 +70,9 @@ def chat(
 
     model = in_dialect(model, dialect)
     chosen = load_planner(planner)
-    with open_store(database) as store:
+    with open_store(database, session=session) as store:
+        if session is not None:
+            session = store.find_session(session).id  # an unknown one is told before the model is loaded
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
@@ -111,7 +113,7 @@ class _Conversation:
 
     def take(self, line: str) -> bool:
         """Do what a line says, and return whether that could be done; what a person can mend is said."""
-        text = line.strip()
+        text = line.removeprefix("\ufeff").strip()  # the mark that some editors begin a file with
         try:
             if text.startswith("/"):
                 name, _, rest = text.partition(" ")
@@ -204,10 +206,7 @@ def _lines(earlier: list[str]) -> Iterator[str]:
 
 
 def _earlier_questions(store: SessionStore, session: str | None) -> list[str]:
-    if session is None:
-        return []
-    store.get_session(session)  # an unknown one is told before the model is loaded
-    return [turn.user for turn in store.turns(session)]
+    return [turn.user for turn in store.turns(session)] if session else []
 
 
 def _last_picture(store: SessionStore, session: str | None) -> Path | None:

@@ -66,19 +66,24 @@ def database_location(option: str | None) -> str:
     return str(platformdirs.user_data_path("assistant") / "sessions.db")
 
 
-def open_store(option: str | None) -> SessionStore:
-    """Open the store of sessions."""
-    from ...storage import SessionStore
+def open_store(option: str | None, *, make: bool = True, session: str | None = None) -> SessionStore:
+    """Open the store of sessions.
+
+    One that is not there is made, unless `make` is False or a `session` of it is named.
+
+    Raises:
+        StorageError: it cannot be opened, or is not there and not to be made.
+    """
+    from ...storage import DatabaseMissingError, SessionNotFoundError, SessionStore
 
     location = database_location(option)
-    if "://" not in location:
-        try:
-            named_path(location).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AssistantError(
-                f"cannot make the folder of {location}: {error.strerror}; use --db"
-            ) from error
-    return SessionStore.open(location)
+    place = location if "://" in location else named_path(location)
+    try:
+        return SessionStore.open(place, make=make and session is None)
+    except DatabaseMissingError as error:
+        if session is None:
+            raise
+        raise SessionNotFoundError(f"there is no session {session!r}: {error}") from error
 
 
 def named_path(name: str) -> Path:

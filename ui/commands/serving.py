@@ -54,7 +54,7 @@ def mcp(
 
     model = in_dialect(model, dialect)
     folders = tuple(folder or [Path.cwd()])
-    with nullcontext() if database is None else open_store(database) as store:
+    with nullcontext() if database is None else open_store(database, make=False) as store:
         sources = (SessionImages(store),) if store else ()
         serve(VisionToolkit(model=model, folders=folders, sources=sources), _draw)
 

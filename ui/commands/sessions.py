@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -13,12 +14,14 @@ from .options import DatabaseOption, JsonOption, open_store
 from .output import note, say, say_json, say_json_text
 
 if TYPE_CHECKING:
-    from ...storage import SearchHit, SessionSummary, StoredTurn
+    from ...storage import SearchHit, SessionStore, SessionSummary, StoredTurn
+
+Found = TypeVar("Found")
 
 app = typer.Typer(help="List, show, search, export, import and delete sessions.", no_args_is_help=True)
 
 SessionArgument = Annotated[
-    str, typer.Argument(metavar="SESSION", help="A session's id, as `list` shows it.")
+    str, typer.Argument(metavar="SESSION", help="A session's id as `list` shows it, or its beginning.")
 ]
 
 
@@ -33,8 +36,7 @@ class Form(StrEnum):
 @app.command("list")
 def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """List the sessions, the newest first."""
-    with open_store(database) as store:
-        found = store.list_sessions()
+    found = _look(database, lambda store: store.list_sessions())
     if as_json:
         say_json([_summary(session) for session in found])
         return
@@ -45,10 +47,11 @@ def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) 
 @app.command()
 def show(session: SessionArgument, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Show a session's turns."""
-    with open_store(database) as store:
-        summary, turns = store.get_session(session), store.turns(session)
+    with open_store(database, session=session) as store:
+        summary = store.find_session(session)
+        turns = store.turns(summary.id)
         if as_json:
-            say_json_text(store.export_json(session))
+            say_json_text(store.export_json(summary.id))
             return
     say(f"{summary.title} ({summary.id})")
     for turn in turns:
@@ -62,8 +65,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find turns by their words."""
-    with open_store(database) as store:
-        hits = store.search(words)
+    hits = _look(database, lambda store: store.search(words))
     if as_json:
         say_json([_hit(hit) for hit in hits])
         return
@@ -86,13 +88,14 @@ def export(
     """Write a session as JSON (which `import` reads), as Markdown with pictures, or as COCO annotations."""
     if form is Form.MARKDOWN and out is None:
         raise typer.BadParameter("--format markdown needs --out FOLDER, for the pictures")
-    with open_store(database) as store:
+    with open_store(database, session=session) as store:
+        session = store.find_session(session).id
         if form is Form.MARKDOWN and out is not None:
             say(str(store.export_markdown(session, out)))
             return
         text = store.export_coco(session) if form is Form.COCO else store.export_json(session)
     if out is None:
-        say(text)
+        say_json_text(text)
         return
     try:
         out.write_text(text, encoding="utf-8")
@@ -122,12 +125,25 @@ def delete(
     database: DatabaseOption = None,
 ) -> None:
     """Delete a session, and the pictures that no other session uses."""
-    with open_store(database) as store:
-        summary = store.get_session(session)
+    with open_store(database, session=session) as store:
+        summary = store.find_session(session)
         if not yes:
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
-        store.delete_session(session)
-    note(f"Deleted {session}")
+        store.delete_session(summary.id)
+    note(f"Deleted {summary.id}")
+
+
+def _look(database: str | None, look: Callable[[SessionStore], list[Found]]) -> list[Found]:
+    """Return what is found in the store; nothing where none was kept yet in the usual place."""
+    from ...storage import DatabaseMissingError
+
+    try:
+        with open_store(database, make=False) as store:
+            return look(store)
+    except DatabaseMissingError:
+        if database is not None:
+            raise
+        return []
 
 
 def _summary(session: SessionSummary) -> dict[str, Any]:
