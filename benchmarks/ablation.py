@@ -110,7 +110,7 @@ def whole_model(arm: Arm, folder: Path) -> str:
     if arm.image_size == NANO.image_size and arm.tower_layers is None:
         return NANO.name
     base = base_model(NANO)
-    model, processor = load_model(base), MiniGPTv2Processor.from_pretrained(base)
+    model, processor = load_model(base), MiniGPTv2Processor.load(base)
     if arm.tower_layers is not None:
         model.vision_tower.encoder.layer = model.vision_tower.encoder.layer[: arm.tower_layers]
         # The names of the layers follow from their number.

@@ -144,7 +144,7 @@ def measure_ways(data: Path) -> dict[str, object]:
     """Return nano's rates on photos in the four ways."""
     folder = base_model(PRESETS["nano"])
     learner = Learner(load_model(folder, attn_implementation="eager"), AdapterConfig())
-    collate = SharedPictureCollator(MiniGPTv2Processor.from_pretrained(folder))
+    collate = SharedPictureCollator(MiniGPTv2Processor.load(folder))
     count = STEPS * PICTURES
     mixture = open_mixture(data, "train", MixtureConfig(), count, seed=0)
 

@@ -12,10 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from .errors import WeightsError
+from .model_folder import read_settings
 from .tasks import Task
 
 FILE = "calibration.json"
@@ -58,9 +59,9 @@ class Calibration(BaseModel):
     An answer to `[refer]` whose box is less probable than `refuse_below` is taken for none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    weights: Mapping[str, Mapping[str, float]]
-    refuse_below: float = 0.0
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    weights: Mapping[str, Mapping[str, Annotated[float, Field(ge=-1e6, le=1e6)]]]
+    refuse_below: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @field_validator("weights")
     @classmethod
@@ -80,12 +81,7 @@ class Calibration(BaseModel):
             WeightsError: the file is damaged, or weighs what this version does not know.
         """
         path = folder / FILE
-        if not path.is_file():
-            return None
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            raise WeightsError(f"{path} cannot be read; copy the adapter again") from error
+        return read_settings(path, cls) if path.exists() else None
 
     def probability(self, task: str, evidence: BoxEvidence) -> float | None:
         """Return the probability 0..1 that a box is right, None for a task that was not calibrated."""

@@ -8,9 +8,6 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from .efficientnet import EfficientNetLiteConfig
 
-# What transformers may add to a configuration's file besides the values of a new one.
-_ADDED_KEYS = {"_commit_hash", "auto_map", "quantization_config", "torch_dtype", "use_cache"}
-
 
 class MiniGPTv2Config(PreTrainedConfig):
     """Nested vision and text configurations plus what joins them.
@@ -68,18 +65,6 @@ class MiniGPTv2Config(PreTrainedConfig):
             )
         self.tie_word_embeddings = self.text_config.tie_word_embeddings
         super().__post_init__(**kwargs)
-
-    @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """Build a configuration from the values in a file.
-
-        Raises:
-            ValueError: a key means nothing to this model; transformers would keep it and say nothing.
-        """
-        unknown = set(config_dict) - set(cls().to_dict()) - _ADDED_KEYS
-        if unknown:
-            raise ValueError(f"a MiniGPT-v2's configuration has no {', '.join(sorted(unknown))}")
-        return super().from_dict(config_dict, **kwargs)
 
     @property
     def image_tokens(self) -> int:

@@ -21,7 +21,7 @@ from transformers import (
 
 from .configuration import MiniGPTv2Config
 from .efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_norm
-from .errors import WeightsError
+from .errors import WeightsError, one_line
 from .modeling import MiniGPTv2ForConditionalGeneration
 from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 
@@ -65,12 +65,14 @@ def convert_nano(files: Sequence[Path], image_size: int, folder: Path) -> None:
 
 def read_gguf(path: Path) -> tuple[LlamaForCausalLM, AutoTokenizer]:
     """Read a LLaMA-like model and its tokenizer from a GGUF file, weights dequantised to float32."""
-    packed = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    packed = AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False
+    )
     # A model that came from GGUF stays marked as quantised and refuses to be saved.
     values = {key: value for key, value in packed.config.to_dict().items() if key not in _GGUF_MARKS}
     model = LlamaForCausalLM(LlamaConfig(**values))
     model.load_state_dict(packed.state_dict())
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
     return model, tokenizer
 
 
@@ -105,7 +107,7 @@ def read_dinov2_onnx(path: Path) -> Dinov2Model:
     kept = {name: value for name, value in state.items() if ".layer.11." not in name}
     # from_pretrained knows the published names of every release of transformers; load_state_dict does not.
     model, report = Dinov2Model.from_pretrained(
-        None, config=config, state_dict=kept, output_loading_info=True
+        None, config=config, state_dict=kept, output_loading_info=True, trust_remote_code=False
     )
     require_all_keys(report, path)
     return model
@@ -138,7 +140,7 @@ def require_all_keys(report: dict[str, Any], source: Path) -> None:
     """Raise `WeightsError` unless every weight found its place and every place its weight."""
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(wrong.values()):
-        raise WeightsError(f"{source} does not fit the model: {wrong}")
+        raise WeightsError(f"{source} does not fit the model: {one_line(wrong)}")
 
 
 __all__ = ["convert_nano", "read_dinov2_onnx", "read_efficientnet_lite", "read_gguf"]

@@ -23,4 +23,11 @@ class DataError(AssistantError):
     """A data set is not in the form that was promised."""
 
 
+def one_line(text: object, longest: int = 300) -> str:
+    """Return foreign text as one line, cut, that a terminal shows and does not obey."""
+    line = "".join(sign if sign.isprintable() else " " for sign in str(text).strip())
+    return line if len(line) <= longest else f"{line[:longest]}…"
+
+
 __all__ = ["AssistantError", "DataError", "ImageError", "ServerError", "WeightsError"]
+__all__ += ["one_line"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -12,12 +13,15 @@ from transformers import (
     AutoImageProcessor,
     AutoProcessor,
     BatchFeature,
+    PreTrainedTokenizerFast,
     ProcessorMixin,
 )
 from transformers.image_utils import PILImageResampling
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from .configuration import MiniGPTv2Config
+from .errors import WeightsError, one_line
+from .model_folder import ModelFolder, read_model_folder
 from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
 
@@ -67,6 +71,25 @@ class MiniGPTv2Processor(ProcessorMixin):
         self.image_token_id = len(tokenizer) if image_token_id is None else image_token_id
         tokenizer.padding_side = "left"
         super().__init__(image_processor, tokenizer, **kwargs)
+
+    @classmethod
+    def load(cls, folder: Path) -> MiniGPTv2Processor:
+        """Make the processor of a whole model's folder from its settings, checked, and its `tokenizer.json`.
+
+        Raises:
+            WeightsError: a file is missing, or a setting is not what it should be.
+        """
+        checked = read_model_folder(folder)
+        settings = checked.processor
+        values = settings.image_processor.given()
+        del values["image_processor_type"]
+        return cls(
+            MiniGPTv2ImageProcessor(**values),
+            load_tokenizer(checked),
+            settings.image_tokens,
+            settings.image_token_id,
+            settings.prompt_form,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `processor_config.json` holds."""
@@ -144,7 +167,31 @@ class MiniGPTv2Processor(ProcessorMixin):
         return ids
 
 
+def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a model's folder whose settings were checked.
+
+    Raises:
+        WeightsError: `tokenizer.json` is none, or has other tokens than the model.
+    """
+    path, settings = checked.path / "tokenizer.json", checked.tokenizer
+    try:
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(path),
+            clean_up_tokenization_spaces=settings.clean_up_tokenization_spaces,
+            **settings.special_tokens(),
+        )
+    except Exception as error:  # the readers below raise many kinds
+        raise WeightsError(f"{path} cannot be read: {one_line(error)}; copy the folder again") from error
+    known = checked.config.text_config.vocab_size
+    if len(tokenizer) > known:
+        raise WeightsError(
+            f"{path} has {len(tokenizer)} tokens, the model {known} (text_config.vocab_size in config.json); "
+            "copy the folder again"
+        )
+    return tokenizer
+
+
 AutoImageProcessor.register(MiniGPTv2Config, image_processor_classes={"pil": MiniGPTv2ImageProcessor})
 AutoProcessor.register(MiniGPTv2Config, MiniGPTv2Processor)
 
-__all__ = ["EncodedPrompt", "MiniGPTv2ImageProcessor", "MiniGPTv2Processor"]
+__all__ = ["EncodedPrompt", "MiniGPTv2ImageProcessor", "MiniGPTv2Processor", "load_tokenizer"]

@@ -68,6 +68,7 @@ def convert_released(
         | _prefixed("vision_projection.", linear),
         dtype=torch.bfloat16,
         output_loading_info=True,
+        trust_remote_code=False,
     )
     require_all_keys(report, checkpoint)
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
@@ -116,7 +117,12 @@ def merge_lora(language_model: LlamaForCausalLM, lora: Mapping[str, Mapping[str,
 def _read_llama(folder: Path) -> LlamaForCausalLM:
     try:
         model, report = LlamaForCausalLM.from_pretrained(
-            folder, dtype=torch.bfloat16, output_loading_info=True, local_files_only=True
+            folder,
+            dtype=torch.bfloat16,
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

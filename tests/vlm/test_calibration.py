@@ -61,18 +61,23 @@ class TestCalibration:
         assert Calibration.load(tmp_path) is None
 
     @pytest.mark.parametrize(
-        "content",
+        ("content", "said"),
         [
-            "{",
-            '{"weights": 3}',
-            '{"weights": {}, "other": 1}',
-            '{"weights": {"refer": {"hue": 1}}}',
-            '{"weights": {"segment": {"bias": 1}}}',
+            ("{", "Invalid JSON"),
+            ('{"weights": 3}', "weights: "),
+            ('{"weights": {}, "other": 1}', "other: unknown setting"),
+            ('{"weights": {"refer": {"hue": 1}}}', "'hue'"),
+            ('{"weights": {"segment": {"bias": 1}}}', "'segment'"),
+            ('{"weights": {"refer": {"bias": "1"}}}', r"weights\.refer\.bias: "),
+            ('{"weights": {"refer": {"bias": 1e300}}}', r"weights\.refer\.bias: "),
+            ('{"weights": {"refer": {"bias": NaN}}}', r"weights\.refer\.bias: "),
+            ('{"weights": {}, "refuse_below": 2}', "refuse_below: "),
+            ("[" * 10_000, "Invalid JSON"),
         ],
     )
-    def test_a_damaged_file_is_named(self, tmp_path: Path, content: str) -> None:
+    def test_a_damaged_file_is_named_with_the_key(self, tmp_path: Path, content: str, said: str) -> None:
         (tmp_path / FILE).write_text(content)
-        with pytest.raises(WeightsError, match=r"calibration\.json"):
+        with pytest.raises(WeightsError, match=rf"calibration\.json: .*{said}"):
             Calibration.load(tmp_path)
 
 

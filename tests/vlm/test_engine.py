@@ -644,7 +644,7 @@ class TestLoading:
     def test_an_adapter_of_another_model_is_refused(self, tmp_path: Path) -> None:
         folder = tmp_path / "other"
         save_adapter(add_adapter(tiny_model(), AdapterConfig(rank=2)), folder, "somebody-else")
-        with pytest.raises(WeightsError, match="adapter for 'somebody-else', which is none of tiny"):
+        with pytest.raises(WeightsError, match="the adapter is for 'somebody-else', which is none of tiny"):
             LocalEngine.load(str(folder))
 
     def test_an_adapter_of_another_shape_is_refused(self, preset: presets.Preset, tmp_path: Path) -> None:

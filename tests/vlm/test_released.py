@@ -27,7 +27,7 @@ def llama(tmp_path: Path) -> Path:
     """A directory as LLaMA-2's, of two small layers."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=320,
+        vocab_size=321,  # `<unk>` is added to the tiny tokenizer
         hidden_size=WIDTH,
         intermediate_size=32,
         num_hidden_layers=LAYERS,

@@ -6,7 +6,6 @@ learnt is added to the weights here.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from ..answers import Completion, Written
-from ..errors import WeightsError
+from ..errors import WeightsError, one_line
+from ..model_folder import read_adapter, read_model_folder
 from ..presets import DEFAULT_MODEL, PRESETS
+from ..processing import load_tokenizer
+from ..tensors import Tensors, read_tensors
 from .batching import BatchDecoder
 from .completing import Completer
 from .precision import quick_precision
@@ -46,17 +47,17 @@ class LanguageModel:
         Raises:
             WeightsError: a file cannot be read, or lacks a weight.
         """
+        checked = read_model_folder(base)
+        settings, tokenizer = read_adapter(adapter), load_tokenizer(checked)
+        state = dict(_language_weights(checked.weights))
         try:
-            config = json.loads((base / "config.json").read_text(encoding="utf-8"))
             with torch.device("meta"):
-                model = LlamaForCausalLM(LlamaConfig.from_dict(config["text_config"]))
-            state = dict(_language_weights(base))
-            _add_lora(state, adapter)
+                model = LlamaForCausalLM(LlamaConfig(**checked.config.text_config.given()))
+            _add_lora(state, adapter, settings.lora_alpha / settings.r)
             state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
             model.load_state_dict(state, assign=True)
-            tokenizer = AutoTokenizer.from_pretrained(base, config=model.config)
-        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
-            told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        except (KeyError, ValueError, RuntimeError) as error:
+            told = one_line(error) or type(error).__name__
             raise WeightsError(
                 f"the language model of {base} with {adapter} cannot be read: {told}"
             ) from error
@@ -108,23 +109,18 @@ def _load_default() -> LanguageModel:
     return LanguageModel.load(base_model(preset), preset.adapter)
 
 
-def _language_weights(base: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    for path in sorted(base.glob("*.safetensors")):
-        with safe_open(path, "pt") as file:
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                if name.startswith(_PREFIX):
-                    yield name.removeprefix(_PREFIX), file.get_tensor(name)
+def _language_weights(files: Sequence[Path]) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, tensor in read_tensors(files).items():  # mapped: what is not taken is not read
+        if name.startswith(_PREFIX):
+            yield name.removeprefix(_PREFIX), tensor
 
 
-def _add_lora(state: dict[str, torch.Tensor], adapter: Path) -> None:
-    """Add what LoRA has learnt to the weights that it was learnt for."""
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    factor = config["lora_alpha"] / config["r"]
-    parts: dict[str, dict[str, torch.Tensor]] = {}
-    with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
-        for name in file.keys():  # noqa: SIM118 (no mapping)
-            if match := _LORA.fullmatch(name):
-                parts.setdefault(match[1], {})[match[2]] = file.get_tensor(name).float()
+def _add_lora(state: Tensors, adapter: Path, factor: float) -> None:
+    """Add what LoRA has learnt, `factor` times, to the weights that it was learnt for."""
+    parts: dict[str, Tensors] = {}
+    for name, tensor in read_tensors([adapter / "adapter_model.safetensors"]).items():
+        if match := _LORA.fullmatch(name):
+            parts.setdefault(match[1], {})[match[2]] = tensor.float()
     for name, part in parts.items():
         weight = state[f"{name}.weight"]
         learnt = factor * (part["B"] @ part["A"])

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Generation, Request, Written
 from ..calibration import BoxEvidence, Calibration
-from ..errors import WeightsError
+from ..configuration import MiniGPTv2Config
+from ..errors import WeightsError, one_line
 from ..grounding import BINS, find_boxes, parse, with_scores
+from ..model_folder import ModelFolder, read_adapter, read_model_folder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..tasks import Task
+from ..tensors import read_shapes, read_tensors
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completing import Completer
@@ -75,9 +79,10 @@ class LocalEngine:
                 )
             return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter)
         if (folder / "adapter_config.json").is_file():
-            return cls._adapted(model, _base_of(folder), folder)
+            return cls._adapted(model, _base_of(folder, read_adapter(folder).base_model_name_or_path), folder)
         if (folder / "config.json").is_file():
-            return cls(model, load_model(folder), MiniGPTv2Processor.from_pretrained(folder))
+            processor = MiniGPTv2Processor.load(folder)
+            return cls(model, load_model(folder), processor)
         raise WeightsError(
             f"no model {model!r}: name one of {', '.join(PRESETS)}, or a folder with an adapter or a model"
         )
@@ -86,9 +91,9 @@ class LocalEngine:
     def _adapted(cls, name: str, base: Path, adapter: Path) -> LocalEngine:
         from ..training.adapter import load_adapter
 
+        calibration, processor = Calibration.load(adapter), MiniGPTv2Processor.load(base)
         adapted = load_adapter(load_model(base), adapter)
-        processor = MiniGPTv2Processor.from_pretrained(base)
-        return cls(name, adapted.merge_and_unload(), processor, calibration=Calibration.load(adapter))
+        return cls(name, adapted.merge_and_unload(), processor, calibration=calibration)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -154,45 +159,76 @@ class LocalEngine:
 def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGeneration:
     """Load a whole model in the precision that this machine is quick at.
 
+    transformers is handed settings that were checked and tensors, never the folder: what else lies there is
+    not looked at.
+
     Raises:
-        WeightsError: the folder cannot be read, or a weight is missing or has no place.
+        WeightsError: a setting or a weight is missing, has no place, or is not what it should be.
     """
     from ..conversion import require_all_keys
 
-    try:
-        model, report = MiniGPTv2ForConditionalGeneration.from_pretrained(
-            folder, dtype=quick_precision(), output_loading_info=True, **options
-        )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise WeightsError(
-            f"{folder} cannot be read: {_first_line(error)}; delete it and fetch or copy the model again"
-        ) from error
+    checked = read_model_folder(folder)
+    config = _configuration(checked)
+    _require_fit(checked, config)
+    model, report = MiniGPTv2ForConditionalGeneration.from_pretrained(
+        None,
+        config=config,
+        state_dict=read_tensors(checked.weights),
+        dtype=quick_precision(),
+        output_loading_info=True,
+        trust_remote_code=False,
+        **options,
+    )
     require_all_keys(report, folder)
+    model.generation_config.update(**checked.generation.token_ids())
+    model.name_or_path = model.config.name_or_path = str(folder)  # PEFT would look for it elsewhere
     placed: MiniGPTv2ForConditionalGeneration = model.to("cuda" if torch.cuda.is_available() else "cpu")
     return placed
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _configuration(checked: ModelFolder) -> MiniGPTv2Config:
+    """Return the checked settings as a configuration of transformers, which knows how they must agree."""
+    try:
+        return MiniGPTv2Config(**checked.config.given())
+    except Exception as error:  # of many kinds, by the part that disagrees
+        path = checked.path / "config.json"
+        raise WeightsError(f"{path}: {one_line(error)}; copy the folder again") from error
 
 
-def _base_of(adapter: Path) -> Path:
+def _require_fit(checked: ModelFolder, config: MiniGPTv2Config) -> None:
+    """Refuse weights of another shape than the settings', before memory is taken for either."""
+    path = checked.path / "config.json"
+    try:
+        with torch.device("meta"), no_init_weights():
+            model = MiniGPTv2ForConditionalGeneration(config)
+    except Exception as error:  # of many kinds, by the part that cannot be built
+        raise WeightsError(f"{path}: no such model can be built: {one_line(error)}") from error
+    tied = model.all_tied_weights_keys
+    wanted = {name: tuple(it.shape) for name, it in model.state_dict().items() if name not in tied}
+    held = read_shapes(checked.weights)
+    for name in sorted(wanted.keys() & held.keys()):
+        if wanted[name] != held[name]:
+            raise WeightsError(
+                f"{path}: the settings want {name} as {wanted[name]}, the weights are {held[name]}; "
+                "copy the folder again"
+            )
+    # The towers' weights may lie under the names of another release of transformers.
+    if sum(map(math.prod, wanted.values())) > sum(map(math.prod, held.values())):
+        raise WeightsError(f"{path}: the settings want more weights than there are; copy the folder again")
+
+
+def _base_of(adapter: Path, base: str) -> Path:
     """Return the folder of the whole model that an adapter was trained for: a preset's, or one it names."""
-    import json
-
     from ..weights import base_model
 
-    path = adapter / "adapter_config.json"
-    try:
-        base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (OSError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}; copy the adapter again") from error
     if base in PRESETS:
         return base_model(PRESETS[base])
-    if isinstance(base, str) and (Path(base) / "config.json").is_file():
-        return Path(base)
+    with suppress(OSError, ValueError):  # what cannot be a path is no folder
+        if (Path(base) / "config.json").is_file():
+            return Path(base)
     raise WeightsError(
-        f"{adapter} is an adapter for {base!r}, which is none of {', '.join(PRESETS)} and no model's folder"
+        f"{adapter / 'adapter_config.json'}: base_model_name_or_path: the adapter is for {one_line(base)!r}, "
+        f"which is none of {', '.join(PRESETS)} and no model's folder"
     )
 
 

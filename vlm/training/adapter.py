@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
 import torch
 from peft import (
@@ -16,26 +16,23 @@ from peft import (
     set_peft_model_state_dict,
 )
 from peft.tuners.lora import LoraLayer
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..errors import WeightsError
+from ..errors import WeightsError, one_line
+from ..model_folder import LINEAR_LAYERS, QUERY_VALUE, AdapterSettings, Alpha, Dropout, Rank, read_adapter
 from ..modeling import MiniGPTv2ForConditionalGeneration
-
-# Only the language model gets LoRA; the tower's layers may have the same names.
-_LINEAR_LAYERS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-_QUERY_VALUE = r".*language_model\..*\.(q_proj|v_proj)"
+from ..tensors import Tensors, read_shapes, read_tensors
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AdapterConfig:
     """LoRA's rank, alpha and dropout; all linear layers of the language model, or q and v as in the paper."""
 
-    rank: Annotated[int, Field(gt=0)] = 16
-    alpha: Annotated[int, Field(gt=0)] = 32
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rank: Rank = 16
+    alpha: Alpha = 32
+    dropout: Dropout = 0.0
     all_linear: bool = True
 
     def lora(self) -> LoraConfig:
@@ -44,16 +41,18 @@ class AdapterConfig:
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=_LINEAR_LAYERS if self.all_linear else _QUERY_VALUE,
+            target_modules=LINEAR_LAYERS if self.all_linear else QUERY_VALUE,
             modules_to_save=["vision_projection"],
         )
 
-    def fits(self, lora: LoraConfig) -> bool:
-        """Whether LoRA of another run has this rank, alpha and places; dropout leaves no trace in weights."""
-        mine = self.lora()
-        return all(
-            getattr(mine, name) == getattr(lora, name) for name in ("r", "lora_alpha", "target_modules")
-        )
+    @classmethod
+    def of(cls, settings: AdapterSettings) -> AdapterConfig:
+        """Return that of an adapter whose settings were checked."""
+        return cls(settings.r, settings.lora_alpha, settings.lora_dropout, settings.all_linear)
+
+    def fits(self, other: AdapterConfig) -> bool:
+        """Whether another run has this rank, alpha and places; dropout leaves no trace in weights."""
+        return replace(self, dropout=other.dropout) == other
 
 
 def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig) -> PeftModel:
@@ -76,25 +75,23 @@ def load_adapter(
     """
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"no adapter in {folder}: train one with `assistant train`, or name another model")
-    config = LoraConfig.from_pretrained(str(folder))
-    config.inference_mode = not trainable
+    config = AdapterConfig.of(read_adapter(folder))
     if shape is not None:
         if not shape.fits(config):
-            places = "all linear layers" if config.target_modules == _LINEAR_LAYERS else "queries and values"
+            places = "all linear layers" if config.all_linear else "queries and values"
             raise WeightsError(
-                f"{folder} has LoRA of rank {config.r} and alpha {config.lora_alpha} on {places}, "
+                f"{folder} has LoRA of rank {config.rank} and alpha {config.alpha} on {places}, "
                 "the settings want another: leave their [adapter] out, or --init"
             )
-        config.lora_dropout = shape.dropout
-    # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
-    config.base_model_name_or_path = model.name_or_path
-    adapted = get_peft_model(model, config)
+        config = replace(config, dropout=shape.dropout)
     path = folder / "adapter_model.safetensors"
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}; copy the adapter again") from error
-    wanted = set(get_peft_model_state_dict(adapted))
+    state = _read_weights(path, config.rank)
+    lora = config.lora()
+    lora.inference_mode = not trainable
+    # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
+    lora.base_model_name_or_path = model.name_or_path
+    adapted = get_peft_model(model, lora)
+    wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     if wanted != set(state):
         missing, unexpected = sorted(wanted - set(state)), sorted(set(state) - wanted)
         raise WeightsError(
@@ -106,6 +103,22 @@ def load_adapter(
     except RuntimeError as error:
         raise WeightsError(f"{path} is for a model of another size: copy the adapter again") from error
     return _in_full_precision(adapted) if trainable else adapted
+
+
+def _read_weights(path: Path, rank: int) -> Tensors:
+    """Read an adapter's weights; PEFT would take memory for the settings' rank before it looks at them."""
+    for name, shape in read_shapes([path]).items():
+        ranks = shape[:1] if "lora_A" in name else shape[1:2] if "lora_B" in name else (rank,)
+        if ranks != (rank,):
+            raise WeightsError(
+                f"{path.with_name('adapter_config.json')}: r is {rank}, but {one_line(name)} is {shape}; "
+                "copy the folder again"
+            )
+    state = read_tensors([path])
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {one_line(name)} is not finite; take another adapter")
+    return state
 
 
 def _in_full_precision(model: PeftModel) -> PeftModel:

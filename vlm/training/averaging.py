@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from peft import LoraConfig
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ..errors import WeightsError
+from ..model_folder import read_adapter
+from ..tensors import Tensors, read_tensors
 
 # Cosine of two adapters' factors. Of one training it is near 1; LoRA that was drawn anew has one near 0.
 _RELATED = 0.5
-
-Weights = dict[str, torch.Tensor]
 
 
 def average_adapters(folders: Sequence[Path], out: Path) -> None:
@@ -53,14 +52,11 @@ def average_adapters(folders: Sequence[Path], out: Path) -> None:
         raise WeightsError(f"{out} cannot be written: {error}") from error
 
 
-def _read(folder: Path) -> Weights:
-    try:
-        return load_file(folder / SAFETENSORS_WEIGHTS_NAME)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"no adapter can be read from {folder}: {error}") from error
+def _read(folder: Path) -> Tensors:
+    return read_tensors([folder / SAFETENSORS_WEIGHTS_NAME])
 
 
-def _check_related(one: tuple[Path, Weights], other: tuple[Path, Weights]) -> None:
+def _check_related(one: tuple[Path, Tensors], other: tuple[Path, Tensors]) -> None:
     """Refuse adapters whose mean would mean nothing."""
     shapes = [
         (_shape(folder), {name: tensor.shape for name, tensor in weights.items()})
@@ -77,16 +73,11 @@ def _check_related(one: tuple[Path, Weights], other: tuple[Path, Weights]) -> No
 
 
 def _shape(folder: Path) -> tuple[object, ...]:
-    if not (folder / CONFIG_NAME).is_file():  # PEFT would look for it on the hub
-        raise WeightsError(f"there is no {CONFIG_NAME} in {folder}: copy the adapter again")
-    try:
-        config = LoraConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(f"{folder / CONFIG_NAME} cannot be read: {error}") from error
-    return config.base_model_name_or_path, config.r, config.lora_alpha, config.target_modules
+    settings = read_adapter(folder)
+    return settings.base_model_name_or_path, settings.r, settings.lora_alpha, settings.target_modules
 
 
-def _write(weights: Weights, config: Path, out: Path) -> None:
+def _write(weights: Tensors, config: Path, out: Path) -> None:
     """Write an adapter whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:

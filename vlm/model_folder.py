@@ -1,0 +1,414 @@
+"""The settings in a model's or an adapter's folder, checked as data before any library sees them.
+
+Folders come from strangers, and the libraries that read them run code that a setting names, or allocate what
+a number asks for. So each file is read here, strictly: a setting that is not listed is refused, unless it is
+off (null, false, 0 or empty), as each release of the libraries writes a few more of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .errors import WeightsError, one_line
+from .prompt_form import PromptForm
+
+# Settings of the largest models take some ten kilobytes.
+_LARGEST_FILE = 2**20
+# Where a file came from, as transformers writes it.
+_ORIGIN = {"_name_or_path", "_from_model_config"}
+
+LINEAR_LAYERS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+QUERY_VALUE = r".*language_model\..*\.(q_proj|v_proj)"
+"""Where LoRA lies, as PEFT's patterns. Only the language model gets it; the tower's layers may have the
+same names."""
+
+Text = Annotated[str, Field(max_length=4096)]
+Count = Annotated[int, Field(ge=1, le=2**10)]
+Width = Annotated[int, Field(ge=1, le=2**17)]
+Size = Annotated[int, Field(ge=1, le=2**24)]
+Side = Annotated[int, Field(ge=1, le=2**11)]
+TokenId = Annotated[int, Field(ge=0, le=2**24)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Small = Annotated[float, Field(gt=0, le=1)]
+Channels = Annotated[list[Share], Field(min_length=3, max_length=3)]
+Spread = Annotated[list[Small], Field(min_length=3, max_length=3)]
+Activation = Literal["silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"]
+Rank = Annotated[int, Field(ge=1, le=2**10)]
+Alpha = Annotated[int, Field(ge=1, le=2**16)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["float32", "float16", "bfloat16"]
+
+
+class Settings(BaseModel):
+    """Base of what a file or a part of one may hold."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_is_off(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        known = cls.model_fields.keys()
+        return {name: it for name, it in values.items() if name in known or (it and name not in _ORIGIN)}
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that the file held."""
+        return self.model_dump(exclude_unset=True)
+
+
+class _Config(Settings):
+    """What transformers writes into every configuration."""
+
+    architectures: list[Text] | None = None
+    dtype: Precision | None = None
+    torch_dtype: Precision | None = None
+    transformers_version: Text | None = None
+    return_dict: bool = True
+    id2label: dict[Text, Text] | None = None
+    label2id: dict[Text, int] | None = None
+    problem_type: Text | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that describe the model."""
+        return self.model_dump(exclude_unset=True, exclude=set(_Config.model_fields))
+
+
+class RopeSettings(Settings):
+    """How a LLaMA's rotary positions turn."""
+
+    rope_type: Literal["default"] = "default"
+    rope_theta: Annotated[float, Field(gt=0)] = 10000.0
+
+
+class LlamaSettings(_Config):
+    """The language model's."""
+
+    model_type: Literal["llama"]
+    vocab_size: Size
+    hidden_size: Width
+    intermediate_size: Width
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    num_key_value_heads: Count | None = None
+    head_dim: Count | None = None
+    hidden_act: Activation = "silu"
+    max_position_embeddings: Size
+    rms_norm_eps: Small = 1e-6
+    rope_parameters: RopeSettings | None = None
+    initializer_range: Share = 0.02
+    attention_dropout: Share = 0.0
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    tie_word_embeddings: bool = False
+    use_cache: bool = True
+    pretraining_tp: Literal[1] = 1
+    bos_token_id: TokenId | None = None
+    eos_token_id: TokenId | None = None
+    pad_token_id: TokenId | None = None
+    unk_token_id: TokenId | None = None
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.num_attention_heads % (self.num_key_value_heads or 1):
+            raise ValueError("num_key_value_heads does not divide num_attention_heads")
+        return self
+
+
+class Dinov2Settings(_Config):
+    """The settings of a DINOv2 tower."""
+
+    model_type: Literal["dinov2"]
+    hidden_size: Width
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    mlp_ratio: Annotated[int, Field(ge=1, le=64)] = 4
+    image_size: Side
+    patch_size: Count
+    num_channels: Literal[3] = 3
+    hidden_act: Activation = "gelu"
+    layer_norm_eps: Small = 1e-6
+    layerscale_value: float = 1.0
+    initializer_range: Share = 0.02
+    attention_probs_dropout_prob: Share = 0.0
+    hidden_dropout_prob: Share = 0.0
+    drop_path_rate: Share = 0.0
+    apply_layernorm: bool = True
+    qkv_bias: bool = True
+    reshape_hidden_states: bool = True
+    use_mask_token: bool = True
+    use_swiglu_ffn: bool = False
+    # They follow from the number of layers.
+    out_features: list[Text] | None = Field(default=None, exclude=True)
+    out_indices: list[int] | None = Field(default=None, exclude=True)
+    stage_names: list[Text] | None = Field(default=None, exclude=True)
+
+
+class Blip2VisionSettings(_Config):
+    """The settings of the reference's tower."""
+
+    model_type: Literal["blip_2_vision_model"]
+    hidden_size: Width
+    intermediate_size: Width
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    image_size: Side
+    patch_size: Count
+    hidden_act: Activation = "gelu"
+    layer_norm_eps: Small = 1e-6
+    initializer_range: Share = 0.02
+    attention_dropout: Share = 0.0
+    qkv_bias: bool = True
+
+
+class ClassifierSettings(_Config):
+    """The settings of an `EfficientNetLite`."""
+
+    model_type: Literal["efficientnet_lite"]
+    stem_channels: Width
+    stages: Annotated[
+        list[Annotated[list[Width], Field(min_length=5, max_length=5)]], Field(min_length=1, max_length=64)
+    ]
+    outputs: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=64)]
+    image_size: Side
+    grid: Count
+    image_mean: Channels
+    image_std: Spread
+
+    @model_validator(mode="after")
+    def _outputs_are_blocks(self) -> Self:
+        blocks = sum(stage[4] for stage in self.stages)
+        if blocks > 2**10 or max(self.outputs) >= blocks:
+            raise ValueError(f"outputs counts up to {max(self.outputs)}, there are {blocks} blocks")
+        return self
+
+
+class ModelSettings(_Config):
+    """`config.json`."""
+
+    model_type: Literal["minigpt_v2"]
+    vision_config: Annotated[Dinov2Settings | Blip2VisionSettings, Field(discriminator="model_type")]
+    text_config: LlamaSettings
+    classifier_config: ClassifierSettings | None = None
+    patches_per_token: Annotated[int, Field(ge=1, le=16)]
+    image_size: Side
+    image_token_id: TokenId | None = None
+    tie_word_embeddings: bool = False
+    use_cache: bool = True
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that describe the model."""
+        parts = {"vision_config": self.vision_config, "text_config": self.text_config}
+        if self.classifier_config is not None:
+            parts["classifier_config"] = self.classifier_config
+        return super().given() | {name: part.given() for name, part in parts.items()}
+
+
+class SizeSettings(Settings):
+    """The size of a picture in pixels."""
+
+    height: Side
+    width: Side
+
+
+class ImageProcessorSettings(Settings):
+    """How pictures become pixels."""
+
+    image_processor_type: Literal["MiniGPTv2ImageProcessor"]
+    size: SizeSettings
+    crop_size: SizeSettings | None = None
+    image_mean: Channels
+    image_std: Spread
+    resample: Annotated[int, Field(ge=0, le=5)] = 3
+    rescale_factor: Small = 1 / 255
+    do_center_crop: bool = False
+    do_convert_rgb: bool = True
+    do_normalize: bool = True
+    do_rescale: bool = True
+    do_resize: bool = True
+
+
+class ProcessorSettings(Settings):
+    """`processor_config.json`."""
+
+    processor_class: Literal["MiniGPTv2Processor"]
+    image_processor: ImageProcessorSettings
+    image_tokens: Annotated[int, Field(ge=1, le=2**12)]
+    image_token_id: TokenId
+    prompt_form: PromptForm | None = None
+
+
+class TokenizerSettings(Settings):
+    """`tokenizer_config.json`; the pieces themselves are in `tokenizer.json`."""
+
+    tokenizer_class: Literal["TokenizersBackend", "PreTrainedTokenizerFast"]
+    backend: Literal["tokenizers"] = "tokenizers"
+    processor_class: Literal["MiniGPTv2Processor"] | None = None
+    bos_token: Text
+    eos_token: Text
+    pad_token: Text
+    unk_token: Text | None = None
+    clean_up_tokenization_spaces: bool = False
+    model_max_length: Annotated[int, Field(gt=0)] | None = None
+    padding_side: Literal["left", "right"] = "left"
+    is_local: bool = True
+
+    def special_tokens(self) -> dict[str, str]:
+        """Return the tokens by their roles."""
+        return self.model_dump(
+            include={"bos_token", "eos_token", "pad_token", "unk_token"}, exclude_none=True
+        )
+
+
+class GenerationSettings(Settings):
+    """`generation_config.json`; only the tokens' numbers are used."""
+
+    bos_token_id: TokenId | None = None
+    eos_token_id: TokenId | None = None
+    pad_token_id: TokenId | None = None
+    use_cache: bool = True
+    transformers_version: Text | None = None
+
+    def token_ids(self) -> dict[str, int]:
+        """Return the numbers of the special tokens by their roles."""
+        return self.model_dump(include={"bos_token_id", "eos_token_id", "pad_token_id"}, exclude_none=True)
+
+
+class AdapterSettings(Settings):
+    """`adapter_config.json`, as PEFT writes that of an adapter that `assistant train` made."""
+
+    peft_type: Literal["LORA"]
+    base_model_name_or_path: Text
+    r: Rank
+    lora_alpha: Alpha
+    lora_dropout: Dropout = 0.0
+    target_modules: Any
+    modules_to_save: list[Literal["vision_projection"]]
+    bias: Literal["none"] = "none"
+    task_type: Text | None = None
+    # What PEFT writes that changes nothing once the weights are there.
+    auto_mapping: Mapping[Text, Text] | None = None
+    inference_mode: bool = True
+    init_lora_weights: bool = True
+    megatron_core: Literal["megatron.core"] | None = None
+    peft_version: Text | None = None
+    qalora_group_size: Literal[16] = 16
+
+    @property
+    def all_linear(self) -> bool:
+        """Whether LoRA lies on all linear layers of the language model, or on queries and values alone."""
+        return bool(self.target_modules == LINEAR_LAYERS)
+
+    @field_validator("target_modules")
+    @classmethod
+    def _places_that_training_knows(cls, places: Any) -> str:
+        for pattern in (LINEAR_LAYERS, QUERY_VALUE):
+            names = pattern.partition("(")[2].rstrip(")").split("|")
+            if places == pattern or (isinstance(places, list) and sorted(map(str, places)) == sorted(names)):
+                return pattern
+        raise ValueError(
+            "LoRA lies neither on all linear layers of the language model nor on q_proj and v_proj"
+        )
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A whole model's folder: its settings, known to be right, and the files of its weights, not yet read."""
+
+    path: Path
+    config: ModelSettings
+    processor: ProcessorSettings
+    tokenizer: TokenizerSettings
+    generation: GenerationSettings
+    weights: tuple[Path, ...]
+
+
+def read_model_folder(folder: Path) -> ModelFolder:
+    """Check the settings of a whole model's folder.
+
+    Raises:
+        WeightsError: a file is missing or holds what a MiniGPT-v2 has no use for; file and key are named.
+    """
+    config = read_settings(folder / "config.json", ModelSettings)
+    processor = read_settings(folder / "processor_config.json", ProcessorSettings)
+    tokenizer = read_settings(folder / "tokenizer_config.json", TokenizerSettings)
+    generation = GenerationSettings()
+    if (folder / "generation_config.json").exists():
+        generation = read_settings(folder / "generation_config.json", GenerationSettings)
+    _require_agreement(folder, config, processor)
+    return ModelFolder(folder, config, processor, tokenizer, generation, _weights(folder))
+
+
+def read_adapter(folder: Path) -> AdapterSettings:
+    """Check the settings of an adapter's folder.
+
+    Raises:
+        WeightsError: the file is missing, or holds what an adapter of ours does not; file and key are named.
+    """
+    return read_settings(folder / "adapter_config.json", AdapterSettings)
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+def read_settings(path: Path, form: type[SettingsT]) -> SettingsT:
+    """Read a file of JSON that has the form.
+
+    Raises:
+        WeightsError: the file cannot be read, or has not the form; the key is named.
+    """
+    try:
+        if not path.is_file():
+            raise WeightsError(f"there is no file {path}; copy the folder again")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise WeightsError(f"{path} is larger than settings are; copy the folder again")
+        return form.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}; copy the folder again") from error
+    except ValidationError as error:
+        raise WeightsError(f"{path}: {_complaint(error)}; copy the folder again, or take another") from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """Say in one line which setting is wrong, and why."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    reason = {"extra_forbidden": "unknown setting", "missing": "is missing"}.get(first["type"], first["msg"])
+    key = ".".join(map(str, first["loc"]))
+    return one_line(": ".join(filter(None, (key, reason.removeprefix("Value error, ")))))
+
+
+def _require_agreement(folder: Path, config: ModelSettings, processor: ProcessorSettings) -> None:
+    side = config.image_size // config.vision_config.patch_size
+    placeholder = config.text_config.vocab_size if config.image_token_id is None else config.image_token_id
+    size = processor.image_processor.size
+    for key, found, wanted in (
+        ("image_tokens", processor.image_tokens, side * side // config.patches_per_token),
+        ("image_token_id", processor.image_token_id, placeholder),
+        ("image_processor.size", (size.height, size.width), (config.image_size, config.image_size)),
+    ):
+        if found != wanted:
+            raise WeightsError(
+                f"{folder / 'processor_config.json'}: {key} is {found}, by config.json it is {wanted}; "
+                "copy the folder again"
+            )
+
+
+def _weights(folder: Path) -> tuple[Path, ...]:
+    files = tuple(sorted(folder.glob("model*.safetensors")))
+    if not files:
+        raise WeightsError(
+            f"there is no model.safetensors in {folder}; files of other kinds can run code and are not read: "
+            "ask for safetensors"
+        )
+    return files
+
+
+__all__ = ["LINEAR_LAYERS", "QUERY_VALUE", "AdapterSettings", "Alpha", "Dropout", "ModelFolder", "Rank"]
+__all__ += ["read_adapter", "read_model_folder", "read_settings"]
