@@ -12,7 +12,7 @@ import pytest
 from assistant.ui.commands import evaluation
 from assistant.vlm.tasks import Task
 
-from ..vlm.tiny import dog_records, write_photo_folder
+from ..vlm.tiny import dog_records, picture, write_photo_folder
 from .conftest import Command, Result
 from .fakes import ScriptedEngine
 
@@ -110,6 +110,21 @@ def test_a_published_set_is_measured_by_its_own_measure(command: Command, tmp_pa
     assert result.err.count("Error: ") == 1
     assert "1.png" in result.err  # it is a tar file by another name
     assert written(out)["unfinished"] == ["vsr"]
+
+
+def test_records_of_ones_own_are_measured_and_have_no_splits(
+    command: Command, tmp_path: Path, out: Path
+) -> None:
+    picture(1).save(tmp_path / "1.png")
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"image": "1.png", "task": "vqa", "ask": "what colour is it?", "answer": "brown"}\n')
+    result = command("evaluate", "--data", own, "--out", out)
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[0].split()[:3] == ["vqa", "exact", "1.000"]
+    assert written(out)["data"] == {"name": "own.jsonl", "split": "", "pictures": 1, "limit": None}
+    result = command("evaluate", "--data", own, "--out", out, "--split", "val")
+    assert result.code == 2
+    assert "has no splits" in result.complaint
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,15 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER",
-            help="A folder with annotations.jsonl and tar shards, or a --set's own; none for planning.",
+            metavar="FOLDER|FILE",
+            help="Annotated photos, records in a .jsonl file, or a --set's folder; none for planning.",
         ),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Which split.  [default: val, or the set's usual one]")
     ] = None,
     tasks: Annotated[
-        str | None, typer.Option(metavar="TASK,…", help="What to measure on photos.  [default: all there is]")
+        str | None, typer.Option(metavar="TASK,…", help="What to measure.  [default: all there is]")
     ] = None,
     published: Annotated[
         str | None, typer.Option("--set", metavar="NAME", help="The published data set that FOLDER holds.")
@@ -40,13 +40,15 @@ def evaluate(
     dialect: DialectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on annotated photos, or on a published data set.
+    """Measure a model on annotated photos, on your own, or on a published data set.
 
     The report is written after each task, so that a run that is stopped keeps what it has.
 
     Examples:
 
       assistant evaluate --data photos --tasks refer,caption --limit 100 --out report.json
+
+      assistant evaluate --data own.jsonl --out after.json --model runs/own/adapter
 
       assistant evaluate --set okvqa --data okvqa --out report.json
 
@@ -109,13 +111,21 @@ def _questions(data: Path, split: str | None, tasks: str | None, published: str 
             raise typer.BadParameter("--tasks: a published --set has its own task")
         return published_set(published, data, split)
     from ...vlm.data.photos import PhotoFolder
+    from ...vlm.data.sources.own import is_own
+    from ...vlm.evaluation.own import OWN_SUITES, own_set
     from ...vlm.evaluation.suites import SUITES, photo_set
 
+    own = is_own(data)
+    known = OWN_SUITES if own else tuple(SUITES)
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    unknown = [name for name in names or () if name not in SUITES]
+    unknown = [name for name in names or () if name not in known]
     if unknown:
-        raise typer.BadParameter(f"--tasks: {unknown[0]!r} is none of {', '.join(SUITES)}")
-    return photo_set(PhotoFolder(data, split or "val"), names)
+        raise typer.BadParameter(f"--tasks: {unknown[0]!r} is none of {', '.join(known)}")
+    if not own:
+        return photo_set(PhotoFolder(data, split or "val"), names)
+    if split is not None:
+        raise typer.BadParameter(f"--split: {data} has no splits: keep records to measure on in another file")
+    return own_set(data, names)
 
 
 def _table(report: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from ..vision_language_model import VisionLanguageModel
 from .captions import caption_scorers
 from .circumstances import circumstances
 from .items import EvaluationSet, Item, Suite
+from .telling import caption_score
 
 BATCH = 32
 
@@ -41,7 +42,7 @@ def evaluate(
             the model works.
     """
     suites = {name: replace(suite, items=drawn(suite.items, limit)) for name, suite in data.suites.items()}
-    if "caption" in suites:
+    if any(suite.score is caption_score for suite in suites.values()):
         caption_scorers()
     report: dict[str, Any] = {
         **circumstances(model.name),

@@ -55,13 +55,16 @@ class Suite:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The suites over one split of one data set; `read` opens a picture by its name, in RGB and upright."""
+    """The suites over one split of one data set; `read` opens a picture by its name, in RGB and upright.
+
+    The name `""` is that of no picture. `split` is empty where a data set has none.
+    """
 
     name: str
     split: str
     pictures: int
     suites: dict[str, Suite]
-    read: Callable[[str], Image.Image]
+    read: Callable[[str], Image.Image | None]
 
 
 def paired(items: Sequence[Item], answers: Sequence[Generation]) -> list[tuple[Item, Generation]]:

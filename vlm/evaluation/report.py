@@ -19,13 +19,13 @@ from ..grounding import Box, parse
 SHOWN = 8
 LONG_SIDE = 320
 
-ReadPicture = Callable[[str], Image.Image]
+ReadPicture = Callable[[str], Image.Image | None]
 
 
 def write_report(report: dict[str, Any], path: Path, read: ReadPicture) -> None:
     """Write the report as JSON to `path`, and its page beside it, each whole or not at all.
 
-    `read` opens a picture of the data set by its name.
+    `read` opens a picture of the data set by its name; there may be none.
 
     Raises:
         AssistantError: the files cannot be written.
@@ -96,19 +96,23 @@ def _chosen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _figure(row: dict[str, Any], read: ReadPicture) -> dict[str, Any]:
     picture = read(row["image"])
-    picture.thumbnail((LONG_SIDE, LONG_SIDE))
-    content = BytesIO()
-    picture.save(content, "JPEG", quality=80)
     found = parse(row["raw"])
     return {
         **row,
         "hit": row["quality"] >= 0.5,
-        "source": f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}",
+        "source": picture and _thumbnail(picture),
         "said": found.text,
         "found": [_rectangle(box.bins) for box in found.boxes],
         "right": [_rectangle(bins) for bins in row["wanted_boxes"]],
         "wanted": list(dict.fromkeys(row["wanted"])),
     }
+
+
+def _thumbnail(picture: Image.Image) -> str:
+    picture.thumbnail((LONG_SIDE, LONG_SIDE))
+    content = BytesIO()
+    picture.save(content, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _rectangle(bins: Sequence[int]) -> dict[str, int]:

@@ -1,0 +1,176 @@
+"""The suites over records that a person wrote by hand, one a task: `assistant evaluate --data own.jsonl`."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from ..answers import Generation, Request
+from ..data.records import PictureReference, Record, TaskTurn
+from ..data.sources.base import read
+from ..data.sources.own import OwnRecords
+from ..errors import DataError
+from ..grounding import parse
+from ..tasks import Task, Turn
+from .answers import normalise
+from .items import EvaluationSet, Item, Scored, Suite, malformed, paired
+from .metrics import Measure, match_boxes, mean, proportion, ratio
+
+CHAT = "chat"
+"""The suite of free conversation."""
+OWN_SUITES = (*(task.value for task in Task), CHAT)
+
+_HIT = 0.5
+
+
+def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
+    """Return the named suites over a file of records, by default those of all tasks in it.
+
+    Raises:
+        DataError: a line is not in the form that docs/own-data.md describes, or none is of a named suite.
+    """
+    records = list(read(OwnRecords(path)))
+    items: dict[str, list[Item]] = {}
+    for record in records:
+        for item in _items(record, path.parent):
+            items.setdefault(item.request.task or CHAT, []).append(item)
+    for name in names or items:
+        if name not in items:
+            raise DataError(f"{path} has no line of {name!r}: choose among {', '.join(items)}")
+    if not items:
+        raise DataError(f"{path} holds no record to be asked about")
+    wanted = [name for name in OWN_SUITES if name in (names or items)]
+    suites = {
+        name: Suite(_merged(items[name]) if name in _TEXT else items[name], _SCORES[name]) for name in wanted
+    }
+    pictures = {record.picture for record in records} - {None}
+    return EvaluationSet(path.name, "", len(pictures), suites, _opener(path.parent))
+
+
+def _opener(folder: Path) -> Callable[[str], Image.Image | None]:
+    return lambda name: PictureReference(str(folder / name)).read() if name else None
+
+
+def _items(record: Record, folder: Path) -> Iterator[Item]:
+    """Yield the turns of a record; later ones are asked with the right answers to those before."""
+    picture = "" if record.picture is None else os.path.relpath(record.picture.path, folder)
+    history: list[Turn] = []
+    for turn in record.turns:
+        request = Request(turn.task, turn.argument, turn.region, history=tuple(history))
+        yield _item(picture, request, turn)
+        history.append(replace(request.turns[-1], answer=turn.answer))
+
+
+def _item(picture: str, request: Request, turn: TaskTurn) -> Item:
+    wanted = parse(turn.answer)
+    return Item(picture, request, (wanted.text,), wanted.boxes)
+
+
+def _merged(items: Sequence[Item]) -> list[Item]:
+    """Return the items, those that ask the same of a picture as one: any of their answers is right."""
+    merged: dict[tuple[str, Request], Item] = {}
+    for item in items:
+        other = merged.setdefault((item.image, item.request), item)
+        if other is not item:
+            merged[item.image, item.request] = replace(other, texts=other.texts + item.texts)
+    return list(merged.values())
+
+
+def text_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
+    """Answers in words: those that are right but for case, articles and punctuation, and words in common."""
+    each = _words_in_common(items, answers)
+    exact = [
+        normalise(answer.grounded.text) in map(normalise, item.texts)
+        for item, answer in paired(items, answers)
+    ]
+    measures = {"exact": proportion(exact), "word_f1": mean(each), "malformed": malformed(items, answers)}
+    return Scored(measures, each)
+
+
+def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
+    """The first box against the wanted one, and how often a thing is refused that is not there."""
+    each = [_overlap(item, answer) for item, answer in paired(items, answers)]
+    overlaps = [overlap for item, overlap in zip(items, each, strict=True) if item.boxes]
+    measures = {
+        "accuracy_at_50": proportion([overlap >= _HIT for overlap in overlaps]),
+        "mean_iou": mean(overlaps),
+        "refused_absent": _refused_absent(items, answers),
+        "malformed": malformed(items, answers),
+    }
+    return Scored(measures, each)
+
+
+def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
+    """Boxes of all phrases together, and how often things are refused that are not there."""
+    measures, each = _boxes(items, answers)
+    measures |= {"refused_absent": _refused_absent(items, answers), "malformed": malformed(items, answers)}
+    return Scored(measures, each)
+
+
+def grounding_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
+    """Boxes of all phrases together, and words in common."""
+    measures, each = _boxes(items, answers)
+    measures |= {
+        "word_f1": mean(_words_in_common(items, answers)),
+        "malformed": malformed(items, answers),
+    }
+    return Scored(measures, each)
+
+
+def _overlap(item: Item, answer: Generation) -> float:
+    """Return the IoU of the first box; of a thing that is not there, 1 where no box is given."""
+    boxes = answer.grounded.boxes
+    if not item.boxes:
+        return float(not boxes)
+    return boxes[0].iou(item.boxes[0]) if boxes else 0.0
+
+
+def _boxes(items: Sequence[Item], answers: Sequence[Generation]) -> tuple[dict[str, Measure], list[float]]:
+    """Return recall and precision of boxes at IoU 0.5, and each answer's harmonic mean of the two."""
+    found = [tuple(dict.fromkeys(answer.grounded.boxes)) for answer in answers]
+    counts = [
+        (sum(match_boxes(boxes, item.boxes)), len(boxes), len(item.boxes))
+        for item, boxes in zip(items, found, strict=True)
+    ]
+    hits, given, wanted = zip(*counts, strict=True)
+    measures = {"recall_at_50": ratio(hits, wanted), "precision_at_50": ratio(hits, given)}
+    return measures, [_f1(*each) for each in counts]
+
+
+def _refused_absent(items: Sequence[Item], answers: Sequence[Generation]) -> Measure:
+    return proportion(
+        [not answer.grounded.boxes for item, answer in paired(items, answers) if not item.boxes]
+    )
+
+
+def _words_in_common(items: Sequence[Item], answers: Sequence[Generation]) -> list[float]:
+    return [
+        max(_f1_of_words(answer.grounded.text, text) for text in item.texts)
+        for item, answer in paired(items, answers)
+    ]
+
+
+def _f1_of_words(said: str, wanted: str) -> float:
+    """Return the harmonic mean of the shares of words that two texts have in common, as SQuAD's F1."""
+    first, second = Counter(normalise(said).split()), Counter(normalise(wanted).split())
+    return _f1((first & second).total(), first.total(), second.total())
+
+
+def _f1(hits: int, found: int, wanted: int) -> float:
+    """Return the harmonic mean of precision and recall; nothing is right where nothing is wanted."""
+    return 2 * hits / (found + wanted) if found + wanted else 1.0
+
+
+_TEXT = (Task.CAPTION, Task.VQA, Task.IDENTIFY, CHAT)
+_SCORES = dict.fromkeys(_TEXT, text_score) | {
+    Task.REFER: refer_score,
+    Task.DETECTION: detection_score,
+    Task.GROUNDING: grounding_score,
+}
+
+__all__ = ["OWN_SUITES", "own_set"]
