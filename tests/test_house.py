@@ -97,6 +97,32 @@ def test_every_form_of_import_is_seen(
     assert [found for _, found in imported(module)] == [name]
 
 
+def calls(path: Path, name: str) -> Iterator[ast.Call]:
+    """Yield the calls of a method in a module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
+            yield node
+
+
+def test_no_library_is_let_run_code_from_a_folder() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for room in (*BELOW, "benchmarks", "examples")
+        for path in modules(room)
+        for name, switch, safe in (
+            ("from_pretrained", "trust_remote_code", False),
+            ("load", "weights_only", True),
+        )
+        for call in calls(path, name)
+        if name != "load" or ast.unparse(call.func) == "torch.load"
+        if not any(
+            given.arg == switch and isinstance(given.value, ast.Constant) and given.value.value is safe
+            for given in call.keywords
+        )
+    ]
+    assert found == []
+
+
 def test_every_room_is_packaged_and_every_package_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packaged = set(project["tool"]["setuptools"]["packages"])

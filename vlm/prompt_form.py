@@ -19,7 +19,7 @@ from .tasks import INSTRUCTIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verba
 CHAT: Literal["chat"] = "chat"
 """The name of free conversation among the answers' lengths."""
 
-Length = Annotated[int, Field(gt=0)]
+Length = Annotated[int, Field(gt=0, le=4096)]
 
 
 class PromptForm(BaseModel):
@@ -75,7 +75,10 @@ class PromptForm(BaseModel):
 
 
 def _check_wording(task: Task, wording: str) -> None:
-    fields = [field for _, field, _, _ in Formatter().parse(wording) if field is not None]
+    parts = [part[1:] for part in Formatter().parse(wording) if part[1] is not None]
+    if any(width or conversion for _, width, conversion in parts):  # a width could ask for gigabytes
+        raise ValueError(f"the wording {wording!r} of [{task}] must hold {{argument}} alone in its braces")
+    fields = [name for name, _, _ in parts]
     wanted = task in NEEDS_ARGUMENT or task is Task.IDENTIFY
     if fields not in ([["argument"]] if wanted else [[], ["argument"]]):
         held = "hold {argument} once" if wanted else "hold no other field than {argument}"

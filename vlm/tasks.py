@@ -177,8 +177,8 @@ class Frame:
     ends: bool = True
 
     def __post_init__(self) -> None:
-        if self.begins < 1 or min(self.spaces, self.spaces_alone) < 0:
-            raise ValueError("a prompt begins with one BOS or more, and spaces cannot be fewer than none")
+        if not 1 <= self.begins <= 4 or any(not 0 <= it <= 8 for it in (self.spaces, self.spaces_alone)):
+            raise ValueError("a prompt begins with 1 to 4 BOS, and has 0 to 8 spaces")
 
 
 def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) -> list[Segment]:
