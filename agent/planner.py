@@ -68,24 +68,30 @@ class Planner:
             return Plan(
                 (step,), f"asked back, because no task is likely (the likeliest has {confidence:.2f})"
             )
-        steps = _about_what_is_found(list(map(self._served, prompt.read(written.text, message))))
+        read = prompt.read(written.text, message)
+        steps = _about_what_is_found([self._served(step, message) for step in read])
         names = ", ".join(f"[{step.name}]" if step.task else step.name for step in steps)
         return Plan(steps, f"{names}, read from your words (probability {confidence:.2f})")
 
     def _obeyed(self, task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
         """Return the steps of a task that was chosen by hand: its argument is what stands beside it.
 
-        Where there were earlier turns, the model says what of them is meant.
+        Where there were earlier turns, the model says what of them is meant; where there were none, it may
+        leave out what is not the thing itself: "give me the place of the dog".
         """
         steps = _verbatim(task, text, context)
-        if not context.turns or not steps[0].argument or steps[0].region or task is Task.GROUNDING:
+        reads = bool(context.turns) or task in (Task.REFER, Task.DETECTION)
+        if not reads or not steps[0].argument or steps[0].region or task is Task.GROUNDING:
             return steps
         prompt = plan_prompt(text, context)
 
         def choices(written: str) -> Sequence[str] | None:
             return prompt.choices(written) if written else [f" {WORDS[task]}"]
 
-        return prompt.read(self._write(prompt, text, choices).text, text)[:1]
+        read = prompt.read(self._write(prompt, text, choices).text, text)[0]
+        if not context.turns and not _words(read.argument) <= {"the", *_words(text)}:
+            return steps
+        return (replace(read, typed=steps[0].typed),)
 
     def _write(self, prompt: PlanPrompt, message: str, choices: Choices | None = None) -> Written:
         if self._writer is None:
@@ -96,13 +102,16 @@ class Planner:
         completion = Completion(prompt.text, choices or prompt.choices, copied, MOST_TOKENS)
         return self._writer.complete([completion])[0]
 
-    def _served(self, step: Step) -> Step:
+    def _served(self, step: Step, message: str) -> Step:
         """Return the step, or what is said in its place where no picture answers it."""
-        if step.task is None and self._talks and step.reply == CANNOT:
-            return replace(step, reply="")
-        if step.task in (Task.VQA, Task.CAPTION, Task.GROUNDING) and _SEVERAL.search(step.argument):
-            return Step(None, step.argument, reply=SEVERAL)
-        return step
+        looks = step.task in (Task.VQA, Task.CAPTION, Task.GROUNDING)
+        if (looks or step.reply == CANNOT) and _SEVERAL.search(step.argument or message):
+            return Step(None, step.argument or message, reply=SEVERAL)
+        return replace(step, reply="") if step.reply == CANNOT and self._talks else step
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def _wordless(message: str, context: PlanContext) -> Plan:

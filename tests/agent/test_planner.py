@@ -53,12 +53,37 @@ class TestWhatIsPlain:
 
     @pytest.mark.parametrize("typed", ["[refer] the dog", "[ Refer ]: the dog", "the dog [refer]"])
     def test_a_typed_identifier_is_obeyed(self, typed: str) -> None:
-        model = Model(" caption")
+        model = Model(" locate the dog")
         plan = planned(typed, model=model)
         assert plan.steps == (Step(Task.REFER, "the dog"),)
         assert plan.why == "[refer], because you typed it"
         assert plan.steps[0].typed == "the dog"
+        (asked,) = model.asked
+        assert asked.choices is not None
+        assert asked.choices("") == [" locate"]
+
+    def test_only_the_thing_is_left_of_the_words_behind_an_identifier(self) -> None:
+        asked = "give me the place of the big dog"
+        (step,) = planned(f"[refer] {asked}", model=Model(" locate the big dog")).steps
+        assert (step.argument, step.typed) == ("the big dog", asked)
+
+    @pytest.mark.parametrize("written", [" locate the cat", " locate big dogs"])
+    def test_the_model_puts_no_word_of_its_own_behind_an_identifier(self, written: str) -> None:
+        assert planned("[refer] the big dog", model=Model(written)).steps == (
+            Step(Task.REFER, "the big dog"),
+        )
+
+    @pytest.mark.parametrize("typed", ["[vqa] is it red?", "[grounding] with the boxes", "[caption] please"])
+    def test_other_words_behind_an_identifier_are_taken_as_they_are(self, typed: str) -> None:
+        model = Model()
+        (step,) = planned(typed, model=model).steps
+        assert step.typed == typed.partition("] ")[2]
         assert not model.asked
+
+    def test_earlier_turns_tell_what_is_meant_behind_an_identifier(self) -> None:
+        model = Model(" answer what colour is the dog?")
+        plan = planned("[vqa] what colour is it?", PlanContext((DOG,)), model)
+        assert plan.steps == (Step(Task.VQA, "what colour is the dog?"),)
 
     @pytest.mark.parametrize("typed", ["what does [refer] mean?", "the sign says [refer]"])
     def test_an_identifier_that_is_spoken_of_is_text(self, typed: str) -> None:
@@ -124,7 +149,9 @@ class TestWhatTheModelPlans:
         ],
     )
     def test_over_several_pictures_is_refused(self, question: str) -> None:
-        assert planned(question, model=Model(f" answer {question}")).steps[0].reply == "several"
+        for written in (f" answer {question}", " caption", " describe", " chat cannot"):
+            assert planned(question, model=Model(written)).steps[0].reply == "several"
+        assert planned(question, model=Model(" chat thanks")).steps[0].reply == "thanks"
 
     @pytest.mark.parametrize(
         "question",
