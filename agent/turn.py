@@ -119,12 +119,20 @@ def run_next(
 
 def finish(plan: Plan, results: tuple[StepResult, ...], seconds: float) -> TurnResult:
     """Answer in words, from the results of all steps that were run."""
-    texts = [result.text for result in results if result.text] or [_NOTHING_SAID]
-    surplus = len(plan.steps) - STEP_LIMIT
+    one = len(plan.steps) == 1
+    texts = [_told(result, one) for result in results if result.text] or [_NOTHING_SAID]
     stopped = len(results) < min(len(plan.steps), STEP_LIMIT) or results[-1].stopped
-    if surplus > 0 and not stopped:
-        texts.append(f"I do at most {STEP_LIMIT} things at once: ask me again for the other {surplus}.")
+    if len(plan.steps) > STEP_LIMIT and not stopped:
+        texts.append(f"I do at most {STEP_LIMIT} things at once: ask me again for the rest.")
     return TurnResult(plan, results, " ".join(dict.fromkeys(texts)), seconds, stopped)
+
+
+def _told(result: StepResult, one: bool) -> str:
+    """Return what a step came to; among others a short answer stands behind its question."""
+    if one or result.error or result.step.task is not Task.VQA:
+        return result.text
+    question = result.step.argument.strip()
+    return f"{question[:1].upper()}{question[1:].rstrip('?.! ')}? {result.text}"
 
 
 def failed(step: Step, error: str, seconds: float = 0.0) -> StepResult:

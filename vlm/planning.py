@@ -50,7 +50,7 @@ TURNS = 4
 _ANSWER_WORDS = 16
 # Of a message longer than this the beginning and the end are read.
 _HEAD, _TAIL = 700, 200
-MOST_STEPS = 8
+MOST_STEPS = 12
 MOST_TOKENS = 128
 
 _DIGITS = "0123456789"

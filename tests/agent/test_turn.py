@@ -10,6 +10,7 @@ from assistant.agent.turn import STEP_LIMIT, TurnResult, run
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.planning import MOST_STEPS
 from assistant.vlm.regions import crop, window
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -53,6 +54,12 @@ class TestSteps:
         _, requests = result(*steps)
         assert [request.typed for request in requests] == ["in a line", "who is it"]
 
+    def test_among_other_answers_a_short_one_stands_behind_its_question(self) -> None:
+        found, _ = result(Step(Task.REFER, "the dog"), Step(Task.VQA, "what colour is the dog?"))
+        assert found.answer == "The dog is on the left. What colour is the dog? Brown."
+        alone, _ = result(Step(Task.VQA, "what colour is the dog?"))
+        assert alone.answer == "Brown."
+
     def test_the_same_sentence_is_said_once(self) -> None:
         found, _ = result(Step(Task.CAPTION), Step(Task.CAPTION))
         assert found.answer == "A dog runs through the snow."
@@ -83,11 +90,14 @@ class TestSteps:
         assert found.steps[1].error is None
 
     def test_more_steps_than_the_limit_are_told_plainly_and_not_run(self) -> None:
-        steps = [Step(Task.VQA, f"what is {number}?") for number in range(STEP_LIMIT + 2)]
+        steps = [Step(Task.REFER, f"dog {number}") for number in range(STEP_LIMIT + 2)]
         found, requests = result(*steps)
         assert len(requests) == len(found.steps) == STEP_LIMIT
         assert found.plan.steps == tuple(steps)
-        assert found.answer == "Brown. I do at most 8 things at once: ask me again for the other 2."
+        assert found.answer.endswith(
+            "is on the left. I do at most 8 things at once: ask me again for the rest."
+        )
+        assert STEP_LIMIT < MOST_STEPS
         assert not found.stopped
 
 
