@@ -11,6 +11,8 @@ from ..vlm.tasks import Task
 from .nouns import PAIRS, is_plural, noun_of, plural, singular
 from .plan import Step
 
+# Who asks for these names no kind of thing.
+_ALL = frozenset({"everything", "anything", "objects", "things"})
 # A box that is more probably wrong than right is told with a doubt (docs/calibration.md).
 UNSURE = 0.5
 
@@ -100,9 +102,10 @@ def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
     found: dict[str, set[Box]] = {}
     for phrase in phrases:  # a small model may write the same phrase with the same box again
         found.setdefault(_bare(phrase.text or asked), set()).update(phrase.boxes)
-    if not found:
-        return f"I see no {_bare(asked)}."
-    return f"I see {_listed([counted(name, len(boxes)) for name, boxes in found.items()])}."
+    seen = _listed([counted(name, len(boxes)) for name, boxes in found.items()]) or f"no {_bare(asked)}"
+    if _bare(asked).lower() in _ALL:
+        return f"I see {seen if found else 'nothing'}. Name a kind of thing, and I look for all of that kind."
+    return f"I see {seen}."
 
 
 def counted(name: str, count: int) -> str:
@@ -124,7 +127,7 @@ def _is_plural(phrase: str) -> bool:
 
 
 def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _naming(phrase: str) -> str:

@@ -99,6 +99,12 @@ class TestDetecting:
         assert said(Task.DETECTION, f"<p>{phrase}</p> {boxes(1)}") == f"I see {one}."
         assert said(Task.DETECTION, f"<p>{phrase}</p> {boxes(2)}") == f"I see {two}."
 
+    @pytest.mark.parametrize("asked", ["everything", "all objects", "things"])
+    def test_who_asks_for_everything_is_asked_for_a_kind(self, asked: str) -> None:
+        name = "Name a kind of thing, and I look for all of that kind."
+        assert said(Task.DETECTION, "", asked) == f"I see nothing. {name}"
+        assert said(Task.DETECTION, f"<p>dog</p> {boxes(2)}", asked) == f"I see 2 dogs. {name}"
+
     def test_several_things_are_listed(self) -> None:
         raw = f"<p>dog</p> {boxes(2)} <p>cat</p> {boxes(1)} <p>person</p> {boxes(3)}"
         assert said(Task.DETECTION, raw) == "I see 2 dogs, 1 cat and 3 people."
