@@ -603,7 +603,7 @@ class TestPlanning:
     def test_a_step_about_what_another_finds_says_so(self, command: Command) -> None:
         plan = command("plan", "find the dog and tell me what colour it is").out
         assert plan.startswith("[refer] the dog\n[vqa] what colour ")
-        assert plan.endswith(" in what step 1 finds\n")
+        assert plan.endswith(" (in the box that step 1 finds)\n")
 
     def test_a_plan_is_shown_as_json(self, command: Command) -> None:
         plan = json.loads(command("plan", "find the dog", "--json").out)

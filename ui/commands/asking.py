@@ -143,7 +143,7 @@ def plan(
     for step in made.steps:
         where = f" in {list(step.region.bins)}" if step.region else ""
         if step.region_from is not None:
-            where = f" in what step {step.region_from + 1} finds"
+            where = f" (in the box that step {step.region_from + 1} finds)"
         say(f"[{step.name}] {step.argument}{where}".rstrip())
     note(f"Why: {made.why}")
 
