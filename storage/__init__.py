@@ -14,6 +14,7 @@ from .errors import (
 )
 from .records import (
     Feedback,
+    LabelledBox,
     NewTurn,
     Problem,
     SearchHit,
@@ -34,6 +35,7 @@ __all__ = [
     "DiskFullError",
     "ExchangeError",
     "Feedback",
+    "LabelledBox",
     "NewTurn",
     "NewerDatabaseError",
     "Problem",

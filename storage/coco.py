@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from ..vlm.grounding import Box
 from .images import ImageFolder
-from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, distinct_images
-
-_UNNAMED = "object"
+from .records import LabelledBox, SessionSummary, StoredImage, StoredTurn, distinct_images, labelled_boxes
 
 
 def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> str:
     """Return the JSON: a category for each phrase, an annotation for each box of a turn with a picture.
 
-    A box without a phrase of its own has its step's argument for one, which is what was looked for.
+    Boxes are as a person corrected them, where somebody did; one without a phrase of its own has its step's
+    argument for one, which is what was looked for.
     """
-    found = [item for turn in turns for item in _boxes(turn)]
+    found = [(turn.image, box.name, box) for turn in turns if turn.image for box in labelled_boxes(turn)]
     image_ids = {image: number for number, image in enumerate(distinct_images(turns), 1)}
     category_ids = {name: number for number, name in enumerate(sorted({name for _, name, _ in found}), 1)}
     return json.dumps(
@@ -27,7 +25,7 @@ def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFol
             "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
             "annotations": [
                 {"id": number, "image_id": image_ids[image], "category_id": category_ids[name]}
-                | _annotation(box, image)
+                | _annotation(box)
                 for number, (image, name, box) in enumerate(found, 1)
             ],
         },
@@ -40,20 +38,7 @@ def _image(number: int, image: StoredImage, folder: ImageFolder) -> dict[str, ob
     return {"id": number, "file_name": name, "width": image.width, "height": image.height}
 
 
-def _boxes(turn: StoredTurn) -> Iterator[tuple[StoredImage, str, Box]]:
-    if turn.image is None:
-        return
-    for step in turn.steps:
-        for phrase in step.phrases:
-            for box in phrase.boxes:
-                yield turn.image, _name(phrase.text, step), box
-
-
-def _name(phrase: str, step: StoredStep) -> str:
-    return phrase.strip().lower() or step.argument.strip().lower() or _UNNAMED
-
-
-def _annotation(box: Box, image: StoredImage) -> dict[str, object]:
-    x0, y0, x1, y1 = box.to_pixels(image.width, image.height)
+def _annotation(box: LabelledBox) -> dict[str, object]:
+    x0, y0, x1, y1 = box.corners
     width, height = x1 - x0, y1 - y0
     return {"bbox": [x0, y0, width, height], "area": width * height, "iscrowd": 0, "score": box.score}

@@ -1,7 +1,8 @@
 """A session as one JSON file, pictures included: what is exported here can be imported anywhere.
 
 The form is a promise: a change that an older reader would misunderstand gets another `version`, and every
-earlier version can still be read. Version 2 added `why` and `stopped` of a turn and `verification` of a box.
+earlier version can still be read. Version 2 added `why` and `stopped` of a turn and `verification` of a box,
+version 3 `pinned` of a session and `corrections` of a turn.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .images import ImageFolder
 from .images import read as inspect_image
 from .records import (
     Feedback,
+    LabelledBox,
     SessionSummary,
     StoredImage,
     StoredStep,
@@ -29,12 +31,17 @@ from .records import (
     distinct_images,
 )
 
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
 
 
 def _check_bins(bins: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     Box(*bins)  # says what is wrong
     return bins
+
+
+def _check_corners(corners: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    LabelledBox("", corners)  # says what is wrong
+    return corners
 
 
 def _to_utc(time: datetime) -> datetime:
@@ -84,6 +91,12 @@ class _Step(_Part):
     error: str | None
 
 
+class _Correction(_Part):
+    phrase: str
+    corners: Annotated[tuple[int, int, int, int], AfterValidator(_check_corners)]
+    score: _Score | None
+
+
 class _Turn(_Part):
     number: int
     user: str
@@ -96,6 +109,7 @@ class _Turn(_Part):
     feedback: Feedback | None
     why: str = ""
     stopped: bool = False
+    corrections: tuple[_Correction, ...] | None = None
     steps: tuple[_Step, ...]
 
 
@@ -113,10 +127,11 @@ class _Session(_Part):
     title: str
     created: _Time
     updated: _Time
+    pinned: bool = False
 
 
 class _File(_Part):
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     session: _Session
     images: tuple[_Image, ...]
     turns: tuple[_Turn, ...]
@@ -132,7 +147,11 @@ def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFol
     content = _File(
         version=VERSION,
         session=_Session(
-            id=session.id, title=session.title, created=session.created, updated=session.updated
+            id=session.id,
+            title=session.title,
+            created=session.created,
+            updated=session.updated,
+            pinned=session.pinned,
         ),
         images=tuple(_Image(**vars(image), data=data) for image, data in images),
         turns=tuple(_write_turn(turn) for turn in turns),
@@ -153,7 +172,12 @@ def read(content: str | bytes) -> tuple[SessionSummary, list[bytes], list[Stored
     images = {image.sha256: _read_image(image, f"images[{i}]") for i, image in enumerate(file.images)}
     turns = [_read_turn(file.session.id, i, turn, images) for i, turn in enumerate(file.turns)]
     session = SessionSummary(
-        file.session.id, file.session.title, file.session.created, file.session.updated, len(turns)
+        file.session.id,
+        file.session.title,
+        file.session.created,
+        file.session.updated,
+        file.session.pinned,
+        len(turns),
     )
     return session, [image.data for image in file.images], turns
 
@@ -198,8 +222,19 @@ def _write_turn(turn: StoredTurn) -> _Turn:
         feedback=turn.feedback,
         why=turn.why,
         stopped=turn.stopped,
+        corrections=_write_corrections(turn.corrections),
         steps=tuple(_write_step(step) for step in turn.steps),
     )
+
+
+def _write_corrections(boxes: tuple[LabelledBox, ...] | None) -> tuple[_Correction, ...] | None:
+    if boxes is None:
+        return None
+    return tuple(_Correction(phrase=box.phrase, corners=box.corners, score=box.score) for box in boxes)
+
+
+def _read_corrections(boxes: tuple[_Correction, ...] | None) -> tuple[LabelledBox, ...] | None:
+    return None if boxes is None else tuple(LabelledBox(box.phrase, box.corners, box.score) for box in boxes)
 
 
 def _write_step(step: StoredStep) -> _Step:
@@ -262,6 +297,7 @@ def _read_turn(session_id: str, index: int, turn: _Turn, images: dict[str, Store
         feedback=turn.feedback,
         why=turn.why,
         stopped=turn.stopped,
+        corrections=_read_corrections(turn.corrections),
     )
 
 

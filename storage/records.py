@@ -15,12 +15,13 @@ Feedback = Literal[-1, 0, 1]
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A conversation without its turns; `updated` is when its last turn or its title came."""
+    """A conversation without its turns; `updated` is when its last came, `pinned` keeps it at the top."""
 
     id: str
     title: str
     created: datetime
     updated: datetime
+    pinned: bool
     turns: int
 
 
@@ -82,6 +83,34 @@ class StoredStep:
 
 
 @dataclass(frozen=True)
+class LabelledBox:
+    """A box with the name of what is in it.
+
+    `corners` are left, top, right and bottom in pixels of the picture as a person sees it; `score` is a
+    probability 0..1, None where the model gave none or a person drew the box.
+
+    Raises:
+        ValueError: the corners are in the wrong order, or the score is no probability.
+    """
+
+    phrase: str
+    corners: tuple[int, int, int, int]
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.corners
+        if not (0 <= left <= right and 0 <= top <= bottom):
+            raise ValueError(f"no box: {self.corners}")
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"a box's score lies in 0..1, not {self.score}")
+
+    @property
+    def name(self) -> str:
+        """What programs that train detectors call the class of the box."""
+        return self.phrase.strip().lower() or "object"
+
+
+@dataclass(frozen=True)
 class NewTurn:
     """A finished exchange to be kept: the words of the person, the answer, and the steps that led to it.
 
@@ -109,12 +138,16 @@ class NewTurn:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTurn(NewTurn):
-    """A turn in the store; the numbers of a session's turns are 1, 2, 3 and so on without a gap."""
+    """A turn in the store; the numbers of a session's turns are 1, 2, 3 and so on without a gap.
+
+    `corrections` are all boxes of the turn as a person left them, None where nobody changed the model's.
+    """
 
     session_id: str
     number: int
     created: datetime
     feedback: Feedback | None = None
+    corrections: tuple[LabelledBox, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +177,35 @@ def distinct_images(turns: Iterable[NewTurn]) -> list[StoredImage]:
     return list(dict.fromkeys(turn.image for turn in turns if turn.image is not None))
 
 
+def found_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
+    """Return the boxes of a turn as the model gave them.
+
+    A box without a phrase of its own has its step's argument for one, which is what was looked for.
+    """
+    if turn.image is None:
+        return ()
+    width, height = turn.image.width, turn.image.height
+    return tuple(
+        LabelledBox(
+            phrase.text.strip() or step.argument.strip(), _whole(box.to_pixels(width, height)), box.score
+        )
+        for step in turn.steps
+        for phrase in step.phrases
+        for box in phrase.boxes
+    )
+
+
+def labelled_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
+    """Return the boxes of a turn: a person's where somebody corrected them, else the model's."""
+    corrections = turn.corrections if isinstance(turn, StoredTurn) else None
+    return found_boxes(turn) if corrections is None else corrections
+
+
+def _whole(pixels: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(value) for value in pixels)
+    return left, top, right, bottom
+
+
 def _check_duration(seconds: float) -> None:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"seconds must be a finite number from 0 on, not {seconds}")
@@ -151,6 +213,7 @@ def _check_duration(seconds: float) -> None:
 
 __all__ = [
     "Feedback",
+    "LabelledBox",
     "NewTurn",
     "Problem",
     "SearchHit",
@@ -160,4 +223,6 @@ __all__ = [
     "StoredTurn",
     "Verification",
     "distinct_images",
+    "found_boxes",
+    "labelled_boxes",
 ]

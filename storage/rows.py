@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from ..vlm.errors import ImageError
 from ..vlm.grounding import Box, GroundedPhrase
 from .errors import AmbiguousSessionError, SessionNotFoundError
-from .records import NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn, Verification
+from .records import LabelledBox, NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn, Verification
 from .schema import boxes, images, sessions, steps, turns
 
 _IMAGE = [images.c[name] for name in ("sha256", "format", "width", "height", "size")]
@@ -25,8 +25,10 @@ _SESSIONS = select(
 
 
 def read_sessions(connection: Connection, limit: int | None) -> list[SessionSummary]:
-    """Return the sessions, the one with the newest turn first."""
-    query = _SESSIONS.order_by(sessions.c.updated.desc(), sessions.c.id).limit(limit)
+    """Return the sessions: those that are pinned first, then the one with the newest turn."""
+    query = _SESSIONS.order_by(sessions.c.pinned.desc(), sessions.c.updated.desc(), sessions.c.id).limit(
+        limit
+    )
     return [SessionSummary(*row) for row in connection.execute(query)]
 
 
@@ -59,10 +61,13 @@ def find_session(connection: Connection, beginning: str) -> SessionSummary:
     return read_session(connection, ids[0])
 
 
-def insert_session(connection: Connection, title: str, created: datetime, updated: datetime) -> str:
+def insert_session(
+    connection: Connection, title: str, created: datetime, updated: datetime, pinned: bool = False
+) -> str:
     """Insert a session and return its new id."""
     session_id = secrets.token_hex(8)
-    connection.execute(insert(sessions).values(id=session_id, title=title, created=created, updated=updated))
+    row = {"id": session_id, "title": title, "created": created, "updated": updated, "pinned": pinned}
+    connection.execute(insert(sessions).values(row))
     return session_id
 
 
@@ -148,7 +153,19 @@ def _turn(row: Row[Any], steps_: Iterable[StoredStep]) -> StoredTurn:
         stopped=row.stopped,
         created=row.created,
         feedback=row.feedback,
+        corrections=_corrections(row.corrections),
     )
+
+
+def corrections_json(boxes_: Sequence[LabelledBox] | None) -> list[Any] | None:
+    """Return corrected boxes as their column holds them."""
+    return None if boxes_ is None else [[box.phrase, list(box.corners), box.score] for box in boxes_]
+
+
+def _corrections(kept: list[Any] | None) -> tuple[LabelledBox, ...] | None:
+    if kept is None:
+        return None
+    return tuple(LabelledBox(phrase, tuple(corners), score) for phrase, corners, score in kept)
 
 
 def _step(row: Row[Any], box_rows: Sequence[Row[Any]]) -> StoredStep:

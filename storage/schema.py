@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 # The newest migration. A database that stands here is opened without loading Alembic.
-REVISION = "0003"
+REVISION = "0004"
 # A name of our own, so that another program's tables may live in the same server database.
 VERSION_TABLE = "assistant_version"
 # The name of the full-text index, which only SQLite has.
@@ -81,6 +81,7 @@ sessions = Table(
     Column("title", Words, nullable=False),
     Column("created", UtcDateTime, nullable=False),
     Column("updated", UtcDateTime, nullable=False, index=True),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
 )
 
 images = Table(
@@ -111,6 +112,8 @@ turns = Table(
     Column("feedback", Integer),
     Column("why", Words, nullable=False, server_default=""),
     Column("stopped", Boolean, nullable=False, server_default=false()),
+    # A list of [phrase, [left, top, right, bottom], score]; null where nobody corrected the model's boxes.
+    Column("corrections", JSON(none_as_null=True)),
     UniqueConstraint("session_id", "number"),
     CheckConstraint("feedback IN (-1, 0, 1)", "feedback"),
 )

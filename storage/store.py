@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +14,19 @@ from sqlalchemy import URL, Engine, delete, exists, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from ..vlm.errors import ImageError
-from . import check, coco, database, markdown, rows, search
+from . import check, coco, database, detector_formats, markdown, rows, search
 from .errors import SessionNotFoundError, StorageError
 from .images import ImageFolder, read
-from .records import Feedback, NewTurn, Problem, SearchHit, SessionSummary, StoredImage, StoredTurn
+from .records import (
+    Feedback,
+    LabelledBox,
+    NewTurn,
+    Problem,
+    SearchHit,
+    SessionSummary,
+    StoredImage,
+    StoredTurn,
+)
 from .schema import REVISION, images, sessions, turns
 
 logger = logging.getLogger(__name__)
@@ -97,7 +106,7 @@ class SessionStore:
             return rows.read_session(connection, rows.insert_session(connection, title, now, now))
 
     def list_sessions(self, limit: int | None = None) -> list[SessionSummary]:
-        """Return the sessions, or the first `limit` of them, the one with the newest turn first."""
+        """Return the sessions, or the first `limit`: those pinned, then the one with the newest turn."""
         with self._engine.begin() as connection:
             return rows.read_sessions(connection, limit)
 
@@ -128,6 +137,16 @@ class SessionStore:
         """
         with self._write() as connection:
             connection.execute(update(sessions).where(sessions.c.id == session_id).values(title=title))
+            return rows.read_session(connection, session_id)
+
+    def pin_session(self, session_id: str, pinned: bool) -> SessionSummary:
+        """Keep a session at the top of the list, or no longer.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+        """
+        with self._write() as connection:
+            connection.execute(update(sessions).where(sessions.c.id == session_id).values(pinned=pinned))
             return rows.read_session(connection, session_id)
 
     def delete_session(self, session_id: str) -> None:
@@ -258,6 +277,18 @@ class SessionStore:
             if connection.execute(update(turns).where(chosen).values(feedback=feedback)).rowcount == 0:
                 raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
 
+    def set_corrections(self, session_id: str, number: int, boxes: Sequence[LabelledBox] | None) -> None:
+        """Keep all boxes of a turn as a person left them, beside the model's own; None takes them back.
+
+        Raises:
+            SessionNotFoundError: there is no such turn.
+        """
+        chosen = (turns.c.session_id == session_id) & (turns.c.number == number)
+        values = {"corrections": rows.corrections_json(boxes)}
+        with self._write() as connection:
+            if connection.execute(update(turns).where(chosen).values(values)).rowcount == 0:
+                raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
+
     def search(self, words: str, limit: int = 20) -> list[SearchHit]:
         """Return the newest turns whose question and answer together hold every word, or its beginning.
 
@@ -292,9 +323,11 @@ class SessionStore:
         for data in pictures:
             self.add_image(data)
         with self._write() as connection:
-            session_id = rows.insert_session(connection, session.title, session.created, session.updated)
+            told = (session.title, session.created, session.updated, session.pinned)
+            session_id = rows.insert_session(connection, *told)
             for turn in session_turns:
                 own = {"created": turn.created, "feedback": turn.feedback}
+                own["corrections"] = rows.corrections_json(turn.corrections)
                 rows.insert_turn(connection, session_id, turn.number, turn, **own)
             return rows.read_session(connection, session_id)
 
@@ -317,6 +350,24 @@ class SessionStore:
             SessionNotFoundError: there is no such session.
         """
         return coco.write(*self._whole(session_id), self._folder)
+
+    def export_yolo(self, session_id: str) -> bytes:
+        """Return a session's boxes and pictures as an archive in the YOLO format.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+            ImageError: a picture's file is gone.
+        """
+        return detector_formats.yolo(self.turns(session_id), self._folder)
+
+    def export_pascal_voc(self, session_id: str) -> bytes:
+        """Return a session's boxes and pictures as an archive in the Pascal VOC format.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+            ImageError: a picture's file is gone.
+        """
+        return detector_formats.pascal_voc(self.turns(session_id), self._folder)
 
     def verify(self) -> list[Problem]:
         """Return what is wrong: damage, rows without their parents, pictures missing, changed or unused.

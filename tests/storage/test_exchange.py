@@ -12,6 +12,7 @@ from PIL import Image
 
 from assistant.storage import (
     ExchangeError,
+    LabelledBox,
     NewTurn,
     SessionNotFoundError,
     SessionStore,
@@ -19,6 +20,8 @@ from assistant.storage import (
     StoredStep,
 )
 from assistant.vlm.grounding import Box, GroundedPhrase
+
+CORRECTED = (LabelledBox("a Man", (3, 5, 151, 99), None), LabelledBox("", (0, 0, 20, 10), 0.25))
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]
@@ -44,6 +47,8 @@ def _fill(store: SessionStore, make_picture: MakePicture, make_turn: MakeTurn) -
     store.append_turn(session_id, make_turn("狗?", "no picture"))
     store.append_turn(session_id, NewTurn("", ""))
     store.set_feedback(session_id, 2, -1)
+    store.set_corrections(session_id, 1, CORRECTED)
+    store.pin_session(session_id, True)
     return session_id
 
 
@@ -74,8 +79,8 @@ class TestJson:
     def test_the_form_is_what_was_promised(self, store: SessionStore, session_id: str) -> None:
         content = json.loads(store.export_json(session_id))
         assert list(content) == ["version", "session", "images", "turns"]
-        assert content["version"] == 2
-        assert sorted(content["session"]) == ["created", "id", "title", "updated"]
+        assert content["version"] == 3
+        assert sorted(content["session"]) == ["created", "id", "pinned", "title", "updated"]
         assert sorted(content["images"][0]) == ["data", "format", "height", "sha256", "size", "width"]
         turn = content["turns"][0]
         assert sorted(turn) == sorted(
@@ -91,6 +96,7 @@ class TestJson:
                 "feedback",
                 "why",
                 "stopped",
+                "corrections",
                 "steps",
             ]
         )
@@ -136,7 +142,7 @@ class TestJson:
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [
-            pytest.param("version", 3, r"^version: 3 is unknown.*update", id="another version"),
+            pytest.param("version", 4, r"^version: 4 is unknown.*update", id="another version"),
             pytest.param("version", None, r"^version: ", id="no version"),
             pytest.param("version", "9" * 9999, r"^version: '9+… is unknown", id="a long version"),
             pytest.param("x" * 9999, 1, r"^x+…: Extra", id="a long name"),

@@ -1,0 +1,103 @@
+"""The boxes of a session, with its pictures, in formats that detectors are trained with: YOLO, Pascal VOC.
+
+Boxes are as a person corrected them, where somebody did.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import PurePath
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from .images import ImageFolder
+from .records import LabelledBox, StoredImage, StoredTurn, distinct_images, labelled_boxes
+
+Boxes = Sequence[LabelledBox]
+
+
+def yolo(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
+    """Return an archive of `images/`, `labels/` with one text file a picture, and `data.yaml`.
+
+    A line is the number of a class, then centre, width and height as fractions of the picture.
+    """
+    boxes = _by_image(turns)
+    names = sorted({box.name for found in boxes.values() for box in found})
+    numbers = {name: number for number, name in enumerate(names)}
+
+    def label(image: StoredImage, found: Boxes) -> str:
+        return "".join(f"{numbers[box.name]} {_fractions(box, image)}\n" for box in found)
+
+    quoted = "".join(f'  {number}: "{_escaped(name)}"\n' for name, number in numbers.items())
+    extra = {"data.yaml": f"path: .\ntrain: images\nval: images\nnames:\n{quoted}".encode()}
+    return _archive(boxes, folder, "images", "labels", ".txt", label, extra)
+
+
+def pascal_voc(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
+    """Return an archive of `JPEGImages/` and of `Annotations/` in XML, whose pixels count from 1."""
+    boxes = _by_image(turns)
+
+    def annotation(image: StoredImage, found: Boxes) -> str:
+        root = Element("annotation")
+        SubElement(root, "folder").text = "JPEGImages"
+        SubElement(root, "filename").text = folder.file(image).name
+        _fill(SubElement(root, "size"), {"width": image.width, "height": image.height, "depth": 3})
+        for box in found:
+            item = SubElement(root, "object")
+            _fill(item, {"name": box.name, "pose": "Unspecified", "truncated": 0, "difficult": 0})
+            left, top, right, bottom = box.corners
+            corners = {"xmin": left + 1, "ymin": top + 1}
+            corners |= {"xmax": max(right, left + 1), "ymax": max(bottom, top + 1)}
+            _fill(SubElement(item, "bndbox"), corners)
+        indent(root)
+        return tostring(root, encoding="unicode")
+
+    return _archive(boxes, folder, "JPEGImages", "Annotations", ".xml", annotation, {})
+
+
+def _by_image(turns: Sequence[StoredTurn]) -> dict[StoredImage, list[LabelledBox]]:
+    found: dict[StoredImage, list[LabelledBox]] = {image: [] for image in distinct_images(turns)}
+    for turn in turns:
+        if turn.image:
+            found[turn.image] += labelled_boxes(turn)
+    return {
+        image: list({(box.name, box.corners): box for box in boxes}.values())
+        for image, boxes in found.items()
+    }
+
+
+def _archive(
+    boxes: dict[StoredImage, list[LabelledBox]],
+    folder: ImageFolder,
+    images: str,
+    labels: str,
+    ending: str,
+    write: Callable[[StoredImage, Boxes], str],
+    extra: dict[str, bytes],
+) -> bytes:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for image, found in boxes.items():
+            name = PurePath(folder.file(image).name)
+            archive.writestr(f"{images}/{name}", folder.load(image))
+            archive.writestr(f"{labels}/{name.with_suffix(ending)}", write(image, found))
+        for name, content in extra.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _fractions(box: LabelledBox, image: StoredImage) -> str:
+    left, top, right, bottom = box.corners
+    across, down = (left + right) / 2 / image.width, (top + bottom) / 2 / image.height
+    values = (across, down, (right - left) / image.width, (bottom - top) / image.height)
+    return " ".join(f"{value:.6f}" for value in values)
+
+
+def _fill(element: Element, values: dict[str, object]) -> None:
+    for name, value in values.items():
+        SubElement(element, name).text = str(value)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,21 @@
+"""The boxes of a turn as a person corrected them, and sessions that stay at the top."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns; no table is rebuilt, so that the triggers of the search stay."""
+    op.add_column("turns", sa.Column("corrections", sa.JSON(none_as_null=True)))
+    op.add_column("sessions", sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()))
+
+
+def downgrade() -> None:
+    """Drop the columns."""
+    op.drop_column("sessions", "pinned")
+    op.drop_column("turns", "corrections")
