@@ -24,6 +24,7 @@ from transformers import DynamicCache
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .constraint import Chooser
 from .prefixes import KeysAndValues, Prefix, Prefixes
+from .threads import use_free_cores
 
 # Bounds the memory that keys and values take.
 MAX_ROWS = 16
@@ -141,6 +142,7 @@ class BatchDecoder:
 
     @torch.inference_mode()
     def _work(self) -> None:
+        use_free_cores()
         batch: _Batch | None = None
         running: list[Row] = []
         while (newcomers := self._newcomers(len(running))) or running:

@@ -6,18 +6,19 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Generation, Request, Written
+from ..bases import find_base, own_adapter
 from ..calibration import BoxEvidence, Calibration
 from ..configuration import MiniGPTv2Config
 from ..errors import WeightsError, one_line
 from ..grounding import BINS, find_boxes, parse, with_scores
-from ..model_folder import ModelFolder, read_adapter, read_model_folder
+from ..model_folder import ModelFolder, read_model_folder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
@@ -63,8 +64,11 @@ class LocalEngine:
         return self._name in PRESETS
 
     @classmethod
-    def load(cls, model: str) -> LocalEngine:
+    def load(cls, model: str, base: Path | None = None, dtype: torch.dtype | None = None) -> LocalEngine:
         """Load a model by preset name, from an adapter's folder, or from a whole model's folder.
+
+        `base` is the folder of an adapter's whole model, where that was moved; `dtype` the precision, by
+        default the one that this machine is quick at.
 
         Raises:
             WeightsError: there is no such model, or its weights are missing or not its own.
@@ -77,22 +81,24 @@ class LocalEngine:
                 raise WeightsError(
                     f"{model} lacks its adapter: install assistant again, or name another model"
                 )
-            return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter)
+            return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter, dtype)
         if (folder / "adapter_config.json").is_file():
-            return cls._adapted(model, _base_of(folder, read_adapter(folder).base_model_name_or_path), folder)
+            return cls._adapted(model, find_base(folder, base), folder, dtype)
         if (folder / "config.json").is_file():
+            if adapter := own_adapter(folder):
+                return cls._adapted(model, find_base(adapter, folder), adapter, dtype)
             processor = MiniGPTv2Processor.load(folder)
-            return cls(model, load_model(folder), processor)
+            return cls(model, load_model(folder, dtype), processor)
         raise WeightsError(
             f"no model {model!r}: name one of {', '.join(PRESETS)}, or a folder with an adapter or a model"
         )
 
     @classmethod
-    def _adapted(cls, name: str, base: Path, adapter: Path) -> LocalEngine:
+    def _adapted(cls, name: str, base: Path, adapter: Path, dtype: torch.dtype | None) -> LocalEngine:
         from ..training.adapter import load_adapter
 
         calibration, processor = Calibration.load(adapter), MiniGPTv2Processor.load(base)
-        adapted = load_adapter(load_model(base), adapter)
+        adapted = load_adapter(load_model(base, dtype), adapter)
         return cls(name, adapted.merge_and_unload(), processor, calibration=calibration)
 
     def generate(
@@ -129,7 +135,7 @@ class LocalEngine:
 
     def _row(self, request: Request) -> Row:
         room, form = self.model.config.text_config.max_position_embeddings, self.processor.prompt_form
-        longest = form.longest(request.task)
+        longest = min(form.longest(request.task), room // 2)
         with self._processing:
             prompt = self.processor([request.image], [request.turns_in(form)], room - longest)
         return Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest)
@@ -156,8 +162,10 @@ class LocalEngine:
         return Generation(with_scores(parse(text), scores), seconds, row.complete, evidence)
 
 
-def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGeneration:
-    """Load a whole model in the precision that this machine is quick at.
+def load_model(
+    folder: Path, dtype: torch.dtype | None = None, **options: object
+) -> MiniGPTv2ForConditionalGeneration:
+    """Load a whole model, by default in the precision that this machine is quick at.
 
     transformers is handed settings that were checked and tensors, never the folder: what else lies there is
     not looked at.
@@ -174,7 +182,7 @@ def load_model(folder: Path, **options: object) -> MiniGPTv2ForConditionalGenera
         None,
         config=config,
         state_dict=read_tensors(checked.weights),
-        dtype=quick_precision(),
+        dtype=dtype or quick_precision(),
         output_loading_info=True,
         trust_remote_code=False,
         **options,
@@ -215,21 +223,6 @@ def _require_fit(checked: ModelFolder, config: MiniGPTv2Config) -> None:
     # The towers' weights may lie under the names of another release of transformers.
     if sum(map(math.prod, wanted.values())) > sum(map(math.prod, held.values())):
         raise WeightsError(f"{path}: the settings want more weights than there are; copy the folder again")
-
-
-def _base_of(adapter: Path, base: str) -> Path:
-    """Return the folder of the whole model that an adapter was trained for: a preset's, or one it names."""
-    from ..weights import base_model
-
-    if base in PRESETS:
-        return base_model(PRESETS[base])
-    with suppress(OSError, ValueError):  # what cannot be a path is no folder
-        if (Path(base) / "config.json").is_file():
-            return Path(base)
-    raise WeightsError(
-        f"{adapter / 'adapter_config.json'}: base_model_name_or_path: the adapter is for {one_line(base)!r}, "
-        f"which is none of {', '.join(PRESETS)} and no model's folder"
-    )
 
 
 def _score(text: str, start: int, end: int, ends: list[int], chosen: list[float]) -> float:
