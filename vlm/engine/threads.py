@@ -14,7 +14,7 @@ _MOST = torch.get_num_threads()  # what the person set, or else torch
 
 
 def use_free_cores() -> None:
-    """Have this thread compute on the cores that are free: one at least, and no more than torch was set to."""
+    """Have this thread compute on the free cores: on one at least, on no more than torch was set to."""
     if _MOST == 1 or not _LOAD.exists():
         return
     busy = min(_others_running() for _ in range(_SAMPLES))
