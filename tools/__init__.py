@@ -1,4 +1,4 @@
-"""Six LangChain tools that look at pictures, their toolkit, and an MCP server of the same tools.
+"""LangChain tools that look at pictures, their toolkit, and an MCP server of the same tools.
 
 `README.md` in this folder says first what can go wrong: prompt injection, and which files a model may open.
 """
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .images import ImageAccess, ImageSource
-    from .results import FoundBox, ImageReference, VisionResult
+    from .listing import ListPicturesTool
+    from .results import FoundBox, ImageReference, PictureList, VisionResult
     from .tasks import CaptionTool, DetectTool, GroundTool, IdentifyTool, ReferTool, VqaTool
     from .toolkit import VisionToolkit
     from .vision_tool import LazyModel, VisionTool
@@ -25,6 +26,8 @@ _HOMES = {
     "ImageReference": "results",
     "ImageSource": "images",
     "LazyModel": "vision_tool",
+    "ListPicturesTool": "listing",
+    "PictureList": "results",
     "ReferTool": "tasks",
     "VisionResult": "results",
     "VisionTool": "vision_tool",
@@ -50,6 +53,8 @@ __all__ = [
     "ImageReference",
     "ImageSource",
     "LazyModel",
+    "ListPicturesTool",
+    "PictureList",
     "ReferTool",
     "VisionResult",
     "VisionTool",

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from langchain_core.tools import InjectedToolArg
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 LONGEST_TEXT = 500
 """Characters of a question, a phrase or an instruction."""
-LONGEST_REFERENCE = 1000
-"""Characters of a picture's path or id."""
-
-
-def _ordered(region: list[float]) -> list[float]:
-    x0, y0, x1, y1 = region
-    if not (x0 < x1 and y0 < y1):
-        raise ValueError("a region is [x0, y0, x1, y1] with x0 < x1 and y0 < y1, not [x, y, width, height]")
-    return region
-
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT)]
-Reference = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_REFERENCE)]
-Coordinate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Region = Annotated[list[Coordinate], Field(min_length=4, max_length=4), AfterValidator(_ordered)]
+Reference = Annotated[str, StringConstraints(strip_whitespace=True)]
+Region = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 _REGION = (
     "[x0, y0, x1, y1] in pixels of the picture: left, top, right and bottom edge, "
@@ -30,13 +20,28 @@ _REGION = (
 )
 
 
-class CaptionArguments(BaseModel):
-    """The picture alone; the arguments of every other tool add to this."""
+class NoArguments(BaseModel):
+    """Nothing that a model fills in.
+
+    A LangGraph agent puts its state into whatever is called `runtime`: a tool sees the messages' pictures so.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
+    # LangChain dumps the arguments for their names: an agent's whole state is nothing to dump.
+    runtime: Annotated[Any, InjectedToolArg(), PlainSerializer(lambda _: None)] = Field(
+        default=None, repr=False
+    )
+
+
+class CaptionArguments(NoArguments):
+    """The picture, or a part of it; the arguments of every other tool that looks at one add to this."""
+
     image: Reference | None = Field(
         default=None, description="Path or id of the picture; leave it out to use the current picture."
+    )
+    region: Region | None = Field(
+        default=None, description=f"Look at this part of the picture alone: {_REGION}"
     )
 
 
@@ -45,9 +50,6 @@ class VqaArguments(CaptionArguments):
 
     question: Text = Field(
         description="A question about what can be seen, such as 'What colour is the ball?'."
-    )
-    region: Region | None = Field(
-        default=None, description=f"Ask about this part of the picture alone: {_REGION}"
     )
 
 
@@ -82,4 +84,4 @@ class IdentifyArguments(CaptionArguments):
 
 
 __all__ = ["CaptionArguments", "DetectArguments", "GroundArguments", "IdentifyArguments"]
-__all__ += ["LONGEST_REFERENCE", "LONGEST_TEXT", "ReferArguments", "Region", "VqaArguments"]
+__all__ += ["LONGEST_TEXT", "NoArguments", "ReferArguments", "VqaArguments"]

@@ -1,4 +1,4 @@
-"""The six tools for any MCP client, over stdin and stdout.
+"""The tools for any MCP client, over stdin and stdout.
 
 The wrapper is thin: names, descriptions, arguments and results are those of the LangChain tools. Nothing but
 the protocol may go to stdout; `stdio_server` sends whatever else is printed while it serves to stderr.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from mcp import MCPError, stdio_server
@@ -30,8 +32,10 @@ from mcp.types import (
 )
 from PIL import Image
 
+from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedPhrase
-from .results import VisionResult
+from .listening import EVENT
+from .results import PictureList, VisionResult
 from .toolkit import VisionToolkit
 
 Draw: TypeAlias = Callable[[Image.Image, Sequence[GroundedPhrase]], Image.Image]
@@ -45,25 +49,35 @@ _INSTRUCTIONS = """Tools that look at a picture, which every call names by its p
 
 
 def create_server(toolkit: VisionToolkit, draw: Draw | None = None) -> Server[Any]:
-    """Return an MCP server of the toolkit's tools; with `draw`, boxes come with a picture that shows them."""
+    """Return an MCP server of the toolkit's tools; with `draw`, boxes come with a picture that shows them.
+
+    Raises:
+        AssistantError: a folder of the toolkit holds everything that the person has.
+    """
+    for folder in toolkit.folders:
+        _refuse_everything(Path(folder))
     tools = {tool.name: tool for tool in toolkit.get_tools()}
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=[describe(tool) for tool in tools.values()])
 
-    async def call_tool(_: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(context: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
         if call.name not in tools:
             raise MCPError(INVALID_PARAMS, f"no tool {call.name!r}: there is {', '.join(tools)}")
         request = {"type": "tool_call", "id": "mcp", "name": call.name, "args": call.arguments or {}}
-        message: ToolMessage = await tools[call.name].ainvoke(request)
+        message = await anyio.to_thread.run_sync(
+            _called, tools[call.name], request, _Reporter(context), abandon_on_cancel=True
+        )
         text = TextContent(text=message.text)
         if message.status == "error":
             return CallToolResult(content=[text], is_error=True)
         content: list[ContentBlock] = [text]
-        result = VisionResult.model_validate(message.artifact)
-        if draw is not None and result.boxes:
-            content.append(await anyio.to_thread.run_sync(_drawn, toolkit, result, draw))
-        return CallToolResult(content=content, structured_content=message.artifact)
+        result: VisionResult | PictureList = message.artifact
+        if draw is not None and isinstance(result, VisionResult) and result.boxes:
+            content.append(
+                await anyio.to_thread.run_sync(_drawn, toolkit, request["args"]["image"], result, draw)
+            )
+        return CallToolResult(content=content, structured_content=result.model_dump(mode="json"))
 
     return Server("assistant", instructions=_INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool)
 
@@ -82,27 +96,59 @@ def serve(toolkit: VisionToolkit, draw: Draw | None = None) -> None:
 def describe(tool: BaseTool) -> Tool:
     """Return a tool as MCP lists it; a client has no current picture, so `image` is required."""
     schema = tool.get_input_jsonschema()
-    schema["properties"]["image"] = {
-        "type": "string",
-        "minLength": 1,
-        "description": "Path or id of the picture.",
-    }
-    schema["required"] = ["image", *schema.get("required", [])]
+    schema["properties"].pop("runtime")  # an agent's of LangGraph's
+    result = VisionResult if "image" in schema["properties"] else PictureList
+    if result is VisionResult:
+        schema["properties"]["image"] = {
+            "type": "string",
+            "minLength": 1,
+            "description": "Path or id of the picture.",
+        }
+        schema["required"] = ["image", *schema.get("required", [])]
     return Tool(
         name=tool.name,
         description=tool.description,
         input_schema=schema,
-        output_schema=VisionResult.model_json_schema(mode="serialization"),
+        output_schema=result.model_json_schema(mode="serialization"),
         annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
     )
 
 
-def _drawn(toolkit: VisionToolkit, result: VisionResult, draw: Draw) -> ImageContent:
-    opened = toolkit.images.open(result.image.reference, {})
-    image = draw(opened.picture.image, result.phrases)
-    image.thumbnail((DRAWN_SIDE, DRAWN_SIDE))
+class _Reporter(BaseCallbackHandler):
+    """Passes on to a client what a tool tells while it works; lives in the thread that the tool runs in."""
+
+    def __init__(self, context: ServerRequestContext[Any]) -> None:
+        self._context = context
+        self._told = 0
+
+    def on_custom_event(self, name: str, data: Any, **_: Any) -> None:
+        """Notify the client of progress, if it asked to be."""
+        if name == EVENT:
+            self._told += 1
+            report = self._context.session.report_progress
+            anyio.from_thread.run(report, float(self._told), None, data["text"] or "looking")
+
+
+def _called(tool: BaseTool, request: dict[str, Any], reporter: _Reporter) -> ToolMessage:
+    message: ToolMessage = tool.invoke(request, {"callbacks": [reporter]})
+    return message
+
+
+def _refuse_everything(folder: Path) -> None:
+    """Refuse a folder that holds all files of the machine, or of the person."""
+    folder, home = folder.resolve(), Path.home().resolve()
+    if folder == Path(folder.anchor) or home.is_relative_to(folder):
+        raise AssistantError(
+            f"{folder} would open all your files to the client: name a folder of pictures, such as "
+            "--folder ~/Pictures"
+        )
+
+
+def _drawn(toolkit: VisionToolkit, image: str, result: VisionResult, draw: Draw) -> ImageContent:
+    drawn = draw(toolkit.images.open(image, {}).picture.image, result.phrases)
+    drawn.thumbnail((DRAWN_SIDE, DRAWN_SIDE))
     data = BytesIO()
-    image.save(data, "JPEG", quality=90)
+    drawn.save(data, "JPEG", quality=90)
     return ImageContent(data=base64.b64encode(data.getvalue()).decode(), mime_type="image/jpeg")
 
 

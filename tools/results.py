@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.pictures import Picture
@@ -20,14 +20,24 @@ Pixels = Annotated[list[float], Field(min_length=4, max_length=4)]
 Bins = Annotated[list[Annotated[int, Field(ge=0, le=100)]], Field(min_length=4, max_length=4)]
 
 
-class ImageReference(BaseModel):
+class _Record(BaseModel):
+    """A typed value that is read by subscripts too, as it must be once a checkpoint made it a dict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=True)
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise KeyError(name) from None
+
+
+class ImageReference(_Record):
     """Which picture was looked at; `reference` is its path or id, None for one that came in memory.
 
     `width` and `height` are pixels of the picture as a person sees it; `sha256` is that of the file's bytes,
     or of the pixels of a picture that came decoded.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reference: str | None
     width: int
@@ -35,14 +45,12 @@ class ImageReference(BaseModel):
     sha256: str
 
 
-class FoundBox(BaseModel):
+class FoundBox(_Record):
     """A box and the phrase that it belongs to.
 
     `box` is `[x0, y0, x1, y1]` in pixels of the picture as a person sees it, `bins` the same in whole
     hundredths of its sides; `score` is the probability 0..1 that the model gave to it, None where unknown.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     phrase: str
     box: Pixels
@@ -50,10 +58,8 @@ class FoundBox(BaseModel):
     score: float | None
 
 
-class VisionResult(BaseModel):
+class VisionResult(_Record):
     """The result of one call: the artifact of a LangChain tool, and the structured content over MCP."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
     task: Task
@@ -66,6 +72,25 @@ class VisionResult(BaseModel):
         """The boxes again as grounded phrases, neighbours of one phrase together, for drawing."""
         groups = groupby(self.boxes, key=lambda found: found.phrase)
         return tuple(GroundedPhrase(phrase, tuple(map(_box, boxes))) for phrase, boxes in groups)
+
+    @classmethod
+    def of(cls, artifact: Any) -> VisionResult | None:
+        """Return the result in the artifact of a message: as it was made, saved and read again, or over MCP.
+
+        None where it is none of ours.
+        """
+        try:
+            return cls.model_validate(artifact)
+        except ValidationError:
+            content = artifact.get("structured_content") if isinstance(artifact, dict) else None
+            return None if content is None else cls.of(content)
+
+
+class PictureList(_Record):
+    """The paths and ids of pictures; `more` says that there are others."""
+
+    pictures: list[str]
+    more: bool
 
 
 def result_of(
@@ -105,7 +130,7 @@ def one_line(text: str) -> str:
 def _line(found: FoundBox, task: Task) -> str:
     corners = ", ".join(f"{value:g}" for value in found.box)
     line = f"- {found.phrase}: [{corners}]"
-    if task is Task.IDENTIFY:  # the box was given, not found
+    if task == Task.IDENTIFY:  # the box was given, not found
         return line
     return f"{line}, confidence {'unknown' if found.score is None else f'{found.score:.0%}'}"
 
@@ -124,4 +149,4 @@ def _box(found: FoundBox) -> Box:
     return Box(x0, y0, x1, y1, found.score)
 
 
-__all__ = ["FoundBox", "ImageReference", "VisionResult", "in_words", "one_line", "result_of"]
+__all__ = ["FoundBox", "ImageReference", "PictureList", "VisionResult", "in_words", "one_line", "result_of"]

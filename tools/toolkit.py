@@ -1,19 +1,18 @@
-"""The six tools together, over one model."""
+"""The tools together, over one model."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from langchain_core.tools import BaseTool, BaseToolkit
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from ..vlm.presets import DEFAULT_MODEL
-from ..vlm.vision_language_model import VisionLanguageModel
 from .images import ImageAccess, ImageSource
+from .listing import ListPicturesTool
 from .tasks import TOOLS
-from .vision_tool import LazyModel
+from .vision_tool import LazyModel, lazy_model
 
 
 class VisionToolkit(BaseToolkit):
@@ -21,32 +20,32 @@ class VisionToolkit(BaseToolkit):
 
     `model` is a loaded model, or one's name, folder or address, which is loaded when a tool is first used.
     `folders` are those whose pictures a model may open by path; by default the one that the program works in.
-    `sources` give pictures by id and are asked before a path is looked for.
+    `sources` give pictures by id and are asked before a path is looked for; what they have is listed where
+    they have a method `references()`.
 
     The current picture, used where a call names none, is `config["configurable"]["current_image"]`: a path
     or an id (held to the same rules as a model's), a `pathlib.Path` (opened wherever it leads), bytes, a
-    Pillow image, an opened `Picture`, or an image block of a message with base64 data.
+    Pillow image, an opened `Picture`, a data URL, or an image block of a message with base64 data. Where
+    there is none, an agent's tools take the picture of the person's latest message that has one.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
 
-    model: VisionLanguageModel | str = DEFAULT_MODEL
+    model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL))
     folders: tuple[str | Path, ...] = Field(default_factory=lambda: (Path.cwd(),))
     sources: tuple[ImageSource, ...] = ()
+
+    _lazy = field_validator("model", mode="before")(lazy_model)
 
     @cached_property
     def images(self) -> ImageAccess:
         """What opens pictures for the tools."""
         return ImageAccess(self.folders, self.sources)
 
-    @cached_property
-    def _parts(self) -> dict[str, Any]:
-        """What every tool of this toolkit is made with, and so shares with the others."""
-        return {"model": LazyModel(self.model), "images": self.images}
-
     def get_tools(self) -> list[BaseTool]:
-        """Return the six tools; those of one toolkit share its model, which is loaded once."""
-        return [tool(**self._parts) for tool in TOOLS]
+        """Return the six tools that look and the one that lists; the model they share is loaded once."""
+        looking = (tool(model=self.model, images=self.images) for tool in TOOLS)
+        return [*looking, ListPicturesTool(images=self.images)]
 
 
 __all__ = ["VisionToolkit"]

@@ -40,12 +40,17 @@ class FakeEngine:
         self.answers = ANSWERS | (answers or {})
         self.requests: list[Request] = []
         self.failure: Exception | None = None
+        self.said: tuple[str, ...] = ()
         self._seconds = seconds
         self._lock = threading.Lock()
 
-    def generate(self, requests: Sequence[Request], _: GenerationListener | None = None) -> list[Generation]:
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
         if self.failure:
             raise self.failure
+        for words in self.said if listener else ():
+            listener.heard(0, words)
         with self._lock:
             time.sleep(self._seconds)
             self.requests += requests

@@ -58,7 +58,11 @@ def test_a_wrong_call_is_answered_and_the_agent_mends_it(toolkit: VisionToolkit)
     state = create_agent(model, toolkit.get_tools()).invoke(said("Where is the cat?"))
     assert [message.status for message in results(state)] == ["error", "error", "error", "success"]
     assert [message.artifact is None for message in results(state)] == [True, True, True, False]
-    hints = ["there is no such picture", "keep x1 <= 451 and y1 <= 300", "expression: Field required"]
+    hints = [
+        "there is no such picture",
+        "outside of the picture of 451 x 300 pixels",
+        "expression: Field required",
+    ]
     assert all(hint in message.text for hint, message in zip(hints, results(state), strict=False))
 
 
@@ -98,6 +102,41 @@ def test_the_block_of_a_persons_message_can_be_the_current_picture(toolkit: Visi
     state = agent.invoke({"messages": [message]}, {"configurable": {"current_image": block}})
     image = results(state)[0].artifact["image"]
     assert (image["reference"], image["width"], image["height"]) == (None, 600, 400)
+
+
+def test_the_picture_of_a_persons_message_is_found(toolkit: VisionToolkit) -> None:
+    data = base64.b64encode((SAMPLES / "coffee.jpg").read_bytes()).decode()
+    block = {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
+    model = script(
+        calls(("caption", {})), calls(("caption", {"image": "image.jpg"})), calls(("list_pictures", {})),
+        AIMessage("Coffee."),
+    )  # fmt: skip
+    agent = create_agent(model, toolkit.get_tools())
+    state = agent.invoke({"messages": [HumanMessage([{"type": "text", "text": "What is this?"}, block])]})
+    found, made_up, listed = results(state)
+    assert (found.artifact.image.reference, found.artifact.image.width) == ("attached-1", 600)
+    assert "leave `image` out" in made_up.text
+    assert listed.artifact.pictures[:2] == ["attached-1", "astronaut.jpg"]
+
+
+async def test_what_is_being_written_is_streamed(toolkit: VisionToolkit, engine: FakeEngine) -> None:
+    engine.said = ("a", "a cat <p>on a")
+    model = script(calls(("caption", {})), AIMessage("A cat."), calls(("caption", {})), AIMessage("A cat."))
+    agent = create_agent(model, toolkit.get_tools())
+    told = [{"tool": "caption", "text": text} for text in ("", "a", "a cat on a")]
+    assert list(agent.stream(said("What?"), CAT, stream_mode="custom")) == told
+    assert [chunk async for chunk in agent.astream(said("What?"), CAT, stream_mode="custom")] == told
+    events = [event async for event in toolkit.get_tools()[0].astream_events({"image": "cat.jpg"})]
+    assert [event["data"] for event in events if event["event"] == "on_custom_event"] == told
+
+
+def test_a_checkpoint_keeps_what_was_found(toolkit: VisionToolkit, caplog: pytest.LogCaptureFixture) -> None:
+    model = script(calls(("refer", {"expression": "the cat"})), AIMessage("There."))
+    agent = create_agent(model, toolkit.get_tools(), checkpointer=InMemorySaver())
+    agent.invoke(said("Where?"), CAT)
+    (kept,) = results(agent.get_state(CAT).values)
+    assert kept.artifact["boxes"][0]["box"] == [45.1, 60, 225.5, 300]
+    assert not caplog.records
 
 
 def test_a_fault_of_ours_ends_the_run_instead_of_passing_for_an_answer(

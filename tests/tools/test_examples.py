@@ -59,7 +59,7 @@ def test_the_agent_example_answers_from_what_two_tools_found(capsys: pytest.Capt
 def test_the_mcp_example_prints_the_same_findings(capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(mcp_client.main(FAKE))
     said = capsys.readouterr().out
-    assert "tools: caption, vqa, refer, detect, ground, identify" in said
+    assert "tools: caption, vqa, refer, detect, ground, identify, list_pictures" in said
     assert "caption: a cat on a rug" in said
     assert "the cat is at [45.1, 60.0, 225.5, 300.0], in hundredths [10, 20, 50, 100]" in said
 

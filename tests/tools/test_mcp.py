@@ -21,13 +21,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from assistant.storage import SessionStore
-from assistant.tools import VisionResult, VisionToolkit
+from assistant.tools import PictureList, VisionResult, VisionToolkit
 from assistant.tools.mcp_server import DRAWN_SIDE, create_server
 from assistant.ui.cli import app
+from assistant.ui.commands import serving
 from assistant.ui.render import draw
+from assistant.vlm.errors import AssistantError
 
 from .fakes import SAMPLES
 
+TOOLS = ["caption", "vqa", "refer", "detect", "ground", "identify", "list_pictures"]
 FAKE = [sys.executable, "-m", "assistant.tests.tools.mcp_fake"]
 COMMAND = [sys.executable, "-c", "from assistant.ui.cli import main; main()", "mcp"]
 
@@ -54,7 +57,7 @@ def picture(result: CallToolResult) -> tuple[Image.Image, str]:
 async def test_a_client_lists_calls_and_is_told_of_errors_through_all_the_noise() -> None:
     async with connected(FAKE) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert list(tools) == ["caption", "vqa", "refer", "detect", "ground", "identify"]
+        assert list(tools) == TOOLS
         found = await client.call_tool("refer", {"image": "cat.jpg", "expression": "the cat"})
         result = VisionResult.model_validate(found.structured_content)
         assert result.boxes[0].box == [45.1, 60, 225.5, 300]
@@ -82,7 +85,7 @@ async def test_calls_made_at_once_get_their_own_answers(toolkit: VisionToolkit) 
 
 async def test_a_client_of_the_older_handshake_is_served_too() -> None:
     async with connected(FAKE, mode="legacy") as client:
-        assert len((await client.list_tools()).tools) == 6
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         answer = await client.call_tool("detect", {"image": "cat.jpg", "phrase": "eyes"})
         assert len(VisionResult.model_validate(answer.structured_content).boxes) == 2
 
@@ -141,7 +144,11 @@ async def test_a_large_picture_with_boxes_is_sent_smaller(toolkit: VisionToolkit
 async def test_schemas_say_what_goes_in_and_what_comes_out(toolkit: VisionToolkit) -> None:
     async with Client(create_server(toolkit)) as client:
         tools = (await client.list_tools()).tools
-    for tool in tools:
+    *looking, listing = tools
+    assert listing.input_schema["properties"] == {}
+    assert listing.output_schema == PictureList.model_json_schema(mode="serialization")
+    for tool in looking:
+        assert "runtime" not in tool.input_schema["properties"]
         assert tool.input_schema["additionalProperties"] is False
         assert tool.input_schema["required"][0] == "image"
         assert tool.input_schema["properties"]["image"]["type"] == "string"
@@ -157,6 +164,44 @@ async def test_without_a_renderer_there_are_words_and_boxes_alone(toolkit: Visio
     assert len(found.structured_content["boxes"]) == 1
 
 
+async def test_the_pictures_that_there_are_are_listed(toolkit: VisionToolkit) -> None:
+    async with Client(create_server(toolkit)) as client:
+        listed = await client.call_tool("list_pictures", {})
+    pictures = ["astronaut.jpg", "cat.jpg", "coffee.jpg", "rocket.jpg"]
+    assert listed.structured_content == {"pictures": pictures, "more": False}
+    assert text(listed) == "".join(f"- {name}\n" for name in pictures).strip()
+
+
+async def test_a_picture_may_come_as_data_and_goes_back_with_its_boxes(toolkit: VisionToolkit) -> None:
+    data = base64.b64encode((SAMPLES / "cat.jpg").read_bytes()).decode()
+    async with Client(create_server(toolkit, draw)) as client:
+        call = {"image": f"data:image/jpeg;base64,{data}", "expression": "the cat"}
+        found = await client.call_tool("refer", call)
+    assert (found.structured_content["image"]["reference"], picture(found)[0].size) == (None, (451, 300))
+
+
+async def test_a_client_that_asks_is_notified_of_progress() -> None:
+    told: list[tuple[float, str | None]] = []
+
+    async def hear(progress: float, _: float | None, message: str | None) -> None:
+        told.append((progress, message))
+
+    async with connected(FAKE) as client:
+        await client.call_tool("caption", {"image": "cat.jpg"}, progress_callback=hear)
+    assert told == [(1, "looking"), (2, "a cat"), (3, "a cat on a rug")]
+
+
+@pytest.mark.parametrize("folder", ["/", "~", "~/..", "~/sub/.."])
+def test_a_folder_that_holds_everything_is_refused(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me" / "sub").mkdir(parents=True)
+    with pytest.raises(AssistantError, match="would open all your files to the client: name a folder"):
+        create_server(VisionToolkit(model="nano", folders=(Path(folder).expanduser(),)))
+    create_server(VisionToolkit(model="nano", folders=(tmp_path / "me" / "sub",)))
+
+
 # --- the command -----------------------------------------------------------------------------------------
 
 
@@ -164,10 +209,10 @@ async def test_the_command_serves_its_folders_and_loads_no_model_before_it_is_ne
     Image.new("RGB", (30, 20)).save(tmp_path / "mine.png")
     command = [*COMMAND, "--folder", str(SAMPLES), "--folder", str(tmp_path), "--model", "no-such-model"]
     async with connected(command) as client:
-        assert len((await client.list_tools()).tools) == 6
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         for name in ("cat.jpg", "mine.png"):
             answer = await client.call_tool("identify", {"image": name, "region": [0, 0, 900, 900]})
-            assert "sticks out of the picture" in text(answer)
+            assert "lies outside of the picture" in text(answer)
         outside = await client.call_tool("caption", {"image": str(Path(__file__).parents[1] / "README.md")})
         assert "there is no such picture" in text(outside)
 
@@ -181,7 +226,7 @@ async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_where_it_
     call = {"image": kept.sha256, "region": [0, 0, 900, 900]}
     command = [*COMMAND, "--folder", str(tmp_path), "--model", "no-such-model"]
     async with connected([*command, "--db", str(database)]) as client:
-        assert "sticks out of the picture" in text(await client.call_tool("identify", call))
+        assert "lies outside of the picture" in text(await client.call_tool("identify", call))
     async with connected(command) as client:
         assert "there is no such picture" in text(await client.call_tool("identify", call))
 
@@ -190,6 +235,20 @@ def test_the_command_refuses_a_folder_that_is_not_there() -> None:
     done = CliRunner().invoke(app, ["mcp", "--folder", "no-such-folder"])
     assert done.exit_code == 2
     assert "no-such-folder" in done.output
+
+
+def test_the_command_refuses_to_serve_the_folder_that_clients_start_it_in() -> None:
+    done = subprocess.run(
+        COMMAND, check=False, capture_output=True, text=True, cwd="/", stdin=subprocess.DEVNULL
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: / would open all your files to the client: name a folder")
+
+
+def test_another_version_of_the_protocols_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assistant.ui.commands.serving.version", lambda _: "1.30.0")
+    with pytest.raises(AssistantError, match=r"needs mcp 2, and 1\.30\.0 is installed: pip install"):
+        serving.mcp()
 
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:

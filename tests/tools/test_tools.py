@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -85,23 +87,34 @@ def test_a_model_reads_what_was_found_with_boxes_and_their_form(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_artifact_is_the_typed_result_as_json(name: str, tools: Tools) -> None:
+def test_the_artifact_is_the_typed_result(name: str, tools: Tools) -> None:
     artifact = call(tools[name], image="cat.jpg", **CALLS[name]).artifact
-    assert json.loads(json.dumps(artifact)) == artifact
-    assert VisionResult.model_validate(artifact).model_dump(mode="json") == artifact
-    assert artifact["version"] == 1
-    assert artifact["image"] | {"sha256": ""} == {
-        "reference": "cat.jpg",
-        "width": 451,
-        "height": 300,
-        "sha256": "",
-    }
+    assert isinstance(artifact, VisionResult)
+    assert VisionResult.model_validate_json(artifact.model_dump_json()) == artifact
+    assert (artifact.version, artifact.image.reference) == (1, "cat.jpg")
+    assert (artifact.image.width, artifact.image.height) == (451, 300)
+
+
+def test_an_artifact_that_was_saved_and_read_is_a_dict_with_the_same_subscripts(tools: Tools) -> None:
+    message = call(tools["refer"], image="cat.jpg", expression="the cat")
+    read = ToolMessage.model_validate_json(message.model_dump_json()).artifact
+    assert read["boxes"][0]["box"] == message.artifact["boxes"][0]["box"] == [45.1, 60, 225.5, 300]
+    assert read["task"] == message.artifact["task"] == "refer"
+    assert VisionResult.of(read) == VisionResult.of(message.artifact) == message.artifact
+    assert VisionResult.of({"structured_content": read}) == message.artifact
+    with pytest.raises(KeyError, match="colour"):
+        _ = message.artifact["colour"]
+
+
+@pytest.mark.parametrize("foreign", [None, "text", 7, [], {}, {"boxes": 3}, {"structured_content": []}])
+def test_what_is_no_result_of_ours_is_none(foreign: Any) -> None:
+    assert VisionResult.of(foreign) is None
 
 
 def test_the_artifact_gives_boxes_in_pixels_in_bins_and_with_their_score(tools: Tools) -> None:
     artifact = call(tools["refer"], image="cat.jpg", expression="the cat").artifact
     assert artifact["task"] == "refer"
-    assert artifact["boxes"] == [
+    assert artifact.model_dump()["boxes"] == [
         {"phrase": "the cat", "box": [45.1, 60.0, 225.5, 300.0], "bins": [10, 20, 50, 100], "score": 0.83}
     ]
 
@@ -176,6 +189,12 @@ def test_a_question_may_be_about_a_region(tools: Tools, engine: FakeEngine) -> N
     assert request.image.size == (451, 172)
 
 
+def test_what_is_found_in_a_region_is_told_of_the_whole_picture(tools: Tools) -> None:
+    found = call(tools["refer"], image="cat.jpg", expression="the cat", region=[0, 0, 451, 150])
+    # 10..50 by 20..100 of the upper 172 pixels
+    assert found.artifact.boxes[0].bins == [10, 11, 50, 57]
+
+
 def test_boxes_are_in_pixels_of_the_picture_as_a_person_sees_it(tools: Tools, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side: 300 x 200 in the file, 200 x 300 as seen
@@ -227,12 +246,12 @@ def test_every_argument_is_described_and_none_is_hidden_in_the_schema(name: str,
     assert len(function["description"]) > 30
     properties = function["parameters"]["properties"]
     assert properties.keys() == CALLS[name].keys() | {"image"} | set(tools[name].args)
-    assert "config" not in properties
+    assert not {"config", "runtime"} & properties.keys()
     assert all(len(argument["description"]) > 20 for argument in properties.values())
 
 
 def test_the_unit_of_a_region_is_said_where_a_region_is_asked_for(tools: Tools) -> None:
-    for name in ("vqa", "identify"):
+    for name in CALLS:
         assert "in pixels of the picture" in tools[name].args["region"]["description"]
 
 
@@ -245,17 +264,22 @@ def test_the_unit_of_a_region_is_said_where_a_region_is_asked_for(tools: Tools) 
         pytest.param("caption", {"image": "dog.jpg"}, "there is no such picture", id="no-such-file"),
         pytest.param("caption", {"image": "README.md"}, "'README.md': this is no picture", id="no-picture"),
         pytest.param("caption", {}, "give `image`", id="no-image"),
-        pytest.param("caption", {"image": "x" * 1001}, "image: String should have at most", id="long-path"),
-        pytest.param("identify", {"region": [0, 0, 452, 10]}, "keep x1 <= 451 and y1 <= 300", id="too-wide"),
-        pytest.param("identify", {"region": [0, 0, 10, 300.5]}, "sticks out of the picture", id="too-high"),
-        pytest.param("vqa", {"question": "?", "region": [0, 0, 9, 999]}, "sticks out", id="question-outside"),
-        pytest.param("identify", {"region": [-1, 0, 10, 10]}, "greater than or equal to 0", id="negative"),
-        pytest.param("identify", {"region": [50, 50, 20, 20]}, "not [x, y, width, height]", id="corner-size"),
-        pytest.param("identify", {"region": [5, 5, 5, 9]}, "x0 < x1", id="no-width"),
+        pytest.param("caption", {"image": "x" * 1001}, "there is no such picture", id="long-path"),
+        pytest.param("identify", {"region": [0, 0, 452, 10]}, "picture of 451 x 300 pixels", id="too-wide"),
+        pytest.param("identify", {"region": [0, 0, 10, 301]}, "outside of the picture", id="too-high"),
+        pytest.param("vqa", {"question": "?", "region": [0, 0, 9, 999]}, "outside", id="question-outside"),
+        pytest.param("identify", {"region": [-1, 0, 10, 10]}, "outside of the picture", id="negative"),
+        pytest.param(
+            "identify", {"region": [50, 50, 20, 20]}, "a corner, width and height", id="corner-size"
+        ),
+        pytest.param("identify", {"region": [5, 5, 5, 9]}, "has no area", id="no-width"),
+        pytest.param(
+            "refer", {"expression": "it", "region": [0, 0, 0.5, 1]}, "pixels are wanted", id="shares"
+        ),
         pytest.param("identify", {"region": [1, 2, 3]}, "at least 4 items", id="three-numbers"),
         pytest.param("identify", {"region": [1, 2, 3, 4, 5]}, "at most 4 items", id="five-numbers"),
-        pytest.param("identify", {"region": [1, 2, 3, float("nan")]}, "finite number", id="not-a-number"),
-        pytest.param("identify", {"region": [1, 2, 3, float("inf")]}, "finite number", id="infinite"),
+        pytest.param("identify", {"region": [1, 2, 3, float("nan")]}, "is no box", id="not-a-number"),
+        pytest.param("identify", {"region": [1, 2, 3, float("inf")]}, "is no box", id="infinite"),
         pytest.param("identify", {"region": "somewhere"}, "region: Input should be a valid list", id="words"),
         pytest.param("identify", {}, "region: Field required", id="no-region"),
         pytest.param("refer", {"expression": "  "}, "expression: String should have at least", id="blank"),
@@ -326,6 +350,7 @@ def test_a_named_model_is_loaded_by_the_first_call_that_needs_it(loads: list[str
     tools = {tool.name: tool for tool in toolkit.get_tools()}
     call(tools["caption"], image="no-such.jpg")
     call(tools["identify"], image="cat.jpg", region=[0, 0, 999, 999])
+    call(tools["list_pictures"])
     assert loads == []
     call(tools["caption"], image="cat.jpg")
     call(tools["refer"], image="cat.jpg", expression="the cat")
@@ -334,8 +359,8 @@ def test_a_named_model_is_loaded_by_the_first_call_that_needs_it(loads: list[str
 
 
 def test_threads_that_come_at_once_load_a_model_once(loads: list[str]) -> None:
-    tools = VisionToolkit(model="tiny", folders=(SAMPLES,)).get_tools()
-    barrier = threading.Barrier(6)
+    tools = VisionToolkit(model="tiny", folders=(SAMPLES,)).get_tools()[:6]
+    barrier = threading.Barrier(6, timeout=60)
 
     def ask(tool: BaseTool) -> ToolMessage:
         barrier.wait()
@@ -383,6 +408,23 @@ def test_a_tool_can_be_made_alone() -> None:
     assert ReferTool(model=shared).model is shared
 
 
+@pytest.mark.parametrize("tool", VisionToolkit(model="no-such-model").get_tools(), ids=lambda it: it.name)
+def test_a_tool_can_be_pickled_and_copied_also_after_it_was_offered_to_a_model(tool: BaseTool) -> None:
+    convert_to_openai_tool(tool)
+    for copied in (pickle.loads(pickle.dumps(tool)), copy.deepcopy(tool), copy.copy(tool)):
+        assert (type(copied), copied.name, copied.args) == (type(tool), tool.name, tool.args)
+        answer = call(copied, **CALLS.get(tool.name, {}))
+        assert "no current picture" in answer.text or tool.name == "list_pictures"
+
+
+def test_copies_share_the_model_and_one_without_a_name_cannot_be_pickled(toolkit: VisionToolkit) -> None:
+    tool = toolkit.get_tools()[0]
+    assert copy.deepcopy(tool).model is tool.model
+    assert copy.deepcopy(toolkit).model is toolkit.model
+    with pytest.raises(TypeError, match=r"give its name, as in VisionToolkit\(model='nano'\)"):
+        pickle.dumps(tool)
+
+
 def test_a_toolkit_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValidationError, match="roots"):
         VisionToolkit(roots=(SAMPLES,))  # type: ignore[call-arg]
@@ -395,7 +437,7 @@ def test_a_tool_shows_neither_model_nor_folders() -> None:
 
 
 def test_the_tools_are_those_of_the_toolkit_in_order() -> None:
-    assert [tool.name for tool in VisionToolkit(model="nano").get_tools()] == list(CALLS)
+    assert [tool.name for tool in VisionToolkit(model="nano").get_tools()] == [*CALLS, "list_pictures"]
     assert [tool.__name__.removesuffix("Tool").lower() for tool in TOOLS] == list(CALLS)
 
 

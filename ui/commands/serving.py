@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,10 @@ def mcp(
         typer.Option("--db", metavar="FILE", help="Sessions whose pictures may be opened by their ids."),
     ] = None,
 ) -> None:
-    """Serve the tools caption, vqa, refer, detect, ground and identify over stdin and stdout (MCP).
+    """Serve the tools over stdin and stdout (MCP).
+
+    They are caption, vqa, refer, detect, ground, identify and list_pictures. A client may open the pictures
+    below the folders that you name; your home folder and the root are refused.
 
     With --db a picture of a session may be named by its id, the `sha256` that `assistant ask --json` tells.
 
@@ -43,20 +47,29 @@ def mcp(
 
       assistant mcp --folder ~/Pictures
     """
-    try:
-        from ...tools.mcp_server import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "mcp":
-            raise
-        raise AssistantError("`assistant mcp` needs an extra: pip install 'assistant[mcp]'") from error
+    _require_mcp()
     from ...agent.session_images import SessionImages
     from ...tools import VisionToolkit
+    from ...tools.mcp_server import serve
 
     model = in_dialect(model, dialect)
     folders = tuple(folder or [Path.cwd()])
     with nullcontext() if database is None else open_store(database, make=False) as store:
         sources = (SessionImages(store),) if store else ()
         serve(VisionToolkit(model=model, folders=folders, sources=sources), _draw)
+
+
+def _require_mcp() -> None:
+    """Refuse to begin without the package that speaks the protocol, in a version that we know."""
+    try:
+        installed = version("mcp")
+        import mcp  # noqa: F401
+    except ImportError as error:
+        raise AssistantError("`assistant mcp` needs an extra: pip install 'assistant[mcp]'") from error
+    if installed.partition(".")[0] != "2":
+        raise AssistantError(
+            f"`assistant mcp` needs mcp 2, and {installed} is installed: pip install 'mcp>=2,<3'"
+        )
 
 
 def _draw(image: Image.Image, phrases: Sequence[GroundedPhrase]) -> Image.Image:

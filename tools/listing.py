@@ -1,0 +1,36 @@
+"""The tool that tells which pictures there are."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from pydantic import BaseModel
+
+from .arguments import NoArguments
+from .results import PictureList, one_line
+from .vision_tool import PictureTool, messages_of
+
+MOST = 100
+"""As many pictures are named at most."""
+
+
+class ListPicturesTool(PictureTool):
+    """Name the pictures that may be looked at: those attached to messages, those of sources, files."""
+
+    name: str = "list_pictures"
+    description: str = (
+        "List the pictures that the other tools can look at, by the path or id to give as `image`. "
+        "Not needed where the current picture is meant."
+    )
+    args_schema: type[BaseModel] = NoArguments
+
+    def _run(self, runtime: Any = None, *, config: RunnableConfig) -> tuple[str, PictureList]:
+        names = dict.fromkeys(self.images.names(config, messages_of(runtime)))
+        found = PictureList(pictures=list(islice(names, MOST)), more=len(names) > MOST)
+        lines = [f"- {one_line(name)}" for name in found.pictures]
+        return "\n".join([*lines, *(["and more"] if found.more else [])]) or "There is no picture.", found
+
+
+__all__ = ["MOST", "ListPicturesTool"]
