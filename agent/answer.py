@@ -8,19 +8,13 @@ from collections.abc import Sequence
 from ..storage import Verification
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
-from .nouns import PAIRS, is_plural, noun_of, plural, singular
+from .nouns import PAIRS, bare, is_plural, noun_of, plural, singular
 from .plan import Step
 
 # Who asks for these names no kind of thing.
 _ALL = frozenset({"everything", "anything", "objects", "things"})
 # A box that is more probably wrong than right is told with a doubt (docs/calibration.md).
 UNSURE = 0.5
-
-_DETERMINER = re.compile(
-    r"(?:(?:the|an?|any|some|all|every|each|both|my|your|his|her|its|our|their|this|that|these|those|of|one|two"
-    r"|three|four|five)\s+)+",
-    re.IGNORECASE,
-)
 
 
 def compose(step: Step, grounded: GroundedText) -> str:
@@ -60,7 +54,7 @@ def compose_doubt(
         return f"{text} (Asked back, the model itself disagrees: it finds that {opinion}.)"
     if is_retracted(step, boxes, verifications):
         return (
-            f"I see no {_bare(step.argument)}: my one guess is unsure, and asked back I call it “{opinion}”."
+            f"I see no {bare(step.argument)}: my one guess is unsure, and asked back I call it “{opinion}”."
         )
     return f"{text} (Asked back, the model itself disagrees: it calls this “{opinion}”.)"
 
@@ -89,7 +83,7 @@ def place(box: Box) -> str:
 
 
 def _referral(expression: str, boxes: tuple[Box, ...]) -> str:
-    thing = _bare(expression)
+    thing = bare(expression)
     if not boxes:
         return f"I see no {thing}."
     where = place(boxes[0])
@@ -101,9 +95,9 @@ def _referral(expression: str, boxes: tuple[Box, ...]) -> str:
 def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
     found: dict[str, set[Box]] = {}
     for phrase in phrases:  # a small model may write the same phrase with the same box again
-        found.setdefault(_bare(phrase.text or asked), set()).update(phrase.boxes)
-    seen = _listed([counted(name, len(boxes)) for name, boxes in found.items()]) or f"no {_bare(asked)}"
-    if _bare(asked).lower() in _ALL:
+        found.setdefault(bare(phrase.text or asked), set()).update(phrase.boxes)
+    seen = _listed([counted(name, len(boxes)) for name, boxes in found.items()]) or f"no {bare(asked)}"
+    if bare(asked).lower() in _ALL:
         return f"I see {seen if found else 'nothing'}. Name a kind of thing, and I look for all of that kind."
     return f"I see {seen}."
 
@@ -117,11 +111,6 @@ def counted(name: str, count: int) -> str:
     return f"{count} {name}"
 
 
-def _bare(phrase: str) -> str:
-    """Return a phrase without the determiners that it opens with."""
-    return _DETERMINER.sub("", phrase, count=1) if _DETERMINER.match(phrase) else phrase
-
-
 def _is_plural(phrase: str) -> bool:
     return is_plural(noun_of(phrase))
 
@@ -133,7 +122,7 @@ def _listed(parts: list[str]) -> str:
 def _naming(phrase: str) -> str:
     if _is_plural(phrase):
         return _sentence(f"these are {phrase}")
-    if _DETERMINER.match(phrase):
+    if bare(phrase) != phrase:
         return _sentence(f"this is {phrase}")
     return _sentence(f"this is {'an' if phrase[:1].lower() in 'aeiou' else 'a'} {phrase}")
 
@@ -148,13 +137,5 @@ def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
 
 
-__all__ = [
-    "UNSURE",
-    "compose",
-    "compose_doubt",
-    "compose_unfinished",
-    "counted",
-    "is_retracted",
-    "is_unsure",
-    "place",
-]
+__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "counted"]
+__all__ += ["is_retracted", "is_unsure", "place"]

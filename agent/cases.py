@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
@@ -35,11 +37,13 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield _case(json.loads(line))
+                yield _Line.model_validate(json.loads(line)).case
             except json.JSONDecodeError as error:
                 raise CaseError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
-            except CaseError as error:
-                raise CaseError(f"line {number}: {error}") from error
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                where = ".".join(map(str, first["loc"])) or "not an object"
+                raise CaseError(f"line {number}: {where}: {first['msg']}") from error
             except (ValueError, RecursionError) as error:  # numbers or nesting beyond what Python reads
                 raise CaseError(f"line {number}: cannot be read: {error}") from error
 
@@ -58,62 +62,50 @@ def plan_line(case_id: str, plan: Plan) -> str:
     return line.encode(errors="backslashreplace").decode()  # half a surrogate pair stays an escape
 
 
-def _case(value: Any) -> Case:
-    if not isinstance(value, dict):
-        raise CaseError("not an object")
-    turns = tuple(
-        _turn(turn, f"history[{index}]") for index, turn in enumerate(_list(value, "history", "history"))
-    )
-    region = value.get("region")
-    context = PlanContext(turns, None if region is None else _box(region, "region"))
-    return Case(_text(value, "id", "id"), _text(value, "user", "user"), context)
+def _task(name: Any) -> Task | None:
+    if name != CHAT and name not in list(Task):
+        raise ValueError(f"no such task: {name!r}")
+    return None if name == CHAT else Task(name)
 
 
-def _turn(value: Any, where: str) -> PastTurn:
-    if not isinstance(value, dict):
-        raise CaseError(f"{where}: not an object")
-    steps = tuple(
-        _step(step, f"{where}.steps[{index}]")
-        for index, step in enumerate(_list(value, "steps", f"{where}.steps"))
-    )
-    answer = _text({"answer": "", **value}, "answer", f"{where}.answer")
-    return PastTurn(_text(value, "user", f"{where}.user"), steps, answer)
-
-
-def _step(value: Any, where: str) -> PastStep:
-    if not isinstance(value, dict):
-        raise CaseError(f"{where}: not an object")
-    name = _text(value, "task", f"{where}.task")
-    if name != CHAT and name not in set(Task):
-        raise CaseError(f"{where}.task: no such task: {name!r}")
-    boxes = tuple(
-        _box(box, f"{where}.boxes[{index}]")
-        for index, box in enumerate(_list({"boxes": [], **value}, "boxes", f"{where}.boxes"))
-    )
-    region = value.get("region")
-    argument = _text({"arg": "", **value}, "arg", f"{where}.arg")
-    task = None if name == CHAT else Task(name)
-    return PastStep(task, argument, boxes, None if region is None else _box(region, f"{where}.region"))
-
-
-def _text(value: dict[str, Any], field: str, where: str) -> str:
-    found = value.get(field)
-    if not isinstance(found, str):
-        raise CaseError(f"{where}: a text is wanted, not {found!r}")
-    return found
-
-
-def _list(value: dict[str, Any], field: str, where: str) -> list[Any]:
-    found = value.get(field, [])
-    if not isinstance(found, list):
-        raise CaseError(f"{where}: a list is wanted, not {found!r}")
-    return found
-
-
-def _box(value: Any, where: str) -> Box:
+def _box(value: Any) -> Box | None:
     if not isinstance(value, list) or len(value) != 4 or not all(type(number) is int for number in value):
-        raise CaseError(f"{where}: four whole numbers are wanted, not {value!r}")
-    try:
-        return Box(*value)
-    except ValueError as error:
-        raise CaseError(f"{where}: {error}") from error
+        raise ValueError(f"four whole numbers are wanted, not {value!r}")
+    return Box(*value)
+
+
+_Corners = Annotated[Box, BeforeValidator(_box)]
+
+
+class _Step(BaseModel):
+    task: Annotated[Task | None, BeforeValidator(_task)]
+    arg: str = ""
+    boxes: list[_Corners] = []
+    region: _Corners | None = None
+
+
+class _Turn(BaseModel):
+    user: str
+    steps: list[_Step] = []
+    answer: str = ""
+
+
+class _Line(BaseModel):
+    """A line; fields that only a scorer reads are passed over."""
+
+    id: str
+    user: str
+    history: list[_Turn] = []
+    region: _Corners | None = None
+
+    @property
+    def case(self) -> Case:
+        turns = (
+            PastTurn(
+                turn.user,
+                tuple(PastStep(step.task, step.arg, tuple(step.boxes), step.region) for step in turn.steps),
+                turn.answer,
+            )
+            for turn in self.history
+        )
+        return Case(self.id, self.user, PlanContext(tuple(turns), self.region))

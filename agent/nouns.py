@@ -20,6 +20,7 @@ _DETERMINERS = _words(
     "a an the any some all every each both no my your his her its our their this that these those of "
     "one two three four five six seven eight nine ten"
 )
+_OPENING = re.compile(rf"^(?:(?:{'|'.join(_DETERMINERS)})\s+)+", re.IGNORECASE)
 _ENDS = _words(
     "of in on at with by near next behind under over above below beside between from to for into onto "
     "inside outside around against along across through without and or but who that which whose where "
@@ -50,6 +51,11 @@ PEOPLE = (
         "anyone figure human policeman fireman firefighter athlete clown everyone everybody"
     )
 )
+
+
+def bare(phrase: str) -> str:
+    """Return a phrase without the determiners that it opens with."""
+    return _OPENING.sub("", phrase)
 
 
 def core(phrase: str) -> list[str]:
@@ -101,4 +107,4 @@ def _inflect() -> inflect.engine:
     return inflect.engine()
 
 
-__all__ = ["FEMALE", "MALE", "PAIRS", "PEOPLE", "core", "is_plural", "noun_of", "plural", "singular"]
+__all__ = ["FEMALE", "MALE", "PAIRS", "PEOPLE", "bare", "core", "is_plural", "noun_of", "plural", "singular"]

@@ -37,14 +37,14 @@ def test_chat_steps_of_the_history_have_no_task() -> None:
     [
         ("{", "line 1: not JSON"),
         ("[]", "line 1: not an object"),
-        (json.dumps({**GOOD, "user": 3}), "line 1: user: a text is wanted"),
-        (json.dumps({"user": "x"}), "line 1: id: a text is wanted"),
-        (json.dumps({**GOOD, "region": [1, 2, 3]}), "line 1: region: four whole numbers"),
-        (json.dumps({**GOOD, "region": [9, 2, 3, 400]}), "line 1: region: not a box"),
-        (json.dumps({**GOOD, "history": 1}), "line 1: history: a list is wanted"),
+        (json.dumps({**GOOD, "user": 3}), "line 1: user: Input should be a valid string"),
+        (json.dumps({"user": "x"}), "line 1: id: Field required"),
+        (json.dumps({**GOOD, "region": [1, 2, 3]}), "line 1: region: .*four whole numbers are wanted"),
+        (json.dumps({**GOOD, "region": [9, 2, 3, 400]}), "line 1: region: .*not a box"),
+        (json.dumps({**GOOD, "history": 1}), "line 1: history: Input should be a valid list"),
         (
             json.dumps({**GOOD, "history": [{**TURN, "steps": [{"task": "dance"}]}]}),
-            r"line 1: history\[0\].steps\[0\].task: no such task: 'dance'",
+            "line 1: history.0.steps.0.task: .*no such task: 'dance'",
         ),
     ],
 )
