@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -65,7 +65,19 @@ def crop(image: Image.Image, region: Box) -> Image.Image:
     return image.crop(window(image, region))
 
 
-def window(image: Image.Image, region: Box) -> tuple[int, int, int, int]:
+class Sized(Protocol):
+    """What has a size in pixels, such as a picture."""
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+
+
+def window(image: Sized, region: Box) -> tuple[int, int, int, int]:
     """Return the pixels `(left, top, right, bottom)` to look at for a region, at least one bin in size."""
     x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
     x1, y1 = max(x1, x0 + image.width / BINS), max(y1, y0 + image.height / BINS)
@@ -117,4 +129,4 @@ def _written(corners: Iterable[float]) -> str:
     return f"[{', '.join(f'{round(value, 2):.12g}' for value in corners)}]"
 
 
-__all__ = ["MARGIN", "answered", "crop", "in_the_whole", "looked_at", "pixel_box", "window"]
+__all__ = ["MARGIN", "Sized", "answered", "crop", "in_the_whole", "looked_at", "pixel_box", "window"]

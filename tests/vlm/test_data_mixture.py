@@ -92,6 +92,15 @@ class TestRecordFile:
         write_records([Record(place, turns) for place in places], tmp_path / "records")
         assert len(RecordFile.open(tmp_path / "records")) == 2
 
+    def test_parts_of_one_picture_are_told_apart(self, tmp_path: Path) -> None:
+        turns = record(None, "one").turns
+        parts = [
+            PictureReference("1.png", part=part) for part in (None, Box(0, 0, 50, 50), Box(9, 9, 50, 50))
+        ]
+        write_records([Record(part, turns) for part in parts], tmp_path / "records")
+        found = RecordFile.open(tmp_path / "records")
+        assert sorted(len(found.records_of(number)) for number in range(len(found))) == [1, 1, 1]
+
 
 class TestCache:
     @pytest.fixture

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from assistant.vlm.data.broken import Skipped
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.mixture import open_mixture
+from assistant.vlm.data.record_file import cached_records
 from assistant.vlm.data.records import Record, TaskTurn
 from assistant.vlm.data.sources import own
 from assistant.vlm.data.sources.base import read
@@ -190,9 +192,19 @@ MISTAKES = [
         {"task": "caption", "answer": "a mug", "boxes": {"mug": [[0, 0, 9, 9]]}}, "only the phr", id="boxes"
     ),
     pytest.param(
-        {"task": "caption", "region": [0, 0, 9, 9], "answer": "a mug"},
-        r"region: \[caption\] has no place for it; leave it out",
-        id="a region of a caption",
+        {"task": "refer", "region": [0, 0, 9, 9], "ask": "mug", "answer": [[20, 10, 30, 18]]},
+        r"answer: \[20, 10, 30, 18\] lies outside of the region that is asked about",
+        id="a box outside of the region",
+    ),
+    pytest.param(
+        {
+            "conversation": [
+                {"ask": "a", "answer": "b"},
+                {"ask": "what?", "region": [0, 0, 9, 9], "answer": "a mug"},
+            ]
+        },
+        r"region: in a conversation only \[identify\] has one; write a line of its own",
+        id="a region in a conversation",
     ),
     pytest.param(
         {"task": "caption", "ask": "what is it?", "answer": "a mug"},
@@ -203,11 +215,6 @@ MISTAKES = [
         {"task": "identify", "ask": "what is it?", "region": [0, 0, 9, 9], "answer": "a mug"},
         r"ask: \[identify\] has no place for it",
         id="a question beside a region",
-    ),
-    pytest.param(
-        {"task": "grounding", "region": [0, 0, 9, 9], "answer": "a mug", "boxes": {"a mug": [[0, 0, 9, 9]]}},
-        r"region: \[grounding\] has no place for it",
-        id="a region of a grounded caption",
     ),
     pytest.param({"ask": "a", "answer": "\ud83d"}, r"half a character, '\\ud83d', cannot", id="half"),
     pytest.param(
@@ -269,6 +276,28 @@ def test_phrases_are_found_in_the_answer(file: Path, answer: str, boxes: dict[st
     line: Line = {"image": PHOTO, "task": "grounding", "answer": answer}
     (record,) = records(file, line | {"boxes": {phrase: places[box] for phrase, box in boxes.items()}})
     assert record.turns[0].answer == learnt
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ({"task": "vqa", "ask": "whose is it?", "answer": "mine"}, "mine"),
+        ({"task": "caption", "answer": "my mug"}, "my mug"),
+        ({"ask": "what is it?", "answer": "My mug."}, "My mug."),
+        ({"task": "refer", "ask": "mug", "answer": [[7, 2, 20, 18]]}, "{<0><0><50><100>}"),
+        ({"task": "refer", "ask": "mug", "answer": [[0, 0, 20, 18]]}, "{<0><0><50><100>}"),
+        ({"task": "refer", "ask": "fork", "answer": ABSENT_ANSWER}, ABSENT_ANSWER),
+    ],
+)
+def test_a_region_is_looked_at_alone_as_it_is_when_somebody_asks(file: Path, line: Line, answer: str) -> None:
+    (record,) = records(file, {"image": PHOTO, "region": [10, 4, 30, 16]} | line)
+    [turn] = record.turns
+    assert (turn.answer, turn.region) == (answer, None)
+    assert record.picture is not None
+    whole = Image.open(file.parent / PHOTO)
+    assert record.picture.read().tobytes() == whole.crop((7, 2, 33, 18)).tobytes()
+    [again] = [cached_records(OwnRecords(file), file.parent / "cache").records_of(0)]
+    assert again == [record]
 
 
 def test_what_sticks_out_by_half_a_pixel_is_cut_off(file: Path) -> None:
@@ -375,6 +404,41 @@ def test_the_example_of_the_documentation_is_read(file: Path) -> None:
     for name in ("desk.jpg", "kitchen.jpg"):
         picture(0, width=800, height=600).save(file.parent / "photos" / name)
     assert len(records(file, *example.splitlines())) == len(example.splitlines())
+
+
+LLAVA = {
+    "id": "1",
+    "image": PHOTO,
+    "conversations": [
+        {"from": "human", "value": "<image>\nwhat is it?"},
+        {"from": "gpt", "value": "A mug."},
+    ],
+}
+COCO = {
+    "images": [{"id": 7, "file_name": PHOTO}, {"id": 8, "file_name": "photos/2.png"}],
+    "annotations": [{"image_id": 7, "category_id": 1, "bbox": [4, 2, 16, 8]}],
+    "categories": [{"id": 1, "name": "mug"}],
+}
+CONVERTED = [
+    pytest.param("llava.json", [LLAVA], TaskTurn(None, "what is it?", "A mug."), id="LLaVA"),
+    pytest.param(
+        "instances.json", COCO, TaskTurn(Task.DETECTION, "mug", "<p>mug</p> {<10><10><50><50>}"), id="COCO"
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "meant"), CONVERTED)
+def test_the_scripts_of_the_documentation_convert_other_forms(
+    file: Path, name: str, content: Any, meant: TaskTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = Path(__file__).parents[2] / "docs" / "own-data.md"
+    scripts = document.read_text(encoding="utf-8").split("```python\n")[1:]
+    [script] = [script.split("```")[0] for script in scripts if name in script]
+    (file.parent / name).write_text(json.dumps(content))
+    monkeypatch.chdir(file.parent)
+    exec(compile(script, name, "exec"), {})
+    [record] = read(OwnRecords(file))
+    assert record.turns == (meant,)
 
 
 def test_a_run_learns_from_the_file_as_from_a_folder_of_photos(

@@ -111,6 +111,17 @@ def test_later_turns_are_asked_with_the_right_answers_before_them(file: Path) ->
     assert history.answer == "{<10><10><50><50>}"
 
 
+def test_of_a_region_that_part_is_looked_at(file: Path) -> None:
+    engine = ScriptedEngine({Task.REFER: "{<0><0><50><100>}"})
+    figures = measured(
+        file, engine, {"task": "refer", "region": [40, 40, 60, 60], "ask": "x", "answer": [[37, 37, 50, 63]]}
+    )
+    assert figures["refer"]["mean_iou"] == 1
+    [request] = engine.requests
+    assert request.image is not None
+    assert request.image.size == (26, 26)
+
+
 def test_a_question_without_a_photo_is_asked_without_one(file: Path) -> None:
     engine = ScriptedEngine({None: "Hello."})
     figures = measured(file, engine, {"ask": "who are you?", "answer": "Hello."}, image="")

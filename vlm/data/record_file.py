@@ -167,7 +167,10 @@ def write_records(records: Iterable[Record], folder: Path) -> None:
 
 def _picture_number(record: Record, number: int) -> int:
     """Return a number that records of one picture share, and that two pictures almost never do."""
-    key = str(number) if record.picture is None else f"{record.picture.path}\n{record.picture.offset}"
+    picture = record.picture
+    key = str(number) if picture is None else f"{picture.path}\n{picture.offset}"
+    if picture is not None and picture.part is not None:
+        key += f"\n{picture.part.bins}"
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
 
 

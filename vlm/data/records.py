@@ -14,23 +14,32 @@ from PIL import Image
 from ..errors import DataError, ImageError
 from ..grounding import Box, is_well_formed_box
 from ..pictures import open_picture
+from ..regions import crop
 from ..tasks import ABSENT_ANSWER, Task, instruction
 
 
 @dataclass(frozen=True)
 class PictureReference:
-    """Where a picture lies: a file, or `size` bytes from `offset` on in one (a member of a tar file)."""
+    """Where a picture lies: a file, or `size` bytes from `offset` on in one (a member of a tar file).
+
+    With `part`, that part of it alone is looked at, as of a region that somebody asks about.
+    """
 
     path: str
     offset: int = 0
     size: int | None = None
+    part: Box | None = None
 
     def read(self) -> Image.Image:
-        """Return the picture in RGB, upright.
+        """Return the picture, or the part of it, in RGB, upright.
 
         Raises:
             DataError: there is none, or it is damaged.
         """
+        image = self._whole()
+        return image if self.part is None else crop(image, self.part)
+
+    def _whole(self) -> Image.Image:
         try:
             if self.size is None:
                 return open_picture(self.path).image

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from PIL import Image
 
 from ..answers import Generation, Request
 from ..data.records import PictureReference, Record, TaskTurn
@@ -34,10 +32,13 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
     Raises:
         DataError: a line is not in the form that docs/own-data.md describes, or none is of a named suite.
     """
-    records = list(read(OwnRecords(path)))
     items: dict[str, list[Item]] = {}
-    for record in records:
-        for item in _items(record, path.parent):
+    pictures: dict[str, PictureReference] = {}
+    for record in read(OwnRecords(path)):
+        name = _name(record.picture, path.parent)
+        if record.picture is not None:
+            pictures[name] = record.picture
+        for item in _items(record, name):
             items.setdefault(item.request.task or CHAT, []).append(item)
     for name in names or items:
         if name not in items:
@@ -48,17 +49,25 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
     suites = {
         name: Suite(_merged(items[name]) if name in _TEXT else items[name], _SCORES[name]) for name in wanted
     }
-    pictures = {record.picture for record in records} - {None}
-    return EvaluationSet(path.name, "", len(pictures), suites, _opener(path.parent))
+    return EvaluationSet(
+        path.name,
+        "",
+        len({picture.path for picture in pictures.values()}),
+        suites,
+        lambda image: pictures[image].read() if image else None,
+    )
 
 
-def _opener(folder: Path) -> Callable[[str], Image.Image | None]:
-    return lambda name: PictureReference(str(folder / name)).read() if name else None
+def _name(picture: PictureReference | None, folder: Path) -> str:
+    """Return a name that no two pictures, or parts of one, share."""
+    if picture is None:
+        return ""
+    path = os.path.relpath(picture.path, folder)
+    return path if picture.part is None else f"{path} {picture.part.bins}"
 
 
-def _items(record: Record, folder: Path) -> Iterator[Item]:
+def _items(record: Record, picture: str) -> Iterator[Item]:
     """Yield the turns of a record; later ones are asked with the right answers to those before."""
-    picture = "" if record.picture is None else os.path.relpath(record.picture.path, folder)
     history: list[Turn] = []
     for turn in record.turns:
         request = Request(turn.task, turn.argument, turn.region, history=tuple(history))
