@@ -14,25 +14,30 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..vlm.errors import ImageError
-from ..vlm.pictures import FORMATS, measure
+from ..vlm.pictures import FORMATS, Picture, open_picture
 from .errors import DatabaseBusyError, DatabaseNotWritableError, DiskFullError
 from .records import StoredImage
 
 # Pillow's name of each format, and how its files end. MPO is the JPEG of many phones, with a second picture
 # behind the first.
-EXTENSIONS = {name: name.lower() for name in FORMATS} | {"JPEG": "jpg", "MPO": "jpg"}
+EXTENSIONS = {name: name.lower() for name in FORMATS} | {"JPEG": "jpg", "MPO": "jpg", "HEIF": "heic"}
 
 _OURS = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(set(EXTENSIONS.values()))})|\.\w+\.part")
 
 
-def read(source: bytes | Path) -> tuple[bytes, StoredImage]:
-    """Return a picture's bytes and what they are, judged by content; the pixels are not decoded.
+def read(source: bytes | Path | Picture) -> tuple[bytes, StoredImage]:
+    """Return a picture's bytes and what they are, judged by content.
+
+    A file is opened, since only that shows that it is good; a picture that was opened is taken as it is.
 
     Raises:
-        ImageError: the file cannot be read, or is no picture that can be opened.
+        ImageError: the file cannot be read, or is no picture that can be opened, or there is no file.
     """
-    data, kind, width, height = measure(source)
-    return data, StoredImage(hashlib.sha256(data).hexdigest(), kind, width, height, len(data))
+    picture = open_picture(source)
+    data = picture.content
+    if not data:
+        raise ImageError("a picture in memory is no file; save it as one first")
+    return data, StoredImage(picture.sha256, picture.format, picture.width, picture.height, len(data))
 
 
 class ImageFolder:

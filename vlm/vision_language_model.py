@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from PIL import Image
 
 from .answers import (
     Answer,
@@ -20,6 +19,7 @@ from .answers import (
     Written,
 )
 from .grounding import Box, GroundedPhrase, GroundedText
+from .pictures import Source, as_seen
 from .presets import DEFAULT_MODEL
 from .regions import answered, looked_at
 from .tasks import Task, Turn
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class VisionLanguageModel:
     """Asks one model about pictures; safe to share between threads.
 
+    A picture is a path, a file's bytes, an open file, a Pillow image, a numpy array or a `Picture`. It is
+    looked at as `open_picture` opens it, upright and in RGB; one that cannot be opened raises `ImageError`.
     A `region` is the part of the picture that a question is about: it is looked at alone, and boxes are of
     the whole picture. `identify` alone sees the picture as a whole, with the region named.
     """
@@ -62,48 +64,49 @@ class VisionLanguageModel:
         """Whether the model has learnt to plan (see `planning.py`)."""
         return self.engine.plans
 
-    def caption(self, image: Image.Image, region: Box | None = None) -> Caption:
+    def caption(self, image: Source, region: Box | None = None) -> Caption:
         """Say in a sentence what the picture shows."""
-        return Caption(self._ask(Request(Task.CAPTION, region=region, image=image)).grounded.text)
+        return Caption(self._ask(image, Request(Task.CAPTION, region=region)).grounded.text)
 
-    def vqa(self, image: Image.Image, question: str, region: Box | None = None) -> Answer:
+    def vqa(self, image: Source, question: str, region: Box | None = None) -> Answer:
         """Answer a question in a word or a short phrase."""
-        return Answer(self._ask(Request(Task.VQA, question, region, image)).grounded.text)
+        return Answer(self._ask(image, Request(Task.VQA, question, region)).grounded.text)
 
-    def refer(self, image: Image.Image, expression: str, region: Box | None = None) -> Referral:
+    def refer(self, image: Source, expression: str, region: Box | None = None) -> Referral:
         """Locate the one thing that an expression means (referring expression comprehension)."""
-        boxes = self._ask(Request(Task.REFER, expression, region, image)).grounded.boxes
+        boxes = self._ask(image, Request(Task.REFER, expression, region)).grounded.boxes
         box = boxes[0] if boxes else None
         return Referral(expression, box, box.score if box else 0.0)
 
-    def detect(self, image: Image.Image, phrase_or_sentence: str, region: Box | None = None) -> Detections:
+    def detect(self, image: Source, phrase_or_sentence: str, region: Box | None = None) -> Detections:
         """Find every box of a phrase, or of each phrase of a sentence (parse and ground)."""
-        grounded = self._ask(Request(Task.DETECTION, phrase_or_sentence, region, image)).grounded
+        grounded = self._ask(image, Request(Task.DETECTION, phrase_or_sentence, region)).grounded
         return Detections(tuple(map(_without_copies, grounded.phrases)))
 
     def ground(
-        self, image: Image.Image, instruction: str | None = None, region: Box | None = None
+        self, image: Source, instruction: str | None = None, region: Box | None = None
     ) -> GroundedText:
         """Describe the picture and locate what is named (grounded captioning)."""
-        return self._ask(Request(Task.GROUNDING, instruction or "", region, image)).grounded
+        return self._ask(image, Request(Task.GROUNDING, instruction or "", region)).grounded
 
-    def identify(self, image: Image.Image, region: Box) -> Expression:
+    def identify(self, image: Source, region: Box) -> Expression:
         """Name what is in a region (referring expression generation)."""
-        return Expression(self._ask(Request(Task.IDENTIFY, region=region, image=image)).grounded.text, region)
+        return Expression(self._ask(image, Request(Task.IDENTIFY, region=region)).grounded.text, region)
 
-    def chat(self, image: Image.Image | None, turns: Sequence[Turn]) -> Reply:
+    def chat(self, image: Source | None, turns: Sequence[Turn]) -> Reply:
         """Reply freely to the last of `turns`, the one without an answer."""
         *history, last = turns
-        return Reply(self._ask(Request(None, last.user, image=image, history=tuple(history))).grounded.text)
+        return Reply(self._ask(image, Request(None, last.user, history=tuple(history))).grounded.text)
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer to one request piece by piece; boxes in it are of its region alone."""
-        return self.engine.stream(looked_at(request))
+        return self.engine.stream(looked_at(_upright(request)))
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
         """Answer a batch of requests of any mix of tasks, which a listener may follow and stop."""
+        requests = list(map(_upright, requests))
         answers = self.engine.generate([looked_at(request) for request in requests], listener)
         return [answered(*pair) for pair in zip(requests, answers, strict=True)]
 
@@ -111,8 +114,12 @@ class VisionLanguageModel:
         """Go on with texts without a picture."""
         return self.engine.complete(completions)
 
-    def _ask(self, request: Request) -> Generation:
-        return self.generate([request])[0]
+    def _ask(self, image: Source | None, request: Request) -> Generation:
+        return self.generate([request if image is None else replace(request, image=as_seen(image))])[0]
+
+
+def _upright(request: Request) -> Request:
+    return request if request.image is None else replace(request, image=as_seen(request.image))
 
 
 def _without_copies(phrase: GroundedPhrase) -> GroundedPhrase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 import warnings
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from assistant.storage.images import read
 from assistant.vlm.errors import ImageError
 from assistant.vlm.pictures import LONG_SIDE, open_picture
 
@@ -74,6 +76,10 @@ def _nothing_is_printed_or_warned(capfd: pytest.CaptureFixture[str]) -> Iterator
 @given(st.one_of(damaged(st.sampled_from(seeds())), st.binary(max_size=300)))
 def test_damaged_pictures_open_or_are_refused_in_one_line(content: bytes) -> None:
     began = time.thread_time()
+    measured = opened = refusal = None
+    with contextlib.suppress(ImageError):
+        _, stored = read(content)
+        measured = stored.format, stored.width, stored.height
     try:
         picture = open_picture(content)
     except ImageError as error:
@@ -83,4 +89,6 @@ def test_damaged_pictures_open_or_are_refused_in_one_line(content: bytes) -> Non
     else:
         assert picture.image.mode == "RGB"
         assert 1 <= max(picture.image.size) <= LONG_SIDE
+        opened = picture.format, picture.width, picture.height
+    assert measured == opened, refusal
     assert time.thread_time() - began < CPU_SECONDS

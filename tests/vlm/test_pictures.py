@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
@@ -12,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageFile
 
-from assistant.vlm import pictures
+from assistant.vlm import picture_formats, pictures
 from assistant.vlm.errors import ImageError
 from assistant.vlm.pictures import LONG_SIDE, Picture, open_picture
 
@@ -183,6 +186,37 @@ def test_of_several_pages_the_first_is_used() -> None:
     assert picture.notes == ("several pages: the first of 2 is used",)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_iphones_picture_is_opened_upright(orientation: int) -> None:
+    turn = TRANSPOSITIONS[orientation]
+    photo = quarters().resize((160, 80), Image.Resampling.NEAREST)
+    heic = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pillow_heif.from_pillow(photo if turn is None else photo.transpose(turn)).save(
+        heic, quality=100, chroma=444, exif=exif.tobytes()
+    )
+    picture = open_picture(heic.getvalue())
+    assert (picture.format, picture.width, picture.height, picture.notes) == ("HEIF", 160, 80, ())
+    assert_shows_quarters(picture.image.resize((40, 20), Image.Resampling.NEAREST))
+
+
+def test_without_its_package_a_heic_picture_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    message = refusal(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")
+    assert "pip install pillow-heif" in message
+    assert "export it as JPEG" in message
+
+
+def test_opening_an_iphones_picture_registers_nothing_in_pillow() -> None:
+    heic = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 64))).save(heic)
+    open_picture(heic.getvalue())
+    assert "HEIF" not in Image.OPEN
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
 def test_a_single_pixel_is_a_picture(form: str) -> None:
     picture = open_picture(encoded(Image.new("RGB", (1, 1), WHITE), form))
@@ -201,9 +235,9 @@ def test_a_large_photo_is_reduced_but_its_own_size_is_told_upright() -> None:
 
 def test_a_large_photo_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    reduce = pictures._reduce
+    in_rgb = pictures.in_rgb
     monkeypatch.setattr(
-        pictures, "_reduce", lambda image, size: decoded.append(image.size) or reduce(image, size)
+        pictures, "in_rgb", lambda image, size: decoded.append(image.size) or in_rgb(image, size)
     )
     open_picture(encoded(Image.new("L", (9000, 300)), "JPEG"))
     assert decoded == [(4500, 150)]
@@ -249,8 +283,9 @@ def test_an_upload_that_was_read_before_is_read_again() -> None:
     assert_shows_quarters(open_picture(upload).image)
 
 
-def test_the_name_of_a_file_does_not_decide_its_format(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
+@pytest.mark.parametrize("name", ["a.jpg", "a.jfif", "a.jpe", "a.mpo", "a.JPG_large", "a", "a.heic", ".png"])
+def test_the_name_of_a_file_does_not_decide_its_format(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     path.write_bytes(encoded(quarters(), "PNG"))
     assert open_picture(path).format == "PNG"
 
@@ -296,17 +331,87 @@ def test_a_truncated_file_is_refused(form: str, share: float) -> None:
         (b"%PDF-1.7\n", "PDF"),
         (b"<!DOCTYPE html><title>cat</title>", "web page"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "HEIC"),
-        (b"\xff\xd8\xff", "no picture, or a damaged one"),
+        (b"\xff\xd8\xff", "this JPEG file is damaged, or of a rare kind"),
+        (b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2mp41", "a video"),
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"8BPS\x00\x01" + bytes(20), "PSD pictures cannot be opened"),
+        (b"BM" + bytes(12) + b"\x99" + bytes(200), "this kind cannot be opened (Unsupported BMP header"),
     ],
 )
 def test_what_is_no_picture_is_refused_by_what_it_is(content: bytes, what: str) -> None:
     assert what in refusal(content)
 
 
-def test_a_format_outside_the_list_is_refused_and_the_list_is_told() -> None:
-    message = refusal(encoded(quarters(), "ICO"))
+def test_a_format_outside_the_list_is_refused_by_its_name() -> None:
+    assert "ICO pictures cannot be opened; save it as PNG or JPEG" in refusal(encoded(quarters(), "ICO"))
+
+
+def test_what_nobody_knows_is_refused_and_the_formats_are_listed() -> None:
+    message = refusal(b"just some text")
     assert all(form in message for form in pictures.FORMATS)
+
+
+def test_a_tiff_of_a_kind_that_pillow_cannot_read_is_not_called_damaged() -> None:
+    tiff = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(tiff, "TIFF")
+    content = tiff.getvalue().replace(
+        struct.pack("<HHIHH", 258, 3, 1, 32, 0), struct.pack("<HHIHH", 258, 3, 1, 24, 0)
+    )
+    assert content != tiff.getvalue()
+    assert "this kind cannot be opened (unknown pixel mode); save it as an 8-bit PNG" in refusal(content)
+
+
+@pytest.mark.parametrize("size", [(1, 60_000_000), (60_000_000, 1)])
+def test_a_line_of_millions_of_pixels_is_refused_before_decoding(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
+    assert "more than 65535 pixels long" in refusal(png_of(*size))
+
+
+def frames(number: int) -> bytes:
+    """Return a GIF of a pixel that is drawn again and again, 19 bytes each time."""
+    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6) + frame * number + b";"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"P5 #" + b"c" * 2**20, id="a comment without an end"),
+        pytest.param(b"P2 1000 1000 255\n" + b"1 " * 10**6, id="many numbers as text"),
+        pytest.param(frames(10_000), id="frames without number"),
+        pytest.param(
+            png_of(8, 8)[:33] + struct.pack(">I4sI", 0, b"teXt", zlib.crc32(b"teXt")) * 10**5,
+            id="empty chunks",
+        ),
+    ],
+)
+def test_a_file_that_keeps_a_reader_busy_is_given_up(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(picture_formats, "SECONDS_LIMIT", 0.02)
+    assert "takes more than 0.02 seconds" in refusal(content)
+
+
+def test_a_large_picture_written_as_text_is_refused_at_once() -> None:
+    assert "written as text" in refusal(b"P3 5000 5000 255\n" + b"1 2 3 " * 1000)
+
+
+def test_libraries_write_nothing_to_the_terminal() -> None:
+    tiff = encoded(quarters(), "TIFF", compression="tiff_lzw")
+    broken = tiff.replace(tiff[8:20], bytes(12))  # libtiff's own complaint
+    many = tiff.replace(
+        struct.pack("<HHIHH", 277, 3, 1, 3, 0), struct.pack("<HHIHH", 277, 3, 1, 999, 0)
+    )  # logged
+    program = (
+        "import sys; from assistant.vlm.pictures import open_picture\n"
+        "for content in (bytes.fromhex(text) for text in sys.argv[1:]):\n"
+        "    try: open_picture(content)\n"
+        "    except Exception as error: assert 'the picture: ' in str(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, broken.hex(), many.hex()], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
@@ -325,6 +430,23 @@ def test_the_limit_does_not_hang_on_pillows_own(monkeypatch: pytest.MonkeyPatch)
 def test_a_file_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "FILE_LIMIT", 1024**2)
     assert "larger than 1 MB" in refusal(Path("/dev/zero"))
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(encoded(quarters(), "PNG"))
+    with path.open("r+b") as file:
+        file.truncate(500 * 10**6)
+        file.read = lambda *_: pytest.fail("it was read")  # type: ignore[method-assign]
+        assert "larger than 256 MB" in refusal(file)
+    assert "larger than 256 MB" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "source", [None, 3, ["photo.jpg"], np.zeros((4, 4, 3)), np.zeros((3, 4, 9), np.uint8)]
+)
+def test_what_cannot_be_a_picture_is_refused_with_what_can(source: object) -> None:
+    assert "; give " in refusal(source)
 
 
 @pytest.mark.parametrize(

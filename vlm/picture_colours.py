@@ -1,0 +1,139 @@
+"""Bring a picture's values to what a screen shows: 8 bits, sRGB, nothing transparent."""
+
+from __future__ import annotations
+
+import functools
+from io import BytesIO
+from itertools import product
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageChops, ImageCms
+
+from .errors import ImageError
+
+# How a profile's colour space is called by the profile, and its pixels by Pillow.
+_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+_SIXTEEN_BITS = 65535.0
+# A profile that changes no colour by more, of 255, is left out: most pictures say that they are in sRGB.
+_UNSEEN = 2
+
+
+def in_rgb(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, list[str]]:
+    """Return a loaded picture in sRGB and `size` pixels, as a new image without metadata, and notes."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith(("I", "F")):
+        image, notes = _eight_bits(image, size)
+    else:
+        image, notes = _reduce(_averageable(image, size), size, Image.Resampling.LANCZOS), []
+    image, more = _in_srgb(image, profile)
+    image, last = _on_white(image)
+    image.info = {}  # an orientation or a profile in it would be applied again
+    return image, notes + more + last
+
+
+def _reduce(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    return image if image.size == size else image.resize(size, how)
+
+
+def _averageable(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return the picture without palette numbers and key colours, which cannot be averaged."""
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.convert("L") if image.mode == "1" and image.size != size else image
+
+
+def _eight_bits(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, list[str]]:
+    """Show 16-bit values, whole numbers or floats from black for the smallest to white for the largest."""
+    clear = image.info.get("transparency")
+    mask = None
+    if isinstance(clear, int):
+        opaque = Image.fromarray(np.asarray(image) != clear).convert("L")
+        mask = _reduce(opaque, size, Image.Resampling.BOX)
+    small = _reduce(image, size, Image.Resampling.BOX)  # its averages never leave the range
+    values = np.asarray(small.convert("F"))
+    counted = values if mask is None else values[np.asarray(mask) > 0]
+    low, high = _range(counted if counted.size else values)
+    whole = image.mode.startswith("I")
+    if whole and low == high and 0 <= low <= _SIXTEEN_BITS:
+        low, high = 0.0, _SIXTEEN_BITS
+    notes = [f"values {low:g} to {high:g} shown from black to white"]
+    if whole and (low, high) == (0.0, _SIXTEEN_BITS):
+        notes = []
+    scale = 255.0 / (high - low) if high > low else 0.0
+    grey = Image.fromarray(((values - low) * scale + 0.5).clip(0, 255).astype(np.uint8))
+    if mask is not None:
+        grey.putalpha(mask)
+    return grey, notes
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(high - low):
+        raise ImageError("it holds values that are not numbers; save it as 8-bit PNG")
+    return low, high
+
+
+# --- colour profiles -------------------------------------------------------------------------------------
+
+
+def _in_srgb(image: Image.Image, profile: Any) -> tuple[Image.Image, list[str]]:
+    """Return the picture's colours in sRGB, from those of the profile that came with it."""
+    if image.mode == "LAB":
+        return ImageCms.applyTransform(image, _transform(ImageCms.createProfile("LAB"), "LAB")), []
+    if not isinstance(profile, bytes) or not profile:
+        return image, []
+    alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+    colours = image.convert(image.mode.removesuffix("A")) if alpha else image
+    try:
+        seen = _apply(colours, profile)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image, ["its colour profile does not fit it and is left out"]
+    if seen is colours:
+        return image, []
+    if alpha:
+        seen.putalpha(alpha)
+    return seen, []
+
+
+def _apply(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return the picture in sRGB, itself where the profile changes nothing that can be seen."""
+    opened = ImageCms.ImageCmsProfile(BytesIO(profile))
+    mode = _SPACES.get(opened.profile.xcolor_space.strip())
+    if image.mode == "L" and mode == "RGB":
+        image = image.convert("RGB")
+    if image.mode != mode:
+        raise ValueError(f"a profile for {mode}, a picture in {image.mode}")
+    transform = _transform(opened, mode)
+    if mode == "RGB":
+        samples = _samples()
+        changes = ImageChops.difference(samples, ImageCms.applyTransform(samples, transform))
+        if max(high for _, high in changes.getextrema()) <= _UNSEEN:
+            return image
+    return ImageCms.applyTransform(image, transform)
+
+
+def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+@functools.cache
+def _samples() -> Image.Image:
+    """Return colours from all over RGB, 51 apart."""
+    return Image.frombytes(
+        "RGB", (216, 1), bytes(value for colour in product(range(0, 256, 51), repeat=3) for value in colour)
+    )
+
+
+def _on_white(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Return the picture in RGB as a new image, what is transparent laid on white."""
+    if not image.has_transparency_data:
+        return image.convert("RGB"), []
+    layer = image.convert("RGBA")
+    if layer.getchannel("A").getextrema() == (255, 255):
+        return layer.convert("RGB"), []
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB"), ["transparency shown on white"]
+
+
+__all__ = ["in_rgb"]

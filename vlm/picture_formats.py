@@ -1,0 +1,153 @@
+"""Tell by its content what kind of picture a file is, and open it; or say what it is instead.
+
+Libraries print nothing meanwhile, and a file that takes longer than a picture needs is given up.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import struct
+import time
+from io import BytesIO
+
+from PIL import Image, UnidentifiedImageError
+
+from .errors import ImageError
+
+_PILLOWS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM")
+FORMATS = (*_PILLOWS, "HEIF")
+"""What is opened, by Pillow's names; a phone's multi-picture JPEG (MPO) counts as JPEG. HEIF, the HEIC of
+iPhones, needs the package pillow-heif."""
+SECONDS_LIMIT = 10.0
+"""Reading one picture takes no more seconds of a CPU core."""
+TEXT_PIXELS = 4_000_000
+"""Pictures written as text, number by number (plain PPM), have no more pixels."""
+
+_SAVE = "save it as an 8-bit PNG or JPEG"
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+_UNSUPPORTED = re.compile(
+    r"unsupported|unknown pixel mode|unknown data|not (supported|available|implement)", re.I
+)
+_BLOCK = 16_384
+
+
+class _Timed(BytesIO):
+    """A file that gives up after `SECONDS_LIMIT`: some small ones keep a reader busy for hours."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._end = time.thread_time() + SECONDS_LIMIT
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.thread_time() > self._end:
+            raise ImageError(f"reading it takes more than {SECONDS_LIMIT:g} seconds; {_SAVE}")
+        return super().read(size)
+
+
+def identify(content: bytes) -> Image.Image:
+    """Return the picture with its size known and its pixels not yet decoded.
+
+    Raises:
+        ImageError: it is none that can be opened; Pillow's readers raise other errors on damaged files.
+    """
+    _silence_libraries()
+    if _is_heic(content):
+        return _open_heic(content)
+    try:
+        opened = Image.open(_Timed(content), formats=_PILLOWS)
+    except UnidentifiedImageError:
+        raise ImageError(_what_it_is_instead(content)) from None
+    if opened.tile and opened.tile[0][0] == "ppm_plain" and opened.width * opened.height > TEXT_PIXELS:
+        raise ImageError(
+            f"it is written as text and has more than {TEXT_PIXELS // 10**6} million pixels; {_SAVE}"
+        )
+    opened.decodermaxblock = _BLOCK  # the time is looked at before each block
+    return opened
+
+
+def unsupported(error: Exception) -> str | None:
+    """Return what to say of an error that means a kind of picture that Pillow cannot read, not damage."""
+    if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(str(error)):
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        return f"pictures of this kind cannot be opened ({reason}); {_SAVE}"
+    return None
+
+
+@functools.cache
+def _silence_libraries() -> None:
+    """Keep libtiff from writing to stderr, and Pillow's log from it where a program has set up none."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    import ctypes
+
+    try:
+        libraries = ctypes.CDLL(
+            Image.core.__file__
+        )  # finds the functions of the libraries that it is linked to
+        for setter in (libraries.TIFFSetErrorHandler, libraries.TIFFSetWarningHandler):
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
+    except (AttributeError, OSError):
+        pass  # linked in another way, as on Windows
+
+
+def _is_heic(content: bytes) -> bool:
+    if content[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(content[:4], "big"), 256)
+    brands = {content[8:12], *(content[at : at + 4] for at in range(16, end, 4))}
+    return bool(brands & _HEIC_BRANDS) or (content[8:12] in (b"mif1", b"msf1") and b"avif" not in brands)
+
+
+def _open_heic(content: bytes) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise ImageError(
+            "HEIC pictures need one package more; pip install pillow-heif, or export it as JPEG "
+            "(on an iPhone: Settings, Camera, Formats, Most Compatible)"
+        ) from None
+    return HeifImageFile(BytesIO(content))
+
+
+def _what_it_is_instead(content: bytes) -> str:
+    head = content[:512].lstrip().lower()
+    if head.startswith(b"%pdf"):
+        return "this is a PDF document, not a picture; export its page as PNG"
+    if head.startswith((b"<svg", b"<?xml")):
+        return "this is a drawing in SVG or XML, not a picture; export it as PNG"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "this is a web page, not a picture; save the picture itself"
+    if content[4:8] == b"ftyp" and content[8:12] not in (b"avif", b"avis"):
+        return "this is a video, not a picture; save one of its frames as JPEG"
+    if content.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "JPEG XL pictures cannot be opened; save it as PNG or JPEG"
+    kind = _announced(content)
+    if kind is None:
+        return f"this is no picture, or a damaged one; copy it again, or use one of {', '.join(FORMATS)}"
+    if kind not in FORMATS:
+        return f"{kind} pictures cannot be opened; save it as PNG or JPEG"
+    try:
+        Image.OPEN[kind][0](_Timed(content), "")
+    except Exception as error:
+        reason = unsupported(error)
+    else:
+        reason = None
+    return reason or f"this {kind} file is damaged, or of a rare kind; copy it again, or {_SAVE}"
+
+
+def _announced(content: bytes) -> str | None:
+    """Return the format that the first bytes announce, by Pillow's name."""
+    Image.init()
+    for name in (*_PILLOWS, *Image.ID):
+        accept = Image.OPEN[name][1]
+        try:
+            if accept and accept(content[:16]):
+                return name
+        except (IndexError, struct.error):  # there are fewer bytes than it looks at
+            continue
+    return None
+
+
+__all__ = ["FORMATS", "SECONDS_LIMIT", "identify", "unsupported"]
