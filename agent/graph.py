@@ -1,7 +1,7 @@
 """The turn as a LangGraph graph: plan, run the steps one by one, answer.
 
 It calls the same functions as `Assistant.ask`, and is for programs that are graphs themselves: to put a turn
-into a larger graph, or to stream its states. LangGraph comes with `pip install assistant[agents]`.
+into a larger graph, or to stream its states. LangGraph comes with `pip install 'visual-assistant[agents]'`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ..tools.arguments import LONGEST_TEXT
 from ..vlm.errors import AssistantError
+from ..vlm.extras import require
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
 from .identifiers import typed_identifier
@@ -119,11 +120,9 @@ class ToolCallingPlanner:
         Raises:
             AssistantError: there is no such model, or what it needs is not installed or not set.
         """
-        try:
-            from langchain.chat_models import init_chat_model
-        except ModuleNotFoundError as error:
-            needed = f"planning with {name!r} needs an extra: pip install 'assistant[agents]'"
-            raise AssistantError(needed) from error
+        require("agents", f"planning with {name!r}")
+        from langchain.chat_models import init_chat_model
+
         try:
             return cls(init_chat_model(name))
         except Exception as error:  # each provider has its own for a missing package, key or setting

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import supervision as sv
+import supervision as sv  # of the extra `drawing`
 from PIL import Image
 
 from ..vlm.grounding import GroundedPhrase, GroundedText

@@ -183,7 +183,7 @@ def test_the_command_without_the_extra_says_what_to_install() -> None:
     command = [*PLAN[:2], code, *PLAN[3:], "--planner", "ollama:qwen3"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    told = "planning with 'ollama:qwen3' needs an extra: pip install 'assistant[agents]'"
+    told = "planning with 'ollama:qwen3' needs an extra: pip install 'visual-assistant[agents]'"
     assert done.stderr == f"Error: {told}\n"
 
 

@@ -255,4 +255,4 @@ def test_without_the_extra_the_command_says_what_to_install() -> None:
     code = "import sys; sys.modules['mcp'] = None; sys.argv = ['assistant', 'mcp']; " + COMMAND[2]
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Error: `assistant mcp` needs an extra: pip install 'assistant[mcp]'\n"
+    assert done.stderr == "Error: `assistant mcp` needs an extra: pip install 'visual-assistant[mcp]'\n"

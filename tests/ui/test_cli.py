@@ -297,6 +297,20 @@ class TestSaving:
         assert_wrong_use(result, "--save", "end the name in .png or .jpg")
         assert engine.requests == []
 
+    def test_without_what_draws_the_remedy_is_told_before_the_model_works(
+        self,
+        command: Command,
+        engine: ScriptedEngine,
+        photo: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "supervision", None)
+        result = command("ask", photo, "where is the dog?", "--save", tmp_path / "found.png")
+        assert_one_line(result, "pip install 'visual-assistant[drawing]'")
+        assert engine.requests == []
+        assert command("ask", photo, "where is the dog?").code == 0
+
     def test_a_missing_folder_is_told_before_the_model_works(
         self, command: Command, engine: ScriptedEngine, photo: Path, tmp_path: Path
     ) -> None:

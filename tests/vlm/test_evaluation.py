@@ -336,9 +336,9 @@ class TestRuns:
     def test_scorers_that_are_not_installed_are_told_before_the_model_works(
         self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(sys.modules, "pycocoevalcap.cider.cider_scorer", None)
+        monkeypatch.setitem(sys.modules, "pycocoevalcap", None)
         engine = ScriptedEngine()
-        with pytest.raises(AssistantError, match="pip install pycocoevalcap"):
+        with pytest.raises(AssistantError, match=r"pip install 'visual-assistant\[evaluation\]'"):
             evaluate(engine, folder, "refer", "caption")
         assert engine.requests == []
 

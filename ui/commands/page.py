@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ...vlm.errors import AssistantError
+from ...vlm.extras import require
 from ..page import settings
 from .options import (
     DEFAULT_MODEL,
@@ -48,6 +49,7 @@ def ui(
 
       assistant ui --port 8600 --no-browser
     """
+    require("page", "`assistant ui`")
     model = in_dialect(model, dialect)
     location = database_location(database)
     kept = location if "://" in location else str(named_path(location).absolute())

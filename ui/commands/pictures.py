@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...vlm.errors import AssistantError
+from ...vlm.extras import require
 from .output import note
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def check_drawing(path: Path) -> None:
 
     Raises:
         ValueError: the name is no picture's; the message goes behind the option's name.
-        AssistantError: the folder is not there.
+        AssistantError: the folder is not there, or what draws is not installed.
     """
+    require("drawing", "a picture with its boxes")
     from PIL import Image
 
     from ...vlm.pictures import FORMATS

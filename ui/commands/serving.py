@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...vlm.errors import AssistantError
+from ...vlm.extras import require
 from .options import DEFAULT_MODEL, DialectOption, ModelOption, in_dialect, open_store
 
 if TYPE_CHECKING:
@@ -61,11 +62,8 @@ def mcp(
 
 def _require_mcp() -> None:
     """Refuse to begin without the package that speaks the protocol, in a version that we know."""
-    try:
-        installed = version("mcp")
-        import mcp  # noqa: F401
-    except ImportError as error:
-        raise AssistantError("`assistant mcp` needs an extra: pip install 'assistant[mcp]'") from error
+    require("mcp", "`assistant mcp`")
+    installed = version("mcp")
     if installed.partition(".")[0] != "2":
         raise AssistantError(
             f"`assistant mcp` needs mcp 2, and {installed} is installed: pip install 'mcp>=2,<3'"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import AssistantError, ServerError
+from ..extras import require
 from .address import Address
 from .patience import TIMEOUT, Patience, TransientServerError, persistently
 
@@ -216,12 +217,9 @@ class Server:
 
 
 def _client(address: Address, patience: Patience, key: str | None) -> Any:
-    try:
-        import openai
-    except ModuleNotFoundError as error:
-        raise AssistantError(
-            "a model behind an address needs an extra: pip install 'assistant[remote]'"
-        ) from error
+    require("remote", "a model behind an address")
+    import openai
+
     client = openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=address.url,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AssistantError
+from ..extras import require
 from .metrics import Measure, bootstrap, mean
 
 
@@ -58,11 +58,10 @@ def caption_scorers() -> tuple[Any, Any]:
     Raises:
         AssistantError: they are not installed.
     """
-    try:
-        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
-        from pycocoevalcap.cider.cider_scorer import CiderScorer
-    except ImportError as error:
-        raise AssistantError("captions are scored by pycocoevalcap: pip install pycocoevalcap") from error
+    require("evaluation", "scoring captions")
+    from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+    from pycocoevalcap.cider.cider_scorer import CiderScorer
+
     return CiderScorer(n=4, sigma=6.0), BleuScorer(n=4)
 
 
