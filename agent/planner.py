@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..vlm.answers import Choices, Completion, Written
 from ..vlm.planning import MOST_TOKENS, WORDS, PlanPrompt, PlanWriter, plan_confidence, plan_prompt
 from ..vlm.tasks import Task
-from ..vlm.typed_regions import typed_regions
+from ..vlm.typed_regions import check_typed_regions, typed_regions
 from ..vlm.vision_language_model import VisionLanguageModel
 from .identifiers import typed_identifier
 from .plan import Plan, PlanContext, Step
@@ -53,10 +53,12 @@ class Planner:
         """Return the steps that answer `message`, at least one, whatever the text.
 
         Raises:
+            AssistantError: a box that is typed in the message is none of the picture's.
             WeightsError: the model that plans cannot be had.
         """
         if not any(map(str.isalnum, message)):
             return _wordless(message, context)
+        check_typed_regions(message, context.size)
         task, rest = typed_identifier(message)
         if task is not None:
             return Plan(self._obeyed(task, rest, context), f"[{task}], because you typed it")

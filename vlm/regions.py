@@ -41,23 +41,32 @@ def pixel_box(corners: Any, width: int, height: int) -> Box:
         raise ValueError(f"{shortened(corners)} is no box: give four numbers of pixels, [x0, y0, x1, y1]")
     x0, y0, x1, y1 = corners
     written = _written(corners)
+    if x0 == x1 or y0 == y1:
+        raise ValueError(f"{written} has no area: give left, top, right and bottom edge in pixels")
     if min(corners) >= -_BEYOND and max(corners) <= 1 < max(width, height):
         pixels = _written((x0 * width, y0 * height, x1 * width, y1 * height))
         raise ValueError(f"{written} are fractions, but pixels are wanted: give {pixels}")
-    if x0 == x1 or y0 == y1:
-        raise ValueError(f"{written} has no area: give left, top, right and bottom edge in pixels")
-    if x0 > x1 or y0 > y1:
-        ordered = _written((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
-        sized = _written((x0, y0, x0 + x1, y0 + y1))
-        raise ValueError(
-            f"{written} is not in the order left, top, right, bottom: give {ordered}, or {sized} if these "
-            "are a corner, width and height"
-        )
+    check_order(x0, y0, x1, y1)
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     cut = max(abs(now - given) for now, given in zip((x0, y0, x1, y1), corners, strict=True))
     if cut > _BEYOND or x0 >= x1 or y0 >= y1:
         raise ValueError(f"{written} lies outside of the picture of {width} x {height} pixels")
     return Box.from_pixels(*(value + _WHISKER for value in (x0, y0, x1, y1)), width, height)
+
+
+def check_order(x0: float, y0: float, x1: float, y1: float) -> None:
+    """Refuse corners in another order than left, top, right, bottom, in whatever unit.
+
+    Raises:
+        ValueError: one line with what may be meant.
+    """
+    if x0 > x1 or y0 > y1:
+        ordered = _written((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
+        sized = _written((x0, y0, x0 + x1, y0 + y1))
+        raise ValueError(
+            f"{_written((x0, y0, x1, y1))} is not in the order left, top, right, bottom: give {ordered}, "
+            f"or {sized} if these are a corner, width and height"
+        )
 
 
 def crop(image: Image.Image, region: Box) -> Image.Image:
@@ -129,4 +138,14 @@ def _written(corners: Iterable[float]) -> str:
     return f"[{', '.join(f'{round(value, 2):.12g}' for value in corners)}]"
 
 
-__all__ = ["MARGIN", "Sized", "answered", "crop", "in_the_whole", "looked_at", "pixel_box", "window"]
+__all__ = [
+    "MARGIN",
+    "Sized",
+    "answered",
+    "check_order",
+    "crop",
+    "in_the_whole",
+    "looked_at",
+    "pixel_box",
+    "window",
+]

@@ -1,21 +1,23 @@
 """Boxes that a person typed into a message, in whatever notation.
 
 Read are the model's own form, four numbers with or without brackets, labels and units, a corner with a width
-and a height, and sides by name ("x 20 to 45, y 30 to 90"). Fractions are taken of the picture where no number
-is above 1 and at least one is not whole. Numbers above 100 are pixels, which needs the picture's size. All
-others are hundredths.
+and a height, and sides by name ("x 20 to 45, y 30 to 90"). Numbers are fractions of the picture where none is
+above 1 and at least one is not whole. They are pixels where the person says so, where one is above 100, or
+has a decimal point, as in the `box` of `--json`; that needs the picture's size. All others are hundredths, as
+in its `bins`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from .errors import AssistantError
 from .grounding import BINS, Box, find_boxes
+from .regions import check_order, pixel_box
 
 MOST_REGIONS = 9
-# A box in pixels may stick out of the picture by so much.
-_BEYOND = 1.1
 
 _UNIT = r"\s?(?:%|px\b|pixels?\b)?"
 _PLAIN = rf"(-?\d{{1,5}}(?:\.(?!\.)\d{{1,6}})?){_UNIT}"
@@ -60,23 +62,101 @@ _NAMED_SIDES = re.compile(
 )
 _DOTTED = re.compile(rf"(?<![\w.]){_OPEN}{_PLAIN}\.\.+{_PLAIN}{_JOIN}{_PLAIN}\.\.+{_PLAIN}{_CLOSE}")
 
-Corners = tuple[str, str, str, str]
+# What says the unit of all four, inside of the box, before or behind it.
+_PIXELS = re.compile(r"(?<![a-z])(?:px|pixels?)\b", re.IGNORECASE)
+_PIXELS_BEFORE = re.compile(r"\b(?:px|pixels?)(?:\s(?:box|region))?[\s:=]{0,3}\Z", re.IGNORECASE)
+_PIXELS_BEHIND = re.compile(r"\s{0,2}\(?(?:in\s)?(?:px|pixels?)\b\)?", re.IGNORECASE)
+# What is bracketed, named, has a unit or four decimal points is meant as a box; the rest may be anything.
+_MEANT = re.compile(
+    r"\A[\[({<].*[\])}>]\Z|%|px|pixel|[a-z]\d?[\"']?\s?[=:]|\b[xy]\b|across|horizontal|down|vertical",
+    re.IGNORECASE | re.DOTALL,
+)
+# "[x0, y0, x1, y1]" has none.
+_NUMBER_ALONE = re.compile(r"(?<![a-z\d])\d", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """Four numbers that look like a box, and the characters `start:end` of the text that spell it."""
+
+    start: int
+    end: int
+    written: str
+    corners: tuple[float, float, float, float]
+    pixels: bool
+
+    @property
+    def meant(self) -> bool:
+        """Whether they are a box beyond doubt, and not a telephone's number."""
+        said = _MEANT.search(self.written) or self.written.count(".") >= len(self.corners)
+        return bool(said and _NUMBER_ALONE.search(self.written))
+
+    def read(self, size: tuple[int, int] | None) -> Box | None:
+        """Return the box, None where the picture's size is wanted.
+
+        Raises:
+            ValueError: the numbers are no box of the picture.
+        """
+        whole = all(value == int(value) for value in self.corners)
+        if not self.pixels and not whole and min(self.corners) >= 0 and max(self.corners) <= 1:
+            return Box.from_fractions(*self.corners)
+        if self.pixels or max(self.corners) <= 1:
+            return None if size is None else pixel_box(self.corners, *size)
+        (x0, x1), (y0, y1) = sorted(self.corners[::2]), sorted(self.corners[1::2])
+        if x0 == x1 or y0 == y1:
+            raise ValueError(f"{self.written} has no area: give left, top, right and bottom edge")
+        if min(x0, y0) < 0 or max(x1, y1) > BINS:
+            raise ValueError(f"{self.written} lies outside of the picture, whose far corner is 100, 100")
+        return Box(*(round(value) for value in (x0, y0, x1, y1)))
 
 
 def typed_regions(text: str, size: tuple[int, int] | None = None) -> tuple[str, list[Box]]:
     """Return a text with `T1`, `T2` .. in the place of the boxes typed in it, and those boxes.
 
-    `size` is the picture's width and height in pixels; without it, numbers above 100 are no box.
+    `size` is the picture's width and height in pixels; without it, pixels are no box. Nor is what lies
+    outside of the picture (see `check_typed_regions`).
     """
-    boxes: list[Box] = []
+    found = _boxes(text, size)
+    return _replaced(text, found, [f"T{number}" for number in range(1, len(found) + 1)]), [
+        box for _, _, box in found
+    ]
+
+
+def in_hundredths(text: str, size: tuple[int, int] | None = None) -> str:
+    """Return a text with the boxes typed in it in hundredths of the picture's sides: `[10, 20, 40, 60]`."""
+    found = _boxes(text, size)
+    return _replaced(text, found, [str(list(box.bins)) for _, _, box in found])
+
+
+def check_typed_regions(text: str, size: tuple[int, int] | None = None) -> None:
+    """Refuse a text with something that is meant as a box and is none of the picture's.
+
+    Raises:
+        AssistantError: one line that says what is wrong with it and what to give.
+    """
+    read = [(start, end) for start, end, _ in _boxes(text, size)]
+    for typed in filter(lambda it: it.meant, _typed(text)):
+        try:
+            if (typed.start, typed.end) in read:
+                check_order(*typed.corners)
+            elif all(typed.end <= start or end <= typed.start for start, end in read):
+                typed.read(size)
+        except ValueError as error:
+            raise AssistantError(str(error)) from error
+
+
+def wants_size(text: str) -> bool:
+    """Return whether a box is typed in the text that can be read only with the picture's size."""
+    return any(typed.pixels and typed.meant for typed in _typed(text))
+
+
+def _replaced(text: str, found: list[tuple[int, int, Box]], words: list[str]) -> str:
     pieces: list[str] = []
     cursor = 0
-    for start, end, box in sorted(_spans(text, size), key=lambda span: (span[0], -span[1])):
-        if start >= cursor and len(boxes) < MOST_REGIONS:
-            boxes.append(box)
-            pieces += [text[cursor:start], _apart(text[:start], f"T{len(boxes)}", text[end:])]
-            cursor = end
-    return "".join([*pieces, text[cursor:]]), boxes
+    for (start, end, _), word in zip(found, words, strict=True):
+        pieces += [text[cursor:start], _apart(text[:start], word, text[end:])]
+        cursor = end
+    return "".join([*pieces, text[cursor:]])
 
 
 def _apart(before: str, symbol: str, after: str) -> str:
@@ -85,53 +165,69 @@ def _apart(before: str, symbol: str, after: str) -> str:
     return f"{opening}{symbol}{' ' if after[:1].isalnum() else ''}"
 
 
+def _boxes(text: str, size: tuple[int, int] | None) -> list[tuple[int, int, Box]]:
+    """Return the boxes with the characters that spell them, in order, none within another."""
+    found: list[tuple[int, int, Box]] = []
+    for start, end, box in sorted(_spans(text, size), key=lambda span: (span[0], -span[1])):
+        if (not found or start >= found[-1][1]) and len(found) < MOST_REGIONS:
+            found.append((start, end, box))
+    return found
+
+
 def _spans(text: str, size: tuple[int, int] | None) -> Iterator[tuple[int, int, Box]]:
     yield from ((span.start, span.end, span.box) for span in find_boxes(text))
-    for match, corners in _typed(text):
-        box = _box([float(value) for value in corners], size)
+    for typed in _typed(text):
+        try:
+            box = typed.read(size)
+        except ValueError:
+            continue
         if box is not None:
-            found = match[0]
-            leading, trailing = len(found) - len(found.lstrip()), len(found) - len(found.rstrip())
-            yield match.start() + leading, match.end() - trailing, box
+            yield typed.start, typed.end, box
 
 
-def _typed(text: str) -> Iterator[tuple[re.Match[str], Corners]]:
+def _typed(text: str) -> Iterator[_Typed]:
     """Yield what looks like a box, with the corners that are meant."""
+    for match, numbers, corners in _matches(text):
+        found = match[0]
+        start = match.start() + len(found) - len(found.lstrip())
+        end = match.end() - len(found) + len(found.rstrip())
+        behind = _PIXELS_BEHIND.match(text[end:])
+        said = behind or _PIXELS.search(found) or _PIXELS_BEFORE.search(text[:start])
+        end += behind.end() if behind else 0
+        values = tuple(float(number) for number in numbers)
+        told = "." in "".join(numbers) or max(*corners, *values) > BINS
+        pixels = bool(said) or ("%" not in text[start : end + 2] and max(values) > 1 and told)
+        yield _Typed(start, end, text[start:end], corners, pixels)
+
+
+def _matches(text: str) -> Iterator[tuple[re.Match[str], list[str], tuple[float, float, float, float]]]:
+    """Yield what the patterns find, the numbers as they are typed, and the corners that are meant."""
     for match in _SIDES.finditer(text):
         first, a, b, second, c, d = match.groups()
         if first.lower() != second.lower():
-            yield match, (a, c, b, d) if first.lower() == "x" else (c, a, d, b)
+            yield _cornered(match, (a, c, b, d) if first.lower() == "x" else (c, a, d, b))
     for match in _NAMED_SIDES.finditer(text):
         a, b, first, c, d, second = match.groups()
         across = [word[0].lower() in "ah" for word in (first, second)]
         if across[0] != across[1]:
-            yield match, (a, c, b, d) if across[0] else (c, a, d, b)
+            yield _cornered(match, (a, c, b, d) if across[0] else (c, a, d, b))
     for match in _DOTTED.finditer(text):
         a, b, c, d = match.groups()
-        yield match, (a, c, b, d)
+        yield _cornered(match, (a, c, b, d))
     for match in _SIZED.finditer(text):
         x, y, width, height = map(float, match.groups())
-        yield match, (str(x), str(y), str(x + width), str(y + height))
+        yield match, list(match.groups()), (x, y, x + width, y + height)
     for pattern in (_CORNERS, _CROSSED):
         for match in pattern.finditer(text):
             a, b, c, d = match.groups()
-            yield match, (a, b, c, d)
+            yield _cornered(match, (a, b, c, d))
 
 
-def _box(corners: list[float], size: tuple[int, int] | None) -> Box | None:
-    """Return four typed numbers as a box, None where they cannot be one."""
-    if any(value < 0 for value in corners):
-        return None
-    (x0, x1), (y0, y1) = sorted(corners[::2]), sorted(corners[1::2])
-    if x0 == x1 or y0 == y1:
-        return None
-    if max(corners) <= 1:
-        return Box.from_fractions(x0, y0, x1, y1) if any(value % 1 for value in corners) else None
-    if max(corners) <= BINS:
-        return Box(*(round(value) for value in (x0, y0, x1, y1)))
-    if size is None or x0 >= size[0] or y0 >= size[1] or x1 > _BEYOND * size[0] or y1 > _BEYOND * size[1]:
-        return None
-    return Box.from_pixels(x0, y0, x1, y1, *size)
+def _cornered(
+    match: re.Match[str], typed: tuple[str, str, str, str]
+) -> tuple[re.Match[str], list[str], tuple[float, float, float, float]]:
+    x0, y0, x1, y1 = map(float, typed)
+    return match, list(typed), (x0, y0, x1, y1)
 
 
-__all__ = ["typed_regions"]
+__all__ = ["check_typed_regions", "in_hundredths", "typed_regions", "wants_size"]

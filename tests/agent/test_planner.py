@@ -10,6 +10,7 @@ from assistant.agent import PastStep, PastTurn, Plan, PlanContext, Planner, Step
 from assistant.agent.planner import SURE
 from assistant.agent.replies import REPLIES
 from assistant.vlm.answers import Completion, Written
+from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
 from assistant.vlm.planning import REPLIES as WRITTEN_REPLIES
 from assistant.vlm.tasks import Task
@@ -104,6 +105,11 @@ class TestWhatIsPlain:
     def test_typed_regions_go_with_a_typed_identifier(self, typed: str, steps: tuple[Step, ...]) -> None:
         wanted = tuple(Step(Task.IDENTIFY, "", it) if isinstance(it, Box) else it for it in steps)
         assert planned(typed).steps == wanted
+
+    @pytest.mark.parametrize("words", ["", "[vqa] "])
+    def test_a_typed_region_outside_of_the_picture_is_refused(self, words: str) -> None:
+        with pytest.raises(AssistantError, match="outside of the picture of 640 x 480 pixels"):
+            planned(f"{words}what is in [900, 10, 1200, 50]?", PlanContext(size=(640, 480)))
 
     def test_a_typed_identifier_takes_the_drawn_region_or_what_was_found(self) -> None:
         assert planned("[vqa] red?", PlanContext(region=BOX)).steps == (Step(Task.VQA, "red?", BOX),)

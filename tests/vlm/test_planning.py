@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from assistant.vlm.grounding import Box
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box, format_box
 from assistant.vlm.planning import (
     MOST_STEPS,
     PastStep,
@@ -16,7 +19,7 @@ from assistant.vlm.planning import (
     write_plan,
 )
 from assistant.vlm.tasks import SegmentKind, Task, Turn, build_prompt
-from assistant.vlm.typed_regions import typed_regions
+from assistant.vlm.typed_regions import check_typed_regions, in_hundredths, typed_regions, wants_size
 
 BOX = Box(10, 20, 40, 60)
 OTHER = Box(1, 2, 30, 40)
@@ -214,6 +217,72 @@ class TestTypedRegions:
     )
     def test_are_not_seen_in_other_numbers(self, text: str) -> None:
         assert typed_regions(text, self.SIZE) == (text, [])
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "[64.0, 96.0, 256.0, 288.0]",
+            "64.0,96.0,256.0,288.0",
+            "box: [64, 96, 256, 288] px",
+            "(64,96)-(256,288) (in pixels)",
+            "x=64 y=96 w=192 h=192",
+        ],
+    )
+    def test_in_pixels_are_told_from_hundredths(self, typed: str) -> None:
+        text, boxes = typed_regions(f"what is in {typed}?", self.SIZE)
+        assert (text.removeprefix("what is in ").removeprefix("box: "), boxes) == ("T1?", [BOX])
+        assert wants_size(f"what is in {typed}?")
+
+    @pytest.mark.parametrize("typed", ["[6.4, 9.6, 25.6, 28.8]", "[7, 10, 26, 29] px", "pixels 7,10,26,29"])
+    def test_in_pixels_may_all_be_below_a_hundred(self, typed: str) -> None:
+        assert typed_regions(f"what is in {typed}?", self.SIZE)[1] == [Box(1, 2, 4, 6)]
+        assert typed_regions(f"what is in {typed}?")[1] == []
+
+    @pytest.mark.parametrize("size", [(640, 480), (451, 303), (90, 70), (4032, 3024)])
+    def test_copied_from_json_are_the_boxes_that_were_found(self, size: tuple[int, int]) -> None:
+        for found in (Box(7, 29, 57, 58), Box(1, 2, 3, 4), Box(0, 0, 100, 100)):
+            pixels = [round(value, 2) for value in found.to_pixels(*size)]
+            for copied in (json.dumps(pixels), str(list(found.bins)), format_box(found)):
+                assert typed_regions(f"what is {copied}?", size)[1] == [found]
+                check_typed_regions(f"what is {copied}?", size)
+
+    @pytest.mark.parametrize(
+        ("typed", "problem"),
+        [
+            ("[900, 10, 1200, 50]", "[900, 10, 1200, 50] lies outside of the picture of 640 x 480 pixels"),
+            ("(600, 10)-(700, 50)", "outside of the picture of 640 x 480"),
+            ("x0=600, y0=10, x1=700, y1=50", "outside of the picture of 640 x 480"),
+            ("[10, 20, 10, 50]", "[10, 20, 10, 50] has no area"),
+            ("[300, 20, 300, 50]", "has no area"),
+            ("[256, 288, 64, 96]", "give [64, 96, 256, 288], or [256, 288, 320, 384] if these are a corner"),
+            ("[40, 60, 10, 20]", "[40, 60, 10, 20] is not in the order left, top, right, bottom"),
+            ("[0, 0, 1, 1]", "pixels are wanted: give [0, 0, 640, 480]"),
+            ("[10, 20, 140, 60] %", "far corner is 100, 100"),
+            ("[-10, 20, 40, 60]", "outside of the picture"),
+        ],
+    )
+    def test_that_are_none_of_the_pictures_are_refused(self, typed: str, problem: str) -> None:
+        with pytest.raises(AssistantError) as error:
+            check_typed_regions(f"what is in {typed}?", self.SIZE)
+        assert problem in str(error.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "call 555 123 4567 8901",
+            "call (555) 123 4567 8901",
+            "which of 1990, 1995, 2000, 2005 is it?",
+            "answer in the form [x0, y0, x1, y1]",
+            "where is the dog?",
+            "what is in (10,20,40,60) and [0.1, 0.2, 0.4, 0.6]?",
+        ],
+    )
+    def test_that_are_right_or_may_be_other_numbers_are_let_be(self, text: str) -> None:
+        check_typed_regions(text, self.SIZE)
+
+    def test_can_be_written_in_hundredths(self) -> None:
+        text = "is [64.0, 96.0, 256.0, 288.0] like {<1><2><30><40>}?"
+        assert in_hundredths(text, self.SIZE) == "is [10, 20, 40, 60] like [1, 2, 30, 40]?"
 
     def test_in_pixels_need_the_size_of_the_picture(self) -> None:
         assert typed_regions("what is in [64, 96, 256, 288]?") == ("what is in [64, 96, 256, 288]?", [])
