@@ -21,8 +21,8 @@ from figures import arguments, publish
 from assistant.vlm.answers import Generation
 from assistant.vlm.calibration import FILE, BoxEvidence, Calibration, fit
 from assistant.vlm.data.photos import PhotoFolder
-from assistant.vlm.engine.closer_look import CloserLook
 from assistant.vlm.engine.local import LocalEngine
+from assistant.vlm.engine.zoom import ZoomRefiner
 from assistant.vlm.evaluation.evaluate import drawn
 from assistant.vlm.evaluation.items import EvaluationSet, Item
 from assistant.vlm.evaluation.metrics import match_boxes, proportion
@@ -51,7 +51,7 @@ class Judged:
     boxes: tuple[tuple[BoxEvidence, bool], ...]
 
 
-def ask(engine: CloserLook, data: EvaluationSet, items: Sequence[Item]) -> list[Generation]:
+def ask(engine: ZoomRefiner, data: EvaluationSet, items: Sequence[Item]) -> list[Generation]:
     """Return the answers to items, in order."""
     answers: list[Generation] = []
     for start in range(0, len(items), BATCH):
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--adapter", type=Path, default=PRESETS["nano"].adapter, help="where the weights go")
     parser.add_argument("--diagram", type=Path, help="draw the reliability of [refer] as SVG")
     options = parser.parse_args(argv)
-    engine = CloserLook(LocalEngine.load(str(options.adapter)))
+    engine = ZoomRefiner(LocalEngine.load(str(options.adapter)))
     data = photo_set(PhotoFolder(options.data, "val"), list(SUITES))
     judged: list[Judged] = []
     for name, most in SUITES.items():

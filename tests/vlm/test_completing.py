@@ -14,10 +14,10 @@ from assistant.vlm import weights
 from assistant.vlm.answers import Completion, Request
 from assistant.vlm.engine import language_model
 from assistant.vlm.engine.batching import Row
-from assistant.vlm.engine.closer_look import CloserLook
 from assistant.vlm.engine.constraint import Constraint
 from assistant.vlm.engine.language_model import LanguageModel
 from assistant.vlm.engine.local import LocalEngine
+from assistant.vlm.engine.zoom import ZoomRefiner
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.tasks import Task, Turn, build_prompt
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
@@ -144,9 +144,9 @@ class TestCompletions:
         with pytest.raises(ValueError, match="too long"):
             engine.complete([Completion("dog " * 1000)])
 
-    def test_pass_the_closer_look_by(self, engine: LocalEngine) -> None:
+    def test_pass_the_zoom_by(self, engine: LocalEngine) -> None:
         completion = Completion("> is it?", max_new_tokens=4)
-        assert CloserLook(engine).complete([completion]) == engine.complete([completion])
+        assert ZoomRefiner(engine).complete([completion]) == engine.complete([completion])
 
 
 class TestDrafts:

@@ -56,4 +56,35 @@ class Engine(Protocol):
         ...
 
 
-__all__ = ["Engine", "GenerationListener"]
+class EngineWrapper:
+    """An engine that passes everything on to another; subclasses change what they are for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._engine.name
+
+    @property
+    def plans(self) -> bool:
+        """Whether the model has learnt to plan."""
+        return self._engine.plans
+
+    def generate(
+        self, requests: Sequence[Request], listener: GenerationListener | None = None
+    ) -> list[Generation]:
+        """Answer requests."""
+        return self._engine.generate(requests, listener)
+
+    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+        """Continue texts."""
+        return self._engine.complete(completions)
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """Yield the raw answer piece by piece."""
+        return self._engine.stream(request)
+
+
+__all__ = ["Engine", "EngineWrapper", "GenerationListener"]

@@ -1,33 +1,23 @@
-"""Give boxes the probability that they are right in place of the model's own, and refuse improbable ones."""
+"""Replace the model's own box scores by calibrated probabilities, and refuse improbable referents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ..answers import Completion, Generation, Request, Written
+from ..answers import Generation, Request
 from ..calibration import Calibration
 from ..grounding import GroundedText, with_scores
 from ..tasks import Task
-from .base import Engine, GenerationListener
+from .base import Engine, EngineWrapper, GenerationListener
 
 
-class CalibratedEngine:
+class CalibratedEngine(EngineWrapper):
     """Scores the boxes of another engine's answers by a calibration."""
 
     def __init__(self, engine: Engine, calibration: Calibration) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._calibration = calibration
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._engine.name
-
-    @property
-    def plans(self) -> bool:
-        """Whether the model has learnt to plan."""
-        return self._engine.plans
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -35,14 +25,6 @@ class CalibratedEngine:
         """Answer requests; boxes carry the probability that they are right."""
         answers = self._engine.generate(requests, listener)
         return [self._scored(request, answer) for request, answer in zip(requests, answers, strict=True)]
-
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Continue texts, which hold no boxes to score."""
-        return self._engine.complete(completions)
-
-    def stream(self, request: Request) -> Iterator[str]:
-        """Yield the raw answer piece by piece."""
-        return self._engine.stream(request)
 
     def _scored(self, request: Request, answer: Generation) -> Generation:
         if request.task is None or not answer.evidence:

@@ -18,11 +18,11 @@ def load_engine(model: str) -> Engine:
 
         return RemoteEngine.connect(model)
     from .calibrated import CalibratedEngine
-    from .closer_look import CloserLook
     from .local import LocalEngine
+    from .zoom import ZoomRefiner
 
     engine = LocalEngine.load(model)
-    looked = CloserLook(engine)
+    looked = ZoomRefiner(engine)
     return looked if engine.calibration is None else CalibratedEngine(looked, engine.calibration)
 
 

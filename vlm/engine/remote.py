@@ -27,13 +27,13 @@ from ..errors import AssistantError, ServerError
 from ..grounding import GroundedText
 from .address import Address, read_address
 from .base import GenerationListener
-from .closer_look import CloserLook
 from .dialects.base import BOX_TASKS, Dialect, Found, Reading, Size
 from .dialects.plain import PLAIN
 from .dialects.registry import dialect_named, dialect_of
 from .dialects.translating import translated
 from .patience import Patience
 from .server import Said, Server
+from .zoom import ZoomRefiner
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class RemoteEngine:
         self._server = self._loop.run(_made(address, patience or Patience.from_environment()))
         self._room = self._loop.run(_semaphore(_AT_ONCE))
         self._once = _OneLook(self)
-        self._closer = CloserLook(self._once)
+        self._zooming = ZoomRefiner(self._once)
 
     @classmethod
     def connect(cls, address: str, patience: Patience | None = None) -> RemoteEngine:
@@ -107,7 +107,7 @@ class RemoteEngine:
             AssistantError: the model has no form for a task.
         """
         self._require_model(listener)
-        engine = self._closer if self.dialect.looks_closer else self._once
+        engine = self._zooming if self.dialect.zooms else self._once
         return engine.generate(requests, listener)
 
     def complete(self, completions: Sequence[Completion]) -> list[Written]:  # noqa: ARG002

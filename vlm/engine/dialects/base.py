@@ -80,7 +80,7 @@ class Dialect:
     picture sent in a size; it raises an `AssistantError` for a task that the family has no form for. `read`
     reads the whole answer, or its beginning, and never raises. `sizes` gives the size to send a picture in.
     `schema` gives a JSON schema to hold the answer to where the server can. `extras` are sent along, to be
-    left out where the server refuses them. `looks_closer` tells that small things are found better when they
+    left out where the server refuses them. `zooms` tells that small things are found better when they
     are looked at again from nearby. `post` takes the place of the chat API where a family has its own.
     """
 
@@ -91,16 +91,16 @@ class Dialect:
     sizes: Callable[[Size], Size]
     schema: Callable[[Request], dict[str, Any] | None] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
-    looks_closer: bool = False
+    zooms: bool = False
     post: Callable[[Request, str, Post], Awaitable[Reading]] | None = None
 
     def max_tokens(self, request: Request) -> int:
         """Return the most tokens that the answer may have."""
-        return request.max_new_tokens if self.looks_closer else _MAX_TOKENS[request.task]
+        return request.max_new_tokens if self.zooms else _MAX_TOKENS[request.task]
 
     def earlier(self, request: Request) -> list[tuple[str, str]]:
         """Return what was said before: questions without our identifiers, answers without our markup."""
-        if self.looks_closer:
+        if self.zooms:
             return [(turn.user, turn.answer or "") for turn in request.history]
         return [
             (split_identifier(turn.user)[1], parse(turn.answer or "").text.strip())

@@ -32,7 +32,7 @@ OURS = Dialect(
     ask=_ask,
     read=_read,
     sizes=within(896),  # twice what the paper's model sees
-    looks_closer=True,
+    zooms=True,
 )
 
 __all__ = ["OURS"]

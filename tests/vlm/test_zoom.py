@@ -12,7 +12,7 @@ from PIL import Image
 
 from assistant.vlm.answers import Generation, Request
 from assistant.vlm.engine.base import GenerationListener
-from assistant.vlm.engine.closer_look import CloserLook
+from assistant.vlm.engine.zoom import ZoomRefiner
 from assistant.vlm.grounding import Box, format_box, parse
 from assistant.vlm.tasks import Task, Turn
 
@@ -36,7 +36,7 @@ def engine(first: str, second: str, third: str | None = None) -> ScriptedEngine:
 
 
 def look(scripted: ScriptedEngine, request: Request = ASKED) -> Generation:
-    (answer,) = CloserLook(scripted).generate([request])
+    (answer,) = ZoomRefiner(scripted).generate([request])
     return answer
 
 
@@ -116,7 +116,7 @@ def test_where_the_closer_looks_find_nothing_the_first_holds(second: str) -> Non
 def test_each_of_several_requests_gets_its_own_answer() -> None:
     scripted = engine(SMALL, "{<0><0><100><100>}")
     requests = [Request(Task.CAPTION, image=PICTURE), ASKED, Request(Task.VQA, "what?", image=PICTURE)]
-    caption, referral, answer = CloserLook(scripted).generate(requests)
+    caption, referral, answer = ZoomRefiner(scripted).generate(requests)
     assert (caption.raw, answer.raw) == ("a dog runs through the snow", "brown")
     assert referral.grounded.boxes[0].iou(Box(22, 27, 68, 73)) > 0.9
 
@@ -137,7 +137,7 @@ class Ear:
 
 def test_whoever_listens_hears_the_first_look() -> None:
     ear = Ear()
-    CloserLook(engine(SMALL, "{<0><0><9><9>}")).generate([ASKED], ear)
+    ZoomRefiner(engine(SMALL, "{<0><0><9><9>}")).generate([ASKED], ear)
     assert ear.words == [f"0: {SMALL}"]
 
 
@@ -152,7 +152,7 @@ def test_a_stop_during_the_closer_looks_leaves_the_first() -> None:
             assert listener.wants_stop()
             return [Generation(parse("{<1>"), 0.01, complete=False) for _ in requests]
 
-    (answer,) = CloserLook(Stopped({Task.REFER: SMALL})).generate([ASKED], Ear(most=1))
+    (answer,) = ZoomRefiner(Stopped({Task.REFER: SMALL})).generate([ASKED], Ear(most=1))
     assert answer.raw == SMALL
     assert answer.complete
 
