@@ -80,8 +80,8 @@ class Dialect:
     picture sent in a size; it raises an `AssistantError` for a task that the family has no form for. `read`
     reads the whole answer, or its beginning, and never raises. `sizes` gives the size to send a picture in.
     `schema` gives a JSON schema to hold the answer to where the server can. `extras` are sent along, to be
-    left out where the server refuses them. `zooms` tells that small things are found better when they
-    are looked at again from nearby. `post` takes the place of the chat API where a family has its own.
+    left out where the server refuses them. `zooms` says that small referents gain from a second look in crops
+    (see `ZoomRefiner`). `post` takes the place of the chat API where a family has its own.
     """
 
     name: str
