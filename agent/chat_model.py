@@ -25,11 +25,13 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from ..tools import LazyModel, VisionResult
+from ..tools.attachments import attached
+from ..tools.vision_tool import lazy_model
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedText
 from ..vlm.presets import DEFAULT_MODEL
 from ..vlm.tasks import Task, Turn, defuse, instruction
-from ..vlm.vision_language_model import VisionLanguageModel
+from ..vlm.typed_regions import wants_size
 from .answer import compose
 from .assistant import CHAT_TURNS
 from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext, Step
@@ -49,9 +51,13 @@ _PLANS = TypeAdapter(Plan)
 
 @dataclass
 class _Exchange:
-    """A person's message, its plan if it has one yet, the calls made for it with results, and the answer."""
+    """A person's message, its plan if it has one yet, the calls made for it with results, and the answer.
+
+    `pictured` says that the message brings a picture of its own: what was seen before was another.
+    """
 
     user: str
+    pictured: bool = False
     plan: Plan | None = None
     results: list[tuple[ToolCall, ToolMessage]] = field(default_factory=list)
     answer: str = ""
@@ -64,17 +70,14 @@ class _Exchange:
 class PlannerChatModel(BaseChatModel):
     """Calls the tools that the planner chooses, and answers in words that agree with what they found.
 
-    `model`, loaded or by name, is what free conversation is had with; the tools have their own. Tools look
-    at a region only to answer a question about it or to name it.
+    `model`, loaded or by name, is what free conversation is had with; the tools have their own. The picture
+    is the run's current one, or that of the person's latest message that has one.
     """
 
     model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL), exclude=True, repr=False)
     planner: MessagePlanner | None = Field(default=None, exclude=True, repr=False)
 
-    @field_validator("model", mode="before")
-    @classmethod
-    def _lazy(cls, model: Any) -> Any:
-        return LazyModel(model) if isinstance(model, str | VisionLanguageModel) else model
+    _lazy = field_validator("model", mode="before")(lazy_model)
 
     @property
     def _llm_type(self) -> str:
@@ -106,11 +109,18 @@ class PlannerChatModel(BaseChatModel):
         **kwargs: Any,  # noqa: ARG002
     ) -> ChatResult:
         *earlier, now = _exchanges(messages)
-        plan = now.plan or self._plan(now.user, PlanContext(tuple(map(_past_turn, earlier))))
+        look, _ = TOOLS[Task.CAPTION]
+        if now.plan is None and wants_size(now.user) and look in tool_names and not now.made(_LOOK):
+            return _said(AIMessage("", tool_calls=[_called(look, {}, _LOOK, [*earlier, now])]))
+        context = PlanContext(tuple(map(_past_turn, earlier)), size=_picture_size([*earlier, now]))
+        try:
+            plan = now.plan or self._plan(now.user, context)
+        except AssistantError as error:
+            return _said(AIMessage(f"I could not plan this: {error}."))
         said = self._next(plan, now, earlier, tool_names)
         kept = _PLANS.dump_python(plan, mode="json")
         said.response_metadata = {"model_name": self.model_name, "why": plan.why, _PLAN: kept}
-        return ChatResult(generations=[ChatGeneration(message=said)])
+        return _said(said)
 
     def _plan(self, message: str, context: PlanContext) -> Plan:
         if self.planner is None:
@@ -153,7 +163,7 @@ def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
     calls: dict[str | None, ToolCall] = {}
     for message in messages:
         if isinstance(message, HumanMessage):
-            found.append(_Exchange(message.text))
+            found.append(_Exchange(message.text, bool(attached([message]))))
         elif isinstance(message, AIMessage) and found:
             calls.update((call["id"], call) for call in message.tool_calls)
             found[-1].answer = message.text
@@ -161,6 +171,10 @@ def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls and found:
             found[-1].results.append((calls[message.tool_call_id], message))
     return found or [_Exchange("")]
+
+
+def _said(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 def _kept_plan(message: AIMessage) -> Plan | None:
@@ -173,9 +187,10 @@ def _kept_plan(message: AIMessage) -> Plan | None:
 
 def _past_turn(exchange: _Exchange) -> PastTurn:
     steps = (
-        _past_step(call, VisionResult.model_validate(result.artifact))
-        for call, result in exchange.results
-        if call["name"] in TASKS and result.artifact and str(call["id"]).startswith(_STEP)
+        _past_step(call, result)
+        for call, message in exchange.results
+        if call["name"] in TASKS and str(call["id"]).startswith(_STEP)
+        if (result := VisionResult.of(message.artifact)) is not None
     )
     return PastTurn(exchange.user, tuple(steps), exchange.answer)
 
@@ -194,45 +209,46 @@ def _problem(step: Step, tool_names: Sequence[str], exchanges: Sequence[_Exchang
     if step.task is not None and TOOLS[step.task][0] not in tool_names:
         return f"there is no tool {TOOLS[step.task][0]!r}: give the agent all six"
     looks = exchanges[-1].made(_LOOK)
-    if _needs_size(step) and looks and _picture_size(exchanges) is None:
-        return looks[-1].text.rstrip(".")
+    if step.region is not None and looks and _picture_size(exchanges) is None:
+        failed_look = looks[-1].status == "error"
+        return looks[-1].text.rstrip(".") if failed_look else "the tools do not tell the picture's size"
     return None
-
-
-def _needs_size(step: Step) -> bool:
-    """Return whether a step goes to a tool with a region, which is given in pixels."""
-    return step.region is not None and step.task in (Task.VQA, Task.IDENTIFY)
 
 
 def _call(step: Step, exchanges: Sequence[_Exchange]) -> ToolCall:
     assert step.task is not None
     name, argument = TOOLS[step.task]
     arguments: dict[str, Any] = {argument: step.argument} if argument and step.argument else {}
-    kind = _STEP
-    if step.region is not None and _needs_size(step):
+    if step.region is not None:
         size = _picture_size(exchanges)
         if size is None:
-            name, arguments, kind = "caption", {}, _LOOK
-        else:
-            arguments["region"] = list(step.region.to_pixels(*size))
+            return _called(TOOLS[Task.CAPTION][0], {}, _LOOK, exchanges)
+        arguments["region"] = list(step.region.to_pixels(*size))
+    return _called(name, arguments, _STEP, exchanges)
+
+
+def _called(name: str, arguments: dict[str, Any], kind: str, exchanges: Sequence[_Exchange]) -> ToolCall:
     made = sum(len(exchange.results) for exchange in exchanges)
     return ToolCall(name=name, args=arguments, id=f"{kind}-{made + 1}", type="tool_call")
 
 
 def _picture_size(exchanges: Sequence[_Exchange]) -> tuple[int, int] | None:
-    """Return width and height in pixels of the picture that was looked at last."""
+    """Return width and height in pixels of the picture that is talked about, once it was looked at."""
     for exchange in reversed(exchanges):
-        for _, result in reversed(exchange.results):
-            if result.artifact:
-                image = VisionResult.model_validate(result.artifact).image
-                return image.width, image.height
+        for _, message in reversed(exchange.results):
+            if (result := VisionResult.of(message.artifact)) is not None:
+                return result.image.width, result.image.height
+        if exchange.pictured:
+            return None
     return None
 
 
 def _step_result(step: Step, message: ToolMessage) -> StepResult:
-    if message.status == "error" or not message.artifact:
+    if message.status == "error":
         return failed(step, message.text.rstrip("."))
-    result = VisionResult.model_validate(message.artifact)
+    result = VisionResult.of(message.artifact)
+    if result is None:  # of a tool of the same name, whose words are all that we know
+        return StepResult(step, message.text)
     grounded = GroundedText(result.text, result.phrases)
     return StepResult(step, compose(step, grounded), phrases=result.phrases)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import StructuredTool
 from langchain_tests.unit_tests import ChatModelUnitTests
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -98,6 +100,75 @@ def test_a_typed_region_is_given_in_pixels_once_the_pictures_size_is_known(
     assert [result.name for result in results] == ["caption", "identify"]
     assert engine.requests[-1].region == Box(10, 20, 50, 60)
     assert answer == "This is a brown dog."
+
+
+def test_a_region_typed_in_pixels_is_read_once_the_pictures_size_is_known(
+    agent: Any, engine: ScriptedEngine
+) -> None:
+    _, results = ask(agent, "what is in [45.1, 60.0, 225.5, 180.0]?")
+    assert [result.name for result in results] == ["caption", "identify"]
+    assert engine.requests[-1].region == Box(10, 20, 50, 60)
+
+
+def test_a_typed_region_outside_of_the_picture_is_told(agent: Any, engine: ScriptedEngine) -> None:
+    answer, _ = ask(agent, "what is in [10, 20, 900, 180]?")
+    assert answer.startswith("I could not plan this: [10, 20, 900, 180] lies outside of the picture of 451 x")
+    assert [request.task for request in engine.requests] == [Task.CAPTION]
+
+
+def test_the_picture_of_the_message_is_asked_about_and_has_a_size_of_its_own(
+    agent: Any, engine: ScriptedEngine
+) -> None:
+    for name in ("cat.jpg", "coffee.jpg"):
+        data = base64.b64encode((SAMPLES / name).read_bytes()).decode()
+        parts = [
+            {"type": "text", "text": "what is in [10, 20, 50, 60]?"},
+            {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}},
+        ]
+        agent.invoke({"messages": [HumanMessage(parts)]}, {"configurable": {"thread_id": "1"}})
+        assert engine.requests[-1].region == Box(10, 20, 50, 60)
+    assert [request.image and request.image.size for request in engine.requests] == [
+        (451, 300), (451, 300), (600, 400), (600, 400),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("artifact", [None, "text", {"boxes": 3}, {"structured_content": {}}, object(), [1]])
+@pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
+def test_tools_of_others_with_the_same_names_never_break_it(
+    engine: ScriptedEngine, artifact: object, message: str
+) -> None:
+    def foreign(name: str) -> StructuredTool:
+        return StructuredTool.from_function(
+            lambda **_: (f"{name} says so", artifact),
+            name=name,
+            description="Another's tool.",
+            args_schema={"type": "object", "properties": {}},
+            response_format="content_and_artifact",
+        )
+
+    tools = [foreign(name) for name in ("caption", "vqa", "refer", "detect", "ground", "identify")]
+    other = create_agent(PlannerChatModel(model=VisionLanguageModel(engine)), tools)
+    state = other.invoke({"messages": [HumanMessage(message)]})
+    again = other.invoke({"messages": [*state["messages"], HumanMessage("where is the cat?")]})
+    assert again["messages"][-1].text == "refer says so"
+    told = "I could not do [identify]: the tools do not tell the picture's size."
+    assert state["messages"][-1].text == (told if "[" in message else "refer says so")
+
+
+def test_results_that_came_over_mcp_are_read(engine: ScriptedEngine) -> None:
+    (tool,) = (
+        tool for tool in VisionToolkit(model=VisionLanguageModel(engine)).get_tools() if tool.name == "refer"
+    )
+    found = tool.invoke(
+        {"type": "tool_call", "id": "1", "name": "refer", "args": {"expression": "the dog"}},
+        {"configurable": {"current_image": SAMPLES / "cat.jpg"}},
+    ).artifact.model_dump(mode="json")
+    call = {"name": "refer", "args": {"expression": "the dog"}, "id": "step-1", "type": "tool_call"}
+    model = PlannerChatModel(model=VisionLanguageModel(engine)).bind_tools([tool])
+    plan = model.invoke([HumanMessage("where is the dog?")]).response_metadata
+    said = AIMessage("", tool_calls=[call], response_metadata=plan)
+    result = ToolMessage("Found.", tool_call_id="step-1", artifact={"structured_content": found})
+    assert model.invoke([HumanMessage("where is the dog?"), said, result]).text == "The dog is on the left."
 
 
 def test_free_conversation_is_had_with_the_model_and_its_earlier_turns(engine: ScriptedEngine) -> None:
