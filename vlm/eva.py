@@ -14,13 +14,16 @@ import torch
 from torch import nn
 from transformers import Blip2VisionConfig
 
-from .errors import WeightsError
+from .errors import WeightsError, one_line
 from .modeling import MiniGPTv2ForConditionalGeneration
+from .tensor_files import TensorFile
 
 State = dict[str, torch.Tensor]
 
 # EVA's MLP is that much wider than the rest, rounded down.
 MLP_RATIO = 4.3637
+HEAD_WIDTH = 88
+LAYERS = 39
 
 _EMBEDDINGS = {
     "cls_token": "embeddings.class_embedding",
@@ -41,7 +44,7 @@ _LAYER_NORM = ("ln_vision.weight", "ln_vision.bias")
 
 
 def eva_vit_config(
-    image_size: int = 448, hidden_size: int = 1408, layers: int = 39, heads: int = 16
+    image_size: int = 448, hidden_size: int = 1408, layers: int = LAYERS, heads: int = 16
 ) -> Blip2VisionConfig:
     """Return the configuration of the reference's tower, by default of the released one."""
     return Blip2VisionConfig(
@@ -75,24 +78,39 @@ def load_reference_vision(
 
 
 def read_torch(path: Path) -> State:
-    """Read a file of tensors that `torch.save` wrote, running no code from it.
+    """Read a file of tensors that `torch.save` wrote, running no code from it (see `TensorFile`)."""
+    file = TensorFile(path)
+    return {name: file[name] for name in file}
 
-    Of a training checkpoint, which holds them as `model` beside an optimizer's state, the model is read.
+
+def find_eva_config(file: TensorFile, image_size: int, heads: int | None = None) -> Blip2VisionConfig:
+    """Return the configuration of the tower in a file in the form of `eva_vit_g.pth`, its sizes as found.
+
+    The reference uses 39 blocks at most. `heads`, which no weight tells, are by default as wide as EVA's.
+
+    Raises:
+        WeightsError: it is no such file, or its width does not divide into heads.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers behind torch.load raise many kinds
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{path} cannot be read as a file of tensors: {reason}") from error
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path} is not a flat file of named tensors")
-    return state
+    if "llama_proj.weight" in file:
+        raise WeightsError(f"{file.path} is a checkpoint of MiniGPT, not eva_vit_g.pth: are the two swapped?")
+    needed = ("cls_token", "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")
+    if missing := [name for name in needed if name not in file]:
+        raise WeightsError(f"{file.path} is no EVA ViT: it has no {missing[0]}")
+    width = file.shape("cls_token")[-1]
+    heads = heads or width // HEAD_WIDTH
+    if not heads or width % heads:
+        raise WeightsError(
+            f"{file.path}: a width of {width} does not divide into heads of {HEAD_WIDTH}: name --heads"
+        )
+    blocks = {int(name.split(".")[1]) for name in file if name.startswith("blocks.")}
+    config = eva_vit_config(image_size, width, min(len(blocks), LAYERS), heads)
+    config.intermediate_size = file.shape("blocks.0.mlp.fc1.weight")[0]
+    config.patch_size = file.shape("patch_embed.proj.weight")[-1]
+    return config
 
 
 def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig) -> State:
-    """Return the weights of a `Blip2VisionModel` from those of an `eva_vit_g.pth`, in float32.
+    """Return the weights of a `Blip2VisionModel` from those of an `eva_vit_g.pth`, in their own precision.
 
     The LayerNorm behind the tower (`ln_vision`) is in no such file: the released model has weight 1 and
     bias 0 there, never BLIP-2's. What lies behind the last block used (in the official file a 40th block,
@@ -102,8 +120,9 @@ def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig
         WeightsError: a key is missing or unknown.
     """
     unused = re.compile(rf"(?:blocks\.{config.num_hidden_layers}|norm|head)\.")
-    kept = {name: tensor.float() for name, tensor in state.items() if not unused.match(name)}
-    require_keys(kept, _eva_keys(config.num_hidden_layers), "the EVA ViT")
+    names = [name for name in state if not unused.match(name)]
+    require_keys(names, _eva_keys(config.num_hidden_layers), "the EVA ViT")
+    kept = {name: state[name] for name in names}
     converted = {ours: kept[theirs] for theirs, ours in _EMBEDDINGS.items()}
     side: int = config.image_size // config.patch_size
     position = "embeddings.position_embedding"
@@ -122,7 +141,7 @@ def convert_projection(state: Mapping[str, torch.Tensor]) -> tuple[State, State]
         WeightsError: a key is missing or unknown.
     """
     layer_norm = _LAYER_NORM if any(name in state for name in _LAYER_NORM) else ()
-    require_keys(state, (*_PROJECTION, *layer_norm), "the linear layer")
+    require_keys(state.keys(), (*_PROJECTION, *layer_norm), "the linear layer")
     linear = {name.removeprefix("llama_proj."): state[name].float() for name in _PROJECTION}
     return linear, {name.replace("ln_vision", "post_layernorm"): state[name].float() for name in layer_norm}
 
@@ -140,12 +159,16 @@ def interpolate_positions(positions: torch.Tensor, side: int) -> torch.Tensor:
     return torch.cat([positions[:, :1].float(), grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
 
 
-def require_keys(state: Mapping[str, torch.Tensor], wanted: Iterable[str], what: str) -> None:
-    """Raise `WeightsError`, naming the keys, unless the state holds the wanted ones and no other."""
-    names = set(wanted)
-    missing, unknown = sorted(names - state.keys()), sorted(state.keys() - names)
+def require_keys(found: Iterable[str], wanted: Iterable[str], what: str) -> None:
+    """Raise `WeightsError`, naming the first keys, unless those found are the wanted ones and no other."""
+    missing, unknown = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
     if missing or unknown:
-        raise WeightsError(f"not the weights of {what}: missing {missing}, unknown {unknown}")
+        raise WeightsError(f"not the weights of {what}: missing {_few(missing)}, unknown {_few(unknown)}")
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return one_line(f"{names[:3]}{more}")
 
 
 def _eva_keys(layers: int) -> set[str]:
@@ -174,4 +197,4 @@ def _load(module: nn.Module, state: State, source: Path) -> None:
 
 
 __all__ = ["convert_eva_vit", "convert_projection", "eva_vit_config", "interpolate_positions"]
-__all__ += ["load_reference_vision", "read_torch"]
+__all__ += ["find_eva_config", "load_reference_vision", "read_torch"]

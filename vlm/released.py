@@ -1,160 +1,178 @@
-"""The released MiniGPT-v2 files into one folder of ours.
+"""The released MiniGPT-v2 files into one folder of ours, without loss, and a trained adapter back into one.
 
 They are three: a LLaMA-2 directory in the form of transformers, `eva_vit_g.pth`, and a checkpoint with the
-linear layer and LoRA on the attention's queries and values, under the names of peft 0.2.0 or later ones.
+linear layer and LoRA on the attention's queries and values, under the names of peft 0.2.0 or later ones. Each
+weight keeps the precision of its file, and LoRA stays apart, in `adapter/`, so that training goes on from it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from transformers import Blip2VisionConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from torch import nn
+from transformers import Blip2VisionConfig, GenerationConfig, LlamaConfig
+from transformers.initialization import no_init_weights
 
+from .bases import ADAPTER, note_base
 from .configuration import MiniGPTv2Config
-from .conversion import require_all_keys
-from .errors import WeightsError
-from .eva import State, convert_eva_vit, convert_projection, eva_vit_config, read_torch
+from .errors import WeightsError, one_line
+from .eva import State, convert_eva_vit, find_eva_config
+from .llama_folder import LlamaFolder
+from .model_folder import read_model_folder
 from .modeling import MiniGPTv2ForConditionalGeneration
 from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
-
-# The release scales what LoRA adds by 16 / 64, where 64 is its rank.
-LORA_ALPHA = 16
-LORA_LAYERS = ("q_proj", "v_proj")
-
-_LORA = re.compile(
-    r"llama_model\.base_model\.model\.(?P<layer>model\.layers\.\d+\..+)\.lora_(?P<part>[AB])(?:\.default)?\.weight"
-)
-# The reference's saver keeps buffers, which hold nothing learnt.
-_BUFFER = re.compile(r".*\.rotary_emb\.inv_freq")
+from .released_checkpoint import IMAGE_SIZE, Lora, Trained, merged
+from .released_form import RELEASED
+from .tensor_files import TensorFile, named
+from .written_folder import Tell, WrittenFolder
 
 
 def convert_released(
     llama: Path,
     eva_vit: Path,
-    checkpoint: Path,
+    checkpoint: Path | None,
     folder: Path,
     vision_config: Blip2VisionConfig | None = None,
+    *,
+    merge: bool = False,
+    heads: int | None = None,
+    image_size: int | None = None,
+    tell: Tell | None = None,
 ) -> None:
-    """Write a MiniGPT-v2 folder in bfloat16 with LoRA merged in; it must not be there yet.
+    """Write a MiniGPT-v2 folder, which must not be there yet; all of it, or nothing.
 
-    `vision_config` is the released tower's unless told otherwise. The whole is held in memory, about 16 GB.
+    Without a checkpoint the linear layer is fresh: what the first stage of training starts from. With
+    `merge`, LoRA is added to the weights that it belongs to. Sizes are those of the files, and alpha and
+    `image_size` those of the checkpoint's settings, else the paper's. `tell` hears how many bytes of how
+    many are done. No more than one part of a few GB is held in memory.
 
     Raises:
-        WeightsError: a file cannot be read, lacks a weight, or holds one that has no place.
+        WeightsError: a file cannot be read, lacks a weight, holds one that has no place or is not finite, or
+            the disk is too full; nothing is left behind.
     """
     if folder.exists():
         raise WeightsError(f"{folder} is already there: name a new folder")
-    vision_config = vision_config or eva_vit_config()
-    language_model = _read_llama(llama)
-    tokenizer = _read_tokenizer(llama)
-    lora, projection = split_checkpoint(read_torch(checkpoint))
-    linear, layer_norm = convert_projection(projection)
-    tower = convert_eva_vit(read_torch(eva_vit), vision_config) | layer_norm
-    merge_lora(language_model, lora)
-    config = MiniGPTv2Config(
-        vision_config=vision_config,
-        text_config=language_model.config,
-        image_size=vision_config.image_size,
-    )
-    model, report = MiniGPTv2ForConditionalGeneration.from_pretrained(
-        None,
-        config=config,
-        state_dict=_prefixed("language_model.", language_model.state_dict())
-        | _prefixed("vision_tower.", tower)
-        | _prefixed("vision_projection.", linear),
-        dtype=torch.bfloat16,
-        output_loading_info=True,
-        trust_remote_code=False,
-    )
-    require_all_keys(report, checkpoint)
-    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        setattr(model.generation_config, name, getattr(tokenizer, name))
-    size = {"height": config.image_size, "width": config.image_size}
-    processor = MiniGPTv2Processor(
-        MiniGPTv2ImageProcessor(size=size), tokenizer, config.image_tokens, config.image_token_id
-    )
-    _save(model, processor, folder)
+    language_model = LlamaFolder.open(llama)
+    trained = None if checkpoint is None else Trained.read(checkpoint)
+    tower = TensorFile(eva_vit)
+    size = image_size or (trained.image_size if trained else IMAGE_SIZE)
+    vision_config = vision_config or find_eva_config(tower, size, heads)
+    config = _configuration(vision_config, language_model.config, eva_vit)
+    wanted = _shapes(config)
+    _require_shapes(language_model, trained, wanted)
+    parts = _vision(tower, vision_config, trained, config)
+    _require_parts(parts, wanted, eva_vit)
+    lora, scale = _to_merge(trained, merge=merge)
+
+    def tensors() -> Iterator[tuple[str, torch.Tensor]]:
+        yield from parts.items()
+        for name, tensor in language_model.tensors():
+            layer = name.removesuffix(".weight")
+            yield f"language_model.{name}", merged(tensor, lora[layer], scale) if layer in lora else tensor
+
+    sources = [eva_vit, *([checkpoint] if checkpoint else []), *language_model.files]
+    with WrittenFolder(folder, sources, tell) as written:
+        written.add_tensors(tensors())
+        _save_settings(config, language_model, written.path)
+        if trained and trained.lora and not merge:
+            trained.save_adapter(written.path / ADAPTER, folder.name)
+            note_base(written.path / ADAPTER, written.path, folder.name)
+        read_model_folder(written.path)  # what is written is what can be read
+        written.describe(_description(trained, merge=merge))
 
 
-def split_checkpoint(state: Mapping[str, torch.Tensor]) -> tuple[dict[str, dict[str, torch.Tensor]], State]:
-    """Return a checkpoint's LoRA, `{layer: {"A": (rank, in), "B": (out, rank)}}`, and the rest of it."""
-    lora: dict[str, dict[str, torch.Tensor]] = {}
-    rest: State = {}
-    for name, tensor in state.items():
-        if match := _LORA.fullmatch(name):
-            lora.setdefault(match["layer"], {})[match["part"]] = tensor.float()
-        elif not _BUFFER.fullmatch(name):
-            rest[name] = tensor
-    return lora, rest
+def _to_merge(trained: Trained | None, *, merge: bool) -> tuple[Lora, float]:
+    if trained is None or not merge or not trained.lora:
+        return {}, 0.0
+    return trained.lora, trained.alpha / trained.rank
 
 
-def merge_lora(language_model: LlamaForCausalLM, lora: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
-    """Add LoRA to the weights that it belongs to.
-
-    Raises:
-        WeightsError: a layer goes without, a half of a pair is missing, one has no place, or a shape differs.
-    """
-    count = language_model.config.num_hidden_layers
-    wanted = {f"model.layers.{index}.self_attn.{name}" for index in range(count) for name in LORA_LAYERS}
-    halves = {layer for layer, parts in lora.items() if parts.keys() != {"A", "B"}}
-    if wrong := sorted((wanted ^ lora.keys()) | halves):
-        raise WeightsError(
-            f"not LoRA for this LLaMA of {count} layers: missing, half there or unknown: {wrong[:3]}"
-        )
-    for layer, parts in lora.items():
-        try:
-            weight = language_model.get_submodule(layer).weight.data
-            added = parts["B"] @ parts["A"] * (LORA_ALPHA / len(parts["A"]))
-            weight.copy_(weight.float() + added)
-        except (AttributeError, RuntimeError) as error:
-            raise WeightsError(f"the LoRA of {layer} does not fit this LLaMA: {error}") from error
-
-
-def _read_llama(folder: Path) -> LlamaForCausalLM:
+def _configuration(vision: Blip2VisionConfig, text: LlamaConfig, eva_vit: Path) -> MiniGPTv2Config:
     try:
-        model, report = LlamaForCausalLM.from_pretrained(
-            folder,
-            dtype=torch.bfloat16,
-            output_loading_info=True,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
+        config = MiniGPTv2Config(vision_config=vision, text_config=text, image_size=vision.image_size)
+    except ValueError as error:
+        raise WeightsError(f"{eva_vit}: {one_line(error)}") from error
+    config.architectures = [MiniGPTv2ForConditionalGeneration.__name__]
+    return config
+
+
+def _shapes(config: MiniGPTv2Config) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all weights that a model of this configuration has."""
+    with torch.device("meta"), no_init_weights():
+        model = MiniGPTv2ForConditionalGeneration(config)
+    tied = model.all_tied_weights_keys
+    return {name: tuple(it.shape) for name, it in model.state_dict().items() if name not in tied}
+
+
+def _require_shapes(
+    language_model: LlamaFolder, trained: Trained | None, wanted: Mapping[str, tuple[int, ...]]
+) -> None:
+    prefix = "language_model."
+    language_model.require({k.removeprefix(prefix): v for k, v in wanted.items() if k.startswith(prefix)})
+    if trained is None:
+        return
+    out, features = wanted["vision_projection.weight"]
+    found = tuple(trained.linear["weight"].shape)
+    if found != (out, features):
+        raise WeightsError(
+            f"{trained.path}: llama_proj.weight is {found}, but {language_model.path} has a width of {out} "
+            f"and the vision tower gives {features} features: they are not of one model"
         )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"{folder} is no LLaMA-2 directory that can be read: {reason}") from error
-    unknown = {name for name in report["unexpected_keys"] if not _BUFFER.fullmatch(name)}
-    require_all_keys({**report, "unexpected_keys": unknown}, folder)
-    return model
+    if trained.lora:
+        trained.require_lora(wanted)
 
 
-def _read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Read the tokenizer as it is in its file: by the directory's own settings each text would begin anew."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise WeightsError(f"there is no {path}: take the LLaMA-2 directory in the form of transformers")
-    return PreTrainedTokenizerFast(
-        tokenizer_file=str(path), bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
-    )
+def _vision(
+    file: TensorFile, vision: Blip2VisionConfig, trained: Trained | None, config: MiniGPTv2Config
+) -> State:
+    """Return the weights of the tower and of the linear layer by our names."""
+    with named(file.path):
+        tower = convert_eva_vit(file, vision)
+    if trained is not None:
+        tower |= trained.layer_norm
+        linear = trained.linear
+    else:
+        torch.manual_seed(0)
+        fresh = nn.Linear(config.patch_features * config.patches_per_token, config.text_config.hidden_size)
+        linear = dict(fresh.state_dict())
+    return _prefixed("vision_tower.", tower) | _prefixed("vision_projection.", linear)
+
+
+def _require_parts(parts: State, wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    for name, tensor in parts.items():
+        if tuple(tensor.shape) != wanted.get(name):
+            raise WeightsError(
+                f"{path}: {name} is {tuple(tensor.shape)}, by the other weights it must be {wanted.get(name)}"
+            )
 
 
 def _prefixed(prefix: str, state: State) -> State:
     return {f"{prefix}{name}": tensor for name, tensor in state.items()}
 
 
-def _save(model: MiniGPTv2ForConditionalGeneration, processor: MiniGPTv2Processor, folder: Path) -> None:
-    """Write everything, or nothing under that name."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    try:
-        model.save_pretrained(partial)
-        processor.save_pretrained(partial)
-        partial.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"cannot write {partial}: {error}; make room, then delete it") from error
+def _save_settings(config: MiniGPTv2Config, language_model: LlamaFolder, folder: Path) -> None:
+    tokenizer = language_model.tokenizer
+    config.save_pretrained(folder)
+    GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    ).save_pretrained(folder)
+    images = MiniGPTv2ImageProcessor(size={"height": config.image_size, "width": config.image_size})
+    processor = MiniGPTv2Processor(
+        images, tokenizer, config.image_tokens, config.image_token_id, prompt_form=RELEASED
+    )
+    processor.save_pretrained(folder)
 
 
-__all__ = ["LORA_ALPHA", "convert_released", "merge_lora", "split_checkpoint"]
+def _description(trained: Trained | None, *, merge: bool) -> dict[str, object]:
+    lora = trained is not None and bool(trained.lora)
+    return {
+        "prompt_form": RELEASED.name,
+        "lora": {"rank": trained.rank, "alpha": trained.alpha, "merged": merge} if trained and lora else None,
+    }
+
+
+__all__ = ["convert_released"]

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from assistant.vlm import written_folder
 from assistant.vlm.answers import Request
-from assistant.vlm.engine.local import LocalEngine
+from assistant.vlm.bases import BASE, find_base
+from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.eva import State, eva_vit_config, read_torch
-from assistant.vlm.released import LORA_ALPHA, convert_released, merge_lora, split_checkpoint
+from assistant.vlm.eva import State, read_torch
+from assistant.vlm.exporting import export_checkpoint
+from assistant.vlm.prompt_form import OURS
+from assistant.vlm.released import convert_released
+from assistant.vlm.released_checkpoint import LORA_ALPHA
+from assistant.vlm.released_form import RELEASED
 from assistant.vlm.tasks import Task
+from assistant.vlm.tensor_files import sha256_of
+from assistant.vlm.training.adapter import AdapterConfig, load_adapter, save_adapter
+from assistant.vlm.written_folder import PROVENANCE, WrittenFolder
 
 from .tiny import picture, tiny_tokenizer
 
 PARITY = Path(__file__).parents[1] / "parity"
-TOWER = eva_vit_config(56, hidden_size=32, layers=2, heads=2)
-LAYERS, WIDTH, RANK = 2, 64, 4
+EVA_VIT = PARITY / "eva_vit_g.pth"
+HEADS, LAYERS, WIDTH, RANK, SIDE = 2, 2, 64, 4, 56
+# The reference saves its settings beside the weights.
+SETTINGS = {"arch": "minigpt_v2", "lora_r": RANK, "lora_alpha": 8, "image_size": SIDE}
 
 
 @pytest.fixture
 def llama(tmp_path: Path) -> Path:
-    """A directory as LLaMA-2's, of two small layers."""
+    """A directory as LLaMA-2's, of two small layers in float16."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=321,  # `<unk>` is added to the tiny tokenizer
+        vocab_size=320,
         hidden_size=WIDTH,
         intermediate_size=32,
         num_hidden_layers=LAYERS,
@@ -36,7 +52,7 @@ def llama(tmp_path: Path) -> Path:
         initializer_range=0.3,
     )
     folder = tmp_path / "llama"
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    LlamaForCausalLM(config).to(torch.float16).save_pretrained(folder)
     tiny_tokenizer().backend_tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 
@@ -54,101 +70,435 @@ def lora_state(spelling: str = "") -> State:
     return state
 
 
-def write_checkpoint(path: Path, state: State) -> Path:
-    torch.save({"model": state, "optimizer": {"state": {}}, "config": {"run": {}}, "epoch": 3}, path)
+def checkpoint_state(spelling: str = "") -> State:
+    return lora_state(spelling) | read_torch(PARITY / "llama_proj.pth")
+
+
+def write_checkpoint(path: Path, state: State, settings: dict[str, Any] | None = None) -> Path:
+    held = {"model": state, "optimizer": {"state": {}}, "config": {"run": {}, "model": settings or SETTINGS}}
+    torch.save(held | {"epoch": 3}, path)
     return path
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path / "checkpoint.pth", lora_state() | read_torch(PARITY / "llama_proj.pth"))
+    return write_checkpoint(tmp_path / "checkpoint.pth", checkpoint_state())
 
 
-def convert(llama: Path, checkpoint: Path, folder: Path) -> Path:
-    convert_released(llama, PARITY / "eva_vit_g.pth", checkpoint, folder, TOWER)
+def convert(llama: Path, checkpoint: Path | None, folder: Path, **options: Any) -> Path:
+    convert_released(llama, EVA_VIT, checkpoint, folder, heads=HEADS, **options)
     return folder
 
 
-def test_the_converted_folder_is_a_model_that_answers(llama: Path, checkpoint: Path, tmp_path: Path) -> None:
-    engine = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours")))
-    assert engine.model.config.image_tokens == engine.processor.image_tokens == 4
-    (answer,) = engine.generate([Request(Task.CAPTION, image=picture(0))])
-    assert answer.raw
-    assert not list(tmp_path.glob("*.partial"))
+def weights(folder: Path) -> State:
+    return {
+        name: it
+        for path in sorted(folder.glob("model*"))
+        if path.suffix == ".safetensors"
+        for name, it in load_file(path).items()
+    }
 
 
-@pytest.mark.parametrize("spelling", ["", ".default"])
-def test_lora_is_added_to_queries_and_values_by_the_released_scale(
-    llama: Path, tmp_path: Path, spelling: str
-) -> None:
-    state = lora_state(spelling)
-    path = write_checkpoint(tmp_path / "c.pth", state | read_torch(PARITY / "llama_proj.pth"))
-    ours = LocalEngine.load(str(convert(llama, path, tmp_path / "ours"))).model.float()
-    before = LlamaForCausalLM.from_pretrained(llama, dtype=torch.float32)
-    for index in range(LAYERS):
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            layer = f"model.layers.{index}.self_attn.{name}"
-            wanted = before.get_submodule(layer).weight
-            if name in ("q_proj", "v_proj"):
-                half = f"llama_model.base_model.model.{layer}.lora"
-                down, up = state[f"{half}_A{spelling}.weight"], state[f"{half}_B{spelling}.weight"]
-                wanted = wanted + LORA_ALPHA / RANK * up @ down
-            found = ours.language_model.get_submodule(layer).weight
-            torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-2)  # of bfloat16
+class TestTheFolder:
+    def test_it_is_a_model_that_answers_in_the_released_form(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        engine = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours")))
+        assert engine.model.config.image_tokens == engine.processor.image_tokens == 4
+        assert engine.processor.prompt_form == RELEASED != OURS
+        (answer,) = engine.generate([Request(Task.VQA, "what?", image=picture(0))])
+        assert answer.raw
+
+    def test_each_weight_keeps_the_precision_and_the_value_of_its_file(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        ours = weights(convert(llama, checkpoint, tmp_path / "ours"))
+        theirs = weights(llama)
+        assert {it.dtype for it in theirs.values()} == {torch.float16}
+        for name, tensor in theirs.items():
+            assert torch.equal(ours[f"language_model.{name}"], tensor)
+            assert ours[f"language_model.{name}"].dtype == torch.float16
+        tower = read_torch(EVA_VIT)
+        fc1 = ours["vision_tower.encoder.layers.1.mlp.fc1.weight"]
+        assert torch.equal(fc1, tower["blocks.1.mlp.fc1.weight"])
+        projection = ours["vision_projection.weight"]
+        assert torch.equal(projection, read_torch(PARITY / "llama_proj.pth")["llama_proj.weight"])
+        assert projection.dtype == ours["vision_tower.post_layernorm.weight"].dtype == torch.float32
+
+    @pytest.mark.parametrize("spelling", ["", ".default"])
+    def test_lora_stays_apart_in_float32_with_the_alpha_of_the_checkpoint(
+        self, llama: Path, tmp_path: Path, spelling: str
+    ) -> None:
+        path = write_checkpoint(tmp_path / "c.pth", checkpoint_state(spelling))
+        folder = convert(llama, path, tmp_path / "ours")
+        settings = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+        assert (settings["r"], settings["lora_alpha"]) == (RANK, 8)
+        found = load_file(folder / "adapter" / "adapter_model.safetensors")
+        name = "model.layers.1.self_attn.v_proj.lora_B"
+        wanted = lora_state()[f"llama_model.base_model.model.{name}.weight"]
+        assert torch.equal(found[f"base_model.model.language_model.{name}.weight"], wanted)
+
+    @pytest.mark.parametrize("merge", [False, True])
+    def test_what_answers_has_lora_on_queries_and_values_by_its_scale(
+        self, llama: Path, checkpoint: Path, tmp_path: Path, *, merge: bool
+    ) -> None:
+        folder = convert(llama, checkpoint, tmp_path / "ours", merge=merge)
+        assert (folder / "adapter").exists() is not merge
+        ours = LocalEngine.load(str(folder), dtype=torch.float32).model
+        before, state = LlamaForCausalLM.from_pretrained(llama, dtype=torch.float32), lora_state()
+        tolerance = 2e-2 if merge else 1e-5  # merged weights are rounded to float16
+        for index in range(LAYERS):
+            for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                layer = f"model.layers.{index}.self_attn.{name}"
+                wanted = before.get_submodule(layer).weight
+                if name in ("q_proj", "v_proj"):
+                    half = f"llama_model.base_model.model.{layer}.lora"
+                    wanted = wanted + 8 / RANK * state[f"{half}_B.weight"] @ state[f"{half}_A.weight"]
+                found = ours.language_model.get_submodule(layer).weight
+                torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
+
+    def test_a_checkpoint_without_settings_has_the_papers(self, llama: Path, tmp_path: Path) -> None:
+        torch.save(checkpoint_state(), tmp_path / "c.pth")
+        folder = convert(llama, tmp_path / "c.pth", tmp_path / "ours", image_size=SIDE)
+        assert (
+            json.loads((folder / "adapter" / "adapter_config.json").read_text())["lora_alpha"] == LORA_ALPHA
+        )
+
+    def test_without_a_checkpoint_the_linear_layer_is_fresh(self, llama: Path, tmp_path: Path) -> None:
+        folder = convert(llama, None, tmp_path / "ours", image_size=SIDE)
+        assert not (folder / "adapter").exists()
+        projection = weights(folder)["vision_projection.weight"]
+        assert projection.shape == (WIDTH, 128)
+        assert projection.std() > 0
+
+    def test_positions_are_stretched_to_the_image_size_of_the_settings(
+        self, llama: Path, tmp_path: Path
+    ) -> None:
+        path = write_checkpoint(tmp_path / "c.pth", checkpoint_state(), SETTINGS | {"image_size": 112})
+        folder = convert(llama, path, tmp_path / "ours")
+        assert LocalEngine.load(str(folder)).model.config.image_tokens == 16
+
+    def test_weights_in_pytorchs_own_files_are_read_too(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        state = load_file(llama / "model.safetensors")
+        before = weights(convert(llama, checkpoint, tmp_path / "one"))
+        (llama / "model.safetensors").unlink()
+        names = sorted(state)
+        buffers = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)}
+        torch.save({name: state[name] for name in names[:9]} | buffers, llama / "pytorch_model-00001.bin")
+        torch.save({name: state[name] for name in names[9:]}, llama / "pytorch_model-00002.bin")
+        after = weights(convert(llama, checkpoint, tmp_path / "two"))
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+    def test_each_text_of_a_prompt_is_spelt_as_the_tokenizers_file_has_it(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        tokenizer = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours"))).processor.tokenizer
+        text = "</Img> [vqa] what is this?"
+        own = tiny_tokenizer().encode(text, add_special_tokens=False)
+        assert tokenizer.encode(text, add_special_tokens=False) == own
+        assert (tokenizer.bos_token, tokenizer.eos_token) == ("<s>", "</s>")
 
 
-def test_the_linear_layer_and_the_tower_are_the_files(llama: Path, checkpoint: Path, tmp_path: Path) -> None:
-    model = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours"))).model.float()
-    projection = read_torch(PARITY / "llama_proj.pth")
-    torch.testing.assert_close(
-        model.vision_projection.weight, projection["llama_proj.weight"], rtol=1e-2, atol=1e-3
+class TestProvenance:
+    def test_it_has_the_hashes_of_what_was_read_and_written(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        held = json.loads((folder / PROVENANCE).read_text())
+        assert held["sources"][f"{checkpoint.parent.name}/checkpoint.pth"] == sha256_of(checkpoint)
+        assert held["sources"]["llama/model.safetensors"] == sha256_of(llama / "model.safetensors")
+        assert held["files"] == {
+            str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*.safetensors")
+        }
+        assert held["lora"] == {"rank": RANK, "alpha": 8, "merged": False}
+        assert held["prompt_form"] == RELEASED.name
+
+    def test_no_file_tells_where_it_was_made(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        for path in folder.rglob("*.json"):
+            assert str(tmp_path) not in path.read_text(encoding="utf-8"), path
+
+    def test_an_adapter_finds_its_base_where_it_is_said_to_be(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        adapter = tmp_path / "adapter"
+        shutil.copytree(folder / "adapter", adapter)
+        moved = folder.rename(tmp_path / "moved")
+        assert json.loads((adapter / BASE).read_text())["name"] == "ours"
+        with pytest.raises(WeightsError, match=r"for 'ours', which is .*--base"):
+            find_base(adapter)
+        assert find_base(adapter, moved) == moved
+        assert LocalEngine.load(str(adapter), moved).generate([Request(None, "hello")])
+        other = convert(llama, None, tmp_path / "other", image_size=SIDE)
+        with pytest.raises(WeightsError, match="is not the model 'ours' that"):
+            find_base(adapter, other)
+
+    def test_training_goes_on_from_the_released_lora_and_names_the_base(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        shape = AdapterConfig(rank=RANK, alpha=8, dropout=0.05, all_linear=False)
+        adapted = load_adapter(load_model(folder), folder / "adapter", trainable=True, shape=shape)
+        save_adapter(adapted, tmp_path / "run" / "adapter", str(folder))
+        assert find_base(tmp_path / "run" / "adapter") == folder
+
+
+class TestExport:
+    def test_a_checkpoint_comes_out_as_it_went_in(self, llama: Path, tmp_path: Path) -> None:
+        more = {"ln_vision.weight": torch.full((32,), 2.0), "ln_vision.bias": torch.full((32,), 0.5)}
+        path = write_checkpoint(tmp_path / "c.pth", checkpoint_state() | more)
+        export_checkpoint(convert(llama, path, tmp_path / "ours"), tmp_path / "out.pth")
+        held = torch.load(tmp_path / "out.pth", weights_only=True)
+        wanted = {name: it for name, it in (checkpoint_state() | more).items() if "inv_freq" not in name}
+        assert held["model"].keys() == wanted.keys()
+        assert all(torch.equal(held["model"][name], it) for name, it in wanted.items())
+        assert held["config"] == {"model": SETTINGS}
+
+    def test_a_layer_norm_that_does_nothing_is_left_out_as_the_reference_does(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        export_checkpoint(convert(llama, checkpoint, tmp_path / "ours"), tmp_path / "out.pth")
+        assert "ln_vision.weight" not in torch.load(tmp_path / "out.pth", weights_only=True)["model"]
+
+    def test_what_the_reference_has_no_place_for_is_refused(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        merged = convert(llama, checkpoint, tmp_path / "merged", merge=True)
+        with pytest.raises(WeightsError, match="no LoRA of its own to export: it was merged"):
+            export_checkpoint(merged, tmp_path / "out.pth")
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        with pytest.raises(WeightsError, match="already there"):
+            export_checkpoint(folder, checkpoint)
+        config = folder / "adapter" / "adapter_config.json"
+        held = json.loads(config.read_text())
+        held["target_modules"] = AdapterConfig().lora().target_modules
+        config.write_text(json.dumps(held))
+        with pytest.raises(WeightsError, match="on queries and values alone"):
+            export_checkpoint(folder, tmp_path / "out.pth")
+        assert not list(tmp_path.glob("out*"))
+
+
+def edit(name: str, change: Callable[[torch.Tensor], torch.Tensor | None]) -> Callable[[State], State]:
+    """Return a change of the tensors whose names end so; None takes one away."""
+
+    def changed(state: State) -> State:
+        new = {key: change(it) if key.endswith(name) else it for key, it in state.items()}
+        return {key: it for key, it in new.items() if it is not None}
+
+    return changed
+
+
+def spoilt(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.clone()
+    tensor.view(-1)[3] = float("nan")
+    return tensor
+
+
+WRONG_CHECKPOINTS: list[tuple[Callable[[State], State], str]] = [
+    (edit("1.self_attn.q_proj.lora_B.weight", lambda _: None), "q_proj is only half there"),
+    (edit("v_proj.lora_A.weight", lambda _: None), "v_proj is only half there"),
+    (lambda state: {name: it for name, it in state.items() if "1.self_attn.v" not in name}, "missing or unk"),
+    (lambda state: {name: it for name, it in state.items() if "lora" not in name}, "lora_r is 4.* rank 0"),
+    (lambda state: state | lora_state(".default"), r"twice.*lora_A\.default\.weight"),
+    (edit("q_proj.lora_A.weight", lambda it: it[:0]), r"layers\.0.*lora_A.*rank 0"),
+    (edit("q_proj.lora_A.weight", lambda it: it[:, :8]), r"layers\.0\.self_attn\.q_proj is \(4, 8\)"),
+    (edit("lora_B.weight", spoilt), r"lora_B\.weight holds NaN"),
+    (edit("llama_proj.weight", lambda it: it[:, :100]), r"llama_proj\.weight is \(64, 100\)"),
+    (edit("llama_proj.weight", lambda it: it[:32]), r"llama_proj\.weight is \(32, 128\).*width of 64"),
+    (edit("llama_proj.weight", lambda it: it.long()), r"llama_proj\.weight holds torch\.int64"),
+    (edit("llama_proj.bias", lambda _: None), r"missing \['llama_proj\.bias'\]"),
+    (lambda state: state | {"q_former.weight": torch.zeros(1)}, r"q_former\.weight"),
+    (edit("llama_proj.weight", lambda _: torch.zeros(64, 768)), "MiniGPT-4's first version"),
+    (lambda state: state | {"Qformer.cls.bias": torch.zeros(1)}, "MiniGPT-4's first version"),
+]
+
+
+def refused(llama: Path, eva_vit: Path, checkpoint: Path, folder: Path, told: str) -> None:
+    """Check that converting is refused in one line, and leaves nothing."""
+    with pytest.raises(WeightsError, match=told) as caught:
+        convert_released(llama, eva_vit, checkpoint, folder, heads=HEADS)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert "weights_only" not in str(caught.value)
+    assert not list(folder.parent.glob(f"{folder.name}*"))
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(("change", "told"), WRONG_CHECKPOINTS)
+    def test_a_wrong_checkpoint_is_named_with_the_key(
+        self, llama: Path, tmp_path: Path, change: Callable[[State], State], told: str
+    ) -> None:
+        path = write_checkpoint(tmp_path / "c.pth", change(checkpoint_state()))
+        refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{told}")
+
+    @pytest.mark.parametrize(
+        ("settings", "told"),
+        [({"lora_r": 8}, r"lora_r is 8, the LoRA.* rank 4"), ({"lora_alpha": "x"}, r"lora_alpha is x")],
     )
-    patches = read_torch(PARITY / "eva_vit_g.pth")["patch_embed.proj.weight"].float()
-    found = model.vision_tower.embeddings.patch_embedding.weight
-    torch.testing.assert_close(found, patches, rtol=1e-2, atol=1e-3)
+    def test_settings_that_do_not_go_with_the_weights_are_named(
+        self, llama: Path, tmp_path: Path, settings: dict[str, Any], told: str
+    ) -> None:
+        path = write_checkpoint(tmp_path / "c.pth", checkpoint_state(), SETTINGS | settings)
+        refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{told}")
 
+    def test_files_in_each_others_places_are_told_apart(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        refused(llama, EVA_VIT, EVA_VIT, tmp_path / "ours", "eva_vit_g.pth, not a checkpoint: .* swapped")
+        refused(llama, checkpoint, checkpoint, tmp_path / "ours", r"not eva_vit_g\.pth: .* swapped")
 
-def test_each_text_of_a_prompt_is_spelt_as_the_tokenizers_file_has_it(
-    llama: Path, checkpoint: Path, tmp_path: Path
-) -> None:
-    tokenizer = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours"))).processor.tokenizer
-    text = "</Img> [vqa] what is this?"
-    assert tokenizer.encode(text, add_special_tokens=False) == tiny_tokenizer().encode(
-        text, add_special_tokens=False
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (edit("blocks.1.attn.q_bias", lambda _: None), r"blocks\.1\.attn\.q_bias"),
+            (edit("pos_embed", spoilt), "pos_embed holds NaN"),
+            (edit("blocks.0.mlp.fc2.bias", lambda it: it[:7]), r"fc2\.bias is \(7,\)"),
+            (edit("cls_token", lambda _: None), "no EVA ViT: it has no cls_token"),
+        ],
     )
-    assert (tokenizer.bos_token, tokenizer.eos_token) == ("<s>", "</s>")
+    def test_a_wrong_tower_is_named_with_the_key(
+        self, llama: Path, checkpoint: Path, tmp_path: Path, change: Callable[[State], State], told: str
+    ) -> None:
+        torch.save(change(read_torch(EVA_VIT)), tmp_path / "e.pth")
+        refused(llama, tmp_path / "e.pth", checkpoint, tmp_path / "ours", rf"e\.pth.*{told}")
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (edit("layers.1.mlp.up_proj.weight", lambda _: None), r"llama lacks 1 weights, model\.layers\.1"),
+            (edit("norm.weight", lambda it: it[:3]), r"\(3,\), by config\.json it must be \(64,\)"),
+            (edit("model.norm.weight", spoilt), r"model\.norm\.weight holds NaN"),
+            (lambda state: state | {"rope": torch.ones(1)}, "rope has no place in this LLaMA"),
+        ],
+    )
+    def test_a_wrong_language_model_is_named_with_the_key(
+        self, llama: Path, checkpoint: Path, tmp_path: Path, change: Callable[[State], State], told: str
+    ) -> None:
+        path = llama / "model.safetensors"
+        save_file({name: it.clone() for name, it in change(load_file(path)).items()}, path)
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
+
+    def test_a_file_that_broke_off_or_is_no_weights_is_named(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        broken = tmp_path / "broken.pth"
+        broken.write_bytes(checkpoint.read_bytes()[:-3000])
+        refused(llama, EVA_VIT, broken, tmp_path / "ours", r"broken\.pth cannot be read as a file of tensors")
+        torch.save({"model": [Path("/tmp")]}, broken)
+        refused(llama, EVA_VIT, broken, tmp_path / "ours", r"broken\.pth .* holds more than tensors")
+        torch.save({"a": {"b": torch.ones(1)}}, broken)
+        refused(llama, EVA_VIT, broken, tmp_path / "ours", r"broken\.pth is not a flat file")
+        (llama / "model.safetensors").rename(tmp_path / "aside")
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"llama has no weights")
+        (llama / "pytorch_model.bin").write_text("<html>not found</html>")
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"pytorch_model\.bin cannot be read")
+
+    def test_a_tokenizer_that_is_not_llamas_is_named(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        path = llama / "tokenizer.json"
+        whole = path.read_text(encoding="utf-8")
+        path.write_text(whole.replace('"</s>"', '"<end>"'), encoding="utf-8")
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"tokenizer\.json has no </s>")
+        path.write_text(whole[:500], encoding="utf-8")
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"tokenizer\.json cannot be read")
+        path.unlink()
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"there is no .*tokenizer\.json")
+
+    def test_what_is_not_there_is_said_so(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
+        nowhere = tmp_path / "nowhere"
+        refused(nowhere, EVA_VIT, checkpoint, tmp_path / "ours", "there is no LLaMA-2 directory .*nowhere")
+        refused(llama, nowhere, checkpoint, tmp_path / "ours", "there is no file .*nowhere")
+        refused(llama, EVA_VIT, nowhere, tmp_path / "ours", "there is no file .*nowhere")
+        (llama / "config.json").write_text('{"model_type": "mistral"}')
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"config\.json: model_type is mistral")
+        (llama / "config.json").unlink()
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"config\.json cannot be read: No such file")
+        with pytest.raises(WeightsError, match="already there"):
+            convert(llama, checkpoint, tmp_path)
+
+    def test_heads_that_no_weight_tells_are_asked_for(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(WeightsError, match="width of 32 does not divide into heads of 88: name --heads"):
+            convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours")
 
 
-@pytest.mark.parametrize(
-    "drop", ["layers.1.self_attn.q_proj.lora_B", "layers.1.self_attn.v_proj.lora", "v_proj", "lora"]
-)
-def test_lora_that_is_not_whole_is_refused(llama: Path, drop: str) -> None:
-    lora, _ = split_checkpoint({name: value for name, value in lora_state().items() if drop not in name})
-    with pytest.raises(WeightsError, match="not LoRA for this LLaMA of 2 layers"):
-        merge_lora(LlamaForCausalLM.from_pretrained(llama), lora)
+class TestWriting:
+    def test_files_are_no_larger_than_wanted_and_hold_each_weight_once(self, tmp_path: Path) -> None:
+        state = {f"layer.{index}": torch.full((256,), float(index)) for index in range(7)}
+        with WrittenFolder(tmp_path / "ours", []) as written:
+            written.add_tensors(state.items(), largest=2500)
+        index = json.loads((tmp_path / "ours" / "model.safetensors.index.json").read_text())
+        assert index["metadata"] == {"total_size": 7 * 1024}
+        files = sorted((tmp_path / "ours").glob("*.safetensors"))
+        assert len(files) == 4
+        held = {name: (path.name, it) for path in files for name, it in load_file(path).items()}
+        assert {name: file for name, (file, _) in held.items()} == index["weight_map"]
+        assert all(torch.equal(held[name][1], it) for name, it in state.items())
 
+    def test_no_more_than_a_part_is_held_at_a_time(self, tmp_path: Path) -> None:
+        alive = most = 0
 
-def test_lora_of_another_size_is_refused(llama: Path) -> None:
-    lora, _ = split_checkpoint({name: value[:, :8] for name, value in lora_state().items() if "lora" in name})
-    with pytest.raises(WeightsError, match="does not fit this LLaMA"):
-        merge_lora(LlamaForCausalLM.from_pretrained(llama), lora)
+        class Counted(torch.Tensor):
+            def __del__(self) -> None:
+                nonlocal alive
+                alive -= 1
 
+        def tensors() -> Any:
+            nonlocal alive, most
+            for index in range(12):
+                alive += 1
+                most = max(most, alive)
+                yield f"layer.{index}", torch.ones(256).as_subclass(Counted)
 
-def test_a_weight_that_has_no_place_is_named(llama: Path, tmp_path: Path) -> None:
-    state = lora_state() | read_torch(PARITY / "llama_proj.pth") | {"q_former.weight": torch.zeros(1)}
-    path = write_checkpoint(tmp_path / "c.pth", state)
-    with pytest.raises(WeightsError, match=r"q_former\.weight"):
-        convert(llama, path, tmp_path / "ours")
+        with WrittenFolder(tmp_path / "ours", []) as written:
+            written.add_tensors(tensors(), largest=2048)
+        assert most <= 4
 
+    @pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+    def test_whatever_stops_it_leaves_nothing(
+        self,
+        llama: Path,
+        checkpoint: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        stop: BaseException,
+    ) -> None:
+        def fails(*_: object, **__: object) -> None:
+            raise stop
 
-def test_what_is_there_already_and_what_is_missing_is_told(
-    llama: Path, checkpoint: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(WeightsError, match="already there"):
-        convert(llama, checkpoint, tmp_path)
-    with pytest.raises(WeightsError, match="no LLaMA-2 directory"):
-        convert(tmp_path / "nowhere", checkpoint, tmp_path / "ours")
-    (llama / "tokenizer.json").unlink()
-    with pytest.raises(WeightsError, match=r"tokenizer\.json"):
-        convert(llama, checkpoint, tmp_path / "ours")
-    assert not (tmp_path / "ours").exists()
+        monkeypatch.setattr(written_folder, "save_file", fails)
+        full = isinstance(stop, OSError)
+        with pytest.raises(
+            WeightsError if full else KeyboardInterrupt, match="disk is full" if full else None
+        ):
+            convert(llama, checkpoint, tmp_path / "ours")
+        assert not list(tmp_path.glob("ours*"))
+
+    def test_room_is_looked_at_before_anything_is_written(
+        self, llama: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(WeightsError, match=r"will take 0\.0 GB, 0\.0 GB are free: make room"):
+            convert(llama, checkpoint, tmp_path / "ours")
+        assert not list(tmp_path.glob("ours*"))
+
+    def test_what_a_killed_run_left_is_cleared_away(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "ours.partial").mkdir()
+        (tmp_path / "ours.partial" / "model-00099.safetensors").write_bytes(b"half")
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        assert not (folder / "model-00099.safetensors").exists()
+
+    def test_progress_runs_to_the_end(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
+        heard: list[tuple[int, int]] = []
+        convert(llama, checkpoint, tmp_path / "ours", tell=lambda done, total: heard.append((done, total)))
+        assert heard == sorted(heard)
+        assert heard[-1][0] >= 0.9 * heard[-1][1]

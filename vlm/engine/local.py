@@ -86,7 +86,7 @@ class LocalEngine:
             return cls._adapted(model, find_base(folder, base), folder, dtype)
         if (folder / "config.json").is_file():
             if adapter := own_adapter(folder):
-                return cls._adapted(model, find_base(adapter, folder), adapter, dtype)
+                return cls._adapted(model, folder, adapter, dtype)
             processor = MiniGPTv2Processor.load(folder)
             return cls(model, load_model(folder, dtype), processor)
         raise WeightsError(

@@ -20,6 +20,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 
+from ..bases import note_base
 from ..errors import WeightsError, one_line
 from ..model_folder import LINEAR_LAYERS, QUERY_VALUE, AdapterSettings, Alpha, Dropout, Rank, read_adapter
 from ..modeling import MiniGPTv2ForConditionalGeneration
@@ -154,6 +155,8 @@ def save_adapter(
         path = written / "adapter_model.safetensors"
         weights = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
         save_file(weights, path, metadata={"format": "pt"})
+        if (Path(base_name) / "config.json").is_file():
+            note_base(written, Path(base_name))
         shutil.rmtree(folder, ignore_errors=True)
         written.rename(folder)
 

@@ -16,6 +16,7 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from ..bases import BASE
 from ..errors import WeightsError
 from ..model_folder import read_adapter
 from ..tensors import Tensors, read_tensors
@@ -85,6 +86,8 @@ def _write(weights: Tensors, config: Path, out: Path) -> None:
         written.mkdir()
         save_file(weights, written / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
         shutil.copyfile(config, written / CONFIG_NAME)
+        if (base := config.with_name(BASE)).is_file():
+            shutil.copyfile(base, written / BASE)
         written.rename(out)
 
 

@@ -1,0 +1,114 @@
+"""Files of weights that others wrote, safetensors or PyTorch's, read tensor by tensor, running no code."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from .errors import WeightsError, one_line
+
+
+class TensorFile(Mapping[str, torch.Tensor]):
+    """The tensors of a file by name; each is read, and looked at for what no weight is, when it is taken.
+
+    Of a training checkpoint, which holds them as `model` beside an optimizer's state, the model is read;
+    `settings` is what it says of the model's configuration.
+
+    Raises:
+        WeightsError: the file cannot be read, is no flat file of tensors, or a tensor is not finite floats.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise WeightsError(f"there is no file {path}")
+        self.path = path
+        self.settings: dict[str, Any] = {}
+        self._tensors: dict[str, torch.Tensor] | None = None
+        if path.suffix == ".safetensors":
+            self._shapes = _safetensors_shapes(path)
+            return
+        state, self.settings = _read_torch(path)
+        self._tensors = state
+        self._shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._shapes
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return a tensor's shape without reading it."""
+        return self._shapes[name]
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if self._tensors is not None:
+            tensor = self._tensors[name]
+        else:
+            # Opened for each: what stays open stays in memory once it was touched.
+            with safe_open(self.path, "pt") as file:
+                tensor = file.get_tensor(name).clone()
+        if not tensor.is_floating_point():
+            raise WeightsError(f"{self.path}: {name} holds {tensor.dtype}, weights are floats")
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{self.path}: {name} holds NaN or Inf: take another copy of the file")
+        return tensor
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Put the file in front of what is wrong with it."""
+    try:
+        yield
+    except WeightsError as error:
+        if str(path) in str(error):
+            raise
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read: {one_line(error)}; copy it again") from error
+
+
+def _read_torch(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return the named tensors of a file that `torch.save` wrote, and the model's settings beside them."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # the readers behind torch.load raise many kinds; what they advise is unsafe
+        raise WeightsError(
+            f"{path} cannot be read as a file of tensors: it broke off, or holds more than tensors; copy it "
+            "again"
+        ) from error
+    settings: Any = None
+    if isinstance(held, dict) and isinstance(held.get("model"), dict):
+        configuration = held.get("config")
+        settings = configuration.get("model") if isinstance(configuration, dict) else None
+        held = held["model"]
+    if not isinstance(held, dict) or not all(isinstance(value, torch.Tensor) for value in held.values()):
+        raise WeightsError(f"{path} is not a flat file of named tensors")
+    return {str(name): tensor for name, tensor in held.items()}, settings if isinstance(
+        settings, dict
+    ) else {}
+
+
+__all__ = ["TensorFile", "named", "sha256_of"]
