@@ -108,16 +108,15 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     measures = {
         "accuracy_at_50": proportion([overlap >= _HIT for overlap in overlaps]),
         "mean_iou": mean(overlaps),
-        "refused_absent": _refused_absent(items, answers),
-        "malformed": malformed(items, answers),
     }
+    measures |= _refused_absent(items, answers) | {"malformed": malformed(items, answers)}
     return Scored(measures, each)
 
 
 def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     """Boxes of all phrases together, and how often things are refused that are not there."""
     measures, each = _boxes(items, answers)
-    measures |= {"refused_absent": _refused_absent(items, answers), "malformed": malformed(items, answers)}
+    measures |= _refused_absent(items, answers) | {"malformed": malformed(items, answers)}
     return Scored(measures, each)
 
 
@@ -151,10 +150,9 @@ def _boxes(items: Sequence[Item], answers: Sequence[Generation]) -> tuple[dict[s
     return measures, [_f1(*each) for each in counts]
 
 
-def _refused_absent(items: Sequence[Item], answers: Sequence[Generation]) -> Measure:
-    return proportion(
-        [not answer.grounded.boxes for item, answer in paired(items, answers) if not item.boxes]
-    )
+def _refused_absent(items: Sequence[Item], answers: Sequence[Generation]) -> dict[str, Measure]:
+    refused = [not answer.grounded.boxes for item, answer in paired(items, answers) if not item.boxes]
+    return {"refused_absent": proportion(refused)} if refused else {}
 
 
 def _words_in_common(items: Sequence[Item], answers: Sequence[Generation]) -> list[float]:
