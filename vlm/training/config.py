@@ -125,7 +125,7 @@ def _data(layers: list[tuple[str, dict[str, Any]]]) -> Path | None:
 def _for_own(given: dict[str, Any], data: Path) -> dict[str, Any]:
     """Return the settings and what they leave to the records: the adapter to start from, and how long."""
     model, batch = given.get("model", DEFAULT_MODEL), given.get("batch", TrainingConfig.batch)
-    settings = ({"init": model} if model in PRESETS else {}) | given
+    settings = ({"init": model} if isinstance(model, str) and model in PRESETS else {}) | given
     if "steps" not in settings and isinstance(batch, int) and batch > 0:
         wanted = -(-_PASSES * count_pictures(data) // batch)
         settings["steps"] = min(max(wanted, _FEWEST), _MOST)

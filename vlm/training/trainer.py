@@ -161,7 +161,7 @@ def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
     """
     folder = Path(config.model)
     named, whole = config.model in PRESETS, (folder / "config.json").is_file()
-    if (folder / "adapter_config.json").is_file():
+    if not named and (folder / "adapter_config.json").is_file():
         raise WeightsError(
             f"{folder} is an adapter: start from it with --init, and name its model with --model"
         )
@@ -255,6 +255,8 @@ def _fit(trainer: AnswerTrainer, config: TrainingConfig, tell: Tell) -> None:
     checkpoint = last_whole_checkpoint(config.out)
     if checkpoint is not None:
         tell(f"going on from step {step_of(checkpoint)} of {config.steps} ({checkpoint})")
+    elif first_adapter(config):
+        tell(f"starting from the adapter {config.init}: {config.steps} steps of {config.batch} pictures")
     with StopOnSignal(tell) as stop:
         trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
