@@ -141,13 +141,22 @@ def _past_turn(turn: StoredTurn) -> PastTurn:
         PastStep(
             Task(step.task) if step.task else None,
             step.argument,
-            tuple(box for phrase in step.phrases for box in phrase.boxes),
+            _boxes(turn, step),
             step.region,
         )
         for step in turn.steps
         if step.error is None
     )
     return PastTurn(turn.user, tuple(steps), turn.answer)
+
+
+def _boxes(turn: StoredTurn, step: StoredStep) -> tuple[Box, ...]:
+    """Return what a step found, as a person corrected it where no other step of the turn looks for things."""
+    located = [other for other in turn.steps if other.task in (Task.REFER, Task.DETECTION, Task.GROUNDING)]
+    if turn.corrections is None or turn.image is None or located != [step]:
+        return tuple(box for phrase in step.phrases for box in phrase.boxes)
+    size = turn.image.width, turn.image.height
+    return tuple(Box.from_pixels(*mark.corners, *size) for mark in turn.corrections)
 
 
 def _conversation(past: list[StoredTurn]) -> tuple[Turn, ...]:

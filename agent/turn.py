@@ -24,7 +24,7 @@ from .verification import ask_back
 logger = logging.getLogger(__name__)
 
 NO_REGION = "no region is marked: draw a box, or give --region x0,y0,x1,y1"
-_NOTHING_SAID = "You stopped me before I had an answer."
+NOTHING_SAID = "You stopped me before I had an answer."
 # A message that asks for more than this is a list to be worked off: the person is told to ask again.
 STEP_LIMIT = 8
 
@@ -120,7 +120,7 @@ def run_next(
 def finish(plan: Plan, results: tuple[StepResult, ...], seconds: float) -> TurnResult:
     """Answer in words, from the results of all steps that were run."""
     one = len(plan.steps) == 1
-    texts = [_told(result, one) for result in results if result.text] or [_NOTHING_SAID]
+    texts = [_told(result, one) for result in results if result.text] or [NOTHING_SAID]
     stopped = len(results) < min(len(plan.steps), STEP_LIMIT) or results[-1].stopped
     if len(plan.steps) > STEP_LIMIT and not stopped:
         texts.append(f"I do at most {STEP_LIMIT} things at once: ask me again for the rest.")
@@ -227,5 +227,16 @@ def _once(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
     return tuple(kept)
 
 
-__all__ = ["NO_REGION", "STEP_LIMIT", "StepResult", "Surroundings", "TurnResult", "failed", "finish"]
-__all__ += ["in_place", "run", "run_next"]
+__all__ = [
+    "NOTHING_SAID",
+    "NO_REGION",
+    "STEP_LIMIT",
+    "StepResult",
+    "Surroundings",
+    "TurnResult",
+    "failed",
+    "finish",
+    "in_place",
+    "run",
+    "run_next",
+]
