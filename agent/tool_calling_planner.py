@@ -19,6 +19,7 @@ from ..vlm.errors import AssistantError
 from ..vlm.extras import require
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
+from ..vlm.typed_regions import check_typed_regions, in_hundredths
 from .identifiers import typed_identifier
 from .plan import PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner
@@ -92,7 +93,12 @@ class ToolCallingPlanner:
             raise AssistantError(f"no planning with {name!r}: {told}") from error
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
-        """Return the steps that answer `message`, at least one; never raises."""
+        """Return the steps that answer `message`, at least one, whatever the chat model does.
+
+        Raises:
+            AssistantError: a box that is typed in the message is none of the picture's.
+        """
+        check_typed_regions(message, context.size)
         if typed_identifier(message)[0] is not None:
             return self._fallback.plan(message, context)
         try:
@@ -119,7 +125,7 @@ def _conversation(message: str, context: PlanContext) -> list[BaseMessage]:
     for turn in context.turns:
         messages += [HumanMessage(turn.user), AIMessage(_told(turn))]
     marked = f"\n(The person marked the region {list(context.region.bins)}.)" if context.region else ""
-    return [*messages, HumanMessage(message + marked)]
+    return [*messages, HumanMessage(in_hundredths(message, context.size) + marked)]
 
 
 def _told(turn: PastTurn) -> str:

@@ -130,6 +130,15 @@ def test_a_wrong_call_is_told_and_tried_once_more(bad: AIMessage, told: str) -> 
     assert told in complaint.text
 
 
+def test_boxes_that_a_person_typed_are_told_in_hundredths_and_those_outside_are_refused() -> None:
+    model = recording(calls(("identify", {"region": [10, 20, 40, 60]})))
+    planner, context = ToolCallingPlanner(model), PlanContext(size=(640, 480))
+    assert planner.plan("what is [64.0, 96.0, 256.0, 288.0]?", context).steps[0].region == Box(10, 20, 40, 60)
+    assert model.told[0][-1].text == "what is [10, 20, 40, 60]?"
+    with pytest.raises(AssistantError, match="outside of the picture of 640 x 480"):
+        planner.plan("what is [64, 96, 900, 288]?", context)
+
+
 def test_a_second_wrong_call_leaves_it_to_the_local_planner_which_says_so() -> None:
     bad, told = BAD["no such tool"]
     plan = ToolCallingPlanner(recording(bad, bad, GOOD), LOCAL).plan(ASK)
