@@ -28,7 +28,7 @@ from assistant.ui.commands import serving
 from assistant.ui.render import draw
 from assistant.vlm.errors import AssistantError
 
-from .fakes import SAMPLES
+from .fakes import SAMPLES, FakeEngine
 
 TOOLS = ["caption", "vqa", "refer", "detect", "ground", "identify", "list_pictures"]
 FAKE = [sys.executable, "-m", "assistant.tests.tools.mcp_fake"]
@@ -180,13 +180,14 @@ async def test_a_picture_may_come_as_data_and_goes_back_with_its_boxes(toolkit: 
     assert (found.structured_content["image"]["reference"], picture(found)[0].size) == (None, (451, 300))
 
 
-async def test_a_client_that_asks_is_notified_of_progress() -> None:
+async def test_a_client_that_asks_is_notified_of_progress(toolkit: VisionToolkit, engine: FakeEngine) -> None:
+    engine.said = ("a cat", "a cat <p>on a rug")
     told: list[tuple[float, str | None]] = []
 
     async def hear(progress: float, _: float | None, message: str | None) -> None:
         told.append((progress, message))
 
-    async with connected(FAKE) as client:
+    async with Client(create_server(toolkit)) as client:
         await client.call_tool("caption", {"image": "cat.jpg"}, progress_callback=hear)
     assert told == [(1, "looking"), (2, "a cat"), (3, "a cat on a rug")]
 
@@ -237,12 +238,12 @@ def test_the_command_refuses_a_folder_that_is_not_there() -> None:
     assert "no-such-folder" in done.output
 
 
-def test_the_command_refuses_to_serve_the_folder_that_clients_start_it_in() -> None:
-    done = subprocess.run(
-        COMMAND, check=False, capture_output=True, text=True, cwd="/", stdin=subprocess.DEVNULL
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: / would open all your files to the client: name a folder")
+def test_the_command_refuses_to_serve_the_root_that_clients_start_it_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir("/")
+    done = CliRunner().invoke(app, ["mcp"])
+    assert "/ would open all your files to the client: name a folder" in str(done.exception)
 
 
 def test_another_version_of_the_protocols_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
