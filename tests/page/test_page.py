@@ -181,6 +181,17 @@ def test_plain_escapes_whatever_markdown_gives_a_meaning() -> None:
     assert plain("a" * 300, 10) == "a" * 9 + "…"
 
 
+@pytest.mark.parametrize("name", ["photo", "photo.mpo", "photo.jfif", "photo.JPE", "photo.heic"])
+def test_an_upload_is_judged_by_its_content_whatever_its_name(
+    open_page: Open, store: SessionStore, picture: bytes, name: str
+) -> None:
+    tab = open_page()
+    assert list(tab.chat_input(key="ask").proto.file_type) == []
+    tab = send(tab, "Where is the red square?", (name, picture))
+    assert [*tab.exception, *tab.error] == []
+    assert store.turns(only_session(store))[0].image is not None
+
+
 def test_a_broken_upload_is_one_line_and_leaves_no_session(open_page: Open, store: SessionStore) -> None:
     tab = send(open_page(), "What is it?", ("![x](y).png", b"nope"))
     assert not tab.exception

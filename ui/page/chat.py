@@ -81,7 +81,6 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
         prompt = st.chat_input(
             "Ask about the picture",
             accept_file="multiple",
-            file_type=settings.FILE_TYPES,
             max_upload_size=settings.UPLOAD_MB,
             max_chars=4000,
             submit_mode="disable",

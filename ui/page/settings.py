@@ -8,7 +8,6 @@ MODEL = "ASSISTANT_MODEL"
 DATABASE = "ASSISTANT_DB"
 PLANNER = "ASSISTANT_PLANNER"
 UPLOAD_MB = 30
-FILE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "tiff", "bmp", "ppm"]
 
 
 def model_name(default: str) -> str:
@@ -21,4 +20,4 @@ def planner_name() -> str | None:
     return os.environ.get(PLANNER) or None
 
 
-__all__ = ["DATABASE", "FILE_TYPES", "MODEL", "PLANNER", "UPLOAD_MB", "model_name", "planner_name"]
+__all__ = ["DATABASE", "MODEL", "PLANNER", "UPLOAD_MB", "model_name", "planner_name"]

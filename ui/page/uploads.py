@@ -1,4 +1,7 @@
-"""Pictures that people send: kept if they are some, told of in one line if not."""
+"""Pictures that people send: kept if they are some, told of in one line if not.
+
+The fields take any file: a browser knows a picture by the ending of its name alone, and refuses those without.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,8 @@ def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> list[st
     complaints: list[str] = []
     for file in files:
         try:
-            content = file.getvalue()
-            open_picture(content)  # a name that ends in .png proves nothing
-            added.append(resources.store().add_image(content))
+            # A name that ends in .png proves nothing.
+            added.append(resources.store().add_image(open_picture(file.getvalue())))
         except AssistantError as error:
             complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")
     state.add_pictures(session_id, added)

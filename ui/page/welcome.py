@@ -35,7 +35,6 @@ def show() -> None:
         st.markdown("Ask about a picture in plain words, and see the answer on it.")
         files = st.file_uploader(
             "Pictures",
-            type=settings.FILE_TYPES,
             accept_multiple_files=True,
             max_upload_size=settings.UPLOAD_MB,
             label_visibility="collapsed",
