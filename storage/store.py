@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine, delete, exists, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from ..vlm.errors import ImageError
+from ..vlm.pictures import Picture
 from . import check, coco, database, detector_formats, markdown, rows, search
 from .errors import SessionNotFoundError, StorageError
 from .images import ImageFolder, read
@@ -164,7 +165,7 @@ class SessionStore:
 
     # --- pictures ------------------------------------------------------------------------------------------
 
-    def add_image(self, source: bytes | Path) -> StoredImage:
+    def add_image(self, source: bytes | Path | Picture) -> StoredImage:
         """Keep a picture, once however often it is added; without a turn that uses it, for an hour.
 
         Raises:

@@ -90,7 +90,7 @@ def ask(
         if session is not None:
             session = store.find_session(session).id  # an unknown one is told before the model works for it
         assistant = Assistant(load_model(model), store, chosen)
-        kept = store.add_image(picture.content)  # what was seen, also where a pipe can be read only once
+        kept = store.add_image(picture)  # what was seen, also where a pipe can be read only once
         with live_answer(quiet=as_json) as live:
             turn, result = assistant.ask(
                 session, question, picture, kept, box, task, listener=live, verify=verify

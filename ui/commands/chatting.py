@@ -127,7 +127,7 @@ class _Conversation:
 
     def show(self, picture: Picture) -> None:
         """Talk about a picture from now on."""
-        self._picture, self._kept = picture, self._assistant.store.add_image(picture.content)
+        self._picture, self._kept = picture, self._assistant.store.add_image(picture)
         self._region = None
         if sys.stdin.isatty():
             size = f"{picture.width} x {picture.height} pixels"

@@ -1,6 +1,6 @@
 """Pictures that people send: kept if they are some, told of in one line if not.
 
-The fields take any file: a browser knows a picture by the ending of its name alone, and refuses those without.
+The fields take any file: a browser knows a picture by the ending of its name, and refuses those without one.
 """
 
 from __future__ import annotations
