@@ -23,13 +23,14 @@ from .replies import CANNOT, SEVERAL, UNCLEAR
 # A plan less sure than this is not carried out: the person is asked what is wanted. Of the messages that were
 # held out, most such plans were wrong.
 SURE = 0.4
+# A question over several pictures, unless they hang in the picture that is looked at.
 _SEVERAL = re.compile(
-    r"\b(?:compare|between|both|common|difference|differ)\b.{0,30}\b(?:pictures|images|photos)\b"
-    r"(?! (?:on|in) (?:the|a|this|that)\b| hanging\b)"
-    r"|\b(?:previous|earlier|last|other) (?:picture|image|photo)\b(?! (?:on|in|frame|hanging))",
+    r"\b(?:(?:compare|between|both|common|difference)\b.{0,30}\b(?:pictures|images|photos)"
+    r"|(?:previous|earlier|last|other) (?:picture|image|photo))\b(?! (?:on|in|hanging|frame)\b)",
     re.IGNORECASE,
 )
-_TYPED = re.compile(r"\s*(?:\b(?:in|at) )?\bT[1-9]\b")
+# The place of a typed box: in a question it is "this", elsewhere it is left out.
+_THIS, _PLACE = re.compile(r"\bT[1-9]\b"), re.compile(r"\s*(?:\b(?:in|at) )?\bT[1-9]\b")
 
 
 class Planner:
@@ -136,7 +137,8 @@ def _about_what_is_found(steps: list[Step]) -> tuple[Step, ...]:
 def _verbatim(task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
     words, typed = typed_regions(text, context.size)
     regions = typed or ([context.region] if context.region else [])
-    argument = " ".join(_TYPED.sub(" ", words).split())
+    said = _THIS.sub("this", words) if task is Task.VQA else _PLACE.sub(" ", words)
+    argument = " ".join(said.split())
     if task is Task.IDENTIFY:
         regions = regions or list(plan_prompt(text, context).symbols.values())[:1]
         return tuple(Step(task, "", region, typed=argument) for region in regions) or (Step(task),)

@@ -18,8 +18,10 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..ui.fakes import ScriptedEngine
 
-BOX = Box(10, 20, 40, 60)
+BOX, OTHER = Box(10, 20, 40, 60), Box(1, 2, 3, 4)
 DOG = PastTurn("find the dog", (PastStep(Task.REFER, "the dog", (BOX,)),), "Here is the dog.")
+
+DOGS = PastTurn("find all dogs", (PastStep(Task.DETECTION, "dogs", (OTHER, BOX)),), "I see 2 dogs.")
 
 
 class Model:
@@ -68,6 +70,9 @@ class TestWhatIsPlain:
         (step,) = planned(f"[refer] {asked}", model=Model(" locate the big dog")).steps
         assert (step.argument, step.typed) == ("the big dog", asked)
 
+    def test_an_article_may_be_put_before_the_words_behind_an_identifier(self) -> None:
+        assert planned("[refer] dog", model=Model(" locate the dog")).steps == (Step(Task.REFER, "the dog"),)
+
     @pytest.mark.parametrize("written", [" locate the cat", " locate big dogs"])
     def test_the_model_puts_no_word_of_its_own_behind_an_identifier(self, written: str) -> None:
         assert planned("[refer] the big dog", model=Model(written)).steps == (
@@ -96,7 +101,9 @@ class TestWhatIsPlain:
         [
             ("[identify] {<10><20><40><60>}", (Step(Task.IDENTIFY, "", BOX),)),
             ("[identify] (10,20,40,60) and (1,2,3,4)", (BOX, Box(1, 2, 3, 4))),
-            ("[vqa] what is in [10,20,40,60]?", (Step(Task.VQA, "what is ?", BOX),)),
+            ("[vqa] what is in [10,20,40,60]?", (Step(Task.VQA, "what is in this?", BOX),)),
+            ("[refer] the dog in [10,20,40,60]", (Step(Task.REFER, "the dog", BOX),)),
+            ("[detection] dogs at (10,20,40,60)", (Step(Task.DETECTION, "dogs", BOX),)),
             ("[caption] please", (Step(Task.CAPTION),)),
             ("[grounding] with colours", (Step(Task.GROUNDING, "with colours"),)),
             ("[identify]", (Step(Task.IDENTIFY),)),
@@ -114,14 +121,17 @@ class TestWhatIsPlain:
     def test_a_typed_identifier_takes_the_drawn_region_or_what_was_found(self) -> None:
         assert planned("[vqa] red?", PlanContext(region=BOX)).steps == (Step(Task.VQA, "red?", BOX),)
         assert planned("[identify]", PlanContext((DOG,))).steps == (Step(Task.IDENTIFY, "", BOX),)
+        assert planned("[identify]", PlanContext((DOGS,))).steps == (Step(Task.IDENTIFY, "", OTHER),)
+        drawn_too = planned("[vqa] is [10,20,40,60] red?", PlanContext(region=OTHER)).steps
+        assert drawn_too == (Step(Task.VQA, "is this red?", BOX),)
 
 
 class TestWhatTheModelPlans:
     def test_is_asked_in_the_form_that_it_has_learnt(self) -> None:
         model = Model(" answer A1 what colour is the dog?")
-        plan = planned("what colour is it?", PlanContext((DOG,)), model)
+        plan = planned("What colour is it?", PlanContext((DOG,)), model)
         (asked,) = model.asked
-        assert asked.prompt == "- locate the dog A1\n> what colour is it?\n=>"
+        assert asked.prompt == "- locate the dog A1\n> What colour is it?\n=>"
         assert asked.choices is not None
         assert asked.copied == " what colour is it?"
         assert plan.steps == (Step(Task.VQA, "what colour is the dog?", BOX),)
@@ -130,6 +140,24 @@ class TestWhatTheModelPlans:
     def test_may_have_several_steps(self) -> None:
         plan = planned("...x", model=Model(" detect dogs ; answer how many dogs are there?"))
         assert [step.name for step in plan.steps] == ["detection", "vqa"]
+
+    @pytest.mark.parametrize("trait", ["what colour is the dog?", "which breed is the dog?"])
+    def test_asks_for_a_trait_of_what_it_finds_over_its_box(self, trait: str) -> None:
+        found, asked = planned("...x", model=Model(f" locate the dog ; answer {trait}")).steps
+        assert (found.region_from, asked.region_from) == (None, 0)
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            " detect dogs ; answer what colour is dogs?",
+            " locate the dog ; answer what colour is the cat?",
+            " locate the dog ; answer is the dog asleep?",
+            " locate the dog ; answer A1 what colour is the dog?",
+        ],
+    )
+    def test_asks_all_else_over_the_whole_picture_or_the_box_that_is_meant(self, written: str) -> None:
+        steps = planned("...x", PlanContext((DOG,)), Model(written)).steps
+        assert [step.region_from for step in steps] == [None, None]
 
     def test_is_asked_back_about_where_it_is_unsure(self) -> None:
         unsure = Model(" locate the dog", (SURE - 0.01, 1.0, 1.0))
@@ -150,8 +178,15 @@ class TestWhatTheModelPlans:
         "question",
         [
             "compare the two pictures",
-            "what is the difference between these images?",
+            "Compare the images",
+            "which dog is bigger, between the photos?",
+            "do both pictures show a dog?",
+            "what have the images in common, these two photos?",
+            "is there a difference in the photos?",
             "is it the same man as in the previous picture?",
+            "was the earlier image darker?",
+            "and in the last photo?",
+            "what is in the other picture?",
         ],
     )
     def test_over_several_pictures_is_refused(self, question: str) -> None:
@@ -165,6 +200,8 @@ class TestWhatTheModelPlans:
             "how many pictures are on the wall?",
             "what is between the two pictures on the wall?",
             "do both photos in the frame show a dog?",
+            "is there a lamp between the pictures hanging there?",
+            "what is on the other picture frame?",
             "what is in this picture?",
         ],
     )
@@ -185,8 +222,17 @@ class TestReplies:
         assert Planner(Model(" chat hello"), talks=True).plan("hi").steps[0].reply == "hello"
 
 
-def test_a_model_that_has_learnt_to_plan_plans_itself() -> None:
-    engine = ScriptedEngine()
-    assert Planner.for_model(VisionLanguageModel(engine)).plan("where is the dog?").steps == (
-        Step(Task.REFER, "the dog"),
-    )
+class TestTheWriter:
+    DEFAULT = "assistant.vlm.engine.language_model.default_language_model"
+
+    def test_is_the_model_itself_if_it_has_learnt_to_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delattr(self.DEFAULT)
+        planner = Planner.for_model(VisionLanguageModel(ScriptedEngine()))
+        assert planner.plan("where is the dog?").steps == (Step(Task.REFER, "the dog"),)
+
+    def test_is_else_the_default_models_language_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(self.DEFAULT, Model)
+        engine = ScriptedEngine()
+        engine.plans = False
+        planner = Planner.for_model(VisionLanguageModel(engine))
+        assert planner.plan("a poem").steps == (Step(None, "a poem"),)
