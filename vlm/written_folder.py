@@ -89,18 +89,15 @@ class WrittenFolder:
 
     def describe(self, values: Mapping[str, object]) -> None:
         """Write what the folder was made from, with the hashes of sources and of its own weights."""
-        from importlib.metadata import version
-
         sources = {}
         for path in self._sources:
-            sources[f"{path.parent.name}/{path.name}"] = sha256_of(path)
+            sources[path.name] = sha256_of(path)
             self._progress(path.stat().st_size)
         files = {
             str(path.relative_to(self.path)): sha256_of(path)
             for path in sorted(self.path.rglob("*.safetensors"))
         }
-        made_by = {"made_by": f"assistant {version('assistant')}"}
-        self._write_json(PROVENANCE, made_by | dict(values) | {"sources": sources, "files": files})
+        self._write_json(PROVENANCE, {**values, "sources": sources, "files": files})
 
     def _write(self, shard: Mapping[str, torch.Tensor], index: dict[str, str]) -> None:
         name = f"model-{len(set(index.values())) + 1:05}.safetensors"

@@ -208,8 +208,9 @@ class TestProvenance:
     ) -> None:
         folder = convert(llama, checkpoint, tmp_path / "ours")
         held = json.loads((folder / PROVENANCE).read_text())
-        assert held["sources"][f"{checkpoint.parent.name}/checkpoint.pth"] == sha256_of(checkpoint)
-        assert held["sources"]["llama/model.safetensors"] == sha256_of(llama / "model.safetensors")
+        assert held["sources"] == {
+            path.name: sha256_of(path) for path in (EVA_VIT, checkpoint, llama / "model.safetensors")
+        }
         assert held["files"] == {
             str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*.safetensors")
         }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +19,7 @@ from .options import JsonOption, quieten_libraries
 if TYPE_CHECKING:
     from ...vlm.weights import ModelStatus
 
-app = typer.Typer(help="List, fetch, show, convert and average models.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch, show, convert, export and average models.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]
 
@@ -71,21 +74,79 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
 def convert(
     llama: Annotated[Path, typer.Argument(metavar="LLAMA", help="The folder of LLaMA-2-7B-chat.")],
     eva_vit: Annotated[Path, typer.Argument(metavar="EVA_VIT", help="The file eva_vit_g.pth.")],
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="MiniGPT-v2's checkpoint, a .pth.")
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[CHECKPOINT] OUT",
+            help="MiniGPT-v2's checkpoint, a .pth, or none to train from the start; and the folder to make.",
+        ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make; `--model OUT` takes it.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Add LoRA to the weights; training cannot go on from it then.")
+    ] = False,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="The side of pictures in pixels.  [default: the checkpoint's]")
+    ] = None,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads of the tower.  [default: 88 wide each]")
+    ] = None,
 ) -> None:
     """Make a model's folder from the released MiniGPT-v2 files, which you have fetched yourself.
 
-    Example:
+    Each weight keeps the precision of its file; LoRA stays apart, so that training can go on from it.
+
+    Examples:
 
       assistant models convert Llama-2-7b-chat-hf eva_vit_g.pth minigptv2_checkpoint.pth minigpt-v2
+
+      assistant models convert Llama-2-7b-chat-hf eva_vit_g.pth untrained
     """
     from ...vlm.released import convert_released
 
+    if len(files) > 2:
+        raise typer.BadParameter(f"{files[2]} is one too many: name CHECKPOINT, or none, and OUT")
     quieten_libraries()
-    convert_released(llama, eva_vit, checkpoint, out)
+    checkpoint = files[0] if len(files) == 2 else None
+    with _bar() as tell:
+        convert_released(
+            *(llama, eva_vit, checkpoint, files[-1]),
+            merge=merge,
+            heads=heads,
+            image_size=image_size,
+            tell=tell,
+        )
+    typer.echo(str(files[-1]))
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """Show on stderr how many bytes of how many are done, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns, console = (BarColumn(), DownloadColumn(), TimeRemainingColumn()), Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@app.command()
+def export(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="An adapter's folder, or one made by convert.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .pth to write.")],
+) -> None:
+    """Write an adapter as a checkpoint that the reference implementation loads.
+
+    Example:
+
+      assistant models export runs/mine/adapter checkpoint.pth
+    """
+    from ...vlm.exporting import export_checkpoint
+
+    quieten_libraries()
+    export_checkpoint(folder, out)
     typer.echo(str(out))
 
 
