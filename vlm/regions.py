@@ -51,7 +51,8 @@ def pixel_box(corners: Any, width: int, height: int) -> Box:
     cut = max(abs(now - given) for now, given in zip((x0, y0, x1, y1), corners, strict=True))
     if cut > _BEYOND or x0 >= x1 or y0 >= y1:
         raise ValueError(f"{written} lies outside of the picture of {width} x {height} pixels")
-    return Box.from_pixels(*(value + _WHISKER for value in (x0, y0, x1, y1)), width, height)
+    x0, y0, x1, y1 = (value + _WHISKER for value in (x0, y0, x1, y1))
+    return Box.from_pixels(x0, y0, x1, y1, width, height)
 
 
 def check_order(x0: float, y0: float, x1: float, y1: float) -> None:
