@@ -1,4 +1,8 @@
-"""A session's boxes in the COCO format, for programs that train or measure detectors."""
+"""A session's boxes in the COCO format, for programs that train or measure detectors.
+
+Every field is there that pycocotools, CVAT, FiftyOne, Label Studio and supervision read; `segmentation` is
+empty. A box without area, at which they fail, is left out.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,19 @@ def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFol
     Boxes are as a person corrected them, where somebody did; one without a phrase of its own has its step's
     argument for one, which is what was looked for.
     """
-    found = [(turn.image, box.name, box) for turn in turns if turn.image for box in labelled_boxes(turn)]
+    found = [
+        (turn.image, box.name, box)
+        for turn in turns
+        if turn.image
+        for box in labelled_boxes(turn)
+        if box.has_area
+    ]
     image_ids = {image: number for number, image in enumerate(distinct_images(turns), 1)}
     category_ids = {name: number for number, name in enumerate(sorted({name for _, name, _ in found}), 1)}
     return json.dumps(
         {
             "info": {"description": session.title, "date_created": session.created.isoformat()},
+            "licenses": [],
             "images": [_image(number, image, folder) for image, number in image_ids.items()],
             "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
             "annotations": [
@@ -40,5 +51,7 @@ def _image(number: int, image: StoredImage, folder: ImageFolder) -> dict[str, ob
 
 def _annotation(box: LabelledBox) -> dict[str, object]:
     x0, y0, x1, y1 = box.corners
-    width, height = x1 - x0, y1 - y0
-    return {"bbox": [x0, y0, width, height], "area": width * height, "iscrowd": 0, "score": box.score}
+    width, height = round(x1 - x0, 2), round(y1 - y0, 2)
+    score = {} if box.score is None else {"score": box.score}
+    bbox = {"bbox": [x0, y0, width, height], "area": round(width * height, 2)}
+    return {**bbox, "segmentation": [], "iscrowd": 0, **score}

@@ -8,8 +8,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from math import ceil, floor
 from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from .images import ImageFolder
 from .records import LabelledBox, StoredImage, StoredTurn, distinct_images, labelled_boxes
@@ -47,8 +51,8 @@ def pascal_voc(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
             item = SubElement(root, "object")
             _fill(item, {"name": box.name, "pose": "Unspecified", "truncated": 0, "difficult": 0})
             left, top, right, bottom = box.corners
-            corners = {"xmin": left + 1, "ymin": top + 1}
-            corners |= {"xmax": max(right, left + 1), "ymax": max(bottom, top + 1)}
+            corners = {"xmin": floor(left) + 1, "ymin": floor(top) + 1}
+            corners |= {"xmax": ceil(right), "ymax": ceil(bottom)}
             _fill(SubElement(item, "bndbox"), corners)
         indent(root)
         return tostring(root, encoding="unicode")
@@ -60,7 +64,7 @@ def _by_image(turns: Sequence[StoredTurn]) -> dict[StoredImage, list[LabelledBox
     found: dict[StoredImage, list[LabelledBox]] = {image: [] for image in distinct_images(turns)}
     for turn in turns:
         if turn.image:
-            found[turn.image] += labelled_boxes(turn)
+            found[turn.image] += [box for box in labelled_boxes(turn) if box.has_area]
     return {
         image: list({(box.name, box.corners): box for box in boxes}.values())
         for image, boxes in found.items()
@@ -80,10 +84,26 @@ def _archive(
     with zipfile.ZipFile(buffer, "w") as archive:
         for image, found in boxes.items():
             name = PurePath(folder.file(image).name)
-            archive.writestr(f"{images}/{name}", folder.load(image))
+            archive.writestr(f"{images}/{name}", _upright(folder.load(image)))
             archive.writestr(f"{labels}/{name.with_suffix(ending)}", write(image, found))
         for name, content in extra.items():
             archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _upright(content: bytes) -> bytes:
+    """Return a picture's file, its pixels turned as EXIF says: boxes are of the picture as a person sees it.
+
+    Programs that train detectors differ in whether they look at EXIF.
+    """
+    try:
+        picture = Image.open(BytesIO(content))
+    except UnidentifiedImageError:  # HEIC, which these programs read as little as Pillow does
+        return content
+    if picture.getexif().get(Base.Orientation, 1) == 1:
+        return content
+    turned, buffer = ImageOps.exif_transpose(picture), BytesIO()
+    turned.save(buffer, picture.format, quality=95)
     return buffer.getvalue()
 
 

@@ -39,7 +39,7 @@ def _check_bins(bins: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     return bins
 
 
-def _check_corners(corners: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def _check_corners(corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     LabelledBox("", corners)  # says what is wrong
     return corners
 
@@ -93,7 +93,7 @@ class _Step(_Part):
 
 class _Correction(_Part):
     phrase: str
-    corners: Annotated[tuple[int, int, int, int], AfterValidator(_check_corners)]
+    corners: Annotated[tuple[float, float, float, float], AfterValidator(_check_corners)]
     score: _Score | None
 
 

@@ -94,7 +94,7 @@ class LabelledBox:
     """
 
     phrase: str
-    corners: tuple[int, int, int, int]
+    corners: tuple[float, float, float, float]
     score: float | None = None
 
     def __post_init__(self) -> None:
@@ -107,7 +107,14 @@ class LabelledBox:
     @property
     def name(self) -> str:
         """What programs that train detectors call the class of the box."""
-        return self.phrase.strip().lower() or "object"
+        words = " ".join(self.phrase.lower().split())
+        return "".join(character for character in words if character.isprintable()) or "object"
+
+    @property
+    def has_area(self) -> bool:
+        """Whether there is anything in it: programs that train detectors fail at boxes without."""
+        left, top, right, bottom = self.corners
+        return left < right and top < bottom
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,7 @@ def found_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
     width, height = turn.image.width, turn.image.height
     return tuple(
         LabelledBox(
-            phrase.text.strip() or step.argument.strip(), _whole(box.to_pixels(width, height)), box.score
+            phrase.text.strip() or step.argument.strip(), _hundredths(box.to_pixels(width, height)), box.score
         )
         for step in turn.steps
         for phrase in step.phrases
@@ -201,8 +208,8 @@ def labelled_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
     return found_boxes(turn) if corrections is None else corrections
 
 
-def _whole(pixels: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
-    left, top, right, bottom = (round(value) for value in pixels)
+def _hundredths(pixels: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (round(value, 2) for value in pixels)
     return left, top, right, bottom
 
 

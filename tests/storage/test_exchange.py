@@ -228,6 +228,7 @@ class TestJson:
 
 class TestCoco:
     def test_boxes_are_in_pixels_of_their_pictures(self, store: SessionStore, session_id: str) -> None:
+        store.set_corrections(session_id, 1, None)
         content = json.loads(store.export_coco(session_id))
         assert [(image["width"], image["height"]) for image in content["images"]] == [(200, 100), (64, 48)]
         first = content["annotations"][0]

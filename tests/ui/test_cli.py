@@ -403,6 +403,18 @@ class TestSessions:
         assert coco["annotations"][0]["bbox"] == pytest.approx([76.8, 144.0, 147.2, 297.6])
         assert coco["categories"] == [{"id": 1, "name": "the dog"}]
 
+    @pytest.mark.parametrize(("form", "labels"), [("yolo", "labels"), ("voc", "Annotations")])
+    def test_boxes_are_exported_for_detectors_with_the_pictures(
+        self, command: Command, session: str, tmp_path: Path, form: str, labels: str
+    ) -> None:
+        arguments = ("sessions", "export", session, "--format", form, "--out")
+        assert command(*arguments, tmp_path / "set").out == f"{tmp_path / 'set'}\n"
+        assert len(list((tmp_path / "set" / labels).iterdir())) == 1
+        assert command(*arguments, tmp_path / "set.zip").code == 0
+        assert (tmp_path / "set.zip").read_bytes().startswith(b"PK")
+        assert_one_line(command(*arguments, tmp_path / "nowhere" / "set.zip"), "set.zip")
+        assert_wrong_use(command(*arguments[:-1]), "--out FOLDER")
+
     def test_a_session_is_exported_as_markdown_with_its_pictures(
         self, command: Command, session: str, tmp_path: Path
     ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from enum import StrEnum
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -31,6 +33,8 @@ class Form(StrEnum):
     JSON = "json"
     MARKDOWN = "markdown"
     COCO = "coco"
+    YOLO = "yolo"
+    VOC = "voc"
 
 
 @app.command("list")
@@ -80,18 +84,34 @@ def export(
     session: SessionArgument,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="A file, or for markdown a folder; stdout without it."),
+        typer.Option(
+            metavar="PATH", help="A file; for markdown a folder; for yolo and voc a folder or a .zip file."
+        ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.JSON,
     database: DatabaseOption = None,
 ) -> None:
-    """Write a session as JSON (which `import` reads), as Markdown with pictures, or as COCO annotations."""
-    if form is Form.MARKDOWN and out is None:
-        raise typer.BadParameter("--format markdown needs --out FOLDER, for the pictures")
+    """Write a session as JSON (which `import` reads), as Markdown with pictures, or its boxes for detectors.
+
+    COCO is one file of annotations; YOLO and Pascal VOC come with the pictures.
+
+    Examples:
+
+      assistant sessions export 3f2a --format coco --out boxes.json
+
+      assistant sessions export 3f2a --format yolo --out dataset
+    """
+    if form in (Form.MARKDOWN, Form.YOLO, Form.VOC) and out is None:
+        raise typer.BadParameter(f"--format {form} needs --out FOLDER, for the pictures")
     with open_store(database, session=session) as store:
         session = store.find_session(session).id
         if form is Form.MARKDOWN and out is not None:
             say(str(store.export_markdown(session, out)))
+            return
+        if form in (Form.YOLO, Form.VOC) and out is not None:
+            write = store.export_yolo if form is Form.YOLO else store.export_pascal_voc
+            _unpack(write(session), out)
+            say(str(out))
             return
         text = store.export_coco(session) if form is Form.COCO else store.export_json(session)
     if out is None:
@@ -131,6 +151,17 @@ def delete(
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
         store.delete_session(summary.id)
     note(f"Deleted {summary.id}")
+
+
+def _unpack(archive: bytes, out: Path) -> None:
+    """Write an archive as it is where `out` ends in .zip, else what is in it into that folder."""
+    try:
+        if out.suffix.lower() == ".zip":
+            out.write_bytes(archive)
+        else:
+            zipfile.ZipFile(BytesIO(archive)).extractall(out)
+    except OSError as error:
+        raise AssistantError(f"cannot write {out}: {error.strerror}") from error
 
 
 def _look(database: str | None, look: Callable[[SessionStore], list[Found]]) -> list[Found]:
