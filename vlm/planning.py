@@ -192,7 +192,8 @@ def plan_prompt(message: str, context: PlanContext) -> PlanPrompt:
         symbols |= {f"A{number}": box for number, box in enumerate(_found(turns[latest]), 1)}
     lines = [_past_line(turn, pointed_at=index == latest) for index, turn in enumerate(turns)]
     mark = "R>" if context.region else ">"
-    return PlanPrompt("\n".join([*lines, f"{mark} {_one_line(_lowered(text))}", "=>"]), symbols)
+    text = "\n".join([*lines, f"{mark} {_one_line(_lowered(text))}", "=>"])
+    return PlanPrompt(text.encode(errors="replace").decode(), symbols)  # half a surrogate pair is no text
 
 
 def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
@@ -257,7 +258,6 @@ def _found(turn: PastTurn) -> list[Box]:
 
 
 def _cut(message: str) -> str:
-    message = message.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
     return message if len(message) <= _HEAD + _TAIL else f"{message[:_HEAD]} … {message[-_TAIL:]}"
 
 

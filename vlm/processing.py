@@ -161,10 +161,17 @@ class MiniGPTv2Processor(ProcessorMixin):
             return [self.tokenizer.eos_token_id]
         if segment.kind is SegmentKind.IMAGE:
             return [self.image_token_id] * self.image_tokens
-        # A person who types a special token's name means the text.
-        encoded = self.tokenizer(segment.text, add_special_tokens=False, split_special_tokens=True)
-        ids: list[int] = encoded["input_ids"]
-        return ids
+        return token_ids(self.tokenizer, segment.text)
+
+
+def token_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return the tokens of a text as a person means it.
+
+    The name of a special token means the text; half a surrogate pair, which no tokenizer takes, is "?".
+    """
+    text = text.encode(errors="replace").decode()
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return ids
 
 
 def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
@@ -195,3 +202,4 @@ AutoImageProcessor.register(MiniGPTv2Config, image_processor_classes={"pil": Min
 AutoProcessor.register(MiniGPTv2Config, MiniGPTv2Processor)
 
 __all__ = ["EncodedPrompt", "MiniGPTv2ImageProcessor", "MiniGPTv2Processor", "load_tokenizer"]
+__all__ += ["token_ids"]

@@ -51,6 +51,10 @@ class TestBatches:
         assert ids[1, -short] == processor.tokenizer.bos_token_id
         assert batch["pixel_values"].shape[0] == 1
 
+    def test_half_a_surrogate_pair_is_a_question_mark(self, processor: MiniGPTv2Processor) -> None:
+        half, mark = (processor([None], [[Turn(f"hello {text}")]])["input_ids"] for text in ("\udfff", "?"))
+        assert torch.equal(half, mark)
+
     def test_a_batch_without_pictures_has_no_pixels(self, processor: MiniGPTv2Processor) -> None:
         assert "pixel_values" not in processor([None], [[Turn("hello")]])
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..answers import Completion, Written
+from ..processing import token_ids
 from .batching import BatchDecoder, Row
 from .constraint import Constraint
 
@@ -47,11 +48,8 @@ class Completer:
         return Row(torch.tensor(ids), None, completion.max_new_tokens, constraint, copied)
 
     def _ids(self, text: str) -> list[int]:
-        # A person who types a special token's name means the text.
         with self._lock:
-            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        ids: list[int] = encoded["input_ids"]
-        return ids
+            return token_ids(self._tokenizer, text)
 
     def _text(self, ids: Sequence[int]) -> str:
         with self._lock:
