@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
-from ..vlm.pictures import Picture
+from ..vlm.pictures import Picture, Source, open_picture
 from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
 from .identifiers import check_asked
@@ -37,7 +37,7 @@ class Assistant:
         self,
         session_id: str | None,
         message: str,
-        picture: Picture | None = None,
+        picture: Source | None = None,
         kept: StoredImage | None = None,
         region: Box | None = None,
         task: Task | None = None,
@@ -48,19 +48,21 @@ class Assistant:
     ) -> tuple[StoredTurn, TurnResult]:
         """Answer one message, and return the turn as it was kept with the result as it came.
 
-        `picture` is what the model looks at and `kept` the same picture in the store; a `task` chosen by
-        hand takes the place of the plan. Without a session a new one is made once there is an answer, so
-        that an interrupted question leaves none behind. `replaces` is the number of the session's last turn,
+        `picture` is what the model looks at, in any form, and `kept` the same one in the store; a `task`
+        chosen by hand takes the place of the plan. Without a session a new one is made once there is an
+        answer, so that an interrupted question leaves none behind. `replaces` is the number of the session's last turn,
         whose place the new one takes. `listener` follows the turn and may stop it: what has been said is
         kept. `verify` has the model asked back about each box.
 
         Raises:
+            ImageError: the picture cannot be opened.
             SessionNotFoundError: there is no such session.
             StorageError: the turn could not be kept, or `replaces` is not the session's last.
             AssistantError: the message asks nothing, or nothing came of it that could take the place of the
                 turn `replaces`, which stays.
         """
         check_asked(message, task, region)
+        picture = None if picture is None else open_picture(picture)
         past = self._past(session_id, replaces)
         guard = GuardedListener(listener) if listener else None
         result = run(

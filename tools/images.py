@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import ToolException
 from PIL import Image
@@ -119,7 +120,7 @@ class ImageAccess:
             return self._block(current, None)
         if isinstance(current, Path):
             return OpenedImage(_open(current, current.name), str(current))
-        if isinstance(current, bytes | Image.Image):
+        if isinstance(current, bytes | bytearray | Image.Image | np.ndarray):
             return OpenedImage(_open(current, _THE_CURRENT), None)
         raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is no picture")
 

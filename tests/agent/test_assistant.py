@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -55,6 +56,16 @@ def ask(
 ) -> StoredTurn:
     kept = assistant.store.add_image(picture.content)
     return assistant.ask(session, message, picture, kept, **more)[0]  # type: ignore[arg-type]
+
+
+def test_a_picture_may_come_in_any_form(
+    assistant: Assistant, engine: ScriptedEngine, picture: Picture, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(picture.content)
+    for form in (path, str(path), picture.content, picture.image, np.asarray(picture.image)):
+        assistant.ask(None, "what is it?", form)
+        assert engine.requests[-1].image.tobytes() == picture.image.tobytes()
 
 
 class RememberingPlanner(Planner):

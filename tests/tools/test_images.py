@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import ToolException
@@ -265,6 +266,7 @@ def test_anything_with_a_find_method_is_a_source() -> None:
     [
         pytest.param(encoded(16), id="bytes"),
         pytest.param(Image.new("RGB", (16, 6)), id="pillow"),
+        pytest.param(np.zeros((6, 16, 3), dtype=np.uint8), id="array"),
         pytest.param(open_picture(encoded(16)), id="opened"),
         pytest.param(
             {"type": "image", "base64": base64.b64encode(encoded(16)).decode(), "mime_type": "image/png"},
