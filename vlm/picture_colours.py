@@ -80,7 +80,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 def _in_srgb(image: Image.Image, profile: Any) -> tuple[Image.Image, list[str]]:
     """Return the picture's colours in sRGB, from those of the profile that came with it."""
     if image.mode == "LAB":
-        return ImageCms.applyTransform(image, _transform(ImageCms.createProfile("LAB"), "LAB")), []
+        return _transform(ImageCms.createProfile("LAB"), "LAB").apply(image), []
     if not isinstance(profile, bytes) or not profile:
         return image, []
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
@@ -107,10 +107,10 @@ def _apply(image: Image.Image, profile: bytes) -> Image.Image:
     transform = _transform(opened, mode)
     if mode == "RGB":
         samples = _samples()
-        changes = ImageChops.difference(samples, ImageCms.applyTransform(samples, transform))
-        if max(high for _, high in changes.getextrema()) <= _UNSEEN:
+        changes = np.asarray(ImageChops.difference(samples, transform.apply(samples)))
+        if changes.max() <= _UNSEEN:
             return image
-    return ImageCms.applyTransform(image, transform)
+    return transform.apply(image)
 
 
 def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:

@@ -5,6 +5,7 @@ Libraries print nothing meanwhile, and a file that takes longer than a picture n
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
 import re
@@ -12,7 +13,7 @@ import struct
 import time
 from io import BytesIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, _imaging
 
 from .errors import ImageError
 
@@ -20,7 +21,7 @@ _PILLOWS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM")
 FORMATS = (*_PILLOWS, "HEIF")
 """What is opened, by Pillow's names; a phone's multi-picture JPEG (MPO) counts as JPEG. HEIF, the HEIC of
 iPhones, needs the package pillow-heif."""
-SECONDS_LIMIT = 10.0
+SECONDS_LIMIT = 5.0
 """Reading one picture takes no more seconds of a CPU core."""
 TEXT_PIXELS = 4_000_000
 """Pictures written as text, number by number (plain PPM), have no more pixels."""
@@ -79,11 +80,9 @@ def unsupported(error: Exception) -> str | None:
 def _silence_libraries() -> None:
     """Keep libtiff from writing to stderr, and Pillow's log from it where a program has set up none."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    import ctypes
-
     try:
         libraries = ctypes.CDLL(
-            Image.core.__file__
+            _imaging.__file__
         )  # finds the functions of the libraries that it is linked to
         for setter in (libraries.TIFFSetErrorHandler, libraries.TIFFSetWarningHandler):
             setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
