@@ -64,7 +64,12 @@ def create_server(toolkit: VisionToolkit, draw: Draw | None = None) -> Server[An
     async def call_tool(context: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
         if call.name not in tools:
             raise MCPError(INVALID_PARAMS, f"no tool {call.name!r}: there is {', '.join(tools)}")
-        request = {"type": "tool_call", "id": "mcp", "name": call.name, "args": call.arguments or {}}
+        request: dict[str, Any] = {
+            "type": "tool_call",
+            "id": "mcp",
+            "name": call.name,
+            "args": call.arguments or {},
+        }
         message = await anyio.to_thread.run_sync(
             _called, tools[call.name], request, _Reporter(context), abandon_on_cancel=True
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from langchain_core.tools import BaseTool, BaseToolkit
 from pydantic import ConfigDict, Field, field_validator
 
 from ..vlm.presets import DEFAULT_MODEL
+from ..vlm.vision_language_model import VisionLanguageModel
 from .images import ImageAccess, ImageSource
 from .listing import ListPicturesTool
 from .tasks import TOOLS
@@ -31,7 +33,7 @@ class VisionToolkit(BaseToolkit):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
 
-    model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL))
+    model: VisionLanguageModel | LazyModel | str = Field(default=DEFAULT_MODEL, validate_default=True)
     folders: tuple[str | Path, ...] = Field(default_factory=lambda: (Path.cwd(),))
     sources: tuple[ImageSource, ...] = ()
 
@@ -44,8 +46,8 @@ class VisionToolkit(BaseToolkit):
 
     def get_tools(self) -> list[BaseTool]:
         """Return the six tools that look and the one that lists; the model they share is loaded once."""
-        looking = (tool(model=self.model, images=self.images) for tool in TOOLS)
-        return [*looking, ListPicturesTool(images=self.images)]
+        parts: dict[str, Any] = {"model": self.model, "images": self.images}
+        return [*(tool(**parts) for tool in TOOLS), ListPicturesTool(images=self.images)]
 
 
 __all__ = ["VisionToolkit"]
