@@ -69,6 +69,8 @@ class TestWhatIsPlain:
         asked = "give me the place of the big dog"
         (step,) = planned(f"[refer] {asked}", model=Model(" locate the big dog")).steps
         assert (step.argument, step.typed) == ("the big dog", asked)
+        (step,) = planned("[detection] box all of the dogs", model=Model(" detect dogs")).steps
+        assert step == Step(Task.DETECTION, "dogs")
 
     def test_an_article_may_be_put_before_the_words_behind_an_identifier(self) -> None:
         assert planned("[refer] dog", model=Model(" locate the dog")).steps == (Step(Task.REFER, "the dog"),)
@@ -90,8 +92,20 @@ class TestWhatIsPlain:
         model = Model(" answer what colour is the dog?")
         plan = planned("[vqa] what colour is it?", PlanContext((DOG,)), model)
         assert plan.steps == (Step(Task.VQA, "what colour is the dog?"),)
+        for typed in ("[refer]", "[caption]", "[grounding] with the boxes"):
+            unasked = Model()
+            planned(typed, PlanContext((DOG,)), unasked)
+            assert not unasked.asked
 
-    @pytest.mark.parametrize("typed", ["what does [refer] mean?", "the sign says [refer]"])
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "what does [refer] mean?",
+            *(f"it {word} [refer]" for word in ("says", "means", "does", "is", "reads")),
+            *(f"I {word} [refer]" for word in ("say", "mean", "read", "type")),
+            *(f"it has {word} [refer]" for word in ("the", "a", "the word", "a lot of", "a sign saying")),
+        ],
+    )
     def test_an_identifier_that_is_spoken_of_is_text(self, typed: str) -> None:
         model = Model(" answer what does it mean?")
         assert planned(typed, model=model).steps == (Step(Task.VQA, "what does it mean?"),)

@@ -55,6 +55,42 @@ class TestThePrompt:
             "- chat describe it = Briefly or in detail?",
         ]
 
+    def test_tells_free_conversation_by_what_was_said(self) -> None:
+        hi = PastTurn("hi", (PastStep(None),), "Hello!")
+        unplanned = PastTurn("well", (), "Well.")
+        lines = plan_prompt("again", PlanContext((hi, unplanned))).text.splitlines()
+        assert lines[:2] == ["- chat hi = Hello!", "- chat well = Well."]
+
+    def test_tells_of_what_was_found_only_where_something_was_asked(self) -> None:
+        asked = PastTurn("the boy", (PastStep(Task.REFER, "the boy"),), "Which one do you mean?")
+        text = plan_prompt("the left one", PlanContext((asked,))).text
+        assert text.startswith("- locate the boy = Which one do you mean?\n")
+
+    def test_numbers_the_boxes_of_several_steps_on(self) -> None:
+        steps = (PastStep(Task.REFER, "the dog", (BOX,)), PastStep(Task.DETECTION, "cats", (OTHER, BOX)))
+        prompt = plan_prompt("again", PlanContext((PastTurn("find them", steps, ""),)))
+        line = prompt.text.splitlines()[0]
+        assert [part.strip() for part in line.split(";")] == ["- locate the dog A1", "detect cats A2-A3"]
+        assert prompt.symbols == {"A1": BOX, "A2": OTHER, "A3": BOX}
+
+    def test_does_not_point_back_at_a_box_that_was_marked(self) -> None:
+        named = PastTurn("what is this?", (PastStep(Task.IDENTIFY, "", (BOX,), BOX),), "This is a dog.")
+        both = PastTurn("and?", (*named.steps, PastStep(Task.REFER, "the cat", (OTHER,))), "")
+        assert plan_prompt("why?", PlanContext((named,))).symbols == {}
+        prompt = plan_prompt("why?", PlanContext((both,)))
+        line = prompt.text.splitlines()[0]
+        assert [part.strip() for part in line.split(";")] == ["- identify", "locate the cat A1"]
+        assert prompt.symbols == {"A1": OTHER}
+
+    def test_points_back_at_no_more_boxes_than_two_digits_count(self) -> None:
+        many = PastTurn("find dots", (PastStep(Task.DETECTION, "dots", (BOX,) * 120),), "")
+        assert len(plan_prompt("again", PlanContext((many,))).symbols) == 99
+
+    def test_tells_the_beginning_of_a_long_answer(self) -> None:
+        long = PastTurn("what is it", (PastStep(Task.VQA, "what is it?"),), "a " * 30)
+        line = plan_prompt("again", PlanContext((long,))).text.splitlines()[0]
+        assert line == f"- answer what is it? = {'a ' * 16}…"
+
     def test_tells_the_last_four_turns(self) -> None:
         turns = tuple(PastTurn(f"is it {n}?", (PastStep(Task.VQA, f"is it {n}?"),), "no") for n in range(6))
         lines = plan_prompt("again", PlanContext(turns)).text.splitlines()
@@ -72,6 +108,7 @@ class TestThePrompt:
     def test_lowers_a_message_in_capitals(self) -> None:
         assert plan_prompt("WHAT IS IN [1,2,30,40]", PlanContext()).text == "> what is in T1\n=>"
         assert plan_prompt("Is that IBM?", PlanContext()).text == "> Is that IBM?\n=>"
+        assert plan_prompt("TV?", PlanContext()).text == "> TV?\n=>"
 
     def test_reads_the_ends_of_a_long_message(self) -> None:
         text = plan_prompt("find the dog " + "very " * 2000 + "please", PlanContext()).text
@@ -109,7 +146,20 @@ class TestPlans:
 
     def test_keep_acronyms_and_lower_the_rest(self) -> None:
         assert write_plan([(Task.REFER, "NASA logo", "")]) == " locate NASA logo"
-        assert write_plan([(Task.REFER, "A man", "")]) == " locate a man"
+        lowered = {"A man": "a man", "A": "a", "A-frame": "a-frame", "O'Neill": "o'Neill", "Dogs": "dogs"}
+        for argument, written in lowered.items():
+            assert write_plan([(Task.REFER, argument, "")]) == f" locate {written}"
+
+    def test_hold_no_argument_where_the_task_takes_none(self) -> None:
+        assert write_plan([(Task.CAPTION, "in short", "")]) == " caption"
+        prompt = plan_prompt("x", PlanContext(region=BOX))
+        assert prompt.read(" caption R", "x") == (Step(Task.CAPTION),)
+        assert prompt.read(" chat nonsense", "x") == (Step(None, "x"),)
+
+    def test_take_the_message_for_an_argument_that_is_missing(self) -> None:
+        assert plan_prompt("the dog", PlanContext()).read(" locate", "the dog") == (
+            Step(Task.REFER, "the dog"),
+        )
 
     @pytest.mark.parametrize("written", ["", "nonsense", " locate", " answer A7", " ;", " identify"])
     def test_that_are_broken_still_answer_the_message(self, written: str) -> None:
@@ -125,7 +175,13 @@ class TestPlans:
 
     def test_never_say_a_symbol_to_the_model_that_looks(self) -> None:
         prompt = plan_prompt("is [1,2,30,40] a dog", PlanContext())
-        assert prompt.read(" answer T1 is T1 a dog?", "x") == (Step(Task.VQA, "is this a dog?", OTHER),)
+        for said in ("T1", "this box T1", "the box T1"):
+            read = prompt.read(f" answer T1 is {said} a dog?", "x")
+            assert read == (Step(Task.VQA, "is this a dog?", OTHER),)
+
+    def test_keep_words_that_look_like_a_symbol_where_there_is_no_box(self) -> None:
+        prompt = plan_prompt("x", PlanContext())
+        assert prompt.read(" answer is the T1 line open?", "x") == (Step(Task.VQA, "is the T1 line open?"),)
 
 
 class TestChoices:
@@ -294,3 +350,5 @@ class TestTypedRegions:
 
 def test_half_a_surrogate_pair_is_written_as_text() -> None:
     assert plan_prompt("what is \udfff?", PlanContext()).text == "> what is ??\n=>"
+    before = PlanContext((PastTurn("hello", answer="\ud800"),))
+    assert plan_prompt("and?", before).text == "- chat hello = ?\n> and?\n=>"
