@@ -27,6 +27,7 @@ from .options import (
 )
 
 PAGE = Path(settings.__file__).with_name("app.py")
+SERVER = PAGE.with_name("serve.py")
 _STOP_SECONDS = 10
 
 
@@ -67,7 +68,7 @@ def arguments(port: int, address: str, browser: bool) -> list[str]:
     """Return what Streamlit is called with; the rest of its settings lies beside the page."""
     return [
         "run",
-        str(PAGE),
+        str(SERVER),
         f"--server.port={port}",
         f"--server.address={address}",
         f"--server.headless={'false' if browser else 'true'}",

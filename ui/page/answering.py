@@ -10,12 +10,17 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from assistant.agent.listening import TurnListener
 from assistant.agent.plan import Plan
 from assistant.agent.turn import StepResult, TurnResult
 from assistant.storage import StoredTurn
-from assistant.vlm.grounding import parse
+from assistant.vlm.grounding import GroundedPhrase, parse
+from assistant.vlm.tasks import Task
+
+# Others may look at a part of the picture again, and write the boxes of that.
+_OF_THE_WHOLE = (Task.DETECTION, Task.GROUNDING)
 
 Outcome = tuple[StoredTurn, TurnResult]
 
@@ -30,6 +35,7 @@ class Answering:
         self.plan: Plan | None = None
         """What is being done, None until it is planned."""
         self._said: dict[int, str] = {}
+        self._found: dict[int, tuple[GroundedPhrase, ...]] = {}
         self._stop = threading.Event()
         self._outcome: Future[Outcome] = Future()
         threading.Thread(target=self._run, args=(ask,), daemon=True).start()
@@ -46,6 +52,12 @@ class Answering:
     def words(self) -> str:
         """What has been said so far, without markup."""
         return " ".join(filter(None, self._said.copy().values()))
+
+    @property
+    def phrases(self) -> tuple[GroundedPhrase, ...]:
+        """What has been found in the whole picture so far, a box each."""
+        phrases = [phrase for found in self._found.copy().values() for phrase in found]
+        return tuple(replace(phrase, boxes=(box,)) for phrase in phrases for box in phrase.boxes)
 
     @property
     def is_stopping(self) -> bool:
@@ -80,7 +92,10 @@ class Answering:
 
     def heard(self, step: int, raw: str) -> None:
         """Note the words of a step that is not done yet."""
-        self._said[step] = parse(_HALF_WRITTEN.sub("", raw)).text.strip()
+        so_far = parse(_HALF_WRITTEN.sub("", raw))
+        self._said[step] = so_far.text.strip()
+        if self.plan and self.plan.steps[step].task in _OF_THE_WHOLE and not self.plan.steps[step].region:
+            self._found[step] = tuple(phrase for phrase in so_far.phrases if phrase.boxes)
 
     def finished(self, step: int, result: StepResult) -> None:
         """Note what a step came to."""

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from assistant.storage import StoredImage, StoredTurn
+from assistant.storage.records import labelled_boxes
 from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.tasks import Task
 
 
-def found_phrases(turn: StoredTurn, least_score: float = 0.0) -> tuple[GroundedPhrase, ...]:
-    """Return every phrase of a turn with its boxes; those whose score is known to be too low are left out."""
-    phrases = (
-        replace(phrase, boxes=tuple(box for box in phrase.boxes if _is_sure(box, least_score)))
-        for step in turn.steps
-        for phrase in step.phrases
-    )
-    return tuple(phrase for phrase in phrases if phrase.boxes)
+def phrases_of(turn: StoredTurn) -> list[GroundedPhrase]:
+    """Return the boxes of a turn by phrase, as a person corrected them where somebody did, to be drawn."""
+    found: dict[str, list[Box]] = {}
+    for mark in labelled_boxes(turn):
+        if turn.image:
+            box = Box.from_pixels(*mark.corners, turn.image.width, turn.image.height)
+            found.setdefault(mark.phrase, []).append(box.with_score(mark.score))
+    return [GroundedPhrase(text, tuple(boxes)) for text, boxes in found.items()]
 
 
-def _is_sure(box: Box, least_score: float) -> bool:
-    return box.score is None or box.score >= least_score
+def missing(turn: StoredTurn) -> tuple[str, ...]:
+    """Return what a turn looked for and did not find."""
+    if turn.stopped or turn.corrections is not None:
+        return ()
+    looked = [step for step in turn.steps if step.task in (Task.REFER, Task.DETECTION) and step.error is None]
+    return tuple(step.argument or "it" for step in looked if not step.phrases)
 
 
 def turn_with_boxes(
     turns: Sequence[StoredTurn], image: StoredImage | None = None, number: int | None = None
 ) -> StoredTurn | None:
-    """Return the turn of that number or else the newest that has boxes, on `image` if one is named."""
-    having = [turn for turn in turns if turn.image and image in (None, turn.image) and found_phrases(turn)]
-    return next((turn for turn in having if turn.number == number), having[-1] if having else None)
+    """Return the turn of that number or else the newest that looked for things, on `image` if one is named.
+
+    Where none did, it is the newest turn over a picture: a person may draw what the model did not find.
+    """
+    over = [turn for turn in turns if turn.image and image in (None, turn.image)]
+    having = [turn for turn in over if labelled_boxes(turn) or missing(turn)]
+    chosen = [turn for turn in over if turn.number == number]
+    return next(reversed(chosen or having or over), None)
 
 
-__all__ = ["found_phrases", "turn_with_boxes"]
+__all__ = ["missing", "phrases_of", "turn_with_boxes"]

@@ -18,7 +18,7 @@ from assistant.vlm.errors import AssistantError
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 
-from . import conversation, picture_pane, resources, settings, sidebar, state, welcome
+from . import conversation, picture_pane, resources, settings, sidebar, state, talk, welcome
 from .answering import Answering, Outcome
 from .state import SessionId
 from .text import plain
@@ -52,7 +52,7 @@ def show() -> None:
     turns = resources.store().turns(session.id) if session else []
     looked_at = state.looked_at(session_id, turns)
     if prompt and (message := prompt.text.strip()):
-        region = picture_pane.region(session_id, looked_at)
+        region = picture_pane.region(looked_at)
         question = state.Question(message, looked_at, region, task)
         if complaints:  # whoever meant the picture that is none may still want an answer without it
             state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
@@ -62,6 +62,8 @@ def show() -> None:
     go_on(session_id)
     sidebar.show(session)
     show_session(session_id, turns, looked_at, complaints, task)
+    with st.bottom:
+        talk.show(state.followed())
     resources.warm_up(state.preferences().model)
 
 
@@ -134,11 +136,19 @@ def answer(
     )
 
 
-def ask_again(task: Task | None, turn: StoredTurn) -> None:
-    """Have a turn's question asked once more in its place, with the task that is picked now."""
+def ask_again(
+    task: Task | None, turn: StoredTurn, message: str | None = None, image: StoredImage | None = None
+) -> None:
+    """Have a turn's question asked once more with the task that is picked now.
+
+    The answer takes the turn's place, unless the question is about another `image`: then it follows.
+    """
     if state.is_busy(turn.session_id):  # another tab asked since this one was drawn
         return
-    question = state.Question(turn.user, turn.image, turn.region, task, replaces=turn.number)
+    if image:
+        question = state.Question(turn.user, image, None, task)
+    else:
+        question = state.Question(message or turn.user, turn.image, turn.region, task, replaces=turn.number)
     state.put_question(turn.session_id, question)
 
 
@@ -156,10 +166,10 @@ def show_session(
     if looked_at is None:
         column = st.container()
     else:
-        column, beside = st.columns([5, 4], gap="large")
+        column, beside = st.columns([5, 7], gap="medium")
         with beside, st.container(key="picture"):
-            picture_pane.show(session_id, turns, looked_at, task)
-    with column:
+            picture_pane.show(session_id, looked_at, task)
+    with column, st.container(key="talk"):
         show_conversation(session_id, turns, looked_at, task)
         for complaint in complaints:
             st.error(plain(complaint), icon=":material/error:")
@@ -176,18 +186,17 @@ def show_conversation(
     shown = turns
     if running and turns and running.question.replaces == turns[-1].number:
         shown = turns[:-1]
-    conversation.show_turns(shown, looked_at, None if is_busy else partial(ask_again, task))
+    pictures = state.pictures(session_id, turns)
+    conversation.show_turns(shown, pictures, looked_at, None if is_busy else partial(ask_again, task))
     number, before = len(shown) + 1, shown[-1].image if shown else None
     if running:
         conversation.show_question(running.question, before, number)
-        conversation.show_running(running)
+        conversation.show_running(running, len(running.answering.phrases))
         conversation.show_waiting(waiting, number + 1)
         number, before = number + 1 + len(waiting), running.question.image
     if failure:
         conversation.show_question(failure.question, before, number)
         conversation.show_failure(failure, _retry(session_id, turns, failure.question, is_busy))
-    if state.takes_scroll():
-        conversation.scroll_to_end(len(turns))
 
 
 def _retry(

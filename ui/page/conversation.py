@@ -8,11 +8,13 @@ from typing import Literal
 import streamlit as st
 
 from assistant.agent.plan import CHAT, Plan
+from assistant.agent.turn import NOTHING_SAID
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
+from assistant.storage.records import labelled_boxes
 from assistant.vlm.grounding import GroundedPhrase
 
-from . import resources, state
-from .boxes import found_phrases, turn_with_boxes
+from . import resources, state, summary
+from .boxes import turn_with_boxes
 from .text import paragraph, plain, table
 
 # How many of the last turns are shown before somebody wants to see more.
@@ -22,17 +24,18 @@ SHOWN = 20
 GLANCE = 0.4
 _AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
-_SCROLL = """<script>{
-const asked = [...document.querySelectorAll('[class*="st-key-asked-"]')].at(-1)
-const top = asked?.getBoundingClientRect().top
-if (top < 0 || top > innerHeight / 2) asked.scrollIntoView({ block: 'start', behavior: 'smooth' })
-}</script>"""
 
-Again = Callable[[StoredTurn], None]
+# Asks the last question once more, in these words or with this picture in place of its own.
+Again = Callable[[StoredTurn, str | None, StoredImage | None], None]
 
 
-def show_turns(turns: list[StoredTurn], looked_at: StoredImage | None, again: Again | None) -> None:
-    """Show the turns of a session; `again`, if possible now, has the last question asked once more."""
+def show_turns(
+    turns: list[StoredTurn], pictures: list[StoredImage], looked_at: StoredImage | None, again: Again | None
+) -> None:
+    """Show the turns of a session; `again`, if possible now, has the last question asked once more.
+
+    `pictures` are all of the session: the question can be asked of each.
+    """
     hidden = len(turns) - SHOWN
     if hidden > 0 and st.toggle(f"Show {hidden} earlier", key=f"earlier-{turns[0].session_id}"):
         hidden = 0
@@ -40,8 +43,12 @@ def show_turns(turns: list[StoredTurn], looked_at: StoredImage | None, again: Ag
     before: StoredImage | None = None
     for index, turn in enumerate(turns):
         if index >= hidden:
-            show_question(state.Question(turn.user, turn.image, turn.region), before, turn.number)
-            _show_answer(turn, with_boxes, again if index == len(turns) - 1 else None)
+            last = again if index == len(turns) - 1 else None
+            if last and state.is_changing(turn):
+                _change_question(turn, last)
+            else:
+                show_question(state.Question(turn.user, turn.image, turn.region), before, turn.number)
+            _show_answer(turn, with_boxes, pictures, last)
         before = turn.image
 
 
@@ -66,16 +73,34 @@ def show_question(question: state.Question, before: StoredImage | None, number: 
             st.image(resources.jpeg(resources.shown(path)), width=_THUMBNAIL, alt="The picture asked about")
 
 
-def _show_answer(turn: StoredTurn, with_boxes: int | None, again: Again | None) -> None:
+def _change_question(turn: StoredTurn, again: Again) -> None:
+    """Show the last question to be written in other words; the answer to it takes the place of the turn."""
+    with st.form(f"change-{turn.number}", border=True):
+        words = st.text_area("Your question", turn.user, max_chars=4000, key="changed")
+        with st.container(horizontal=True):
+            asked = st.form_submit_button("Ask", type="primary", key="ask-changed")
+            kept = st.form_submit_button("Cancel", key="keep-question")
+    if asked or kept:
+        state.change(None)
+        if asked and words.strip():
+            again(turn, words.strip(), None)
+        st.rerun()
+
+
+def _show_answer(
+    turn: StoredTurn, with_boxes: int | None, pictures: list[StoredImage], again: Again | None
+) -> None:
     with st.chat_message("assistant", avatar=_AVATAR):
-        paragraph(turn.answer)
-        if turn.stopped:
+        paragraph(turn.answer, can_be_copied=True)
+        if turn.stopped and turn.answer != NOTHING_SAID:
             st.caption("You stopped this answer.")
-        with st.expander(summary(turn), type="compact", key=f"plan-{turn.session_id}-{turn.number}"):
+        with st.expander(
+            plain(summary.of(turn)), type="compact", key=f"plan-{turn.session_id}-{turn.number}"
+        ):
             _show_plan(turn)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _show_thumbs(turn)
-            if turn.number != with_boxes and turn.image and found_phrases(turn):
+            if turn.number != with_boxes and labelled_boxes(turn):
                 st.button(
                     "Show boxes",
                     icon=":material/select_all:",
@@ -85,25 +110,50 @@ def _show_answer(turn: StoredTurn, with_boxes: int | None, again: Again | None) 
                     key=f"boxes-{turn.number}",
                 )
             if again is not None:
-                st.button(
-                    "Regenerate",
-                    icon=":material/refresh:",
-                    type="tertiary",
-                    on_click=again,
-                    args=(turn,),
-                    key="again",
-                    help="Answer this question once more, with the task that is picked below.",
-                )
+                _show_again(turn, pictures, again)
+
+
+def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again) -> None:
+    """Show what can be done with the last question."""
+    st.button(
+        "Regenerate",
+        icon=":material/refresh:",
+        type="tertiary",
+        on_click=again,
+        args=(turn, None, None),
+        key="again",
+        help="Answer this question once more, with the task that is picked below.",
+    )
+    st.button(
+        "Change question",
+        icon=":material/edit:",
+        type="tertiary",
+        on_click=state.change,
+        args=(turn,),
+        key="change",
+    )
+    others = {f"Picture {number}": image for number, image in enumerate(pictures, 1) if image != turn.image}
+    if others and turn.image:
+        label = "Ask of another picture"
+        picked = st.menu_button(
+            label, list(others), type="tertiary", icon=":material/image:", key="of-another"
+        )
+        if picked:
+            again(turn, None, others[picked])
+            st.rerun()
 
 
 # --- an answer on its way --------------------------------------------------------------------------------
 
 
 @st.fragment(run_every=0.1)
-def show_running(running: state.Running) -> None:
-    """Show what has been said so far, and a way to stop; once it is done the page is drawn anew."""
+def show_running(running: state.Running, boxes: int) -> None:
+    """Show what has been said so far, and a way to stop.
+
+    Once it is done, or there are more than so many `boxes` for the picture, the page is drawn anew.
+    """
     answering = running.answering
-    if answering.wait(GLANCE):
+    if answering.wait(GLANCE) or len(answering.phrases) > boxes:
         st.rerun()
     with st.chat_message("assistant", avatar=_AVATAR):
         if answering.words:
@@ -138,23 +188,7 @@ def show_waiting(questions: list[state.Question], number: int) -> None:
         show_question(question, question.image, number + offset)
 
 
-def scroll_to_end(turns: int) -> None:
-    """Bring the newest question into view; Streamlit does so only for a page that stands at its end."""
-    # A browser runs a script again only if it is another one than before.
-    st.html(f"{_SCROLL}<!-- {turns} -->", unsafe_allow_javascript=True, width="content")
-
-
 # --- how the answer came about ---------------------------------------------------------------------------
-
-
-def summary(turn: StoredTurn) -> str:
-    """Return how a turn was answered, in one line of Markdown."""
-    steps = " → ".join(_named(step.task or CHAT, step.argument) for step in turn.steps)
-    boxes = [box for phrase in found_phrases(turn) for box in phrase.boxes]
-    count = f"{len(boxes)} box{'' if len(boxes) == 1 else 'es'}" if boxes else ""
-    if len(boxes) == 1 and boxes[0].score is not None:
-        count += f", {boxes[0].score:.0%}"
-    return " · ".join(part for part in (steps, count, f"{turn.seconds:.1f} s") if part)
 
 
 def _named(task: str, argument: str) -> str:
@@ -212,11 +246,9 @@ def _keep_feedback(session_id: str, number: int, key: str) -> None:
 
 
 __all__ = [
-    "scroll_to_end",
     "show_failure",
     "show_question",
     "show_running",
     "show_turns",
     "show_waiting",
-    "summary",
 ]

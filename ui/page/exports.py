@@ -11,11 +11,14 @@ from pathlib import Path
 import streamlit as st
 
 from assistant.storage import SessionStore
+from assistant.storage.records import labelled_boxes
 from assistant.ui.render import draw
 from assistant.vlm.pictures import open_picture
 
-from .boxes import found_phrases, turn_with_boxes
+from .boxes import phrases_of, turn_with_boxes
 from .lessons import good_answers, lessons
+
+TRAINING = "Corrections and good answers to train on"
 
 Export = Callable[[SessionStore, str], str | bytes]
 
@@ -24,11 +27,18 @@ def downloads(store: SessionStore, session_id: str) -> None:
     """Show a button for each form that a session can be taken away in."""
     _download("JSON with pictures", "json", "application/json", SessionStore.export_json, store, session_id)
     _download("Boxes as COCO", "coco.json", "application/json", SessionStore.export_coco, store, session_id)
+    _download("Boxes as YOLO", "yolo.zip", "application/zip", SessionStore.export_yolo, store, session_id)
+    _download(
+        "Boxes as Pascal VOC", "voc.zip", "application/zip", SessionStore.export_pascal_voc, store, session_id
+    )
     _download("Markdown with pictures", "zip", "application/zip", markdown_archive, store, session_id)
     turns = store.turns(session_id)
-    if any(lessons(turn) for turn in turns if turn.feedback == 1):
-        _download("Good answers to train on", "own.zip", "application/zip", good_answers, store, session_id)
-    if turn_with_boxes(turns):
+    if any(map(lessons, turns)):
+        _download(TRAINING, "own.zip", "application/zip", good_answers, store, session_id)
+        st.caption("Unpack it, and train on it:")
+        st.code("assistant train --data own.jsonl --out runs/own", language=None)
+    shown = turn_with_boxes(turns)
+    if shown and labelled_boxes(shown):
         _download("Last picture with boxes", "png", "image/png", annotated_png, store, session_id)
 
 
@@ -53,7 +63,7 @@ def annotated_png(store: SessionStore, session_id: str) -> bytes:
     buffer = BytesIO()
     if turn is not None and turn.image is not None:
         picture = open_picture(store.image_path(turn.image.sha256))
-        draw(picture.image, found_phrases(turn)).save(buffer, "PNG")
+        draw(picture.image, phrases_of(turn)).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Good answers in the form of a person's own training data, which docs/own-data.md describes.
+"""Good answers and corrected boxes as a person's own training data, which docs/own-data.md describes.
 
 Not every answer fits: one about a part of the picture where the task has no place for a region, one that says
 the same phrase twice, or found nothing. Those are left out.
@@ -12,17 +12,17 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
-from assistant.storage import SessionStore, StoredImage, StoredStep, StoredTurn
+from assistant.storage import LabelledBox, SessionStore, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import distinct_images
 from assistant.vlm.grounding import BINS, Box, GroundedPhrase, parse
-from assistant.vlm.tasks import Task
+from assistant.vlm.tasks import ABSENT_ANSWER, Task
 
 Line = dict[str, Any]
 
 
 def good_answers(store: SessionStore, session_id: str) -> bytes:
-    """Return the answers of a session with a thumb up, as an archive: `own.jsonl` and its pictures."""
-    good = [turn for turn in store.turns(session_id) if turn.feedback == 1]
+    """Return what can be learnt from a session, as an archive: `own.jsonl` and its pictures."""
+    good = [turn for turn in store.turns(session_id) if lessons(turn)]
     files = {image: store.image_path(image.sha256) for image in distinct_images(good)}
     lines = []
     for turn in good:
@@ -37,9 +37,33 @@ def good_answers(store: SessionStore, session_id: str) -> bytes:
 
 
 def lessons(turn: StoredTurn) -> list[Line]:
-    """Return a line for each step of a turn that something can be learnt from, without its picture."""
+    """Return the lines that can be learnt from a turn, without its picture.
+
+    They are of the boxes that somebody corrected, or of each step of an answer with a thumb up.
+    """
+    if turn.corrections is not None:
+        return _corrected(turn, turn.corrections)
+    if turn.feedback != 1:
+        return []
     lines = (_lesson(step, turn.image) for step in turn.steps if step.error is None and step.raw.strip())
     return [line for line in lines if line is not None]
+
+
+def _corrected(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> list[Line]:
+    """Return what the boxes teach: the question's answer where it was one for things, else what is where."""
+    steps = [step for step in turn.steps if step.task in (Task.REFER, Task.DETECTION)]
+    asked = steps[0].argument if len(turn.steps) == len(steps) == 1 and not turn.region else ""
+    if asked and not boxes:
+        return [{"task": steps[0].task, "ask": asked, "answer": ABSENT_ANSWER}]
+    if asked and len(boxes) == 1 and steps[0].task == Task.REFER:
+        return [{"task": Task.REFER, "ask": asked, "answer": [list(boxes[0].corners)]}]
+    named: dict[str, list[list[int]]] = {}
+    for box in boxes:
+        named.setdefault(box.name, []).append(list(box.corners))
+    if not named:
+        return []
+    line = {"task": Task.DETECTION, "answer": named}
+    return [line | ({"ask": asked} if asked else {})]
 
 
 def _lesson(step: StoredStep, image: StoredImage | None) -> Line | None:

@@ -1,87 +1,156 @@
-"""An element of the page: a picture with the boxes of phrases, on which a person draws one box more."""
+"""An element of the page: a picture to look at closely, its boxes to be edited, and one to ask about."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from assistant.ui.render import phrase_colour
-from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.agent.answer import UNSURE
+from assistant.storage import LabelledBox, StoredImage
+from assistant.ui.render import PALETTE
+from assistant.vlm.grounding import Box
 
-from .resources import View
+from .component import component, nothing
 
-_FOLDER = Path(__file__).parent
-_HTML = """
-<div class="stage" role="application" tabindex="0">
-  <img draggable="false">
-  <div class="frame"><div class="boxes" aria-hidden="true"></div><div class="region" hidden></div></div>
-</div>
-<p class="heard" role="status"></p>
-<ul class="phrases" aria-label="What was found"></ul>
-"""
 _LABEL = (
-    "The picture. Drag to draw a box round what you mean; with the keyboard, arrows place a box, "
-    "Shift and arrows change its size, Enter takes it, Escape clears it."
-)
-# Components are registered once, where Streamlit finds them again on every run.
-_mount = st.components.v2.component(
-    "assistant_picture",
-    html=_HTML,
-    css=(_FOLDER / "picture.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "picture.js").read_text(encoding="utf-8"),
+    "The picture. Drag to draw a box round what you mean, or click a box. With the keyboard, arrows place a "
+    "box, Shift and arrows change its size, Enter takes it, Escape clears it; plus, minus and 0 zoom, M and "
+    "arrows move the picture, F fills the screen, E edits the boxes."
 )
 
 
-def show_picture(view: View, phrases: Sequence[GroundedPhrase], key: str) -> Box | None:
-    """Show a picture with boxes and return the one that is drawn on it; another `key` begins without one."""
+# Lines on a field of 24 x 24, in the manner of the icons of the page.
+_ICONS = {
+    "away": "M5 12h14",
+    "nearer": "M5 12h14M12 5v14",
+    "fit": "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+    "move": "M12 3v18M3 12h18M9 6l3-3 3 3M9 18l3 3 3-3M6 9l-3 3 3 3M18 9l3 3-3 3",
+    "full": "M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7",
+    "edit": "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
+    "delete": "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13",
+    "undo": "M9 6L4 11l5 5M4 11h10a5 5 0 0 1 0 10h-2",
+    "redo": "M15 6l5 5-5 5M20 11H10a5 5 0 0 0 0 10h2",
+    "restore": "M12 3a9 9 0 1 0 9 9M21 3v6h-6M12 8v4l3 2",
+}
+
+
+def _button(do: str, label: str) -> str:
+    icon = f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{_ICONS[do]}"/></svg>'
+    return f'<button type="button" data-do="{do}" aria-label="{label}" title="{label}">{icon}</button>'
+
+
+_HTML = f"""
+<div class="picture">
+  <div class="stage" role="application" tabindex="0" aria-label="{_LABEL}">
+    <div class="canvas" role="img"></div>
+    <div class="frame" aria-hidden="true">
+      <div class="boxes"></div><div class="region" hidden></div><div class="grips" hidden></div>
+    </div>
+  </div>
+  <div class="tools" role="toolbar" aria-label="Picture">
+    {_button("away", "Zoom out")}<span class="zoom"></span>{_button("nearer", "Zoom in")}
+    {_button("fit", "Whole picture")}{_button("move", "Move the picture")}
+    {_button("full", "Full screen")}{_button("edit", "Edit boxes")}
+    <label class="share">Hide below <input class="least" type="range" min="0" max="0.95" step="0.05"
+      aria-label="Hide boxes that are less probable than"><output></output></label>
+  </div>
+  <form class="editor" aria-label="Box" hidden>
+    <input class="label" aria-label="What is in the box" placeholder="Pick or draw a box" maxlength="200">
+    {_button("delete", "Delete box")}{_button("undo", "Undo")}{_button("redo", "Redo")}
+    {_button("restore", "Back to the model's boxes")}
+  </form>
+  <p class="heard" role="status"></p>
+  <ul class="phrases" aria-label="What was found"></ul>
+  <div class="sheet" aria-hidden="true"></div>
+</div>
+"""
+_mount = component("picture", _HTML)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The boxes to be shown, of what `of` tells apart, beside those that the model found.
+
+    `missing` are the things that were looked for and not found; `save` keeps boxes that somebody edited.
+    """
+
+    of: str
+    shown: Sequence[LabelledBox]
+    found: Sequence[LabelledBox]
+    missing: Sequence[str] = ()
+    save: Callable[[tuple[LabelledBox, ...]], None] | None = None
+
+
+def show_picture(
+    image: StoredImage, marks: Marks, asked: int, least: float, prefer_least: Callable[[float], None]
+) -> Box | None:
+    """Show a picture with boxes and return the one that the next question is about.
+
+    That is of one question only: once `asked` is another number, there is none. Boxes whose score is below
+    `least` are hidden; `prefer_least` gets another threshold that somebody chooses.
+    """
+    key = _key(image)
+
+    def edited() -> None:
+        if marks.save and (value := st.session_state[key].get("edited")):
+            marks.save(tuple(_read(mark) for mark in value["marks"]))
+
+    def least_chosen() -> None:
+        if (value := st.session_state[key].get("least")) is not None:
+            prefer_least(float(value))
+
     data = {
-        "url": view.url,
-        "width": view.width,
-        "height": view.height,
-        "label": _LABEL,
-        "alt": _described(phrases),
-        "phrases": [_shown(phrase, phrase_colour(index)) for index, phrase in enumerate(phrases)],
-        "box": _pixels(key),
+        "url": f"pictures/{image.sha256}",
+        "width": image.width,
+        "height": image.height,
+        "alt": _described(marks.shown),
+        "marks": [_write(mark) for mark in marks.shown],
+        "found": [_write(mark) for mark in marks.found],
+        "missing": [" ".join(thing.split()) for thing in marks.missing],
+        "of": marks.of,
+        "canEdit": marks.save is not None,
+        "palette": PALETTE,
+        "unsure": UNSURE,
+        "least": least,
+        "asked": asked,
+        "box": (st.session_state.get(key) or {}).get("box"),
     }
-    _mount(key=key, data=data, default={"box": None}, on_box_change=_nothing, width="stretch")
-    return drawn_box(view, key)
+    listeners = {"on_edited_change": edited, "on_least_change": least_chosen, "on_box_change": nothing}
+    _mount(key=key, data=data, default={"box": None}, width="stretch", **listeners)
+    return chosen_box(image, asked)
 
 
-def drawn_box(view: View, key: str) -> Box | None:
-    """Return the box that is drawn on the picture, before or after it is shown."""
-    pixels = _pixels(key)
-    return Box.from_pixels(*pixels, view.width, view.height) if pixels else None
+def chosen_box(image: StoredImage, asked: int) -> Box | None:
+    """Return the box that the next question is about, before or after the picture is shown."""
+    box = (st.session_state.get(_key(image)) or {}).get("box")
+    if not box or box["asked"] != asked:
+        return None
+    return Box.from_pixels(*box["corners"], image.width, image.height)
 
 
-def _shown(phrase: GroundedPhrase, colour: str) -> dict[str, Any]:
-    text = " ".join(phrase.text.split()) or "here"
-    scores = [f"{box.score:.0%}" if box.score is not None else "" for box in phrase.boxes]
-    boxes = [
-        {"bins": box.bins, "name": f"{text} {score}".strip()}
-        for box, score in zip(phrase.boxes, scores, strict=True)
-    ]
-    note = scores[0] if len(scores) == 1 else f"{len(scores)} boxes"
-    return {"text": text, "colour": colour, "note": note, "boxes": boxes}
+def _key(image: StoredImage) -> str:
+    return f"picture-{image.sha256[:12]}"
 
 
-def _described(phrases: Sequence[GroundedPhrase]) -> str:
+def _write(mark: LabelledBox) -> dict[str, Any]:
+    return {"text": " ".join(mark.phrase.split()), "corners": mark.corners, "score": mark.score}
+
+
+def _read(mark: dict[str, Any]) -> LabelledBox:
+    left, top, right, bottom = (round(value) for value in mark["corners"])
+    return LabelledBox(str(mark["text"]), (left, top, right, bottom), mark["score"])
+
+
+def _described(marks: Sequence[LabelledBox]) -> str:
     """Return in words what is drawn on the picture."""
-    if not phrases:
+    if not marks:
         return "The picture asked about"
-    named = (f"{phrase.text or 'something'} ({len(phrase.boxes)})" for phrase in phrases)
-    return f"The picture asked about, with boxes round {', '.join(named)}"
+    names = [mark.phrase or "something" for mark in marks]
+    counted = ", ".join(f"{name} ({names.count(name)})" for name in dict.fromkeys(names))
+    return f"The picture asked about, with boxes round {counted}"
 
 
-def _pixels(key: str) -> tuple[float, float, float, float] | None:
-    state = st.session_state.get(key) or {}
-    return state.get("box") or None
-
-
-def _nothing() -> None:
-    """Streamlit keeps a component's value only where somebody listens to it."""
-
-
-__all__ = ["drawn_box", "show_picture"]
+__all__ = ["Marks", "chosen_box", "show_picture"]

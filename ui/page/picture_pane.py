@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from assistant.storage import StoredImage, StoredTurn
+from assistant.storage import LabelledBox, NewTurn, StoredImage, StoredStep, StoredTurn
+from assistant.storage.records import found_boxes, labelled_boxes
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 
 from . import resources, state
-from .boxes import found_phrases, turn_with_boxes
-from .picture import drawn_box, show_picture
+from .boxes import missing, turn_with_boxes
+from .picture import Marks, chosen_box, show_picture
 from .state import SessionId
 from .text import plain
 from .thumbnails import show_thumbnails
 
 QUESTION = "What is this?"
+_NONE = Marks("", (), ())
 
 
 @st.fragment
-def show(session_id: SessionId, turns: list[StoredTurn], image: StoredImage, task: Task | None) -> None:
-    """Show the picture; a fragment, so that drawing a box draws nothing else anew."""
+def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
+    """Show the picture; a fragment, so that what is done on it draws nothing else anew."""
+    turns = resources.store().turns(session_id) if session_id else []
     _show_choice(session_id, turns, image)
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
-    phrases = found_phrases(shown, state.preferences().least_score) if shown else ()
-    region = show_picture(_view(image), phrases, _key(session_id, image))
+    least = state.preferences().least_score
+    marks = _growing(session_id, image) or _marks(shown)
+    region = show_picture(image, marks, state.followed(), least, _prefer)
     if region is not None:
         if st.button(QUESTION, key="what", type="primary", icon=":material/help:", width="stretch"):
             state.put_question(session_id, state.Question(QUESTION, image, region, task))
@@ -35,18 +41,36 @@ def show(session_id: SessionId, turns: list[StoredTurn], image: StoredImage, tas
         st.caption("Draw a box on the picture to ask about a part of it.")
 
 
-def region(session_id: SessionId, image: StoredImage | None) -> Box | None:
-    """Return the box that is drawn on the picture."""
-    return drawn_box(_view(image), _key(session_id, image)) if image else None
+def region(image: StoredImage | None) -> Box | None:
+    """Return the box that is drawn or picked on the picture."""
+    return chosen_box(image, state.followed()) if image else None
 
 
-def _view(image: StoredImage) -> resources.View:
-    return resources.view(resources.store().image_path(image.sha256))
+def _growing(session_id: SessionId, image: StoredImage) -> Marks | None:
+    """Return the boxes that an answer on its way has by now, None where it has none."""
+    running = state.running(session_id)
+    if running is None or running.question.image != image or not running.answering.phrases:
+        return None
+    step = StoredStep(Task.DETECTION, phrases=running.answering.phrases)
+    found = found_boxes(NewTurn(running.question.message, "", image, steps=(step,)))
+    return Marks("growing", found, found)
 
 
-def _key(session_id: SessionId, image: StoredImage) -> str:
-    """A box belongs to the picture and to the next question: both have a new one begin without it."""
-    return f"box-{session_id}-{state.questions_asked()}-{image.sha256[:12]}"
+def _marks(turn: StoredTurn | None) -> Marks:
+    if turn is None:
+        return _NONE
+    whose = f"{turn.session_id} {turn.number} {turn.created}"
+    return Marks(whose, labelled_boxes(turn), found_boxes(turn), missing(turn), partial(_save, turn))
+
+
+def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
+    """Keep the boxes as somebody left them; where that is as the model gave them, nothing was corrected."""
+    corrected = None if boxes == found_boxes(turn) else boxes
+    resources.store().set_corrections(turn.session_id, turn.number, corrected)
+
+
+def _prefer(least: float) -> None:
+    state.prefer(least_score=least)
 
 
 def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> None:

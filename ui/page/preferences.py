@@ -22,16 +22,6 @@ def show() -> None:
             args=("model",),
             key="wanted-model",
         )
-        st.slider(
-            "Hide boxes below a confidence of",
-            max_value=1.0,
-            value=wanted.least_score,
-            step=0.05,
-            format="percent",
-            on_change=_keep,
-            args=("least_score",),
-            key="wanted-least_score",
-        )
         st.toggle(
             "Check every box",
             value=wanted.verify,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -25,17 +25,10 @@ from . import settings
 SAMPLES = Path(__file__).parents[1] / "samples"
 # Sharp on any screen; a 4096 pixel photo would take seconds to be drawn on and sent.
 LONG_SIDE = 1600
+# Browsers draw no more at once.
+LARGEST_SIDE = 8192
 # Twice as large as it is shown, for sharp screens.
 _THUMBNAIL = (128, 96)
-
-
-@dataclass(frozen=True)
-class View:
-    """A picture as it is shown: its URL holds it whole as JPEG; sizes are in pixels."""
-
-    url: str
-    width: int
-    height: int
 
 
 def store() -> SessionStore:
@@ -84,13 +77,6 @@ def shown(path: Path) -> Image.Image:
     return image
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def view(path: Path) -> View:
-    """Return a picture for the element that boxes are drawn on."""
-    image = shown(path)
-    return View(_url(image), *image.size)
-
-
 @st.cache_data(max_entries=256, show_spinner=False)
 def thumbnail(path: Path) -> str:
     """Return a small version of a picture, as a URL that holds it."""
@@ -106,6 +92,14 @@ def part(path: Path, region: Box) -> bytes:
     return jpeg(image.crop((left, top, max(right, left + 1), max(bottom, top + 1))))
 
 
+@lru_cache(maxsize=4)
+def whole(path: Path) -> bytes:
+    """Return a picture as JPEG at full size, or as large as browsers can draw."""
+    image = open_picture(path).image
+    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    return jpeg(image)
+
+
 def jpeg(image: Image.Image) -> bytes:
     """Return a picture's bytes for the browser."""
     buffer = BytesIO()
@@ -117,5 +111,5 @@ def _url(image: Image.Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}"
 
 
-__all__ = ["LONG_SIDE", "SAMPLES", "View", "assistant", "jpeg", "part", "shown", "store", "thumbnail", "view"]
+__all__ = ["LONG_SIDE", "SAMPLES", "assistant", "jpeg", "part", "shown", "store", "thumbnail", "whole"]
 __all__ += ["warm_up"]

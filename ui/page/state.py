@@ -43,6 +43,7 @@ def open_session(session_id: SessionId) -> None:
         st.session_state["begun"] = sessions_begun() + 1
     else:
         st.query_params[_SESSION] = session_id
+    _follow()
 
 
 def sessions_begun() -> int:
@@ -125,6 +126,17 @@ def put_question(session_id: SessionId, question: Question) -> None:
     waiting_questions(session_id).append(question)
     _progress(session_id).failures.pop(session_id, None)
     st.session_state["asked"] = questions_asked() + 1
+    _follow()
+
+
+def change(turn: StoredTurn | None) -> None:
+    """Have the question of a turn written in other words; None is done with that."""
+    st.session_state["changing"] = turn and (turn.session_id, turn.number)
+
+
+def is_changing(turn: StoredTurn) -> bool:
+    """Return whether the question of a turn is being written in other words."""
+    return bool(st.session_state.get("changing") == (turn.session_id, turn.number))
 
 
 def questions_asked() -> int:
@@ -154,7 +166,6 @@ def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]
         if session_id not in progress.running and waiting:
             question = waiting.pop(0)
             progress.running[session_id] = Running(question, answering(question))
-            _ask_to_scroll()
         return progress.running.get(session_id)
 
 
@@ -166,8 +177,7 @@ def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> No
         waiting_questions(turn.session_id).extend(_waiting().pop(None, []))
     if turn.image:
         look_at(turn.session_id, turn.image)
-    _ask_to_scroll()
-    open_session(turn.session_id)
+    st.query_params[_SESSION] = turn.session_id
 
 
 def fail(session_id: SessionId, running: Running, reason: str) -> None:
@@ -222,13 +232,13 @@ def _left() -> list[tuple[Running, list[Question]]]:
     return left
 
 
-def takes_scroll() -> bool:
-    """Return whether the newest question is to be brought into view, once."""
-    return bool(st.session_state.pop("scroll", False))
+def followed() -> int:
+    """Return a number that grows whenever the end of the talk is to be brought into view."""
+    return int(st.session_state.get("followed", 0))
 
 
-def _ask_to_scroll() -> None:
-    st.session_state["scroll"] = True
+def _follow() -> None:
+    st.session_state["followed"] = followed() + 1
 
 
 @dataclass
@@ -291,10 +301,13 @@ __all__ = [
     "adopt_left_questions",
     "begin_next",
     "boxes_of",
+    "change",
     "current_session",
     "fail",
     "failure",
+    "followed",
     "is_busy",
+    "is_changing",
     "keep_answer",
     "look_at",
     "looked_at",
@@ -307,6 +320,5 @@ __all__ = [
     "refuse",
     "running",
     "sessions_begun",
-    "takes_scroll",
     "waiting_questions",
 ]

@@ -18,10 +18,13 @@ def plain(text: str, longest: int = 200) -> str:
     return _PUNCTUATION.sub(r"\\\1", line)
 
 
-def paragraph(text: str, *, is_growing: bool = False) -> None:
+def paragraph(text: str, *, is_growing: bool = False, can_be_copied: bool = False) -> None:
     """Show a text as it is, with its line breaks; one that `is_growing` is read out as it comes."""
     growing = ' role="status" data-growing' if is_growing else ""
-    st.html(f'<p class="said"{growing}>{html.escape(text)}</p>')
+    copy = (
+        '<button class="copy" aria-label="Copy answer" title="Copy answer"></button>' if can_be_copied else ""
+    )
+    st.html(f'<p class="said"{growing}>{html.escape(text)}</p>{copy}')
 
 
 def table(rows: list[tuple[str, str]]) -> None:

@@ -1,0 +1,72 @@
+// Boxes as numbers: corners in pixels of the picture.
+
+/** @typedef {import('./view.js').Corners} Corners */
+/** @typedef {import('./view.js').Point} Point */
+/** @typedef {{ width: number, height: number }} Size */
+/** @typedef {{ across: -1 | 0 | 1, down: -1 | 0 | 1 }} Grip which sides of a box are held; none is all of it */
+
+export const GRIPS = /** @type {Grip[]} */ ([-1, 0, 1].flatMap((down) => [-1, 0, 1].map((across) => ({ across, down }))))
+
+/** @param {number} value @param {number} end */
+const within = (value, end) => Math.round(Math.min(Math.max(value, 0), end))
+
+/** @param {Corners} corners */
+export const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0)
+
+/** @param {Point} one @param {Point} other @param {Size} size @returns {Corners} the box between two points */
+export function span([ax, ay], [bx, by], { width, height }) {
+  const [x0, x1] = [within(Math.min(ax, bx), width), within(Math.max(ax, bx), width)]
+  const [y0, y1] = [within(Math.min(ay, by), height), within(Math.max(ay, by), height)]
+  return [x0, y0, x1, y1]
+}
+
+/** @param {Corners} corners @param {Grip} grip @param {Point} by @param {Size} size @returns {Corners} */
+export function pulled([x0, y0, x1, y1], { across, down }, [dx, dy], size) {
+  if (!across && !down) {
+    const left = within(x0 + dx, size.width - (x1 - x0))
+    const top = within(y0 + dy, size.height - (y1 - y0))
+    return [left, top, left + x1 - x0, top + y1 - y0]
+  }
+  const [left, right] = [across < 0 ? x0 + dx : x0, across > 0 ? x1 + dx : x1]
+  const [top, bottom] = [down < 0 ? y0 + dy : y0, down > 0 ? y1 + dy : y1]
+  return span([left, top], [right, bottom], size)
+}
+
+/**
+ * Return the grip of a box on the screen that a pointer holds, null where it is outside.
+ * @param {Corners} box @param {Point} at @param {number} reach all in pixels of the screen
+ * @returns {Grip | null}
+ */
+export function gripAt([x0, y0, x1, y1], [x, y], reach) {
+  if (x < x0 - reach || x > x1 + reach || y < y0 - reach || y > y1 + reach) return null
+  /** @param {number} value @param {number} low @param {number} high @returns {-1 | 0 | 1} */
+  const side = (value, low, high) => {
+    const near = Math.min(reach, (high - low) / 3)
+    return value < low + near ? -1 : value > high - near ? 1 : 0
+  }
+  return { across: side(x, x0, x1), down: side(y, y0, y1) }
+}
+
+/** Arrows move a box by a part of the picture, with Shift its lower right corner alone. */
+const ARROWS = /** @type {Record<string, Point>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+})
+
+/** @param {string} key @returns {Point | null} */
+export const arrow = (key) => ARROWS[key] ?? null
+
+/**
+ * Return what an arrow makes of a box, or a first one in the middle.
+ * @param {Corners | null} box @param {Point} direction @param {boolean} resizes @param {Size} size @param {number} parts
+ * @returns {Corners}
+ */
+export function nudged(box, [across, down], resizes, size, parts) {
+  const { width, height } = size
+  if (!box) return span([width / 4, height / 4], [(3 * width) / 4, (3 * height) / 4], size)
+  /** @type {Point} */
+  const by = [across * Math.max(1, width / parts), down * Math.max(1, height / parts)]
+  return pulled(box, resizes ? { across: 1, down: 1 } : { across: 0, down: 0 }, by, size)
+}

@@ -1,0 +1,506 @@
+// The picture that is talked about: a viewer, the boxes on it, one to draw for the next question, and the
+// editor of the boxes. What is pointed at in the list shows on the picture, and the other way round.
+
+import { drawBoxes, lay, listPhrases, markAt, missingItem, phrasesOf, placeNames } from './boxes.js'
+import { GRIPS, arrow, gripAt, nudged, pulled, span } from './corners.js'
+import { History } from './history.js'
+import { View } from './view.js'
+
+/** @typedef {import('./view.js').Point} Point */
+/** @typedef {import('./view.js').Corners} Corners */
+/** @typedef {import('./boxes.js').Mark} Mark */
+/**
+ * @typedef {object} Data
+ * @property {string} url @property {number} width @property {number} height of the picture in pixels
+ * @property {string} alt @property {string[]} missing what was looked for and not found
+ * @property {Mark[]} marks @property {string} of whose boxes they are
+ * @property {Mark[]} found the boxes as the model gave them @property {boolean} canEdit
+ * @property {string[]} palette @property {number} unsure @property {number} least score of a box to be shown
+ * @property {number} asked grows with every question: a box that was drawn is of one question only
+ * @property {{ corners: Corners, asked: number } | null} box
+ */
+/** @typedef {(name: string, value: unknown) => void} Send */
+
+const REACH = { mouse: 9, touch: 22 } // how near to its edge a box is held, in pixels of the screen
+const NEW = 'object'
+
+/** @typedef {{ parentElement: HTMLElement, data: Data, setStateValue: Send, setTriggerValue: Send }} Component */
+
+/** @param {Component} component */
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
+  const root = /** @type {HTMLElement & { picture?: Picture }} */ (parentElement.querySelector('.picture'))
+  // Before the viewer is made, which takes the size that is there.
+  root.style.setProperty('--ratio', String(data.width / data.height))
+  const picture = (root.picture ??= new Picture(root))
+  picture.update(data, setStateValue, setTriggerValue)
+  return () => setTimeout(() => root.isConnected || picture.close(), 1000)
+}
+
+class Picture {
+  /** @type {Data} */ data = /** @type {any} */ ({ of: '', asked: -1, marks: [], missing: [], palette: ['#fff'] })
+  /** @type {Send} */ setState = () => {}
+  /** @type {Send} */ trigger = () => {}
+  /** @type {History<Mark[]>} */ history = new History(/** @type {Mark[]} */ ([]))
+  /** @type {import('./boxes.js').Drawn[]} */ drawn = []
+  /** @type {HTMLButtonElement[]} */ buttons = []
+  /** @type {Mark[] | null} what the elements show */ built = null
+  /** @type {number | null} */ pinned = null
+  /** @type {number | null} */ selected = null
+  /** @type {Corners | null} the box that is drawn, until it is taken back */ region = null
+  /** @type {{ at: Point, grip: import('./corners.js').Grip | null, from: Corners } | null} */ press = null
+  isEditing = false
+  isMoving = false
+  least = 0
+  label = NEW
+
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root
+    /** @param {string} name @returns {any} */
+    const find = (name) => root.querySelector(`.${name}`)
+    this.stage = /** @type {HTMLElement} */ (find('stage'))
+    this.parts = { boxes: find('boxes'), region: find('region'), grips: find('grips'), list: find('phrases') }
+    this.fields = { editor: find('editor'), label: find('label'), least: find('least'), share: find('share') }
+    this.heard = /** @type {HTMLElement} */ (find('heard'))
+    this.parts.grips.replaceChildren(...GRIPS.slice().map(() => document.createElement('i')))
+    const gestures = {
+      start: (/** @type {Point} */ at, /** @type {boolean} */ isTouch) => this.begin(at, isTouch),
+      drag: (/** @type {Point} */ at) => this.drag(at),
+      end: (/** @type {Point} */ at, /** @type {boolean} */ isClick) => this.end(at, isClick),
+      cancel: () => this.cancel(),
+    }
+    this.view = new View(find('canvas'), gestures, () => this.layout())
+    this.stage.onpointermove = (event) => this.hover(event)
+    this.stage.onpointerleave = () => this.light(null)
+    this.stage.onkeydown = (event) => this.key(event)
+    this.stage.onkeyup = (event) => event.key === ' ' && this.move(false)
+    this.listen()
+    this.draggable(find('sheet'))
+  }
+
+  close() {
+    this.view.close()
+    this.root.picture = undefined
+  }
+
+  /** @param {Data} data @param {Send} setState @param {Send} trigger */
+  update(data, setState, trigger) {
+    const [before, isOther] = [this.data, data.of !== this.data.of]
+    Object.assign(this, { data, setState, trigger })
+    this.root.querySelector('.canvas')?.setAttribute('aria-label', data.alt)
+    this.view.open(data.url, data.width, data.height)
+    if (data.least !== before.least) this.least = data.least
+    if (data.asked !== before.asked) {
+      this.select(null)
+      this.region = data.box?.asked === data.asked ? data.box.corners : null
+    }
+    // What comes back may be an edit that others followed since.
+    if (isOther || !this.history.values.some((marks) => same(marks, data.marks))) {
+      this.history = new History(data.marks)
+      this.select(null)
+    }
+    if (!same(data.missing, before.missing)) this.built = null
+    if (!data.canEdit) this.isEditing = false
+    this.draw()
+  }
+
+  get marks() {
+    return this.history.value
+  }
+
+  /** @param {Mark} mark */
+  isShown(mark) {
+    return mark.score === null || mark.score >= this.least
+  }
+
+  // --- showing -----------------------------------------------------------------------------------------------
+
+  draw() {
+    if (this.built !== this.marks) this.build()
+    phrasesOf(this.marks).forEach(({ marks }, number) => {
+      this.buttons[number].hidden = !marks.some((index) => this.isShown(this.marks[index]))
+    })
+    const scores = this.marks.some(({ score }) => score !== null)
+    this.root.classList.toggle('editing', this.isEditing)
+    this.root.classList.toggle('moving', this.isMoving)
+    this.fields.editor.hidden = !this.isEditing
+    this.fields.share.hidden = !scores
+    this.fields.least.value = String(this.least)
+    this.root.querySelectorAll('output').forEach((output) => (output.value = `${Math.round(100 * this.least)}%`))
+    this.enable({ edit: this.data.canEdit, undo: this.history.canUndo, redo: this.history.canRedo })
+    this.enable({ restore: !same(this.marks, this.data.found), delete: this.selected !== null })
+    this.mark('edit', this.isEditing)
+    this.mark('move', this.isMoving)
+    const { label } = this.fields
+    label.disabled = this.selected === null
+    if (!label.matches(':focus')) label.value = this.selected === null ? '' : this.marks[this.selected].text
+    this.light(null)
+    this.layout()
+  }
+
+  build() {
+    const { palette, unsure } = this.data
+    this.built = this.marks
+    this.drawn = drawBoxes(this.parts.boxes, this.marks, palette, unsure)
+    this.buttons = listPhrases(this.parts.list, this.marks, palette, unsure)
+    this.parts.list.append(...this.data.missing.map(missingItem))
+    this.buttons.forEach((button, number) => {
+      button.onpointerenter = button.onfocus = () => this.light(number)
+      button.onpointerleave = button.onblur = () => this.light(null)
+      button.onclick = () => this.pick(number)
+    })
+  }
+
+  layout() {
+    if (!this.view?.isOpen) return
+    const shown = this.marks.flatMap((mark, index) => {
+      const corners = this.view.toScreen(mark.corners)
+      const { box, name } = this.drawn[index]
+      box.hidden = name.hidden = !this.isShown(mark)
+      lay(box, corners)
+      return box.hidden ? [] : [{ drawn: this.drawn[index], corners }]
+    })
+    placeNames(shown, this.stage.clientWidth, this.stage.clientHeight)
+    this.parts.region.hidden = !this.region
+    if (this.region) lay(this.parts.region, this.view.toScreen(this.region))
+    this.parts.grips.hidden = !this.isEditing || this.selected === null
+    if (this.selected !== null) lay(this.parts.grips, this.view.toScreen(this.marks[this.selected].corners))
+    const zoom = this.root.querySelector('.zoom')
+    if (zoom) zoom.textContent = `${Math.round(100 * this.view.scale)}%`
+  }
+
+  /** @param {number | null} pointedAt the number of a phrase */
+  light(pointedAt) {
+    const lit = pointedAt ?? this.pinned
+    this.stage.classList.toggle('dimmed', lit !== null)
+    for (const part of [...this.parts.boxes.children, ...this.buttons]) {
+      part.classList.toggle('lit', Number(part.dataset.phrase) === lit)
+      part.classList.toggle('selected', Number(part.dataset.mark) === this.selected)
+    }
+    this.buttons.forEach((button, number) => button.setAttribute('aria-pressed', String(number === this.pinned)))
+  }
+
+  /** @param {PointerEvent} event */
+  hover(event) {
+    if (this.press || !this.view.isOpen) return
+    const { left, top } = this.stage.getBoundingClientRect()
+    const at = { x: event.clientX - left, y: event.clientY - top }
+    const grip = this.isEditing ? this.grip([at.x, at.y], REACH.mouse) : null
+    const index = markAt(this.marks, this.view.toPicture(at), (mark) => this.isShown(mark))
+    const number = index === null ? null : this.numberOf(index)
+    this.stage.style.cursor = this.isMoving ? 'grab' : grip ? cursorOf(grip) : index === null ? '' : 'pointer'
+    this.light(number)
+  }
+
+  /** @param {number} index of a mark */
+  numberOf(index) {
+    return phrasesOf(this.marks).findIndex(({ marks }) => marks.includes(index))
+  }
+
+  /** @param {Record<string, boolean>} which */
+  enable(which) {
+    for (const [name, can] of Object.entries(which)) this.button(name).disabled = !can
+  }
+
+  /** @param {string} name @param {boolean} isPressed */
+  mark(name, isPressed) {
+    this.button(name).setAttribute('aria-pressed', String(isPressed))
+  }
+
+  /** @param {string} name @returns {HTMLButtonElement} */
+  button(name) {
+    return /** @type {HTMLButtonElement} */ (this.root.querySelector(`[data-do=${name}]`))
+  }
+
+  /** @param {string} words read out to those who cannot see */
+  say(words) {
+    this.heard.textContent = words
+  }
+
+  // --- choosing ----------------------------------------------------------------------------------------------
+
+  /** @param {number | null} index of a mark */
+  select(index) {
+    this.selected = index
+    this.pinned = index === null ? null : this.numberOf(index)
+  }
+
+  /** @param {number} number of a phrase: keep it shown, or no longer; where boxes are edited, take its next */
+  pick(number) {
+    const { marks } = phrasesOf(this.marks)[number]
+    if (this.isEditing) {
+      const next = marks[(marks.indexOf(this.selected ?? -1) + 1) % marks.length]
+      this.select(next)
+    } else if (this.pinned === number) this.select(null)
+    else if (marks.length === 1) this.select(marks[0])
+    else Object.assign(this, { selected: null, pinned: number })
+    this.region = null
+    this.send()
+    this.draw()
+  }
+
+  /** Tell what the next question is about: the box drawn, or the one selected. */
+  send() {
+    const corners = this.region ?? (this.selected === null || this.isEditing ? null : this.marks[this.selected].corners)
+    this.say(corners ? `The next question is about the box ${corners.join(', ')}` : 'No box')
+    const box = corners && { corners, asked: this.data.asked }
+    if (!same(box, this.data.box)) this.setState('box', box)
+  }
+
+  // --- drawing and editing -----------------------------------------------------------------------------------
+
+  /** @param {Point} at in pixels of the screen @param {number} reach */
+  grip(at, reach) {
+    return this.selected === null ? null : gripAt(this.view.toScreen(this.marks[this.selected].corners), at, reach)
+  }
+
+  /** @param {Point} at @param {boolean} isTouch */
+  begin(at, isTouch) {
+    this.stage.focus({ preventScroll: true })
+    if (this.isMoving) return false
+    const [x, y] = this.view.toScreen([...at, ...at])
+    const grip = this.isEditing ? this.grip([x, y], isTouch ? REACH.touch : REACH.mouse) : null
+    const from = this.selected === null ? span(at, at, this.data) : this.marks[this.selected].corners
+    this.press = { at, grip, from }
+    return true
+  }
+
+  /** @param {Point} at */
+  dragged(at) {
+    if (!this.press) return null
+    const { at: [x, y], grip, from } = this.press
+    const corners = grip ? pulled(from, grip, [at[0] - x, at[1] - y], this.data) : span([x, y], at, this.data)
+    return this.isLarge(corners) ? corners : null
+  }
+
+  /** @param {Corners} corners */
+  isLarge([x0, y0, x1, y1]) {
+    const least = 5 / this.view.scale
+    return x1 - x0 >= least && y1 - y0 >= least
+  }
+
+  /** @param {Point} at */
+  drag(at) {
+    const corners = this.dragged(at)
+    if (this.press?.grip && this.selected !== null && corners) {
+      lay(this.drawn[this.selected].box, this.view.toScreen(corners))
+      lay(this.parts.grips, this.view.toScreen(corners))
+    } else if (!this.press?.grip) {
+      this.region = corners
+      this.parts.region.hidden = !corners
+      if (corners) lay(this.parts.region, this.view.toScreen(corners))
+    }
+    return true
+  }
+
+  /** @param {Point} at @param {boolean} isClick */
+  end(at, isClick) {
+    const [corners, grip] = [this.dragged(at), this.press?.grip]
+    this.press = null
+    if (isClick || !corners) return this.click(at)
+    if (grip && this.selected !== null) return this.change({ corners, score: null })
+    this.take(corners)
+  }
+
+  cancel() {
+    this.press = null
+    this.region = this.data.box?.asked === this.data.asked && this.selected === null ? this.data.box.corners : null
+    this.layout()
+  }
+
+  /** @param {Point} at */
+  click(at) {
+    const hadRegion = this.region !== null
+    this.region = null
+    if (hadRegion) this.select(null)
+    else {
+      const index = markAt(this.marks, at, (mark) => this.isShown(mark))
+      this.select(index === this.selected ? null : index)
+    }
+    this.send()
+    this.draw()
+  }
+
+  /** @param {Corners | null} corners of the box that was drawn: a new box, or what is asked about next */
+  take(corners) {
+    if (!this.isEditing) {
+      this.region = corners
+      this.select(null)
+      this.send()
+      return this.draw()
+    }
+    this.region = null
+    if (!corners) return this.draw()
+    this.commit([...this.marks, { text: this.label, corners, score: null }], this.marks.length)
+    this.fields.label.focus()
+    this.fields.label.select()
+  }
+
+  /** @param {Partial<Mark>} changes of the box that is selected */
+  change(changes) {
+    const marks = this.marks.map((mark, index) => (index === this.selected ? { ...mark, ...changes } : mark))
+    this.commit(marks, this.selected)
+  }
+
+  /** @param {Mark[]} marks @param {number | null} selected */
+  commit(marks, selected) {
+    this.history.add(marks)
+    this.select(selected)
+    this.trigger('edited', { marks })
+    this.draw()
+  }
+
+  /** @param {-1 | 1} steps */
+  travel(steps) {
+    this.history.go(steps)
+    this.select(null)
+    this.say(steps < 0 ? 'Undone' : 'Done again')
+    this.trigger('edited', { marks: this.marks })
+    this.draw()
+  }
+
+  // --- keys and buttons --------------------------------------------------------------------------------------
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const direction = arrow(event.key)
+    if (direction) {
+      this.nudge(direction, event.shiftKey)
+    } else if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() === 'z' && this.isEditing) this.step(event.shiftKey ? 1 : -1)
+      else if (event.key.toLowerCase() === 'y' && this.isEditing) this.step(1)
+      else return
+    } else {
+      const act = this.acts[KEYS[event.key] ?? '']
+      if (!act) return
+      act()
+    }
+    event.preventDefault()
+    event.stopPropagation()
+  }
+
+  /** @param {-1 | 1} steps */
+  step(steps) {
+    if (steps < 0 ? this.history.canUndo : this.history.canRedo) this.travel(steps)
+  }
+
+  /** @param {Point} direction @param {boolean} resizes */
+  nudge(direction, resizes) {
+    if (this.isMoving) return this.view.pan(direction[0] / 5, direction[1] / 5)
+    if (this.isEditing && this.selected !== null) {
+      const corners = nudged(this.marks[this.selected].corners, direction, resizes, this.data, 200)
+      return this.change({ corners, score: null })
+    }
+    this.region = nudged(this.region, direction, resizes, this.data, 50)
+    this.layout()
+  }
+
+  /** @param {boolean} isMoving */
+  move(isMoving) {
+    this.isMoving = isMoving
+    this.draw()
+  }
+
+  acts = /** @type {Record<string, () => void>} */ ({
+    nearer: () => this.view.zoom(1),
+    away: () => this.view.zoom(-1),
+    fit: () => this.view.zoom(0),
+    move: () => this.move(!this.isMoving),
+    hold: () => this.move(true),
+    full: () => this.full(),
+    edit: () => this.edit(!this.isEditing),
+    undo: () => this.step(-1),
+    redo: () => this.step(1),
+    delete: () => this.delete(),
+    restore: () => this.commit(this.data.found, null),
+    take: () => this.region && this.take(this.region),
+    clear: () => {
+      this.region = null
+      this.press = null
+      this.select(null)
+      this.send()
+      this.draw()
+    },
+  })
+
+  /** @param {boolean} isEditing */
+  edit(isEditing) {
+    this.isEditing = isEditing && this.data.canEdit
+    this.region = null
+    this.send()
+    this.draw()
+  }
+
+  delete() {
+    if (!this.isEditing || this.selected === null) return
+    const name = this.marks[this.selected].text
+    this.commit(this.marks.filter((_, index) => index !== this.selected), null)
+    this.say(`Deleted: ${name}`)
+    this.stage.focus({ preventScroll: true })
+  }
+
+  full() {
+    if (document.fullscreenElement) document.exitFullscreen()
+    else if (this.root.requestFullscreen) this.root.requestFullscreen()
+    else this.root.classList.toggle('full') // a phone that has no full screen for parts of a page
+  }
+
+  listen() {
+    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (this.root.querySelectorAll('[data-do]'))) {
+      button.onclick = () => this.acts[button.dataset.do ?? '']()
+    }
+    const { least, label, editor } = this.fields
+    least.oninput = () => {
+      this.least = Number(least.value)
+      this.draw()
+    }
+    least.onchange = () => this.trigger('least', Number(least.value))
+    editor.onsubmit = (/** @type {Event} */ event) => {
+      event.preventDefault()
+      this.stage.focus({ preventScroll: true })
+    }
+    label.onchange = () => {
+      this.label = label.value.trim() || NEW
+      if (this.selected !== null && this.label !== this.marks[this.selected].text) this.change({ text: this.label })
+    }
+  }
+
+  /** @param {HTMLElement} sheet on a phone: what the picture is drawn larger and smaller by */
+  draggable(sheet) {
+    let from = 0
+    sheet.onpointerdown = (event) => {
+      from = this.stage.clientHeight - event.clientY
+      sheet.setPointerCapture(event.pointerId)
+    }
+    sheet.onpointermove = (event) => {
+      if (!sheet.hasPointerCapture(event.pointerId)) return
+      const height = Math.min(Math.max(from + event.clientY, innerHeight * 0.1), innerHeight * 0.6)
+      this.root.style.setProperty('--room', `${height}px`)
+    }
+  }
+}
+
+const KEYS = /** @type {Record<string, string>} */ ({
+  '+': 'nearer',
+  '=': 'nearer',
+  '-': 'away',
+  0: 'fit',
+  m: 'move',
+  ' ': 'hold',
+  f: 'full',
+  e: 'edit',
+  Delete: 'delete',
+  Backspace: 'delete',
+  Enter: 'take',
+  Escape: 'clear',
+})
+
+/** @param {unknown} one @param {unknown} other */
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other)
+
+/** @param {import('./corners.js').Grip} grip */
+function cursorOf({ across, down }) {
+  if (!across && !down) return 'move'
+  if (!across || !down) return across ? 'ew-resize' : 'ns-resize'
+  return across === down ? 'nwse-resize' : 'nesw-resize'
+}

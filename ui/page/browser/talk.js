@@ -1,0 +1,39 @@
+// What the whole talk has: its end stays in view, answers can be copied, keys stand for buttons.
+
+import { follow } from './follow.js'
+import { listen } from './shortcuts.js'
+
+/** @param {{ parentElement: ParentNode, data: { newest: string } }} component */
+export default function ({ parentElement, data }) {
+  /** @param {string} what @returns {any} */
+  const find = (what) => parentElement.querySelector(what)
+  const ends = [follow(find('.newest'), data.newest), listen(find('dialog'), find('.newest')), copying(find('p'))]
+  return () => ends.forEach((end) => end())
+}
+
+/** @param {HTMLElement} heard @returns {() => void} what ends it */
+function copying(heard) {
+  /** @param {MouseEvent} event */
+  const click = async (event) => {
+    const button = event.target instanceof Element ? event.target.closest('.copy') : null
+    const words = button?.parentElement?.querySelector('.said')?.textContent
+    if (!button || !words) return
+    await copy(words)
+    button.classList.add('done')
+    heard.textContent = 'Copied'
+    setTimeout(() => button.classList.remove('done'), 1500)
+  }
+  document.addEventListener('click', click)
+  return () => document.removeEventListener('click', click)
+}
+
+/** @param {string} words */
+async function copy(words) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(words)
+  const field = document.createElement('textarea') // a page that comes over plain HTTP from another machine
+  field.value = words
+  document.body.append(field)
+  field.select()
+  document.execCommand('copy')
+  field.remove()
+}

@@ -1,0 +1,132 @@
+// A picture that can be zoomed and moved: by wheel, fingers, and what the page offers. OpenSeadragon draws it.
+
+import './openseadragon/openseadragon.min.js'
+
+/** @typedef {[number, number]} Point across and down: pixels of the picture, or of the screen */
+/** @typedef {[number, number, number, number]} Corners left, top, right, bottom in pixels of the picture */
+/**
+ * What a pointer does on the picture; `start` and `drag` return whether the picture is to stay where it is.
+ * @typedef {object} Gestures
+ * @property {(at: Point, isTouch: boolean) => boolean} start
+ * @property {(at: Point) => boolean} drag
+ * @property {(at: Point, isClick: boolean) => void} end
+ * @property {() => void} cancel
+ */
+
+const Library = /** @type {any} */ (window).OpenSeadragon
+const STEP = 1.4
+const MOST = 8 // screen pixels for one of the picture
+const CLICK = 4 // pixels that a pointer may move in a click
+
+export class View {
+  /**
+   * @param {HTMLElement} element
+   * @param {Gestures} gestures
+   * @param {() => void} moved called whenever the picture lies elsewhere on the screen
+   */
+  constructor(element, gestures, moved) {
+    const settings = { clickToZoom: false, dblClickToZoom: false, flickEnabled: false, pinchToZoom: true }
+    this.viewer = Library({
+      element,
+      drawer: 'canvas',
+      showNavigationControl: false,
+      animationTime: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 0.3,
+      minZoomImageRatio: 1,
+      maxZoomPixelRatio: MOST,
+      visibilityRatio: 1,
+      constrainDuringPan: true,
+      zoomPerScroll: 1.25,
+      gestureSettingsMouse: { ...settings, scrollToZoom: true },
+      gestureSettingsTouch: settings,
+      gestureSettingsPen: settings,
+    })
+    this.viewer.canvas.removeAttribute('tabindex') // keys are for the element around it
+    this.url = ''
+    this.width = 1
+    this.height = 1
+    for (const event of ['open', 'update-viewport', 'resize']) this.viewer.addHandler(event, moved)
+    this.listen(gestures)
+  }
+
+  /**
+   * @param {string} url
+   * @param {number} width of the picture in pixels; its file may be smaller
+   * @param {number} height
+   */
+  open(url, width, height) {
+    Object.assign(this, { width, height })
+    if (url === this.url) return
+    this.url = url
+    this.viewer.open({ type: 'image', url: String(new URL(url, document.baseURI)) })
+  }
+
+  /** @param {Gestures} gestures */
+  listen(gestures) {
+    /** @type {{ from: { x: number, y: number }, stays: boolean } | null} */
+    let press = null
+    this.viewer.addHandler('canvas-press', (/** @type {any} */ event) => {
+      press = { from: event.position, stays: gestures.start(this.toPicture(event.position), event.pointerType === 'touch') }
+    })
+    this.viewer.addHandler('canvas-drag', (/** @type {any} */ event) => {
+      event.preventDefaultAction = !press || press.stays
+      if (press?.stays) gestures.drag(this.toPicture(event.position))
+    })
+    this.viewer.addHandler('canvas-drag-end', (/** @type {any} */ event) => (event.preventDefaultAction = true))
+    this.viewer.addHandler('canvas-pinch', () => {
+      if (press) gestures.cancel()
+      press = null
+    })
+    this.viewer.addHandler('canvas-release', (/** @type {any} */ event) => {
+      if (!press) return
+      const isClick = Math.hypot(event.position.x - press.from.x, event.position.y - press.from.y) <= CLICK
+      if (press.stays || isClick) gestures.end(this.toPicture(event.position), isClick)
+      press = null
+    })
+    this.viewer.addHandler('canvas-key', (/** @type {any} */ event) => (event.preventDefaultAction = true))
+  }
+
+  /** @returns {boolean} whether a picture is there to be drawn on */
+  get isOpen() {
+    return this.viewer.world.getItemCount() > 0
+  }
+
+  /** @param {{ x: number, y: number }} at pixels of the element @returns {Point} pixels of the picture */
+  toPicture(at) {
+    const { x, y } = this.viewer.viewport.pointFromPixel(new Library.Point(at.x, at.y), true)
+    return [x * this.width, y * this.width]
+  }
+
+  /** @param {Corners} corners @returns {Corners} pixels of the element */
+  toScreen([x0, y0, x1, y1]) {
+    const [low, high] = [[x0, y0], [x1, y1]].map(([x, y]) =>
+      this.viewer.viewport.pixelFromPoint(new Library.Point(x / this.width, y / this.width), true),
+    )
+    return [low.x, low.y, high.x, high.y]
+  }
+
+  /** @returns {number} how many pixels of the screen one of the picture takes */
+  get scale() {
+    const [x0, , x1] = this.toScreen([0, 0, this.width, this.height])
+    return (x1 - x0) / this.width
+  }
+
+  /** @param {number} direction 1 nearer, -1 away, 0 to the whole picture */
+  zoom(direction) {
+    const { viewport } = this.viewer
+    if (direction) viewport.zoomBy(STEP ** direction)
+    else viewport.goHome()
+    viewport.applyConstraints()
+  }
+
+  /** @param {number} across @param {number} down in parts of what can be seen */
+  pan(across, down) {
+    const { viewport } = this.viewer
+    const { width, height } = viewport.getBounds()
+    viewport.panBy(new Library.Point(across * width, down * height))
+    viewport.applyConstraints()
+  }
+
+  close() {
+    this.viewer.destroy()
+  }
+}
