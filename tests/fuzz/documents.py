@@ -62,9 +62,9 @@ def changed(draw: st.DrawFn, document: Any, changes: int = 3) -> bytes:
             source, name = draw(st.sampled_from(places))
             part[key] = copy.deepcopy(source[name])
         elif how == "add" and isinstance(part, dict):
-            part[draw(st.text(max_size=12))] = draw(json_values)
+            part[draw(st.text(max_size=12))] = copy.deepcopy(draw(json_values))
         else:
-            part[key] = draw(json_values)
+            part[key] = copy.deepcopy(draw(json_values))
     # As its escapes, so that half of a surrogate pair can be written too.
     return json.dumps(document).encode()
 
