@@ -74,7 +74,7 @@ def refuse_whole_json(path: Path) -> None:
         raise DataError(f"{path} is UTF-16: save it as UTF-8")
     if head.startswith(b"["):
         form = _form_of(_keys(path, "item"))
-        said = f" in {form.name}: {form.remedy}, one object a line" if form else _one_a_line(path)
+        said = f" in {form.name}: one object a line is wanted; {form.remedy}" if form else _one_a_line(path)
         raise DataError(f"{path}:1: this is a JSON array{said}")
     if head.startswith(b"{") and not head.partition(b"\n")[0].rstrip().endswith(b"}") and b"\n" in head:
         form = _form_of(_keys(path, ""))
