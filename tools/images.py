@@ -120,7 +120,9 @@ class ImageAccess:
             return self._block(current, None)
         if isinstance(current, Path):
             return OpenedImage(_open(current, current.name), str(current))
-        if isinstance(current, bytes | bytearray | Image.Image | np.ndarray):
+        if isinstance(current, bytearray):
+            current = bytes(current)
+        if isinstance(current, bytes | Image.Image | np.ndarray):
             return OpenedImage(_open(current, _THE_CURRENT), None)
         raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is no picture")
 
