@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .answers import (
@@ -41,10 +42,14 @@ class VisionLanguageModel:
         self.engine = engine
 
     @classmethod
-    def load(cls, model: str = DEFAULT_MODEL) -> VisionLanguageModel:
+    def load(
+        cls, model: str = DEFAULT_MODEL, base: Path | None = None, *, zoom: bool = True
+    ) -> VisionLanguageModel:
         """Load a model by name or folder, fetching its base weights if they are missing, or by an address.
 
         `http://host:8000/v1#name` is a model behind an OpenAI-compatible server (`docs/remote-models.md`).
+        `base` is the folder of an adapter's whole model, where that was moved; without `zoom` no question is
+        looked at again from nearby.
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be had.
@@ -52,7 +57,7 @@ class VisionLanguageModel:
         """
         from .engine.loading import load_engine
 
-        return cls(load_engine(model))
+        return cls(load_engine(model, base, zoom=zoom))
 
     @property
     def name(self) -> str:

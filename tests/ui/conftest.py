@@ -73,8 +73,10 @@ def command(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("ASSISTANT_DEBUG", raising=False)
 
-    def load_model(name: str) -> VisionLanguageModel:
-        return VisionLanguageModel(engine) if name == DEFAULT_MODEL else options.load_model(name)
+    def load_model(name: str, base: Path | None = None, *, zoom: bool = True) -> VisionLanguageModel:
+        if name == DEFAULT_MODEL:
+            return VisionLanguageModel(engine)
+        return options.load_model(name, base, zoom=zoom)
 
     monkeypatch.setattr(language_model, "default_language_model", PlanWriter)
     for module in (asking, chatting, evaluation):

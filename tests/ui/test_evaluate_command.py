@@ -87,7 +87,7 @@ def test_a_run_that_is_stopped_before_a_task_is_done_promises_nothing(
     result = evaluate("--tasks", "refer,caption")
     assert (result.code, result.out, result.err) == (130, "", "")
 
-    def stopped(_: str) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     out.unlink()

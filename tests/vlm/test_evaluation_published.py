@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from assistant.vlm.answers import Request
+from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import DataError
 from assistant.vlm.evaluation.evaluate import evaluate
-from assistant.vlm.evaluation.published import PUBLISHED, published_set
+from assistant.vlm.evaluation.published import PAPER, PUBLISHED, paper_set, published_set
 from assistant.vlm.grounding import Box
+from assistant.vlm.released_form import RELEASED
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..ui.fakes import ScriptedEngine
-from .tiny import picture
+from .tiny import picture, tiny_model, tiny_processor
 
 Rows = list[dict[str, Any]]
 Writer = Callable[[Path, Callable[[Any], Any]], None]
@@ -138,13 +142,17 @@ EXPECTED: dict[str, tuple[str, str, str]] = {
     "gqa": ("Is it overcast?", "No", "accuracy"),
     **dict.fromkeys(("okvqa", "vqav2"), ("What sport is this?", "the motocross", "vqa_accuracy")),
     "vsr": (
-        "based on the image, is this statement true or false? The cat is behind the laptop.",
+        "Based on the image, is this statement true or false? The cat is behind the laptop.",
         "False",
         "accuracy",
     ),
     "iconvqa": ("What is the probability?", "unlikely", "accuracy"),
     "vizwiz": ("What can is it?", "coke", "vqa_accuracy"),
-    "hm": ("this is an image with the words 'a' on it. is it hateful? answer yes or no.", "yes", "accuracy"),
+    "hm": (
+        "This is an image writting 'a'. Is this image hateful? Answer yes or no. Answer:",
+        "yes",
+        "accuracy",
+    ),
 }
 
 
@@ -154,7 +162,7 @@ class TestSets:
         WRITERS[name](tmp_path, lambda rows: rows)
         asked, right, measure = EXPECTED[name]
         for answer, value in ((right, 1.0), ("something else", 0.0)):
-            engine = ScriptedEngine({Task.VQA: answer, Task.REFER: answer})
+            engine = ScriptedEngine({Task.VQA: answer, Task.REFER: answer, None: answer})
             data = published_set(name, tmp_path)
             report = evaluate(VisionLanguageModel(engine), data)
             assert [request.argument for request in engine.requests] == [asked]
@@ -214,8 +222,56 @@ def test_a_box_is_compared_with_the_exact_one(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("[10.0, 20.0, 100.0, 200.0]", "[10.0, 20.0, 101.8, 200.0]"))
     engine = ScriptedEngine({Task.REFER: "{<5><5><55><55>}"})
     report = evaluate(VisionLanguageModel(engine), published_set("refcoco", tmp_path))
-    # In whole bins the boxes are one; the exact box reaches to 55.9.
-    assert report["tasks"]["refcoco"]["measures"]["mean_iou"]["value"] == pytest.approx(50 / 50.9)
+    # In pixels, with one more for each box: 101 of 102.8 wide, and equally high.
+    assert report["tasks"]["refcoco"]["measures"]["mean_iou"]["value"] == pytest.approx(101 / 102.8)
+
+
+SHORT = "Based on the image, respond to this question with a short answer: "
+ASKED = {
+    **dict.fromkeys(("refcoco", "refcoco_plus", "refcocog"), "[refer] give me the location of left dog"),
+    "gqa": f"[vqa] {SHORT}Is it overcast?",
+    **dict.fromkeys(("okvqa", "vqav2"), f"[vqa] {SHORT}What sport is this?"),
+    "vsr": "[vqa] Based on the image, is this statement true or false? The cat is behind the laptop.",
+    "iconvqa": f"[vqa] {SHORT}What is the probability?",
+    "vizwiz": "[vqa] The question is 'What can is it?' Based on the image, answer the question with a single "
+    "word or phrase. and reply 'unanswerable' when the provided information is insufficient",
+    "hm": "This is an image writting 'a'. Is this image hateful? Answer yes or no. Answer:",
+}
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_a_model_of_the_released_form_is_asked_in_the_words_of_the_reference(
+    tmp_path: Path, name: str
+) -> None:
+    WRITERS[name](tmp_path, lambda rows: rows)
+    (item,) = published_set(name, tmp_path).suites[name].items
+    assert item.request.turns_in(RELEASED)[-1].user == ASKED[name]
+
+
+def test_prose_before_a_box_is_no_box(tmp_path: Path) -> None:
+    WRITERS["refcoco"](tmp_path, lambda rows: rows)
+    engine = ScriptedEngine({Task.REFER: "it is at {<5><5><55><55>}"})
+    report = evaluate(VisionLanguageModel(engine), published_set("refcoco", tmp_path))
+    assert report["tasks"]["refcoco"]["measures"]["accuracy_at_50"]["value"] == 0
+
+
+def test_the_likeliest_choice_is_the_answer_where_the_engine_can_tell(tmp_path: Path) -> None:
+    class Ranking(ScriptedEngine):
+        def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
+            assert request.image is not None
+            return [float(choice != "unlikely") for choice in choices]
+
+    WRITERS["iconvqa"](tmp_path, lambda rows: rows)
+    report = evaluate(VisionLanguageModel(Ranking({})), published_set("iconvqa", tmp_path))
+    assert report["tasks"]["iconvqa"]["answers"][0]["raw"] == "unlikely"
+    assert report["tasks"]["iconvqa"]["measures"]["accuracy"]["value"] == 1
+
+
+def test_people_who_gave_an_answer_count_a_third_each(tmp_path: Path) -> None:
+    WRITERS["vizwiz"](tmp_path, lambda rows: rows)
+    engine = ScriptedEngine({Task.VQA: "Soda"})  # two of ten people's
+    report = evaluate(VisionLanguageModel(engine), published_set("vizwiz", tmp_path))
+    assert report["tasks"]["vizwiz"]["measures"]["vqa_accuracy"]["value"] == pytest.approx(2 / 3)
 
 
 def test_a_choice_that_there_is_not_is_an_error(tmp_path: Path) -> None:
@@ -229,8 +285,37 @@ def test_a_choice_that_there_is_not_is_an_error(tmp_path: Path) -> None:
 
 
 def test_people_who_disagree_give_a_part_of_the_score(tmp_path: Path) -> None:
-    WRITERS["vizwiz"](tmp_path, lambda rows: rows)
-    report = evaluate(
-        VisionLanguageModel(ScriptedEngine({Task.VQA: "Soda."})), published_set("vizwiz", tmp_path)
-    )
-    assert report["tasks"]["vizwiz"]["measures"]["vqa_accuracy"]["value"] == pytest.approx(0.6)
+    WRITERS["okvqa"](tmp_path, lambda rows: rows)
+    engine = ScriptedEngine({Task.VQA: "Racing."})  # two of ten people's, each left out in turn
+    report = evaluate(VisionLanguageModel(engine), published_set("okvqa", tmp_path))
+    assert report["tasks"]["okvqa"]["measures"]["vqa_accuracy"]["value"] == pytest.approx(0.6)
+
+
+def test_a_choice_is_as_unlikely_as_its_tokens_over_the_length_of_it_all() -> None:
+    engine = LocalEngine("tiny", tiny_model(), tiny_processor())
+    request = Request(Task.VQA, "what?", image=picture(0))
+    prompt = engine.processor([request.image], [request.turns])
+    for choice, loss in zip(("a dog", "two"), engine.rank(request, ("a dog", "two")), strict=True):
+        ids = [*engine.processor.tokenizer(choice, add_special_tokens=False)["input_ids"], 1]
+        whole = torch.cat([prompt["input_ids"], torch.tensor([ids])], dim=1)
+        with torch.inference_mode():
+            logits = engine.model(input_ids=whole, pixel_values=prompt["pixel_values"]).logits[0]
+        costs = -logits.log_softmax(-1)[-len(ids) - 1 : -1].gather(1, torch.tensor(ids)[:, None])
+        assert loss == pytest.approx(float(costs.sum()) / (whole.shape[1] - 1), rel=1e-4)
+
+
+def test_the_papers_sets_that_are_there_are_measured_together(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has none of the paper's sets: there is no folder okvqa, gqa"):
+        paper_set(tmp_path)
+    for name in ("gqa", "hm", "vqav2"):
+        WRITERS[name](tmp_path, lambda rows: rows)
+    data = paper_set(tmp_path)
+    assert (list(data.suites), data.pictures) == (["gqa", "hm"], 2)
+    report = evaluate(VisionLanguageModel(ScriptedEngine({Task.VQA: "no", None: "yes"})), data)
+    assert [it["measures"]["accuracy"]["value"] for it in report["tasks"].values()] == [1.0, 1.0]
+
+
+def test_each_figure_of_the_paper_has_a_set_and_a_split() -> None:
+    for name in PAPER:
+        which, _, split = name.partition(" ")
+        assert split in ("", *PUBLISHED[which].splits)

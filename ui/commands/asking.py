@@ -15,6 +15,7 @@ import typer
 from ...vlm.tasks import Task
 from .options import (
     DEFAULT_MODEL,
+    BaseOption,
     DatabaseOption,
     DialectOption,
     JsonOption,
@@ -56,6 +57,7 @@ def ask(
     verify: VerifyOption = False,
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    base: BaseOption = None,
     dialect: DialectOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -89,7 +91,7 @@ def ask(
     with open_store(database, session=session) as store:
         if session is not None:
             session = store.find_session(session).id  # an unknown one is told before the model works for it
-        assistant = Assistant(load_model(model), store, chosen)
+        assistant = Assistant(load_model(model, base), store, chosen)
         kept = store.add_image(picture)  # what was seen, also where a pipe can be read only once
         with live_answer(quiet=as_json) as live:
             turn, result = assistant.ask(

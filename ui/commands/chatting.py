@@ -15,6 +15,7 @@ from ...vlm.errors import AssistantError
 from ...vlm.tasks import Task
 from .options import (
     DEFAULT_MODEL,
+    BaseOption,
     DatabaseOption,
     DialectOption,
     ModelOption,
@@ -55,6 +56,7 @@ def chat(
     verify: VerifyOption = False,
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    base: BaseOption = None,
     dialect: DialectOption = None,
     database: DatabaseOption = None,
 ) -> None:
@@ -76,7 +78,7 @@ def chat(
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
-        conversation = _Conversation(Assistant(load_model(model), store, chosen), session, verify)
+        conversation = _Conversation(Assistant(load_model(model, base), store, chosen), session, verify)
         if picture:
             conversation.show(picture)
         done = True

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DEFAULT_MODEL, DialectOption, JsonOption, ModelOption, in_dialect, load_model, to_json
+from .options import (
+    DEFAULT_MODEL,
+    BaseOption,
+    DialectOption,
+    JsonOption,
+    ModelOption,
+    in_dialect,
+    load_model,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from ...vlm.evaluation.items import EvaluationSet
@@ -35,8 +44,19 @@ def evaluate(
     published: Annotated[
         str | None, typer.Option("--set", metavar="NAME", help="The published data set that FOLDER holds.")
     ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="All sets of the paper's tables that FOLDER holds, beside its figures."),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="The most items a task.")] = None,
+    zoom: Annotated[
+        bool | None,
+        typer.Option(
+            "--zoom/--no-zoom", help="Look again for small things.  [default: but on published sets]"
+        ),
+    ] = None,
     model: ModelOption = DEFAULT_MODEL,
+    base: BaseOption = None,
     dialect: DialectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,6 +72,8 @@ def evaluate(
 
       assistant evaluate --set okvqa --data okvqa --out report.json
 
+      assistant evaluate --paper --data datasets --model minigpt-v2 --out report.json
+
       assistant evaluate --tasks planning --out report.json
     """
     from ...vlm.evaluation.evaluate import evaluate as run
@@ -63,14 +85,21 @@ def evaluate(
     if page_path(out) == out:
         raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
     if tasks == "planning":
-        for name, given in (("--data", data), ("--split", split), ("--set", published)):
+        ignored = (
+            ("--data", data),
+            ("--split", split),
+            ("--set", published),
+            ("--base", base),
+            ("--zoom", zoom),
+        )
+        for name, given in (*ignored, ("--paper", paper or None)):
             if given is not None:
                 raise typer.BadParameter(f"{name}: --tasks planning measures messages of the package alone")
         _evaluate_planning(out, limit, model, as_json=as_json)
         return
     if data is None:
         raise typer.BadParameter("--data: name the folder to measure on; only --tasks planning needs none")
-    questions = _questions(data, split, tasks, published)
+    questions = _paper(data, split, tasks, published) if paper else _questions(data, split, tasks, published)
     done: list[str] = []
 
     def keep(report: dict[str, Any]) -> None:
@@ -78,12 +107,14 @@ def evaluate(
         done[:] = report["tasks"]
 
     try:
-        report = run(load_model(model), questions, limit, _show_progress, keep)
+        zooms = not (paper or published) if zoom is None else zoom
+        report = run(load_model(model, base, zoom=zooms), questions, limit, _show_progress, keep)
     except KeyboardInterrupt:
         if done:
             typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
         raise
-    typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
+    table = _table_of_the_paper if paper else _table
+    typer.echo(to_json(summary(report)) if as_json else "\n".join(table(report)))
     typer.echo(f"Report: {out} and {page_path(out)}", err=True)
 
 
@@ -126,6 +157,28 @@ def _questions(data: Path, split: str | None, tasks: str | None, published: str 
     if split is not None:
         raise typer.BadParameter(f"--split: {data} has no splits: keep records to measure on in another file")
     return own_set(data, names)
+
+
+def _paper(data: Path, split: str | None, tasks: str | None, published: str | None) -> EvaluationSet:
+    from ...vlm.evaluation.published import paper_set
+
+    for name, given in (("--split", split), ("--tasks", tasks), ("--set", published)):
+        if given is not None:
+            raise typer.BadParameter(f"{name}: --paper has its own sets and splits")
+    return paper_set(data)
+
+
+def _table_of_the_paper(report: dict[str, Any]) -> list[str]:
+    """Return a row for each set: ours and the paper's figure, in percent."""
+    from ...vlm.evaluation.published import PAPER
+
+    lines = [f"{'':24}{'ours':>7}{'paper':>8}"]
+    for name, theirs in PAPER.items():
+        if name in report["tasks"]:
+            ours = next(iter(report["tasks"][name]["measures"].values()))["value"]
+            lines.append(f"{name:24}{100 * ours:7.1f}{theirs:8.2f}")
+    missing = [name for name in PAPER if name not in report["tasks"]]
+    return lines + ([f"not there: {', '.join(missing)}"] if missing else [])
 
 
 def _table(report: dict[str, Any]) -> list[str]:

@@ -29,6 +29,10 @@ ModelOption = Annotated[
         help="A model's name, an adapter's or model's folder, or a server's address: http://host:8000/v1#name.",
     ),
 ]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option("--base", metavar="FOLDER", help="The whole model of an adapter, where that was moved."),
+]
 DialectOption = Annotated[
     str | None,
     typer.Option(
@@ -125,14 +129,14 @@ def in_dialect(model: str, dialect: str | None) -> str:
         return with_dialect(model, dialect)
 
 
-def load_model(name: str) -> VisionLanguageModel:
+def load_model(name: str, base: Path | None = None, *, zoom: bool = True) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
     if sys.stderr.isatty():
         note(f"Loading {name} …")
     from ...vlm.vision_language_model import VisionLanguageModel
 
     quieten_libraries()
-    return VisionLanguageModel.load(name)
+    return VisionLanguageModel.load(name, base, zoom=zoom)
 
 
 def load_planner(name: str | None) -> MessagePlanner | None:

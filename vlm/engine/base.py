@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..answers import Completion, Generation, Request, Written
 
@@ -56,11 +56,32 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class Ranker(Protocol):
+    """An engine that can tell how likely it finds an answer that is given to it."""
+
+    def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
+        """Return for each choice how unlikely it is as the answer; the least is the best."""
+        ...
+
+
+def ranker_of(engine: Engine) -> Ranker | None:
+    """Return the engine, or the one that it passes on to, if it can rank."""
+    while isinstance(engine, EngineWrapper):
+        engine = engine.inner
+    return engine if isinstance(engine, Ranker) else None
+
+
 class EngineWrapper:
     """An engine that passes everything on to another; subclasses change what they are for."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    @property
+    def inner(self) -> Engine:
+        """The engine that everything is passed on to."""
+        return self._engine
 
     @property
     def name(self) -> str:
@@ -87,4 +108,4 @@ class EngineWrapper:
         return self._engine.stream(request)
 
 
-__all__ = ["Engine", "EngineWrapper", "GenerationListener"]
+__all__ = ["Engine", "EngineWrapper", "GenerationListener", "Ranker", "ranker_of"]

@@ -22,7 +22,7 @@ from ..model_folder import ModelFolder, read_model_folder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
-from ..tasks import Task
+from ..tasks import Segment, SegmentKind, Task, build_prompt
 from ..tensors import read_shapes, read_tensors
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
@@ -132,6 +132,25 @@ class LocalEngine:
             ValueError: a text is too long for the model.
         """
         return self._completer.complete(completions)
+
+    @torch.inference_mode()
+    def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
+        """Return for each choice how unlikely it is as the answer, as the reference ranks candidates.
+
+        That is what the tokens of the choice and its end cost, over the length of prompt and choice together.
+        """
+        image, form = request.image, self.processor.prompt_form
+        prompt = build_prompt(request.turns_in(form), image=image is not None, frame=form.asking)
+        end = Segment(SegmentKind.END)
+        with self._processing:
+            rows = [self.processor.encode([*prompt, Segment(SegmentKind.ANSWER, it), end]) for it in choices]
+            pixels = None if image is None else self.processor.pixels([image]).to(self.model.device)
+        losses = []
+        for row in rows:
+            ids, labels = (torch.tensor([it], device=self.model.device) for it in (row.input_ids, row.labels))
+            output = self.model(input_ids=ids, pixel_values=pixels, labels=labels, num_items_in_batch=1)
+            losses.append(float(output.loss) / (len(row.input_ids) - 1))
+        return losses
 
     def _row(self, request: Request) -> Row:
         room, form = self.model.config.text_config.max_position_embeddings, self.processor.prompt_form

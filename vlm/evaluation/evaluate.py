@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from ..answers import Generation
+from ..answers import Generation, Request
+from ..engine.base import ranker_of
+from ..grounding import parse
 from ..tasks import Task
 from ..vision_language_model import VisionLanguageModel
 from .captions import caption_scorers
@@ -69,7 +71,8 @@ def _run(
         requests = [
             replace(suite.items[index].request, image=data.read(suite.items[index].image)) for index in batch
         ]
-        answers |= zip(batch, model.generate(requests), strict=True)
+        choices = [suite.items[index].choices for index in batch]
+        answers |= zip(batch, _answers(model, requests, choices), strict=True)
         if progress is not None:
             progress(name, len(answers), len(suite.items))
     ordered = [answers[index] for index in range(len(suite.items))]
@@ -82,6 +85,25 @@ def _run(
         "notes": list(scored.notes),
         "answers": [_row(*row) for row in zip(suite.items, ordered, scored.qualities, strict=True)],
     }
+
+
+def _answers(
+    model: VisionLanguageModel, requests: Sequence[Request], choices: Sequence[Sequence[str]]
+) -> list[Generation]:
+    """Return the answers to requests: of those with choices the likeliest, where the engine can rank."""
+    ranker = ranker_of(model.engine)
+    if ranker is None or not any(choices):
+        return model.generate(requests)
+    answers = []
+    for request, offered in zip(requests, choices, strict=True):
+        start = time.perf_counter()
+        if offered:
+            losses = ranker.rank(request, offered)
+            likeliest = parse(offered[losses.index(min(losses))])
+            answers.append(Generation(likeliest, time.perf_counter() - start))
+        else:
+            answers += model.generate([request])
+    return answers
 
 
 def drawn(items: Sequence[Item], limit: int | None) -> Sequence[Item]:

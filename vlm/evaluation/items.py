@@ -19,7 +19,8 @@ class Item:
     """One request over a picture (put in when it is asked), and what its answer is scored by.
 
     `image` names the picture; `texts` are right answers in words, any of them; `boxes` are the right boxes;
-    `about` is what else the suite's scoring has to know.
+    `about` is what else the suite's scoring has to know. Of `choices` the likeliest is the answer, where the
+    engine can rank them.
     """
 
     image: str
@@ -27,6 +28,7 @@ class Item:
     texts: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
     about: Any = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

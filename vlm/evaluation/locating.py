@@ -52,12 +52,15 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def rec_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """REC on a published set: accuracy at IoU 0.5 and the mean IoU.
+    """REC on a published set as the reference measures it: accuracy at an IoU above 0.5, and the mean IoU.
 
-    `about` holds the wanted box in fractions of the picture, which the reference compares with too.
+    `about` holds the wanted box in fractions of the picture and the picture's size in pixels. Boxes are
+    compared in pixels, each a pixel wider and higher than its corners are apart; what begins with anything
+    but a box has none.
     """
     overlaps = [_exact_overlap(item, answer) for item, answer in paired(items, answers)]
-    measures = {"accuracy_at_50": _accuracy(overlaps), "mean_iou": mean(overlaps)}
+    accuracy = proportion([overlap > _HIT for overlap in overlaps])
+    measures = {"accuracy_at_50": accuracy, "mean_iou": mean(overlaps)}
     return Scored(measures | {"malformed": malformed(items, answers)}, overlaps)
 
 
@@ -72,7 +75,12 @@ def _overlap(item: Item, answer: Generation) -> float:
 
 def _exact_overlap(item: Item, answer: Generation) -> float:
     boxes = answer.grounded.boxes
-    return intersection_over_union([value / BINS for value in boxes[0].bins], item.about) if boxes else 0.0
+    if not boxes or not answer.raw.replace("<unk>", "").replace(" ", "").startswith("{<"):
+        return 0.0
+    wanted, size = item.about
+    found = [value / BINS for value in boxes[0].bins]
+    pixels = [[side * length for side, length in zip(box, size * 2, strict=True)] for box in (found, wanted)]
+    return intersection_over_union(*([*box[:2], box[2] + 1, box[3] + 1] for box in pixels))
 
 
 def detection_items(photo: Photo) -> list[Item]:

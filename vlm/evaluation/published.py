@@ -1,5 +1,8 @@
 """The evaluation sets of the paper, read in their published layout under one data folder.
 
+Wordings and measures are the reference's (github.com/Vision-CAIR/MiniGPT-4, `eval_scripts`). Its wordings are
+for a model of its prompt form; one of another form is asked the bare question, in the form that it knows.
+
 Those that are trained on too are read by the readers of training, where these look for them; of the others
 the folder holds
 
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,10 +32,16 @@ from ..data.sources.refcoco import thing_of
 from ..data.sources.vqa import Answer, question_with_answers
 from ..errors import DataError
 from ..grounding import Box
+from ..released_form import SHORT_ANSWER
 from ..tasks import Task
 from .items import EvaluationSet, Item, Score, Suite
 from .locating import rec_score
-from .telling import consensus_score, top_1_score
+from .telling import agreement_score, consensus_score, exact_score
+
+_OR_UNANSWERABLE = (
+    "The question is '{}' Based on the image, answer the question with a single word or phrase. "
+    "and reply 'unanswerable' when the provided information is insufficient"
+)
 
 
 def _of_expressions(name: str, *splits: str) -> PublishedSet:
@@ -44,18 +53,20 @@ def _of_expressions(name: str, *splits: str) -> PublishedSet:
             boxes = (Box.from_fractions(*thing.box),)
             for it in thing.expressions:
                 picture = f"coco/train2014/{thing.file_name}"
-                yield Item(picture, Request(Task.REFER, it), (it,), boxes, about=thing.box)
+                request = Request(Task.REFER, it, typed=f"give me the location of {it}")
+                yield Item(picture, request, (it,), boxes, (thing.box, thing.size))
 
         return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
 
-    return PublishedSet(splits, items, rec_score)
+    folder = "refcoco/refcoco+" if name == "refcoco_plus" else f"refcoco/{name}"
+    return PublishedSet(folder, splits, items, rec_score)
 
 
 def _gqa(data: Path, split: str) -> Iterator[Item]:
     for record in read(open_source("gqa", data, SourceConfig(split=split))):
         (turn,) = record.turns
         path = record.picture.path if record.picture else ""
-        yield _question(os.path.relpath(path, data), turn.argument, turn.answer)
+        yield _short(os.path.relpath(path, data), turn.argument, turn.answer)
 
 
 def _of_ten_people(name: str) -> PublishedSet:
@@ -65,11 +76,11 @@ def _of_ten_people(name: str) -> PublishedSet:
         def of(content: Any) -> Iterator[Item]:
             question, annotation = question_with_answers(content)
             picture = picture_2014(Path("coco"), split, annotation.image_id)
-            yield _question(picture.path, question, *(it.answer for it in annotation.answers))
+            yield _short(picture.path, question, *(it.answer for it in annotation.answers))
 
         return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
 
-    return PublishedSet(("val", "train"), items, consensus_score)
+    return PublishedSet(name, ("val", "train"), items, consensus_score)
 
 
 class Statement(Published):
@@ -83,9 +94,9 @@ class Statement(Published):
 def _vsr(data: Path, split: str) -> Iterator[Item]:
     def of(line: bytes) -> Iterator[Item]:
         row = Statement.model_validate(parse_line(line))
-        asked = f"based on the image, is this statement true or false? {row.caption}"
-        answers = ("true", "yes") if row.label else ("false", "no")
-        yield _question(f"vsr/images/{row.image}", asked, *answers)
+        asked = f"Based on the image, is this statement true or false? {row.caption}"
+        request = Request(Task.VQA, asked, typed=asked)
+        yield _item(f"vsr/images/{row.image}", request, "true" if row.label else "false")
 
     kind, _, part = split.partition("-")
     return _items(line_rows(data / "vsr" / "splits" / kind / f"{part}.jsonl"), of)
@@ -100,7 +111,7 @@ class Problem(Published):
 
 
 def _iconvqa(data: Path, split: str) -> Iterator[Item]:
-    """Questions with choices in words; the reference ranks those, here the answer must be the right one."""
+    """Questions with choices in words, the likeliest of which is the answer."""
     folder = data / "iconqa_data"
     chosen: set[str] = set()
     for row in json_pairs(folder / "pid_splits.json"):
@@ -114,7 +125,8 @@ def _iconvqa(data: Path, split: str) -> Iterator[Item]:
             if not 0 <= row.answer < len(row.choices):
                 raise ValueError(f"answer: there is no choice {row.answer}")
             picture = f"iconqa_data/iconqa/{split}/choose_txt/{number}/image.png"
-            yield _question(picture, row.question, row.choices[row.answer])
+            item = _short(picture, row.question, row.choices[row.answer])
+            yield replace(item, choices=tuple(row.choices))
 
     return _items(json_pairs(folder / "problems.json"), of)
 
@@ -130,7 +142,8 @@ class VizWizQuestion(Published):
 def _vizwiz(data: Path, split: str) -> Iterator[Item]:
     def of(content: Any) -> Iterator[Item]:
         row = VizWizQuestion.model_validate(content)
-        yield _question(f"vizwiz/{split}/{row.image}", row.question, *(it.answer for it in row.answers))
+        request = Request(Task.VQA, row.question, typed=_OR_UNANSWERABLE.format(row.question))
+        yield _item(f"vizwiz/{split}/{row.image}", request, *(it.answer for it in row.answers))
 
     return _items(json_rows(data / "vizwiz" / "Annotations" / f"{split}.json", ""), of)
 
@@ -146,8 +159,10 @@ class Meme(Published):
 def _memes(data: Path, split: str) -> Iterator[Item]:
     def of(line: bytes) -> Iterator[Item]:
         row = Meme.model_validate(parse_line(line))
-        asked = f"this is an image with the words '{row.text}' on it. is it hateful? answer yes or no."
-        yield _question(f"hateful_memes/{row.img}", asked, "yes" if row.label else "no")
+        # As the reference spells it, and without an identifier.
+        asked = f"This is an image writting '{row.text}'. Is this image hateful? Answer yes or no. Answer:"
+        request = Request(None, asked, typed=asked)
+        yield _item(f"hateful_memes/{row.img}", request, "yes" if row.label else "no")
 
     return _items(line_rows(data / "hateful_memes" / f"{split}.jsonl"), of)
 
@@ -156,16 +171,22 @@ def _items(rows: Iterable[Row], of: Callable[[Any], Iterable[Item]]) -> Iterator
     return (item for row in rows for item in told(row, of))
 
 
-def _question(picture: str, asked: str, *answers: str) -> Item:
+def _short(picture: str, question: str, *answers: str) -> Item:
+    """Return a question for a short answer, which the reference says in so many words."""
+    return _item(picture, Request(Task.VQA, question, typed=SHORT_ANSWER.format(argument=question)), *answers)
+
+
+def _item(picture: str, request: Request, *answers: str) -> Item:
     if not answers:
         raise ValueError("answers: there is none")
-    return Item(picture, Request(Task.VQA, asked), answers)
+    return Item(picture, request, answers)
 
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A data set: its splits, the usual one first, its reader of a split, and its own measure."""
+    """A data set: its folder, its splits, the usual one first, its reader of a split, and its own measure."""
 
+    folder: str
     splits: tuple[str, ...]
     items: Callable[[Path, str], Iterable[Item]]
     score: Score
@@ -175,15 +196,61 @@ PUBLISHED: dict[str, PublishedSet] = {
     "refcoco": _of_expressions("refcoco", "val", "testA", "testB"),
     "refcoco_plus": _of_expressions("refcoco_plus", "val", "testA", "testB"),
     "refcocog": _of_expressions("refcocog", "val", "test"),
-    "gqa": PublishedSet(("testdev", "val"), _gqa, top_1_score),
+    "gqa": PublishedSet("gqa", ("testdev", "val"), _gqa, exact_score),
     "okvqa": _of_ten_people("okvqa"),
     "vqav2": _of_ten_people("vqav2"),
-    "vsr": PublishedSet(("zeroshot-test", "zeroshot-dev", "random-test", "random-dev"), _vsr, top_1_score),
-    "iconvqa": PublishedSet(("test", "val"), _iconvqa, top_1_score),
-    "vizwiz": PublishedSet(("val", "train"), _vizwiz, consensus_score),
-    "hm": PublishedSet(("dev_seen", "dev_unseen", "test_seen", "test_unseen", "dev"), _memes, top_1_score),
+    "vsr": PublishedSet(
+        "vsr", ("zeroshot-test", "zeroshot-dev", "random-test", "random-dev"), _vsr, exact_score
+    ),
+    "iconvqa": PublishedSet("iconqa_data", ("test", "val"), _iconvqa, exact_score),
+    "vizwiz": PublishedSet("vizwiz", ("val", "train"), _vizwiz, agreement_score),
+    "hm": PublishedSet(
+        "hateful_memes", ("dev_seen", "dev_unseen", "test_seen", "test_unseen", "dev"), _memes, exact_score
+    ),
 }
 """The sets by the names that the paper's tables give them."""
+
+
+PAPER: dict[str, float] = {
+    "okvqa": 57.8,
+    "gqa": 60.1,
+    "vsr": 62.9,
+    "iconvqa": 51.5,
+    "vizwiz": 53.6,
+    "hm": 58.8,
+    "refcoco val": 88.69,
+    "refcoco testA": 91.65,
+    "refcoco testB": 85.33,
+    "refcoco_plus val": 79.97,
+    "refcoco_plus testA": 85.12,
+    "refcoco_plus testB": 74.45,
+    "refcocog val": 84.44,
+    "refcocog test": 84.66,
+}
+"""The figures of MiniGPT-v2 in percent (arXiv 2310.09478), by set, and split where it has more than one."""
+
+
+def paper_set(data: Path) -> EvaluationSet:
+    """Return the sets of the paper's tables that lie under a data folder, one suite a set and split.
+
+    Raises:
+        DataError: none is there, or one is not whole.
+    """
+    suites: dict[str, Suite] = {}
+    pictures = 0
+    for name in PAPER:
+        which, _, split = name.partition(" ")
+        if (data / PUBLISHED[which].folder).is_dir():
+            found = published_set(which, data, split or None)
+            suites[name] = found.suites[which]
+            pictures += found.pictures
+    if not suites:
+        folders = ", ".join(dict.fromkeys(PUBLISHED[name.split()[0]].folder for name in PAPER))
+        raise DataError(f"{data} has none of the paper's sets: there is no folder {folders}")
+    read = data.absolute()
+    return EvaluationSet(
+        "paper", "", pictures, suites, lambda image: PictureReference(str(read / image)).read()
+    )
 
 
 def published_set(name: str, data: Path, split: str | None = None) -> EvaluationSet:
@@ -214,4 +281,4 @@ def published_set(name: str, data: Path, split: str | None = None) -> Evaluation
     )
 
 
-__all__ = ["PUBLISHED", "PublishedSet", "published_set"]
+__all__ = ["PAPER", "PUBLISHED", "PublishedSet", "paper_set", "published_set"]

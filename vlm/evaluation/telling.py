@@ -97,14 +97,26 @@ def _wups_of_daquar(items: Sequence[Item], texts: Sequence[str]) -> dict[str, Me
     return {"wups_0.9": score(0.9), "wups_0.0": score(0.0)}
 
 
-def top_1_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Top-1 on a published set: the answer is the wanted one, but for case, articles and punctuation."""
+def exact_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
+    """Top-1 as the reference measures it: the answer is the wanted one to the letter, but for case."""
     right = [
-        normalise(answer.grounded.text) in map(normalise, item.texts)
-        for item, answer in paired(items, answers)
+        _plain(answer) in {text.lower() for text in item.texts} for item, answer in paired(items, answers)
     ]
     measures = {"accuracy": proportion(right), "malformed": malformed(items, answers)}
     return Scored(measures, [float(hit) for hit in right])
+
+
+def agreement_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
+    """VizWiz as the reference measures it: a third for each person who gave the answer, at most 1."""
+    each = [
+        min([text.lower() for text in item.texts].count(_plain(answer)) / 3, 1.0)
+        for item, answer in paired(items, answers)
+    ]
+    return Scored({"vqa_accuracy": mean(each), "malformed": malformed(items, answers)}, each)
+
+
+def _plain(answer: Generation) -> str:
+    return answer.grounded.text.replace("<unk>", "").strip().lower()
 
 
 def consensus_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
@@ -170,5 +182,5 @@ def _names(expression: Expression, text: str) -> bool:
     return class_of(text) == expression.label
 
 
-__all__ = ["caption_items", "caption_score", "consensus_score", "counting_items", "counting_score"]
-__all__ += ["identify_items", "identify_score", "top_1_score", "vqa_items", "vqa_score"]
+__all__ = ["agreement_score", "caption_items", "caption_score", "consensus_score", "counting_items"]
+__all__ += ["counting_score", "exact_score", "identify_items", "identify_score", "vqa_items", "vqa_score"]

@@ -52,11 +52,15 @@ class Instance(Published):
 
 @dataclass(frozen=True)
 class Thing:
-    """A thing in a picture of `train2014`, what it was called, and its box in fractions of the picture."""
+    """A thing in a picture of `train2014`, what it was called, and its box in fractions of the picture.
+
+    `size` is the picture's, in pixels.
+    """
 
     file_name: str
     expressions: tuple[str, ...]
     box: tuple[float, float, float, float]
+    size: tuple[int, int]
 
 
 def thing_of(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Thing:
@@ -75,6 +79,7 @@ def thing_of(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Thing:
         picture.file_name,
         tuple(sentence.sent for sentence in reference.sentences),
         (left / picture.width, top / picture.height, right, bottom),
+        (picture.width, picture.height),
     )
 
 
