@@ -50,9 +50,9 @@ class Assistant:
 
         `picture` is what the model looks at, in any form, and `kept` the same one in the store; a `task`
         chosen by hand takes the place of the plan. Without a session a new one is made once there is an
-        answer, so that an interrupted question leaves none behind. `replaces` is the number of the session's last turn,
-        whose place the new one takes. `listener` follows the turn and may stop it: what has been said is
-        kept. `verify` has the model asked back about each box.
+        answer, so that an interrupted question leaves none behind. `replaces` is the number of the session's
+        last turn, whose place the new one takes. `listener` follows the turn and may stop it: what has been
+        said is kept. `verify` has the model asked back about each box.
 
         Raises:
             ImageError: the picture cannot be opened.
