@@ -25,7 +25,7 @@ from .errors import ImageError
 from .picture_colours import in_rgb
 from .picture_formats import FORMATS, identify, unsupported
 
-Source: TypeAlias = "str | Path | bytes | BinaryIO | Image.Image | np.ndarray[Any, Any] | Picture"
+Source: TypeAlias = "str | Path | bytes | bytearray | BinaryIO | Image.Image | np.ndarray[Any, Any] | Picture"
 """What can be opened as a picture."""
 
 PIXEL_LIMIT = 178_956_970
@@ -146,7 +146,7 @@ def _printable(path: str) -> str:
     return shown if len(shown) <= 200 else "…" + shown[-199:]
 
 
-def _read(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
+def _read(source: str | Path | bytes | bytearray | BinaryIO, name: str) -> bytes:
     try:
         content = _read_bytes(source)
     except ImageError as error:
@@ -166,11 +166,11 @@ def _read(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
     return content
 
 
-def _read_bytes(source: str | Path | bytes | BinaryIO) -> bytes:
+def _read_bytes(source: str | Path | bytes | bytearray | BinaryIO) -> bytes:
     if isinstance(source, str | Path):
         with Path(source).open("rb") as file:
             return _read_bytes(file)
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, bytes | bytearray):
         source = BytesIO(source)
     if not hasattr(source, "read"):
         raise ImageError(f"a {type(source).__name__} is none; give a path, bytes, an image or an array")
