@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from assistant.vlm import written_folder
 from assistant.vlm.answers import Request
@@ -29,55 +29,26 @@ from assistant.vlm.tensor_files import sha256_of
 from assistant.vlm.training.adapter import AdapterConfig, load_adapter, save_adapter
 from assistant.vlm.written_folder import PROVENANCE, WrittenFolder
 
+from .released_files import (
+    EVA_VIT,
+    HEADS,
+    LAYERS,
+    PARITY,
+    RANK,
+    SETTINGS,
+    SIDE,
+    WIDTH,
+    checkpoint_state,
+    lora_state,
+    write_checkpoint,
+    write_llama,
+)
 from .tiny import picture, tiny_tokenizer
-
-PARITY = Path(__file__).parents[1] / "parity"
-EVA_VIT = PARITY / "eva_vit_g.pth"
-HEADS, LAYERS, WIDTH, RANK, SIDE = 2, 2, 64, 4, 56
-# The reference saves its settings beside the weights.
-SETTINGS = {"arch": "minigpt_v2", "lora_r": RANK, "lora_alpha": 8, "image_size": SIDE}
 
 
 @pytest.fixture
 def llama(tmp_path: Path) -> Path:
-    """A directory as LLaMA-2's, of two small layers in float16."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=320,
-        hidden_size=WIDTH,
-        intermediate_size=32,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=4,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-    )
-    folder = tmp_path / "llama"
-    LlamaForCausalLM(config).to(torch.float16).save_pretrained(folder)
-    tiny_tokenizer().backend_tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
-
-
-def lora_state(spelling: str = "") -> State:
-    """LoRA under the names of peft 0.2.0, or with `.default` of later ones, and the saver's buffers."""
-    torch.manual_seed(1)
-    state: State = {}
-    for index in range(LAYERS):
-        layer = f"llama_model.base_model.model.model.layers.{index}.self_attn"
-        for name in ("q_proj", "v_proj"):
-            state[f"{layer}.{name}.lora_A{spelling}.weight"] = torch.randn(RANK, WIDTH)
-            state[f"{layer}.{name}.lora_B{spelling}.weight"] = torch.randn(WIDTH, RANK)
-        state[f"{layer}.rotary_emb.inv_freq"] = torch.ones(8)
-    return state
-
-
-def checkpoint_state(spelling: str = "") -> State:
-    return lora_state(spelling) | read_torch(PARITY / "llama_proj.pth")
-
-
-def write_checkpoint(path: Path, state: State, settings: dict[str, Any] | None = None) -> Path:
-    held = {"model": state, "optimizer": {"state": {}}, "config": {"run": {}, "model": settings or SETTINGS}}
-    torch.save(held | {"epoch": 3}, path)
-    return path
+    return write_llama(tmp_path / "llama")
 
 
 @pytest.fixture
