@@ -25,7 +25,7 @@ from figures import arguments, publish
 from transformers import Dinov2Config
 
 from assistant.vlm.answers import Request
-from assistant.vlm.data.collator import SharedPictureCollator
+from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.mixture import open_mixture
 from assistant.vlm.data.photos import PhotoFolder
@@ -149,7 +149,7 @@ def losses(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[s
     """Return the mean loss of an answer's token by task, over the same validation photos for every arm."""
     mixture = MixtureConfig(identifiers=arm.identifiers, per_task=SAMPLES, mirror=0.0, crop=0.0)
     held_out = open_mixture(options.data, "val", mixture, options.pictures, seed=0)
-    collate, meter = SharedPictureCollator(engine.processor), Meter()
+    collate, meter = SharedImageCollator(engine.processor), Meter()
     for start in range(0, options.pictures, PICTURES):
         stop = min(start + PICTURES, options.pictures)
         batch = collate([held_out[index] for index in range(start, stop)])

@@ -23,7 +23,7 @@ from assistant.vlm.calibration import FILE, BoxEvidence, Calibration, fit
 from assistant.vlm.data.photos import PhotoFolder
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.engine.zoom import ZoomRefiner
-from assistant.vlm.evaluation.evaluate import drawn
+from assistant.vlm.evaluation.evaluate import sample_items
 from assistant.vlm.evaluation.items import EvaluationSet, Item
 from assistant.vlm.evaluation.metrics import match_boxes, proportion
 from assistant.vlm.evaluation.phrases import HIT, phrase_overlaps
@@ -174,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     data = photo_set(PhotoFolder(options.data, "val"), list(SUITES))
     judged: list[Judged] = []
     for name, most in SUITES.items():
-        items = drawn(data.suites[name].items, min(most, options.limit or most))
+        items = sample_items(data.suites[name].items, min(most, options.limit or most))
         answers = ask(engine, data, items)
         judged += [judge(item, answer) for item, answer in zip(items, answers, strict=True)]
     calibration = fitted(judged)

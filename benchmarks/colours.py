@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from assistant.vlm.data.colours import CLOTHES, THINGS, prevailing, with_colours
+from assistant.vlm.data.colours import CLOTHES, THINGS, dominant_colour, with_colours
 from assistant.vlm.data.expressions import CONFIDENT, distinct
 from assistant.vlm.data.instructions import SURE_COLOUR
 from assistant.vlm.data.nouns import noun_phrases
@@ -48,7 +48,7 @@ def agreement(photos: list[Photo]) -> dict[str, dict[str, float]]:
             things, said = distinct(photo, label), named_colours(photo, label)
             if len(things) != 1 or things[0].score < CONFIDENT or not said:
                 continue
-            colour = prevailing(things[0], SURE_COLOUR)
+            colour = dominant_colour(things[0], SURE_COLOUR)
             if colour is not None:
                 kind = "clothes" if label == "person" else "animals" if label in ANIMALS else "things"
                 counts[kind, colour in said] += 1

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from assistant.vlm.evaluation.circumstances import circumstances
+from assistant.vlm.evaluation.provenance import provenance
 from assistant.vlm.presets import DEFAULT_MODEL
 
 
@@ -22,7 +22,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 def publish(figures: Mapping[str, object], out: Path | None) -> None:
     """Print figures of the default model as JSON, and write them to a file if one is named."""
-    text = json.dumps({**circumstances(DEFAULT_MODEL), **figures}, indent=1)
+    text = json.dumps({**provenance(DEFAULT_MODEL), **figures}, indent=1)
     print(text)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def main() -> None:
         figures = {
             "first_page_seconds": measured(lambda: begin(page, address)),
             "session_seconds": measured(lambda: reopen(page, session)),
-            "answer_seconds": measured(lambda: ask_anew(page, address)),
+            "answer_seconds": measured(lambda: ask_in_new_session(page, address)),
         }
     publish({"repeats": REPEATS, **figures}, options.out)
 
@@ -96,7 +96,7 @@ def _wait(port: int) -> None:
 def begin(page: Page, address: str) -> None:
     """Go to a new session, until all of it is drawn."""
     page.goto(address)
-    expect(page.get_by_role("button", name="Rocket")).to_be_visible()
+    expect(page.get_by_role("button", name="Rocket", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stChatInput")).to_be_visible()
     settled(page)
 
@@ -120,7 +120,7 @@ def ask(page: Page, message: str, number: int) -> None:
     settled(page)
 
 
-def ask_anew(page: Page, address: str) -> float:
+def ask_in_new_session(page: Page, address: str) -> float:
     """Ask in a new session, and return how many seconds the answer took to be drawn."""
     begin(page, address)
     picture(page, "Cat")

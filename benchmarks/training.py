@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Dinov2Config, LlamaConfig
 
 from assistant.vlm.configuration import MiniGPTv2Config
-from assistant.vlm.data.collator import SharedPictureCollator, shared_prefix_mask
+from assistant.vlm.data.collator import SharedImageCollator, shared_prefix_mask
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, MixtureConfig, open_mixture
 from assistant.vlm.engine.local import load_model
@@ -144,7 +144,7 @@ def measure_ways(data: Path) -> dict[str, object]:
     """Return nano's rates on photos in the four ways."""
     folder = base_model(PRESETS["nano"])
     learner = Learner(load_model(folder, attn_implementation="eager"), AdapterConfig())
-    collate = SharedPictureCollator(MiniGPTv2Processor.load(folder))
+    collate = SharedImageCollator(MiniGPTv2Processor.load(folder))
     count = STEPS * PICTURES
     mixture = open_mixture(data, "train", MixtureConfig(), count, seed=0)
 
@@ -215,7 +215,7 @@ def _random_batch(config: MiniGPTv2Config, shape: Shape) -> Batch:
     }
 
 
-def _collated(collate: SharedPictureCollator, examples: Sequence[Example]) -> Counted:
+def _collated(collate: SharedImageCollator, examples: Sequence[Example]) -> Counted:
     batch = collate(examples)
     del batch["tasks"]
     return batch, sum(len(example.samples) for example in examples)

@@ -24,8 +24,8 @@ from assistant.agent.turn import StepResult, run
 from assistant.agent.verification import ask_back, same_thing
 from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
 from assistant.vlm.data.photos import Photo, PhotoFolder
-from assistant.vlm.evaluation.circumstances import circumstances
 from assistant.vlm.evaluation.hallucination import absent_class
+from assistant.vlm.evaluation.provenance import provenance
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -106,7 +106,7 @@ def measure(model: VisionLanguageModel, folder: PhotoFolder, limit: int) -> dict
         names.append(named(expression, identify))
         invented += [_agrees(other) for other in others if other.phrases]
         asked_in_vain += len(others)
-    return circumstances(model.name) | {
+    return provenance(model.name) | {
         "split": folder.split,
         "photos": len(found),
         "refer": table(found) | {"by_score": by_score(found), "unsure_below": UNSURE},

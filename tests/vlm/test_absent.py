@@ -7,10 +7,10 @@ import random
 import pytest
 
 from assistant.vlm.data.absent import PLAIN_CLASSES, AbsentNames
-from assistant.vlm.data.instructions import DENIED, denying
+from assistant.vlm.data.instructions import ABSENT_TASKS, absent_sample
 from assistant.vlm.data.photos import Photo
 from assistant.vlm.data.records import TaskTurn
-from assistant.vlm.data.referents import speaks_of
+from assistant.vlm.data.referents import may_show
 from assistant.vlm.evaluation.items import is_malformed
 from assistant.vlm.grounding import Box, format_box, parse
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, split_identifier
@@ -41,19 +41,19 @@ class TestHints:
         ],
     )
     def test_a_thing_that_anything_hints_at_is_spoken_of(self, photo: Photo) -> None:
-        assert speaks_of(photo, "dog")
-        assert speaks_of(photo, "brown dog in the snow")
-        assert not speaks_of(photo, "cat")
+        assert may_show(photo, "dog")
+        assert may_show(photo, "brown dog in the snow")
+        assert not may_show(photo, "cat")
 
     def test_a_class_of_two_words_is_seen_by_its_box(self) -> None:
         photo = phrased("a child sleeps", objects=(seen("teddy bear", LEFT),))
-        assert speaks_of(photo, "teddy bear")
-        assert speaks_of(photo, "bear")
+        assert may_show(photo, "teddy bear")
+        assert may_show(photo, "bear")
         assert "teddy bear" not in drawn(photo)
 
     @pytest.mark.parametrize("caption", ["two boys on a beach", "a woman", "people", "children", "a skier"])
     def test_people_go_by_many_names(self, caption: str) -> None:
-        assert speaks_of(phrased(caption), "person")
+        assert may_show(phrased(caption), "person")
 
 
 class TestDrawing:
@@ -93,10 +93,10 @@ class TestDrawing:
 
 
 class TestDenying:
-    @pytest.mark.parametrize("task", DENIED)
+    @pytest.mark.parametrize("task", ABSENT_TASKS)
     def test_each_task_says_no_in_its_own_form(self, task: Task) -> None:
         for seed in range(20):
-            sample = denying(task, "old car", random.Random(seed))
+            sample = absent_sample(task, "old car", random.Random(seed))
             asked, words = split_identifier(sample.turn.user)
             assert (sample.task, asked) == (task, task)
             assert "old car" in words
@@ -104,7 +104,7 @@ class TestDenying:
             assert not is_malformed(task, sample.turn.answer)
 
     def test_the_question_has_the_right_article(self) -> None:
-        asked = {denying(Task.VQA, "old car", random.Random(seed)).turn.user for seed in range(100)}
+        asked = {absent_sample(Task.VQA, "old car", random.Random(seed)).turn.user for seed in range(100)}
         assert {words.removeprefix("[vqa] ").removesuffix(" answer briefly") for words in asked} == {
             "is there an old car in the picture?",
             "is there an old car?",

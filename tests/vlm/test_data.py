@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from assistant.vlm.data.collator import NO_TASK, TASKS, SharedPictureCollator, shared_prefix_mask
+from assistant.vlm.data.collator import NO_TASK, TASKS, SharedImageCollator, shared_prefix_mask
 from assistant.vlm.data.colours import colour_shares, with_colours
 from assistant.vlm.data.expressions import ExpressionKind, expressions
 from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
@@ -22,7 +22,7 @@ from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig, open_mixture
 from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
 from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Phrase, Question
-from assistant.vlm.data.records import PictureReference
+from assistant.vlm.data.records import ImageReference
 from assistant.vlm.data.shuffling import shuffled
 from assistant.vlm.data.views import View, cropped, mirrored, random_window
 from assistant.vlm.errors import DataError
@@ -542,11 +542,11 @@ class TestMixture:
     def test_a_part_of_a_photo_is_not_asked_for_what_is_not_there(self, folder: Path) -> None:
         mixture = self.mixture(folder, 40, seed=0, per_task={Task.REFER: 1}, crop=1.0, absent=1.0)
         draws = [mixture.draw(index) for index in range(40)]
-        denying = {
+        absent_sample = {
             draw.view.window is None: {it.turn.answer == ABSENT_ANSWER for it in draw.samples}
             for draw in draws
         }
-        assert denying == {True: {True, False}, False: {False}}
+        assert absent_sample == {True: {True, False}, False: {False}}
 
     def test_photos_without_an_answer_to_any_task_that_is_asked_are_left_out(self, tmp_path: Path) -> None:
         records = dog_records(2)
@@ -605,7 +605,7 @@ class TestMixture:
             sum(len(processor.encode(build_prompt([item.turn], image=False)).input_ids) for item in samples)
             for samples in (mixture[index].samples for index in range(8))
         ]
-        monkeypatch.setattr(PictureReference, "read", None)
+        monkeypatch.setattr(ImageReference, "read", None)
         lengths = [mixture.length_of(index) for index in range(8)]
         assert statistics.correlation(lengths, tokens) > 0.8
 
@@ -692,7 +692,7 @@ class TestSharedPicture:
             model = tiny_model()
             model.set_attn_implementation(attention)
             with torch.no_grad():
-                packed = model(**SharedPictureCollator(processor)(examples)).loss
+                packed = model(**SharedImageCollator(processor)(examples)).loss
                 alone = [
                     self.loss_sum(model, processor, example.image, sample)
                     for example in examples
@@ -718,7 +718,7 @@ class TestSharedPicture:
 
     def test_rows_are_padded_to_few_lengths_and_padding_is_not_learnt(self) -> None:
         processor = tiny_processor()
-        batch = SharedPictureCollator(processor)([Example(picture(0), list(self.SAMPLES))])
+        batch = SharedImageCollator(processor)([Example(picture(0), list(self.SAMPLES))])
         assert batch["input_ids"].shape[1] % 32 == 0
         assert batch["input_ids"].shape == batch["labels"].shape == batch["position_ids"].shape
         padding = batch["input_ids"] == processor.tokenizer.pad_token_id
@@ -728,7 +728,7 @@ class TestSharedPicture:
     def test_what_is_too_long_is_cut_off(self) -> None:
         processor = tiny_processor()
         long = Sample(None, Turn("tell me a story", "a dog " * 3000), follow_ups=self.SAMPLES[:1])
-        batch = SharedPictureCollator(processor)([Example(picture(0), [long, self.SAMPLES[1]])])
+        batch = SharedImageCollator(processor)([Example(picture(0), [long, self.SAMPLES[1]])])
         assert {batch[name].shape for name in ("input_ids", "labels", "tasks")} == {(1, 2048)}
         assert (batch["labels"][0] != -100).sum() > 2000
         assert not (batch["labels"] == processor.tokenizer.eos_token_id).any()
@@ -736,7 +736,7 @@ class TestSharedPicture:
     def test_every_answer_is_told_apart_by_its_task(self) -> None:
         processor = tiny_processor()
         talk = Sample(None, self.SAMPLES[2].turn, follow_ups=self.SAMPLES[1:2])
-        batch = SharedPictureCollator(processor)([Example(picture(0), [self.SAMPLES[0], talk])])
+        batch = SharedImageCollator(processor)([Example(picture(0), [self.SAMPLES[0], talk])])
         labels, tasks = batch["labels"][0], batch["tasks"][0]
         assert ((labels == -100) == (tasks == NO_TASK)).all()
         answers = {
@@ -748,7 +748,7 @@ class TestSharedPicture:
 
     def test_a_batch_without_a_picture_has_no_pixels(self) -> None:
         processor = tiny_processor()
-        batch = SharedPictureCollator(processor)([Example(None, [self.SAMPLES[2]])])
+        batch = SharedImageCollator(processor)([Example(None, [self.SAMPLES[2]])])
         assert "pixel_values" not in batch
         assert not (batch["input_ids"] == processor.image_token_id).any()
         assert batch["input_ids"][0, 0] == processor.tokenizer.bos_token_id

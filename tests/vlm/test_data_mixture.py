@@ -19,7 +19,7 @@ from assistant.vlm.data.configuration import MixtureConfig, SourceConfig
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import InstructionMixture, open_mixture
 from assistant.vlm.data.record_file import RecordFile, cached_records, write_records
-from assistant.vlm.data.records import PictureReference, Record, TaskTurn
+from assistant.vlm.data.records import ImageReference, Record, TaskTurn
 from assistant.vlm.data.sources import open_source
 from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.data.streams import PhotoStream
@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def record(place: str | None, answer: str) -> Record:
-    reference = None if place is None else PictureReference(place)
+    reference = None if place is None else ImageReference(place)
     return Record(reference, (TaskTurn(None, "what?", answer),))
 
 
@@ -73,7 +73,7 @@ class TestRecordFile:
         words = TaskTurn(Task.REFER, "", "{<1><2><3><4>}", words="where is the dog")
         written = [
             record("a.jpg", "one"),
-            Record(PictureReference("shard.tar", 512, 99), (region, words)),
+            Record(ImageReference("shard.tar", 512, 99), (region, words)),
             record("a.jpg", "two"),
             record(None, "three"),
             record(None, "three"),
@@ -88,15 +88,13 @@ class TestRecordFile:
 
     def test_pictures_of_one_shard_are_told_apart_by_their_place(self, tmp_path: Path) -> None:
         turns = record(None, "one").turns
-        places = [PictureReference("shard.tar", offset, 99) for offset in (0, 512)]
+        places = [ImageReference("shard.tar", offset, 99) for offset in (0, 512)]
         write_records([Record(place, turns) for place in places], tmp_path / "records")
         assert len(RecordFile.open(tmp_path / "records")) == 2
 
     def test_parts_of_one_picture_are_told_apart(self, tmp_path: Path) -> None:
         turns = record(None, "one").turns
-        parts = [
-            PictureReference("1.png", part=part) for part in (None, Box(0, 0, 50, 50), Box(9, 9, 50, 50))
-        ]
+        parts = [ImageReference("1.png", part=part) for part in (None, Box(0, 0, 50, 50), Box(9, 9, 50, 50))]
         write_records([Record(part, turns) for part in parts], tmp_path / "records")
         found = RecordFile.open(tmp_path / "records")
         assert sorted(len(found.records_of(number)) for number in range(len(found))) == [1, 1, 1]

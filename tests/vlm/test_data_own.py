@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from assistant.vlm.data.broken import Skipped
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.mixture import open_mixture
 from assistant.vlm.data.record_file import cached_records
 from assistant.vlm.data.records import Record, TaskTurn
+from assistant.vlm.data.skipped_rows import SkippedRows
 from assistant.vlm.data.sources import own
-from assistant.vlm.data.sources.base import read
+from assistant.vlm.data.sources.base import read_records
 from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box
@@ -41,9 +41,9 @@ def write(file: Path, *lines: Line | str) -> None:
     file.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
 
 
-def records(file: Path, *lines: Line | str, skipped: Skipped | None = None) -> list[Record]:
+def records(file: Path, *lines: Line | str, skipped: SkippedRows | None = None) -> list[Record]:
     write(file, *lines)
-    return list(read(OwnRecords(file), skipped))
+    return list(read_records(OwnRecords(file), skipped))
 
 
 MEANT = [
@@ -339,10 +339,10 @@ def test_an_array_of_lines_in_the_right_form_is_told_to_be_an_array(file: Path) 
 def test_a_byte_order_mark_does_no_harm_and_utf_16_is_told(file: Path) -> None:
     line = json.dumps({"ask": "a", "answer": "b"})
     file.write_text(line, encoding="utf-8-sig")
-    assert len(list(read(OwnRecords(file)))) == 1
+    assert len(list(read_records(OwnRecords(file)))) == 1
     file.write_text(line, encoding="utf-16")
     with pytest.raises(DataError, match="is UTF-16: save it as UTF-8"):
-        list(read(OwnRecords(file)))
+        list(read_records(OwnRecords(file)))
 
 
 def test_a_picture_that_is_damaged_inside_is_told_when_the_data_is_read(file: Path) -> None:
@@ -387,7 +387,7 @@ def test_lines_with_mistakes_are_left_out_and_counted_where_that_is_wished(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good: Line = {"image": PHOTO, "ask": "a", "answer": "b"}
-    skipped = Skipped(file)
+    skipped = SkippedRows(file)
     with caplog.at_level(logging.WARNING):
         found = records(
             file, "{oops", good, {"image": "gone.png", "ask": "a", "answer": "b"}, skipped=skipped
@@ -437,7 +437,7 @@ def test_the_scripts_of_the_documentation_convert_other_forms(
     (file.parent / name).write_text(json.dumps(content))
     monkeypatch.chdir(file.parent)
     exec(compile(script, name, "exec"), {})
-    [record] = read(OwnRecords(file))
+    [record] = read_records(OwnRecords(file))
     assert record.turns == (meant,)
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from assistant.vlm.data.broken import Skipped
 from assistant.vlm.data.configuration import SourceConfig
 from assistant.vlm.data.recipes import RECIPES
-from assistant.vlm.data.records import PictureReference, Record
+from assistant.vlm.data.records import ImageReference, Record
+from assistant.vlm.data.skipped_rows import SkippedRows
 from assistant.vlm.data.sources import SOURCES, open_source
-from assistant.vlm.data.sources.base import read
+from assistant.vlm.data.sources.base import read_records
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box, format_box, parse
 from assistant.vlm.tasks import Task
@@ -34,8 +34,8 @@ def unchanged(rows: Any) -> Any:
     return rows
 
 
-def records(name: str, data: Path, *, skipped: Skipped | None = None, **place: Any) -> list[Record]:
-    return list(read(open_source(name, data, SourceConfig(**place)), skipped))
+def records(name: str, data: Path, *, skipped: SkippedRows | None = None, **place: Any) -> list[Record]:
+    return list(read_records(open_source(name, data, SourceConfig(**place)), skipped))
 
 
 def told(found: list[Record]) -> list[tuple[Task | None, str, str]]:
@@ -570,7 +570,7 @@ class TestBrokenRows:
         with pytest.raises(DataError, match=message) as caught:
             records(name, tmp_path)
         assert "\n" not in str(caught.value)
-        skipped = Skipped(tmp_path)
+        skipped = SkippedRows(tmp_path)
         with caplog.at_level(logging.WARNING):
             left = records(name, tmp_path, skipped=skipped)
         assert len(left) < len(SAID[name]) or name in ("unnatural_instructions", "grit_grounding")
@@ -583,7 +583,7 @@ class TestBrokenRows:
         path.write_text(path.read_text().replace('"width": 200', '"width": 0'))
         with pytest.raises(DataError, match="row 1: width: Input should be greater than 0"):
             records("refcoco", tmp_path)
-        skipped = Skipped(tmp_path)
+        skipped = SkippedRows(tmp_path)
         assert records("refcoco", tmp_path, skipped=skipped) == []
         assert skipped.count == 1
 
@@ -600,7 +600,7 @@ class TestBrokenRows:
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         unnatural(tmp_path, lambda rows: ["{\n"] * 9 + rows)
-        skipped = Skipped(tmp_path)
+        skipped = SkippedRows(tmp_path)
         with caplog.at_level(logging.WARNING):
             assert len(records("unnatural_instructions", tmp_path, skipped=skipped)) == 2
         assert caplog.text.count("not JSON") == 5
@@ -611,7 +611,7 @@ class TestBrokenRows:
         path = tmp_path / "coco/annotations/captions_train2017.json"
         path.write_text(path.read_text()[:-30])
         with pytest.raises(DataError, match=r"train2017\.json: no JSON after row 1"):
-            records("coco_caption", tmp_path, skipped=Skipped(tmp_path))
+            records("coco_caption", tmp_path, skipped=SkippedRows(tmp_path))
 
     def test_a_file_of_another_kind_is_not_an_empty_data_set(self, tmp_path: Path) -> None:
         write_json(tmp_path / "coco/annotations/captions_train2017.json", {"annotation": []})
@@ -658,13 +658,13 @@ class TestPickles:
 
 
 def test_a_picture_that_is_gone_or_damaged_is_told(tmp_path: Path) -> None:
-    gone = PictureReference(str(tmp_path / "gone.jpg"))
+    gone = ImageReference(str(tmp_path / "gone.jpg"))
     with pytest.raises(DataError, match="gone"):
         gone.read()
     (tmp_path / "shard.tar").write_bytes(b"x" * 100)
     for place in (
-        PictureReference(str(tmp_path / "shard.tar"), 10, 20),
-        PictureReference(str(tmp_path / "no"), 1, 2),
+        ImageReference(str(tmp_path / "shard.tar"), 10, 20),
+        ImageReference(str(tmp_path / "no"), 1, 2),
     ):
         with pytest.raises(DataError, match=str(tmp_path)):
             place.read()

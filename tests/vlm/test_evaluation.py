@@ -14,12 +14,11 @@ import pytest
 
 from assistant.vlm.answers import Request
 from assistant.vlm.data.expressions import expressions
-from assistant.vlm.data.instructions import all_of, questions
+from assistant.vlm.data.instructions import certain_boxes, vqa_samples
 from assistant.vlm.data.nouns import plural
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.errors import AssistantError, DataError
-from assistant.vlm.evaluation import telling
-from assistant.vlm.evaluation.circumstances import weights_hash
+from assistant.vlm.evaluation import text_suites
 from assistant.vlm.evaluation.evaluate import BATCH
 from assistant.vlm.evaluation.evaluate import evaluate as run
 from assistant.vlm.evaluation.hallucination import (
@@ -29,6 +28,7 @@ from assistant.vlm.evaluation.hallucination import (
     presence_items,
     present_classes,
 )
+from assistant.vlm.evaluation.provenance import weights_hash
 from assistant.vlm.evaluation.report import page_path, write_report
 from assistant.vlm.evaluation.suites import SUITES, photo_set
 from assistant.vlm.grounding import GroundedPhrase, format_box, format_boxes, format_detection
@@ -88,7 +88,7 @@ def knowing(folder: PhotoFolder, answer: Callable[[Photo, Request], str]) -> Scr
 
 def right(photo: Photo, request: Request) -> str:
     """The answer that the annotations have."""
-    boxes = {item.label: all_of(photo, item.label) for item in photo.objects}
+    boxes = {item.label: certain_boxes(photo, item.label) for item in photo.objects}
     match request.task:
         case Task.CAPTION | None:
             return photo.captions[0]
@@ -186,7 +186,7 @@ class TestSuites:
     def test_wups_is_for_daquar_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
     ) -> None:
-        monkeypatch.setattr(telling, "wordnet_similarity", lambda: lambda *_: 0.8)
+        monkeypatch.setattr(text_suites, "wordnet_similarity", lambda: lambda *_: 0.8)
         records = [RECORDS[0] | {"source": source}]
         folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
         measures = measured(ScriptedEngine({Task.VQA: "brown, blue"}), folder, "vqa")
@@ -276,7 +276,9 @@ class TestHallucination:
         records = [record | {"objects": [thing("umbrella", 0.1)]} for record in dog_records(1)]
         (photo,) = PhotoFolder(write_photo_folder(tmp_path, records), "train").photos
         asked = {item.request.argument for item in presence_items(photo)}
-        trained = {sample.turn.user for seed in range(20) for sample in questions(photo, random.Random(seed))}
+        trained = {
+            sample.turn.user for seed in range(20) for sample in vqa_samples(photo, random.Random(seed))
+        }
         assert "is there an umbrella in the picture?" in asked
         assert {f"[vqa] {question}" for question in asked if "umbrella" in question} <= trained
 
@@ -348,7 +350,7 @@ class TestRuns:
         with pytest.raises(KeyboardInterrupt):
             evaluate(
                 engine, folder, "refer", "caption", "vqa",
-                keep=lambda report: kept.append(json.loads(json.dumps(report))),
+                save=lambda report: kept.append(json.loads(json.dumps(report))),
             )  # fmt: skip
         assert [(list(report["tasks"]), report["unfinished"]) for report in kept] == [
             ([], ["refer", "caption", "vqa"]),
@@ -420,7 +422,7 @@ class TestReport:
         engine = ScriptedEngine()
         out = tmp_path / "file" / "report.json"
         with pytest.raises(AssistantError, match=r"cannot write .*; name another --out"):
-            evaluate(engine, folder, keep=lambda report: write_report(report, out, photo_set(folder).read))
+            evaluate(engine, folder, save=lambda report: write_report(report, out, photo_set(folder).read))
         assert engine.requests == []
 
     def test_an_unfinished_run_says_so_on_its_page(self, folder: PhotoFolder, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from assistant.vlm.data.photos import Photo
 from assistant.vlm.evaluation import phrases
 from assistant.vlm.evaluation.items import Item, Scored
 from assistant.vlm.evaluation.suites import SUITES, photo_set
-from assistant.vlm.evaluation.telling import vqa_items, vqa_score
+from assistant.vlm.evaluation.text_suites import vqa_items, vqa_score
 from assistant.vlm.grounding import Box, format_box, parse
 from assistant.vlm.tasks import ABSENT_ANSWER, Task
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assistant.vlm.data.collator import PLANNING, SharedPictureCollator
+from assistant.vlm.data.collator import PLANNING, SharedImageCollator
 from assistant.vlm.data.configuration import MixtureConfig, SourceConfig
 from assistant.vlm.data.messages import MessageStream, read_messages
 from assistant.vlm.data.mixture import open_mixture
@@ -131,7 +131,7 @@ def test_messages_are_a_source_of_the_mixture_without_pictures(tmp_path: Path) -
         messages=4,
     )
     mixture = open_mixture(tmp_path / "none", "train", config, 8, 0)
-    batch = SharedPictureCollator(tiny_processor())([mixture[0], mixture[1]])
+    batch = SharedImageCollator(tiny_processor())([mixture[0], mixture[1]])
     assert "pixel_values" not in batch
     learnt = batch["tasks"][batch["labels"] != -100]
     assert set(learnt.tolist()) == {PLANNING}

@@ -199,6 +199,11 @@ class TestChoices:
         assert self.PROMPT.choices(" identify A2") == ["", " ;"]
         assert self.PROMPT.choices(" answer T") == ["1"]
 
+    def test_let_a_region_of_two_digits_go_on_or_end(self) -> None:
+        many = PastTurn("find dots", (PastStep(Task.DETECTION, "dots", (BOX,) * 11),), "")
+        prompt = plan_prompt("again", PlanContext((many,)))
+        assert prompt.choices(" identify A1") == ["0", "1", "", " ;"]
+
     def test_leave_arguments_free(self) -> None:
         for written in (" answer", " answer R", " answer A1 is", " locate the T"):
             assert self.PROMPT.choices(written) is None

@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from assistant.vlm.answers import Request
-from assistant.vlm.data.collator import SharedPictureCollator
+from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import WeightsError
@@ -73,7 +73,7 @@ def trained(processor: MiniGPTv2Processor, *samples: Sample) -> tuple[list[int],
     """Return the ids of a conversation over a picture as it is trained, and those that are learnt."""
     first, *more = samples
     sample = Sample(first.task, first.turn, follow_ups=tuple(more))
-    batch = SharedPictureCollator(processor)([Example(picture(0), (sample,))])
+    batch = SharedImageCollator(processor)([Example(picture(0), (sample,))])
     length = int(batch["attention_mask"][0, 0, :, 0].sum())  # whoever sees the first token is no padding
     learnt = [label for label in batch["labels"][0].tolist() if label != IGNORED]
     return batch["input_ids"][0, :length].tolist(), learnt

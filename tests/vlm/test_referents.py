@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
-from assistant.vlm.data.detokenising import close_up, joined, joined_span
+from assistant.vlm.data.detokenising import detokenise, detokenised_span, join_punctuation
 from assistant.vlm.data.photos import Photo, PhotoFolder
-from assistant.vlm.data.referents import bare, grounded_captions, head, is_plural, referents, unique_names
+from assistant.vlm.data.referents import (
+    grounded_captions,
+    head,
+    is_plural,
+    referents,
+    strip_determiner,
+    unique_names,
+)
 from assistant.vlm.data.views import View, cropped, mirrored
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box
@@ -42,7 +49,7 @@ class TestWords:
     def test_names_are_told_from_their_articles_and_their_nouns(
         self, name: str, plain: str, noun: str
     ) -> None:
-        assert (bare(name), head(name)) == (plain, noun)
+        assert (strip_determiner(name), head(name)) == (plain, noun)
 
     @pytest.mark.parametrize(
         ("name", "several"),
@@ -204,10 +211,10 @@ class TestTokens:
         ],
     )
     def test_captions_are_put_as_people_write_them(self, tokens: str, text: str) -> None:
-        assert joined(tokens) == text
+        assert detokenise(tokens) == text
 
     def test_signs_are_closed_up_and_a_full_stop_stays(self) -> None:
-        assert close_up("A dog 's ball , red .") == "A dog's ball, red."
+        assert join_punctuation("A dog 's ball , red .") == "A dog's ball, red."
 
     @pytest.mark.parametrize("seed", range(20))
     def test_every_span_of_words_has_the_same_words_afterwards(self, seed: int) -> None:
@@ -221,22 +228,22 @@ class TestTokens:
             start = len("".join(f"{it} " for it in tokens[:first]))
             words = " ".join(tokens[first:last])
             assert caption[start : start + len(words)] == words
-            text = joined(caption)
+            text = detokenise(caption)
             try:
-                begins, ends = joined_span(caption, start, start + len(words))
+                begins, ends = detokenised_span(caption, start, start + len(words))
             except ValueError:
-                assert words.strip(" .") == "" or not joined(words)
+                assert words.strip(" .") == "" or not detokenise(words)
                 continue
             found = text[begins:ends]
             assert found == found.strip()
-            assert found in (close_up(words), close_up(words).removesuffix(".").rstrip())
-            rest = close_up(" ".join(tokens[:first]))
+            assert found in (join_punctuation(words), join_punctuation(words).removesuffix(".").rstrip())
+            rest = join_punctuation(" ".join(tokens[:first]))
             assert text[:begins].rstrip() == rest
 
     @pytest.mark.parametrize(("start", "end"), [(2, 2), (3, 1), (0, 99), (5, 7), (1, 2)])
     def test_a_span_without_words_is_an_error(self, start: int, end: int) -> None:
         with pytest.raises(ValueError, match=rf"span: \({start}, {end}\) holds no words of 'A dog \.'"):
-            joined_span("A dog .", start, end)
+            detokenised_span("A dog .", start, end)
 
 
 RECORDS: list[dict[str, Any]] = [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from assistant.vlm.data.collator import TASKS, WRITTEN, SharedPictureCollator
+from assistant.vlm.data.collator import TASKS, WRITTEN, SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import AssistantError
@@ -19,7 +19,7 @@ from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 from assistant.vlm.training.self_critical import (
-    LONGEST,
+    MAX_NEW_TOKENS,
     TEMPERATURE,
     CaptionReward,
     SelfCriticalCollator,
@@ -56,7 +56,7 @@ def run(folder: Path, records: list[dict[str, Any]]) -> tuple[list[dict[str, flo
         adapter=ADAPTER,
     )
     told: list[str] = []
-    train(tiny_model(), tiny_processor(), config, tell=told.append)
+    train(tiny_model(), tiny_processor(), config, log_line=told.append)
     return [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()], told
 
 
@@ -129,7 +129,7 @@ class TestWriting:
         )
         torch.manual_seed(3)
         plain = model.eval().generate(
-            **batch, do_sample=True, temperature=TEMPERATURE, top_k=0, max_new_tokens=LONGEST
+            **batch, do_sample=True, temperature=TEMPERATURE, top_k=0, max_new_tokens=MAX_NEW_TOKENS
         )
         answers = [processor.decode_answer(ids.tolist()) for ids in plain[:, batch["input_ids"].shape[1] :]]
         assert [text for captions in written for text in captions] == answers
@@ -144,7 +144,7 @@ class TestWriting:
 class TestBatch:
     def collator(self, processor: MiniGPTv2Processor) -> SelfCriticalCollator:
         model = add_adapter(tiny_model(), ADAPTER)
-        collate = SharedPictureCollator(processor)
+        collate = SharedImageCollator(processor)
         rewards = {Task.CAPTION: CaptionReward(REFERENCES), Task.REFER: box_reward}
         return SelfCriticalCollator(collate, model, processor, rewards, 3, bf16=False)
 
@@ -184,7 +184,7 @@ class TestBatch:
         task = Task.VQA if references else Task.CAPTION
         examples = [Example(picture(0), [Sample(task, Turn("what is it?", "a dog"))], references)]
         batch = self.collator(processor)(examples)
-        plain = SharedPictureCollator(processor)(examples)
+        plain = SharedImageCollator(processor)(examples)
         assert batch.keys() == plain.keys()
         assert all(torch.equal(batch[name], plain[name]) for name in plain)
 
@@ -200,14 +200,14 @@ class TestLearning:
 
         def losses() -> list[float]:
             alone = [replace(sample, weight=None) for sample in samples]
-            batches = [SharedPictureCollator(processor)([Example(picture(0), [sample])]) for sample in alone]
+            batches = [SharedImageCollator(processor)([Example(picture(0), [sample])]) for sample in alone]
             with torch.no_grad():
                 return [float(model(**batch).loss) for batch in batches]
 
         before = losses()
         for _ in range(5):
             optimizer.zero_grad()
-            model(**SharedPictureCollator(processor)([Example(picture(0), samples)])).loss.backward()
+            model(**SharedImageCollator(processor)([Example(picture(0), samples)])).loss.backward()
             optimizer.step()
         after = losses()
         assert after[0] < before[0]
@@ -219,7 +219,7 @@ class TestLearning:
         def brevity(captions: Sequence[str], _references: Sequence[str]) -> torch.Tensor:
             return torch.tensor([-float(len(caption)) for caption in captions])
 
-        collate = SharedPictureCollator(processor)
+        collate = SharedImageCollator(processor)
         rewards = {Task.CAPTION: brevity}
         collator = SelfCriticalCollator(collate, model, processor, rewards, 16, bf16=False)
         optimizer = torch.optim.AdamW([item for item in model.parameters() if item.requires_grad], lr=5e-2)

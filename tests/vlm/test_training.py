@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from assistant.vlm.data.collator import SharedPictureCollator
+from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import AssistantError, DataError, WeightsError
@@ -38,7 +38,7 @@ def batch(processor: MiniGPTv2Processor) -> State:
         Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog is running")),
         Sample(Task.REFER, Turn(instruction(Task.REFER, "the dog"), "{<1><20><31><80>}")),
     ]
-    return SharedPictureCollator(processor)([Example(picture(0), samples), Example(picture(1), samples[1:])])
+    return SharedImageCollator(processor)([Example(picture(0), samples), Example(picture(1), samples[1:])])
 
 
 def fit(model: PeftModel, batch: State, steps: int, rate: float) -> list[float]:

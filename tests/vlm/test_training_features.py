@@ -17,7 +17,7 @@ from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.training import features as features_module
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
-from assistant.vlm.training.features import keep_features
+from assistant.vlm.training.features import cache_features
 from assistant.vlm.training.trainer import train
 
 from .tiny import TOWERS, dog_records, tiny_config, tiny_model, tiny_processor, write_photo_folder
@@ -34,7 +34,7 @@ class CountedModel:
         self.looked_at = 0
         self.told: list[str] = []
         self.model.vision_tower.register_forward_hook(self.count)
-        keep_features(self.model, folder, self.told.append)
+        cache_features(self.model, folder, self.told.append)
 
     def count(self, _tower: nn.Module, _given: object, seen: BaseModelOutput) -> None:
         self.looked_at += len(seen.last_hidden_state)

@@ -54,7 +54,7 @@ def config(tmp_path: Path) -> TrainingConfig:
 def run(config: TrainingConfig) -> tuple[State, list[str]]:
     """Train the tiny model; return what was learnt and the lines that were told."""
     told: list[str] = []
-    folder = train(tiny_model(), tiny_processor(), config, tell=told.append)
+    folder = train(tiny_model(), tiny_processor(), config, log_line=told.append)
     return load_file(folder / "adapter_model.safetensors"), told
 
 
@@ -81,7 +81,7 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 class TestWhatMoves:
     def test_a_whole_run_leaves_the_frozen_weights_to_the_bit(self, config: TrainingConfig) -> None:
         before, model = tiny_model().state_dict(), tiny_model()
-        train(model, tiny_processor(), config, tell=lambda _: None)
+        train(model, tiny_processor(), config, log_line=lambda _: None)
         after = {name.replace(".base_layer", ""): weight for name, weight in model.state_dict().items()}
         frozen = {name for name in before if not name.startswith("vision_projection")}
         assert all(torch.equal(after[name], before[name]) for name in frozen)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
-from assistant.vlm.training.whitening import batched, fold, train_in, whiten, whitening
+from assistant.vlm.training.whitening import batched, fold, train_in_basis, whiten, whitening
 
 from .tiny import IMAGE_SIZE, TOWERS, picture, tiny_model, tiny_processor
 
@@ -39,7 +39,7 @@ class TestWhitening:
     def test_a_layer_computes_the_same_in_the_basis_and_once_folded(self, features: torch.Tensor) -> None:
         layer = nn.Linear(8, 3)
         before = layer(features)
-        train_in(whitening(features), layer)
+        train_in_basis(whitening(features), layer)
         torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
         fold(layer)
         torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
@@ -54,7 +54,7 @@ class TestWhitening:
             layer = nn.Linear(8, 1)
             nn.init.zeros_(layer.weight)
             if whitened:
-                train_in(whitening(turned, damping=1e-6), layer)
+                train_in_basis(whitening(turned, damping=1e-6), layer)
             optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
             for _ in range(200):
                 optimizer.zero_grad()

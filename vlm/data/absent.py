@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 
 from .photos import Photo
-from .referents import bare, head, is_plural, referents, speaks_of
+from .referents import head, is_plural, may_show, referents, strip_determiner
 
 # Where nobody captioned a photo, only what a detector hardly misses is called absent.
 PLAIN_CLASSES = (
@@ -32,7 +32,7 @@ class AbsentNames:
 
     def __init__(self, photos: Sequence[Photo]) -> None:
         self._names = [
-            bare(name)
+            strip_determiner(name)
             for photo in photos
             for referent in referents(photo)
             if referent.type in _SALIENT and len(referent.boxes) == 1
@@ -44,13 +44,13 @@ class AbsentNames:
         """Return the name of something that is not in the photo; None where there is none to be sure of."""
         if not photo.captions and not photo.objects:
             return None
-        if photo.captions and random_.random() < _NOBODY and not speaks_of(photo, "person"):
+        if photo.captions and random_.random() < _NOBODY and not may_show(photo, "person"):
             return "person"
         common = not self._names or not photo.captions or random_.random() < 0.3
         names: Sequence[str] = PLAIN_CLASSES if common else self._names
         for _ in range(_TRIES):
             name = random_.choice(names)
-            if head(name) and not speaks_of(photo, name):
+            if head(name) and not may_show(photo, name):
                 return name
         return None
 

@@ -23,7 +23,7 @@ Number = TypeVar("Number", int, float)
 
 LENGTH_STEP = 32
 # A row takes no more tokens than this: a few long conversations would decide how much memory a run needs.
-LONGEST = 2048
+MAX_ROW_TOKENS = 2048
 
 TASKS: tuple[Task | None, ...] = (*Task, None)
 """What the numbers in `tasks` stand for; None is free conversation."""
@@ -50,7 +50,7 @@ class _Row:
 
         Those that are learnt are the task's.
         """
-        ids = encoded.input_ids[: LONGEST - len(self.ids)]
+        ids = encoded.input_ids[: MAX_ROW_TOKENS - len(self.ids)]
         labels = encoded.labels[: len(ids)]
         self.ids += ids
         self.labels += labels
@@ -60,7 +60,7 @@ class _Row:
         self.weights += [weight] * len(ids)
 
 
-class SharedPictureCollator:
+class SharedImageCollator:
     """Builds right-padded training batches with 4-dimensional attention masks."""
 
     def __init__(self, processor: MiniGPTv2Processor) -> None:
@@ -71,9 +71,8 @@ class SharedPictureCollator:
         `attention_mask` (batch, 1, length, length; True where a query may look) and, where an example has a
         picture, `pixel_values`.
 
-        `tasks` holds, for each token with a label, the number in `TASKS` of the task that it answers,
-        `PLANNING` or `WRITTEN`, else -1; the model has no use for it. What a row holds beyond `LONGEST`
-        tokens is cut off.
+        `tasks` holds, for each labelled token, the index in `TASKS` of its task, `PLANNING` or `WRITTEN`, and
+        -1 elsewhere; only the log uses it. Rows are cut at `MAX_ROW_TOKENS` tokens.
         """
         rows = [self._row(example) for example in examples]
         # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
@@ -135,4 +134,4 @@ def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
     return ((same | prefix) & causal).unsqueeze(1)
 
 
-__all__ = ["NO_TASK", "PLANNING", "TASKS", "WRITTEN", "SharedPictureCollator", "shared_prefix_mask"]
+__all__ = ["NO_TASK", "PLANNING", "TASKS", "WRITTEN", "SharedImageCollator", "shared_prefix_mask"]

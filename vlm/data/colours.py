@@ -49,11 +49,11 @@ def colour_shares(image: Image.Image, item: DetectedObject) -> dict[str, float]:
     x, y = x0 * image.width, y0 * image.height
     middle = (x + left * across, y + top * down, x + right * across, y + bottom * down)
     part = image.resize((_SAMPLES, _SAMPLES), Image.Resampling.BOX, box=middle)
-    counts = Counter(_names(part))
+    counts = Counter(_colour_names(part))
     return {name: count / _SAMPLES**2 for name, count in counts.items() if count >= _LEAST * _SAMPLES**2}
 
 
-def prevailing(item: DetectedObject, share: float) -> str | None:
+def dominant_colour(item: DetectedObject, share: float) -> str | None:
     """Return the colour that covers at least this much of a thing, or None where that cannot be trusted."""
     named = CLOTHES if item.label == "person" else THINGS
     return next((name for name in named if item.colours.get(name, 0.0) >= share), None)
@@ -68,7 +68,7 @@ def with_colours(folder: PhotoFolder, cache: Path) -> list[Photo]:
     states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in folder.files()]
     path = cache / f"{hashlib.sha256(repr((states, folder.split)).encode()).hexdigest()[:16]}.json"
     try:
-        measured = json.loads(path.read_text()) if path.is_file() else _keep(_measured(folder), path)
+        measured = json.loads(path.read_text()) if path.is_file() else _write_cache(_measure(folder), path)
     except OSError as error:
         raise DataError(
             f"the colours cannot be kept in {cache} ({error.strerror}): make room there, or set "
@@ -77,7 +77,7 @@ def with_colours(folder: PhotoFolder, cache: Path) -> list[Photo]:
     return [_coloured(photo, measured[photo.image]) for photo in folder.photos]
 
 
-def _measured(folder: PhotoFolder) -> dict[str, list[dict[str, float]]]:
+def _measure(folder: PhotoFolder) -> dict[str, list[dict[str, float]]]:
     logger.info("measuring the colours of %d photos, once", len(folder.photos))
     found: dict[str, list[dict[str, float]]] = {}
     for photo in folder.photos:
@@ -90,7 +90,9 @@ def _measured(folder: PhotoFolder) -> dict[str, list[dict[str, float]]]:
     return found
 
 
-def _keep(measured: dict[str, list[dict[str, float]]], path: Path) -> dict[str, list[dict[str, float]]]:
+def _write_cache(
+    measured: dict[str, list[dict[str, float]]], path: Path
+) -> dict[str, list[dict[str, float]]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as partial:
         whole = Path(partial) / path.name
@@ -107,7 +109,7 @@ def _coloured(photo: Photo, shares: list[dict[str, float]]) -> Photo:
     return photo.model_copy(update={"objects": objects})
 
 
-def _names(image: Image.Image) -> list[str]:
+def _colour_names(image: Image.Image) -> list[str]:
     """Return the name of each pixel's colour."""
     pixels = np.asarray(image.convert("HSV")).reshape(-1, 3) / 255
     hue, saturation, value = pixels[:, 0] * 360, pixels[:, 1], pixels[:, 2]
@@ -123,4 +125,4 @@ def _names(image: Image.Image) -> list[str]:
     return names
 
 
-__all__ = ["CLOTHES", "THINGS", "colour_shares", "prevailing", "with_colours"]
+__all__ = ["CLOTHES", "THINGS", "colour_shares", "dominant_colour", "with_colours"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..grounding import Box, intersection_over_union
-from .colours import prevailing
+from .colours import dominant_colour
 from .nouns import noun_phrases
 from .photos import DetectedObject, Photo
 
@@ -24,7 +24,7 @@ SAME_THING = 0.6
 # Centres of boxes must lie this far apart, in fractions of the width, to be told apart by left and right.
 APART = 0.15
 # A colour is a thing's when it covers at least this much of it ...
-PREVAILING = 0.6
+DOMINANT_SHARE = 0.6
 # ... and tells it from another when it covers at most this much of that.
 ABSENT_SHARE = 0.1
 # A thing named by the photo's own class covers the middle and at least this much of the picture.
@@ -101,12 +101,12 @@ def _unique(photo: Photo, item: DetectedObject) -> list[Expression]:
     noun = agreed_noun(photo, item.label)
     if noun is not None and noun != item.label:
         found.append(Expression(noun, box, ExpressionKind.CAPTION, item.label))
-    if photo.name is not None and _is_the_thing_shown(photo, item):
+    if photo.name is not None and _is_main_subject(photo, item):
         found = [Expression(photo.name, box, ExpressionKind.NAME, item.label)]
     return found
 
 
-def _is_the_thing_shown(photo: Photo, item: DetectedObject) -> bool:
+def _is_main_subject(photo: Photo, item: DetectedObject) -> bool:
     x0, y0, x1, y1 = item.box
     central = x0 < 0.5 < x1 and y0 < 0.5 < y1
     alone = sum(other.score >= CONFIDENT for other in photo.objects) == 1
@@ -132,7 +132,7 @@ def _colours(things: list[DetectedObject]) -> list[Expression]:
     if not all(item.colours for item in things):
         return []
     for item in things:
-        colour = prevailing(item, PREVAILING)
+        colour = dominant_colour(item, DOMINANT_SHARE)
         others = [other.colours.get(colour or "", 0.0) for other in things if other is not item]
         if colour is not None and max(others) <= ABSENT_SHARE:
             text = f"person in {colour}" if item.label == "person" else f"{colour} {item.label}"

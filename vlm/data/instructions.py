@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ..tasks import ABSENT_ANSWER, INSTRUCTIONS, Task, Turn, defuse, instruction
-from .colours import prevailing
+from .colours import dominant_colour
 from .expressions import CONFIDENT, distinct, expressions, to_box
 from .nouns import noun_phrases, plural, with_article
 from .photos import DetectedObject, Photo
@@ -18,10 +18,10 @@ from .referents import (
     NUMBERS,
     WEARING,
     Referent,
-    bare,
+    adjacent_phrases,
     grounded_captions,
-    pairs,
     referents,
+    strip_determiner,
     unique_names,
     words_of,
 )
@@ -58,7 +58,7 @@ class Sample:
 Builder = Callable[[Photo, random.Random], list[Sample]]
 
 
-def captions(photo: Photo, random_: random.Random) -> list[Sample]:
+def caption_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     """Each human caption under `[caption]`, and one without an identifier.
 
     What is known of a photo that nobody captioned is asked for in other words: one fixed form would be
@@ -67,12 +67,12 @@ def captions(photo: Photo, random_: random.Random) -> list[Sample]:
     samples = [_sample(Task.CAPTION, text, random_) for text in photo.captions]
     if photo.captions:
         samples.append(Sample(None, Turn("what do you see in this picture?", random_.choice(photo.captions))))
-    elif not photo.phrases and (known := _known(photo)) is not None:
+    elif not photo.phrases and (known := _certain_caption(photo)) is not None:
         samples.append(Sample(None, Turn("what is this a photo of?", known)))
     return samples
 
 
-def referring(photo: Photo, random_: random.Random) -> list[Sample]:
+def refer_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     """Referring expression comprehension: an expression in, one box out."""
     asked = [(it.definite, it.text, it.referent.box) for it in unique_names(photo)] if photo.phrases else []
     asked = asked or [(it.definite, it.text, it.box) for it in expressions(photo)]
@@ -82,12 +82,12 @@ def referring(photo: Photo, random_: random.Random) -> list[Sample]:
     ]
 
 
-DENIED = (Task.REFER, Task.DETECTION, Task.VQA)
+ABSENT_TASKS = (Task.REFER, Task.DETECTION, Task.VQA)
 """The tasks that can say that a thing is not there."""
 
 
-def denying(task: Task, absent: str, random_: random.Random) -> Sample:
-    """Return what one of `DENIED` asks about a thing that is not there, by its name without article."""
+def absent_sample(task: Task, absent: str, random_: random.Random) -> Sample:
+    """Return what one of `ABSENT_TASKS` asks about a thing that is not there, by its name without article."""
     if task is Task.REFER:
         return _sample(task, ABSENT_ANSWER, random_, random_.choice((f"the {absent}", absent)))
     if task is Task.DETECTION:
@@ -95,11 +95,11 @@ def denying(task: Task, absent: str, random_: random.Random) -> Sample:
     return _sample(task, "no", random_, random_.choice(_IS_THERE).format(with_article(absent)))
 
 
-def identifying(photo: Photo, random_: random.Random) -> list[Sample]:
+def identify_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     """Referring expression generation: a box in, an expression out."""
     if photo.phrases:
         return [
-            _sample(Task.IDENTIFY, bare(random_.choice(it.names)), random_, region=it.box)
+            _sample(Task.IDENTIFY, strip_determiner(random_.choice(it.names)), random_, region=it.box)
             for it in referents(photo)
             if len(it.boxes) == 1
         ]
@@ -111,11 +111,13 @@ def identifying(photo: Photo, random_: random.Random) -> list[Sample]:
     return [_sample(Task.IDENTIFY, text, random_, region=box) for box, text in by_box.items()]
 
 
-def detecting(photo: Photo, random_: random.Random) -> list[Sample]:
+def detection_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     """Object parsing and grounding: a phrase or a caption in, every box of it out, left to right."""
     if photo.phrases:
         found = [
-            _detection([_phrase(it, random_)], random_) for it in referents(photo) if len(it.boxes) <= CROWD
+            _detection([_grounded_phrase(it, random_)], random_)
+            for it in referents(photo)
+            if len(it.boxes) <= CROWD
         ]
         found += [
             _sample(Task.DETECTION, format_detection(it.phrases), random_, it.text)
@@ -125,7 +127,7 @@ def detecting(photo: Photo, random_: random.Random) -> list[Sample]:
         return found
     groups: list[GroundedPhrase] = []
     for label in dict.fromkeys(item.label for item in photo.objects):
-        boxes = all_of(photo, label)
+        boxes = certain_boxes(photo, label)
         if boxes:
             name = plural(label) if len(boxes) > 1 and random_.random() < 0.5 else label
             groups.append(GroundedPhrase(name, boxes))
@@ -135,7 +137,7 @@ def detecting(photo: Photo, random_: random.Random) -> list[Sample]:
     return [_detection(group, random_) for group in asked]
 
 
-def grounding(photo: Photo, random_: random.Random) -> list[Sample]:
+def grounding_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     """Grounded captions: with all that people boxed, or where caption and boxes match without a doubt."""
     if photo.phrases:
         found = grounded_captions(photo)
@@ -144,7 +146,7 @@ def grounding(photo: Photo, random_: random.Random) -> list[Sample]:
     return [_sample(Task.GROUNDING, format_grounded(item), random_) for item in found]
 
 
-def questions(photo: Photo, random_: random.Random) -> list[Sample]:
+def vqa_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     """Human questions, and those that boxes and phrases can answer."""
     asked = [(item.question, ", ".join(item.answer)) for item in photo.questions]
     if photo.name is not None:
@@ -158,18 +160,18 @@ def questions(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 BUILDERS: dict[Task, Builder] = {
-    Task.CAPTION: captions,
-    Task.VQA: questions,
-    Task.REFER: referring,
-    Task.DETECTION: detecting,
-    Task.GROUNDING: grounding,
-    Task.IDENTIFY: identifying,
+    Task.CAPTION: caption_samples,
+    Task.VQA: vqa_samples,
+    Task.REFER: refer_samples,
+    Task.DETECTION: detection_samples,
+    Task.GROUNDING: grounding_samples,
+    Task.IDENTIFY: identify_samples,
 }
 
 
-def worded(record: Record, random_: random.Random) -> Sample:
+def sample_from_record(record: Record, random_: random.Random) -> Sample:
     """Put a record's conversation into words, each turn in one of its task's templates."""
-    return _conversation([_worded(turn, random_) for turn in record.turns])
+    return _conversation([_sample_from_turn(turn, random_) for turn in record.turns])
 
 
 def dialogue(samples: Sequence[Sample], random_: random.Random) -> Sample:
@@ -197,7 +199,7 @@ def ground_caption(photo: Photo, caption: str) -> GroundedText:
     return GroundedText(caption, tuple(phrases))
 
 
-def _worded(turn: TaskTurn, random_: random.Random) -> Sample:
+def _sample_from_turn(turn: TaskTurn, random_: random.Random) -> Sample:
     if turn.words is not None:
         identifier = "" if turn.task is None else f"{turn.task.identifier} "
         return Sample(turn.task, Turn(identifier + defuse(turn.words), turn.answer))
@@ -213,10 +215,10 @@ def _conversation(exchanges: Sequence[Sample]) -> Sample:
 def _sample(
     task: Task, answer: str, random_: random.Random, argument: str = "", region: Box | None = None
 ) -> Sample:
-    return _worded(TaskTurn(task, argument, answer, region), random_)
+    return _sample_from_turn(TaskTurn(task, argument, answer, region), random_)
 
 
-def all_of(photo: Photo, label: str) -> tuple[Box, ...]:
+def certain_boxes(photo: Photo, label: str) -> tuple[Box, ...]:
     """Return every box of a class, or none where one is in doubt or there is a crowd."""
     things = distinct(photo, label)
     if len(things) > CROWD or any(item.score < CONFIDENT for item in things):
@@ -225,7 +227,7 @@ def all_of(photo: Photo, label: str) -> tuple[Box, ...]:
 
 
 def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tuple[str, str]]:
-    boxes = all_of(photo, label)
+    boxes = certain_boxes(photo, label)
     if not boxes:
         return []
     asked = [(random_.choice(_IS_THERE).format(with_article(label)), "yes")]
@@ -243,7 +245,7 @@ def _single_questions(item: DetectedObject, box: Box) -> list[tuple[str, str]]:
     if abs(centre - 50) > 10:
         side = "left" if centre < 50 else "right"
         asked.append((f"is the {item.label} on the left or on the right?", side))
-    colour = prevailing(item, SURE_COLOUR)
+    colour = dominant_colour(item, SURE_COLOUR)
     if colour is not None:
         wears = "what color does the person wear?"
         asked.append((wears if item.label == "person" else f"what color is the {item.label}?", colour))
@@ -260,52 +262,52 @@ def _phrase_questions(photo: Photo, random_: random.Random) -> list[tuple[str, s
         first, *rest = words_of(name.text)
         if first in COLOURS and len(rest) in (1, 2) and not set(rest) & COLOURS:
             asked.append((f"what color is the {' '.join(rest)}?", first))
-    asked += _clothes(photo)
+    asked += _clothing_questions(photo)
     for it in referents(photo):
         number = NUMBERS.get(it.names[0].lower().split()[0])
         if number is not None and number == len(it.boxes):
             how_many = random_.choice(_HOW_MANY)
-            asked.append((how_many.format(bare(it.names[0])), str(number)))
+            asked.append((how_many.format(strip_determiner(it.names[0])), str(number)))
     return asked
 
 
-def _clothes(photo: Photo) -> list[tuple[str, str]]:
+def _clothing_questions(photo: Photo) -> list[tuple[str, str]]:
     """Return what a person wears who alone is called so."""
     single = {name.text: name for name in unique_names(photo) if name.referent.type == "people"}
     return [
-        (f"what is the {bare(person.text)} wearing?", bare(clothes.text))
-        for person, joint, clothes in pairs(photo)
-        if joint in WEARING and clothes.type == "clothing" and bare(person.text) in single
+        (f"what is the {strip_determiner(person.text)} wearing?", strip_determiner(clothes.text))
+        for person, joint, clothes in adjacent_phrases(photo)
+        if joint in WEARING and clothes.type == "clothing" and strip_determiner(person.text) in single
     ]
 
 
-def _phrase(referent: Referent, random_: random.Random) -> GroundedPhrase:
-    return GroundedPhrase(bare(random_.choice(referent.names)), referent.boxes)
+def _grounded_phrase(referent: Referent, random_: random.Random) -> GroundedPhrase:
+    return GroundedPhrase(strip_determiner(random_.choice(referent.names)), referent.boxes)
 
 
 def _detection(group: Sequence[GroundedPhrase], random_: random.Random) -> Sample:
     return _sample(Task.DETECTION, format_detection(group), random_, ", ".join(item.text for item in group))
 
 
-def _known(photo: Photo) -> str | None:
+def _certain_caption(photo: Photo) -> str | None:
     """Return what an uncaptioned photo shows beyond doubt, with its article."""
     if photo.name is not None:
         return with_article(photo.name)
-    sure = [label for label in dict.fromkeys(it.label for it in photo.objects) if all_of(photo, label)]
+    sure = [label for label in dict.fromkeys(it.label for it in photo.objects) if certain_boxes(photo, label)]
     if not sure or len(sure) > 3:
         return None
-    counted = [(label, len(all_of(photo, label))) for label in sure]
+    counted = [(label, len(certain_boxes(photo, label))) for label in sure]
     named = [with_article(label) if count == 1 else f"{count} {plural(label)}" for label, count in counted]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
 __all__ = [
+    "ABSENT_TASKS",
     "BUILDERS",
-    "DENIED",
     "Sample",
-    "all_of",
-    "denying",
+    "absent_sample",
+    "certain_boxes",
     "dialogue",
     "ground_caption",
-    "worded",
+    "sample_from_record",
 ]

@@ -16,7 +16,7 @@ WINDOW_BATCHES = 16
 # What a turn has besides its words: `[INST]`, `[/INST]`, the closing of the picture, beginning and end.
 TURN_TOKENS = 16
 # A picture's, roughly: 64 for nano, 256 for 7b.
-PICTURE_TOKENS = 64
+IMAGE_TOKENS = 64
 
 # Tokenizers keep most words whole and split numbers and markup into signs.
 _PIECE = re.compile(r"[^\W\d_]+|\S")
@@ -27,7 +27,7 @@ def text_length(turn: Turn) -> int:
     return TURN_TOKENS + sum(1 for _ in _PIECE.finditer(f"{turn.user} {turn.answer or ''}"))
 
 
-class Measured(Protocol):
+class HasLengths(Protocol):
     """A data set that knows how long its examples are before it builds them."""
 
     def __len__(self) -> int: ...
@@ -47,7 +47,7 @@ class LengthBuckets(Sampler[int]):
     another.
     """
 
-    def __init__(self, dataset: Measured, batch_size: int, seed: int) -> None:
+    def __init__(self, dataset: HasLengths, batch_size: int, seed: int) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
@@ -72,4 +72,4 @@ class LengthBuckets(Sampler[int]):
         return batches + rest
 
 
-__all__ = ["PICTURE_TOKENS", "LengthBuckets", "Measured", "text_length"]
+__all__ = ["IMAGE_TOKENS", "HasLengths", "LengthBuckets", "text_length"]

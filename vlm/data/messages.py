@@ -42,9 +42,9 @@ _HELD_OUT_ONE_IN = 12
 # All that this person wrote is held out.
 _HELD_OUT_WRITER = "w9"
 # How often a message is learnt in small letters without its last mark, and with two letters swapped.
-_LOWER, _SLIP = 0.2, 0.06
+_LOWERCASE_RATE, _TYPO_RATE = 0.2, 0.06
 # Boxes typed in pixels are of a picture of this size.
-_PICTURE = (1280, 960)
+_IMAGE_SIZE = (1280, 960)
 
 Corners = tuple[int, int, int, int]
 TaskName = Annotated[str, Field(pattern=f"^(?:{'|'.join([*Task, CHAT])})$")]
@@ -107,7 +107,7 @@ class Message:
         turns = tuple(
             PastTurn(turn.user, tuple(map(_past_step, turn.steps)), turn.answer) for turn in self.line.history
         )
-        return PlanContext(turns, Box(*self.line.region) if self.line.region else None, _PICTURE)
+        return PlanContext(turns, Box(*self.line.region) if self.line.region else None, _IMAGE_SIZE)
 
     @cached_property
     def prompt(self) -> PlanPrompt:
@@ -134,10 +134,10 @@ class Message:
         """Return the exchange to learn: now and then in small letters, or with a slip of the fingers."""
         plan = self.plan
         message = self.line.user
-        if random_.random() < _LOWER:
+        if random_.random() < _LOWERCASE_RATE:
             message, plan = message.lower().rstrip(".?! "), _lowered(plan, list(self.prompt.symbols))
-        if random_.random() < _SLIP:
-            message = _with_slip(message, random_)
+        if random_.random() < _TYPO_RATE:
+            message = _with_typo(message, random_)
         return plan_turn(plan_prompt(message, self.context), plan)
 
 
@@ -147,13 +147,13 @@ def read_messages(folder: Path = MESSAGES, *, held_out: bool) -> list[Message]:
     Raises:
         DataError: there are none, or a line is not in the promised form (it is named).
     """
-    messages = [message for message in _all(folder) if message.is_held_out == held_out]
+    messages = [message for message in _read_all(folder) if message.is_held_out == held_out]
     if not messages:
         raise DataError(f"no messages in {folder}: install assistant again, or name another folder")
     return messages
 
 
-def _all(folder: Path) -> Iterator[Message]:
+def _read_all(folder: Path) -> Iterator[Message]:
     replies = _replies(folder / "replies.json")
     for path in sorted(folder.glob("*.jsonl")):
         with path.open(encoding="utf-8") as lines:
@@ -227,7 +227,7 @@ def _lowered(plan: str, symbols: list[str]) -> str:
     return " ".join(word if word in symbols else word.lower() for word in plan.split(" "))
 
 
-def _with_slip(message: str, random_: random.Random) -> str:
+def _with_typo(message: str, random_: random.Random) -> str:
     """Return a message with two neighbouring letters of one of its longer words swapped."""
     words = message.split(" ")
     long = [place for place, word in enumerate(words) if len(word) > 4 and word.isalpha() and word.isascii()]

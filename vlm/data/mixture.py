@@ -17,7 +17,7 @@ from ..errors import AssistantError, DataError
 from ..weights import cache_folder
 from .configuration import PHOTOS, PLANNING, MixtureConfig, SourceConfig
 from .instructions import Sample
-from .lengths import PICTURE_TOKENS, text_length
+from .lengths import IMAGE_TOKENS, text_length
 from .messages import MESSAGES, MessageStream, read_messages
 from .photos import PhotoFolder
 from .recipes import RECIPES
@@ -62,7 +62,7 @@ class InstructionMixture(Dataset[Example]):
         self.length = length
         self.seed = seed
         self.skip_broken = skip_broken
-        self._borders = list(accumulate(ratio for ratio in ratios.values() if ratio > 0))
+        self._cumulative_ratios = list(accumulate(ratio for ratio in ratios.values() if ratio > 0))
 
     def __len__(self) -> int:
         return self.length
@@ -92,15 +92,15 @@ class InstructionMixture(Dataset[Example]):
         drawn = self.draw(index)
         exchanges = (exchange for sample in drawn.samples for exchange in sample.exchanges)
         text = sum(text_length(exchange.turn) for exchange in exchanges)
-        return text + (PICTURE_TOKENS if drawn.picture is not None else 0)
+        return text + (IMAGE_TOKENS if drawn.picture is not None else 0)
 
     def draw(self, index: int, attempt: int = 0) -> Draw:
         """Return what the example at an index is made of, its picture not read.
 
         `attempt` counts the pictures there that could not be read.
         """
-        point = random.Random(f"{self.seed}:{index}:source").random() * self._borders[-1]
-        stream = self.streams[min(bisect_right(self._borders, point), len(self.streams) - 1)]
+        point = random.Random(f"{self.seed}:{index}:source").random() * self._cumulative_ratios[-1]
+        stream = self.streams[min(bisect_right(self._cumulative_ratios, point), len(self.streams) - 1)]
         # Another attempt draws what stands far behind the end of the run.
         return stream.draw(index + attempt * self.length, self.seed)
 

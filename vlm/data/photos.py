@@ -20,12 +20,12 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import DataError
-from .broken import Skipped, first_complaint
-from .detokenising import joined, joined_span
-from .records import PictureReference
+from .detokenising import detokenise, detokenised_span
+from .records import ImageReference
+from .skipped_rows import SkippedRows, first_error
 from .tar_files import tar_members
 
-Told = TypeVar("Told")
+Parsed = TypeVar("Parsed")
 
 ANNOTATIONS = "annotations.jsonl"
 NOT_VISUAL = "notvisual"
@@ -117,7 +117,7 @@ class _Addition(BaseModel):
         """Return the photo with what is known better here."""
         update: dict[str, object] = {} if self.objects is None else {"objects": self.objects}
         if self.captions:
-            update["captions"] = tuple(map(joined, self.captions))
+            update["captions"] = tuple(map(detokenise, self.captions))
             update["phrases"] = tuple(self._phrase(it) for it in self.phrases if it.type != NOT_VISUAL)
         return photo.model_copy(update=update)
 
@@ -125,8 +125,8 @@ class _Addition(BaseModel):
         if phrase.caption >= len(self.captions):
             raise ValueError(f"phrases: there is no caption {phrase.caption}")
         caption = self.captions[phrase.caption]
-        start, end = joined_span(caption, *phrase.span)
-        text = joined(caption)[start:end]
+        start, end = detokenised_span(caption, *phrase.span)
+        text = detokenise(caption)[start:end]
         return Phrase(text=text, start=start, **phrase.model_dump(exclude={"span"}))
 
 
@@ -172,7 +172,7 @@ class PhotoFolder:
             path for place in self._folders for kind in ("*.jsonl", "*.tar") for path in place.glob(kind)
         )
 
-    def reference(self, photo: Photo) -> PictureReference:
+    def reference(self, photo: Photo) -> ImageReference:
         """Return where the picture lies."""
         return self._members[photo.image]
 
@@ -191,7 +191,7 @@ class _Reader:
     def __init__(self, *, skip_broken: bool) -> None:
         self._skip_broken = skip_broken
 
-    def photos(self, path: Path, members: Mapping[str, PictureReference]) -> Iterator[Photo]:
+    def photos(self, path: Path, members: Mapping[str, ImageReference]) -> Iterator[Photo]:
         """Yield the photos of `annotations.jsonl`."""
 
         def photo(line: Any) -> Photo:
@@ -214,20 +214,20 @@ class _Reader:
             if photo is not None:
                 photos[photo.image] = photo
 
-    def _lines(self, path: Path, reader: Callable[[Any], Told]) -> Iterator[Told]:
-        skipped = Skipped(path)
+    def _lines(self, path: Path, reader: Callable[[Any], Parsed]) -> Iterator[Parsed]:
+        skipped = SkippedRows(path)
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
-                    yield _told(f"{path}:{number}", line, reader)
+                    yield _parse_line(f"{path}:{number}", line, reader)
                 except DataError as error:
                     if not self._skip_broken:
                         raise
-                    skipped.tell(error)
-        skipped.sum_up()
+                    skipped.add(error)
+        skipped.log_total()
 
 
-def _told(where: str, line: bytes, reader: Callable[[Any], Told]) -> Told:
+def _parse_line(where: str, line: bytes, reader: Callable[[Any], Parsed]) -> Parsed:
     try:
         content = json.loads(line)
     except ValueError as error:
@@ -235,7 +235,7 @@ def _told(where: str, line: bytes, reader: Callable[[Any], Told]) -> Told:
     try:
         return reader(content)
     except ValidationError as error:
-        raise DataError(f"{where}: {first_complaint(error)}") from error
+        raise DataError(f"{where}: {first_error(error)}") from error
     except ValueError as error:
         raise DataError(f"{where}: {error}") from error
 

@@ -21,9 +21,9 @@ from filelock import FileLock
 from pydantic import TypeAdapter
 
 from ..errors import DataError
-from .broken import Skipped
 from .records import Record
-from .sources.base import Source, read, require
+from .skipped_rows import SkippedRows
+from .sources.base import Source, read_records, require
 from .sources.own import OwnRecords
 
 logger = logging.getLogger(__name__)
@@ -82,13 +82,13 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
     folder = cache / _key(source, skip_broken)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        folder = _by_now(folder)
+        folder = _current_folder(folder)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-                    _keep(source, Path(partial) / "records", skip_broken)
+                    _write_source(source, Path(partial) / "records", skip_broken)
                     (Path(partial) / "records").rename(folder)
-            Skipped(source.files()[0], json.loads((folder / _SKIPPED).read_text())["count"]).sum_up()
+            SkippedRows(source.files()[0], json.loads((folder / _SKIPPED).read_text())["count"]).log_total()
             return RecordFile.open(folder)
     except OSError as error:
         raise DataError(
@@ -97,16 +97,16 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
         ) from error
 
 
-def _keep(source: Source, folder: Path, skip_broken: bool) -> None:
-    skipped = Skipped(source.files()[0])
-    watched = skipped.pictures
-    records = read(source, skipped if skip_broken else None)
-    write_records(_watching(records, watched) if isinstance(source, OwnRecords) else records, folder)
-    pictures = {str(path): _state(path) for path in sorted(watched)}
+def _write_source(source: Source, folder: Path, skip_broken: bool) -> None:
+    skipped = SkippedRows(source.files()[0])
+    images = skipped.pictures
+    records = read_records(source, skipped if skip_broken else None)
+    write_records(_note_images(records, images) if isinstance(source, OwnRecords) else records, folder)
+    pictures = {str(path): _state(path) for path in sorted(images)}
     (folder / _SKIPPED).write_text(json.dumps({"count": skipped.count, "pictures": pictures}))
 
 
-def _watching(records: Iterable[Record], pictures: set[Path]) -> Iterator[Record]:
+def _note_images(records: Iterable[Record], pictures: set[Path]) -> Iterator[Record]:
     """Yield the records and note their pictures: where one is replaced, boxes in pixels mean another part."""
     for record in records:
         if record.picture is not None:
@@ -114,7 +114,7 @@ def _watching(records: Iterable[Record], pictures: set[Path]) -> Iterator[Record
         yield record
 
 
-def _by_now(folder: Path) -> Path:
+def _current_folder(folder: Path) -> Path:
     """Return the folder, or in its place the one for what the pictures that it depends on have become."""
     while folder.is_dir():
         before: dict[str, State] = json.loads((folder / _SKIPPED).read_text())["pictures"]

@@ -19,7 +19,7 @@ from ..tasks import ABSENT_ANSWER, Task, instruction
 
 
 @dataclass(frozen=True)
-class PictureReference:
+class ImageReference:
     """Where a picture lies: a file, or `size` bytes from `offset` on in one (a member of a tar file).
 
     With `part`, that part of it alone is looked at, as of a region that somebody asks about.
@@ -83,7 +83,7 @@ class TaskTurn:
 class Record:
     """A conversation over a picture, or over none; later turns see the earlier ones."""
 
-    picture: PictureReference | None
+    picture: ImageReference | None
     turns: tuple[TaskTurn, ...]
 
     def __post_init__(self) -> None:
@@ -94,4 +94,4 @@ class Record:
             raise ValueError(f"{task.identifier} is about a picture, and there is none")
 
 
-__all__ = ["PictureReference", "Record", "TaskTurn"]
+__all__ = ["ImageReference", "Record", "TaskTurn"]

@@ -33,7 +33,7 @@ COLOURS = {
 }  # fmt: skip
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 # Names that mean nothing outside of their sentence.
-_POINTING = {
+_VAGUE = {
     "it", "he", "she", "him", "her", "them", "they", "himself", "herself", "itself", "themselves", "which",
     "who", "that", "this", "one", "ones", "another", "other", "others", "something", "someone", "each",
     "both", "what", "all", "two", "three", "four", "five", "six", "front", "back", "side", "top", "bottom",
@@ -48,9 +48,9 @@ _GROUPS = {
     "piece", "number", "lot", "body", "kind", "type",
 }  # fmt: skip
 # What may join a phrase to the next one so that both together name the first: "a man in a red shirt".
-_PLACING = {"in", "with", "on", "near", "behind", "next to", "beside", "in front of"}
+_PLACE_JOINTS = {"in", "with", "on", "near", "behind", "next to", "beside", "in front of"}
 # ... which only people and animals do.
-_DOING = {
+_ACTION_JOINTS = {
     "wearing", "dressed in", "wearing only", "and wearing", "holding", "carrying", "riding", "sitting on",
     "pulling", "standing on", "standing next to", "pushing", "playing", "using",
 }  # fmt: skip
@@ -92,7 +92,7 @@ class Name:
 
 
 @lru_cache(maxsize=1 << 16)
-def bare(name: str) -> str:
+def strip_determiner(name: str) -> str:
     """Return a name in lower case without article, possessive or number: "Two brown dogs" -> "brown dogs"."""
     words = name.lower().split()
     while len(words) > 1 and words[0] in _DETERMINERS | set(NUMBERS):
@@ -103,7 +103,7 @@ def bare(name: str) -> str:
 @lru_cache(maxsize=1 << 16)
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a name without article."""
-    return tuple(_WORD.findall(bare(name)))
+    return tuple(_WORD.findall(strip_determiner(name)))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -133,7 +133,7 @@ def referents(photo: Photo) -> list[Referent]:
     """Return what people boxed in a photo, in the order in which captions name it."""
     chains: dict[str, list[Phrase]] = {}
     for phrase in photo.phrases:
-        if phrase.boxes and head(phrase.text) not in _POINTING:
+        if phrase.boxes and head(phrase.text) not in _VAGUE:
             chains.setdefault(phrase.chain, []).append(phrase)
     return [
         Referent(
@@ -160,17 +160,17 @@ def unique_names(photo: Photo) -> list[Name]:
     found: dict[str, Name] = {}
     things = referents(photo)
     joined = {it.chain: set(_joined_names(photo, it)) - set(it.names) for it in things}
-    mentions = _mentions(photo)
+    mentions = _phrase_words(photo)
     # What one joined name says of its thing may be said of another one only by a joined name too.
     said = mentions + [(chain, frozenset(words_of(it))) for chain, names in joined.items() for it in names]
     for referent in things:
         if len(referent.boxes) != 1:
             continue
-        of_two = joined[referent.chain]
-        for name in (*referent.names, *sorted(of_two)):
-            text, others = bare(name), said if name in of_two else mentions
+        from_two_phrases = joined[referent.chain]
+        for name in (*referent.names, *sorted(from_two_phrases)):
+            text, others = strip_determiner(name), said if name in from_two_phrases else mentions
             if text not in found and _singles_out(photo, name, referent, others):
-                found[text] = Name(text, referent, name in of_two)
+                found[text] = Name(text, referent, name in from_two_phrases)
     return list(found.values())
 
 
@@ -188,7 +188,7 @@ def grounded_captions(photo: Photo) -> list[GroundedText]:
     return found
 
 
-def pairs(photo: Photo) -> Iterator[tuple[Phrase, str, Phrase]]:
+def adjacent_phrases(photo: Photo) -> Iterator[tuple[Phrase, str, Phrase]]:
     """Yield two phrases of a caption that stand next to each other, and the words between them."""
     ordered = sorted(photo.phrases, key=lambda it: (it.caption, it.start))
     for first, second in pairwise(ordered):
@@ -196,10 +196,10 @@ def pairs(photo: Photo) -> Iterator[tuple[Phrase, str, Phrase]]:
             yield first, photo.captions[first.caption][first.end : second.start].strip().lower(), second
 
 
-def speaks_of(photo: Photo, name: str) -> bool:
+def may_show(photo: Photo, name: str) -> bool:
     """Whether anything hints that a thing of this name is in the photo: a caption, a phrase, a detector."""
     noun = head(name)
-    labels = {label for label in (class_of(noun), class_of(bare(name))) if label is not None}
+    labels = {label for label in (class_of(noun), class_of(strip_determiner(name))) if label is not None}
     texts = (*photo.captions, *(it.text for it in photo.phrases), *(it.label for it in photo.objects))
     said = {word for text in texts for word in words_of(text)}
     if said & {noun, plural(noun), noun.removesuffix("s"), noun.removesuffix("es")}:
@@ -207,7 +207,7 @@ def speaks_of(photo: Photo, name: str) -> bool:
     return any(it.label in labels for it in photo.objects) or any(class_of(word) in labels for word in said)
 
 
-def _mentions(photo: Photo) -> list[tuple[str, frozenset[str]]]:
+def _phrase_words(photo: Photo) -> list[tuple[str, frozenset[str]]]:
     """Return the chain and the words of every phrase, plural heads in the singular too."""
     found = []
     for phrase in photo.phrases:
@@ -225,7 +225,7 @@ def _singles_out(
     photo: Photo, name: str, referent: Referent, mentions: list[tuple[str, frozenset[str]]]
 ) -> bool:
     words, noun = set(words_of(name)), head(name)
-    if not noun or noun in _POINTING or is_plural(name) or name.lower().split()[0] in ("another", "other"):
+    if not noun or noun in _VAGUE or is_plural(name) or name.lower().split()[0] in ("another", "other"):
         return False
     if any(chain != referent.chain and words <= said for chain, said in mentions):
         return False
@@ -244,9 +244,9 @@ def _has_rival(photo: Photo, noun: str, box: Box) -> bool:
 
 def _joined_names(photo: Photo, referent: Referent) -> Iterator[str]:
     """Yield names of a referent that speak of another phrase: "a man in a red shirt"."""
-    for first, joint, second in pairs(photo):
-        joints = _PLACING | _DOING if first.type in _LIVING else _PLACING
-        tells = joint in joints and head(second.text) not in _POINTING and not is_plural(first.text)
+    for first, joint, second in adjacent_phrases(photo):
+        joints = _PLACE_JOINTS | _ACTION_JOINTS if first.type in _LIVING else _PLACE_JOINTS
+        tells = joint in joints and head(second.text) not in _VAGUE and not is_plural(first.text)
         if tells and first.chain == referent.chain and second.chain != first.chain:
             yield photo.captions[first.caption][first.start : second.end]
 
@@ -257,10 +257,10 @@ __all__ = [
     "WEARING",
     "Name",
     "Referent",
-    "bare",
+    "adjacent_phrases",
     "grounded_captions",
     "head",
     "is_plural",
-    "pairs",
+    "strip_determiner",
 ]
-__all__ += ["referents", "speaks_of", "to_boxes", "unique_names", "words_of"]
+__all__ += ["may_show", "referents", "to_boxes", "unique_names", "words_of"]

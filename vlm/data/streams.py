@@ -21,10 +21,10 @@ from .absent import AbsentNames
 from .colours import with_colours
 from .configuration import MixtureConfig
 from .expressions import expressions
-from .instructions import BUILDERS, DENIED, Sample, denying, dialogue, worded
+from .instructions import ABSENT_TASKS, BUILDERS, Sample, absent_sample, dialogue, sample_from_record
 from .photos import Photo, PhotoFolder
 from .record_file import RecordFile
-from .records import PictureReference
+from .records import ImageReference
 from .shuffling import shuffled
 from .views import View, random_window
 
@@ -41,7 +41,7 @@ class Draw:
     `references` are all captions that people gave what is seen in the view.
     """
 
-    picture: PictureReference | None
+    picture: ImageReference | None
     samples: list[Sample]
     view: View = WHOLE
     references: tuple[str, ...] = ()
@@ -88,12 +88,12 @@ class PhotoStream:
         if len(self.photos) < len(folder.photos):
             logger.warning("%d photos have nothing to learn from", len(folder.photos) - len(self.photos))
         weights = [config.grounded_weight if expressions(photo) else 1.0 for photo in self.photos]
-        self._borders = list(accumulate(weights))
+        self._cumulative_weights = list(accumulate(weights))
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return a view of a photo and samples of each task over it."""
         random_ = random.Random(f"{seed}:{index}")
-        photo = self.photos[self._place(index, seed)]
+        photo = self.photos[self._photo_index(index, seed)]
         view = View(mirror=random_.random() < self.config.mirror)
         samples: list[Sample] = []
         if photo.objects and random_.random() < self.config.crop:
@@ -106,15 +106,15 @@ class PhotoStream:
             view = WHOLE
             samples = self._samples(photo, random_)
         if view.window is None:  # a part may not show what its photo does
-            samples += self._denials(view.photo(photo), random_)
+            samples += self._absent_samples(view.photo(photo), random_)
         references = view.photo(photo).captions
-        return Draw(self.folder.reference(photo), _put(samples, self.config, random_), view, references)
+        return Draw(self.folder.reference(photo), _arrange(samples, self.config, random_), view, references)
 
     def references(self) -> list[tuple[str, ...]]:
         """Return the captions of each photo that has some."""
         return [photo.captions for photo in self.photos if photo.captions]
 
-    def _place(self, index: int, seed: int) -> int:
+    def _photo_index(self, index: int, seed: int) -> int:
         """Return which photo is drawn, by its weight.
 
         In every pass of as many indices as there are photos, the draws are spread evenly over the weights, so
@@ -122,16 +122,16 @@ class PhotoStream:
         """
         count = len(self.photos)
         offset = random.Random(f"{seed}:{index // count}").random()
-        point = (shuffled(index, count, seed) + offset) / count * self._borders[-1]
-        return min(bisect_right(self._borders, point), count - 1)
+        point = (shuffled(index, count, seed) + offset) / count * self._cumulative_weights[-1]
+        return min(bisect_right(self._cumulative_weights, point), count - 1)
 
-    def _denials(self, photo: Photo, random_: random.Random) -> list[Sample]:
+    def _absent_samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
         """Return questions about things that are not there, a different one for each task."""
         denials: list[Sample] = []
-        for task in DENIED:
+        for task in ABSENT_TASKS:
             if self.config.per_task.get(task) and random_.random() < self.config.absent:
                 name = self._absent.draw(photo, random_)
-                denials += [] if name is None else [denying(task, name, random_)]
+                denials += [] if name is None else [absent_sample(task, name, random_)]
         return denials
 
     def _samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
@@ -159,15 +159,15 @@ class RecordStream:
         random_ = random.Random(f"{seed}:{index}")
         found = self.records.records_of(shuffled(index, len(self.records), seed))
         chosen = random_.sample(found, min(self.config.per_picture, len(found)))
-        samples = [worded(record, random_) for record in chosen]
-        return Draw(found[0].picture, _put(samples, self.config, random_))
+        samples = [sample_from_record(record, random_) for record in chosen]
+        return Draw(found[0].picture, _arrange(samples, self.config, random_))
 
     def references(self) -> list[tuple[str, ...]]:
         """Return nothing: records are questions and answers, not all that is said of a picture."""
         return []
 
 
-def _put(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:
+def _arrange(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:
     """Return the samples as they are asked: in one conversation, by chance, and with identifiers or without.
 
     Conversations that were published stay as they are.

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DataError
-from .records import PictureReference
+from .records import ImageReference
 
 
-def tar_members(path: Path) -> Iterator[tuple[str, PictureReference]]:
+def tar_members(path: Path) -> Iterator[tuple[str, ImageReference]]:
     """Yield the names of a tar file's members, and where they lie in it.
 
     Raises:
@@ -21,7 +21,7 @@ def tar_members(path: Path) -> Iterator[tuple[str, PictureReference]]:
             for member in archive:
                 archive.members = []  # type: ignore[attr-defined]  # or it remembers every member
                 if member.isfile():
-                    yield member.name, PictureReference(str(path), member.offset_data, member.size)
+                    yield member.name, ImageReference(str(path), member.offset_data, member.size)
             # A header that is cut off is passed over in silence.
             if archive.offset < path.stat().st_size < archive.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("unexpected end of data")

@@ -14,15 +14,15 @@ from ..grounding import parse
 from ..tasks import Task
 from ..vision_language_model import VisionLanguageModel
 from .captions import caption_scorers
-from .circumstances import circumstances
 from .items import EvaluationSet, Item, Suite
-from .telling import caption_score
+from .provenance import provenance
+from .text_suites import caption_score
 
 BATCH = 32
 
 Progress = Callable[[str, int, int], None]
 """Is told the suite, how many of its items are answered, and how many there are."""
-Keep = Callable[[dict[str, Any]], None]
+SaveReport = Callable[[dict[str, Any]], None]
 """Is given the report so far: before the first suite and after each."""
 
 
@@ -31,7 +31,7 @@ def evaluate(
     data: EvaluationSet,
     limit: int | None = None,
     progress: Progress | None = None,
-    keep: Keep | None = None,
+    save: SaveReport | None = None,
 ) -> dict[str, Any]:
     """Return a report: measures by suite, each with its interval, every answer, and the circumstances.
 
@@ -43,22 +43,24 @@ def evaluate(
         AssistantError: captions are asked for, and what scores them is not installed; this is told before
             the model works.
     """
-    suites = {name: replace(suite, items=drawn(suite.items, limit)) for name, suite in data.suites.items()}
+    suites = {
+        name: replace(suite, items=sample_items(suite.items, limit)) for name, suite in data.suites.items()
+    }
     if any(suite.score is caption_score for suite in suites.values()):
         caption_scorers()
     report: dict[str, Any] = {
-        **circumstances(model.name),
+        **provenance(model.name),
         "data": {"name": data.name, "split": data.split, "pictures": data.pictures, "limit": limit},
         "unfinished": list(suites),
         "tasks": {},
     }
     for name, suite in suites.items():
-        if keep is not None:
-            keep(report)
+        if save is not None:
+            save(report)
         report["tasks"][name] = _run(model, data, name, suite, progress)
         report["unfinished"].remove(name)
-    if keep is not None:
-        keep(report)
+    if save is not None:
+        save(report)
     return report
 
 
@@ -106,7 +108,7 @@ def _answers(
     return answers
 
 
-def drawn(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
+def sample_items(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
     """Return at most `limit` items, always the same ones."""
     if limit is None or limit >= len(items):
         return items
@@ -132,4 +134,4 @@ def _row(item: Item, answer: Generation, quality: float) -> dict[str, Any]:
     }
 
 
-__all__ = ["BATCH", "Keep", "Progress", "drawn", "evaluate"]
+__all__ = ["BATCH", "Progress", "SaveReport", "evaluate", "sample_items"]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..answers import Generation, Request
-from ..data.instructions import all_of
+from ..data.instructions import certain_boxes
 from ..data.nouns import CLASS_OF, plural, with_article
 from ..data.photos import Photo
 from ..tasks import Task
@@ -128,7 +128,9 @@ def presence_items(photo: Photo) -> list[Item]:
     absent = absent_class(photo)
     if absent is None:
         return []
-    present = [label for label in dict.fromkeys(it.label for it in photo.objects) if all_of(photo, label)]
+    present = [
+        label for label in dict.fromkeys(it.label for it in photo.objects) if certain_boxes(photo, label)
+    ]
     one_present = random.Random(photo.image).sample(present, min(1, len(present)))
     hinted = present_classes(photo)
     asked = [label for label in (*COMMONEST, *one_present, absent) if label in present or label not in hinted]

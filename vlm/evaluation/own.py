@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..answers import Generation, Request
-from ..data.records import PictureReference, Record, TaskTurn
-from ..data.sources.base import read
+from ..data.records import ImageReference, Record, TaskTurn
+from ..data.sources.base import read_records
 from ..data.sources.own import OwnRecords
 from ..errors import DataError
 from ..grounding import parse
@@ -33,8 +33,8 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
         DataError: a line is not in the form that docs/own-data.md describes, or none is of a named suite.
     """
     items: dict[str, list[Item]] = {}
-    pictures: dict[str, PictureReference] = {}
-    for record in read(OwnRecords(path)):
+    pictures: dict[str, ImageReference] = {}
+    for record in read_records(OwnRecords(path)):
         name = _name(record.picture, path.parent)
         if record.picture is not None:
             pictures[name] = record.picture
@@ -58,7 +58,7 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
     )
 
 
-def _name(picture: PictureReference | None, folder: Path) -> str:
+def _name(picture: ImageReference | None, folder: Path) -> str:
     """Return a name that no two pictures, or parts of one, share."""
     if picture is None:
         return ""

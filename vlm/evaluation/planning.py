@@ -14,8 +14,8 @@ from ..answers import Completion, Written
 from ..data.messages import Message
 from ..planning import MOST_TOKENS, SEPARATOR
 from .answers import normalise
-from .circumstances import circumstances
 from .metrics import proportion
+from .provenance import provenance
 
 BATCH = 16
 
@@ -70,7 +70,7 @@ def evaluate_planning(
         ],
     }
     data = {"name": "planning", "split": "held out", "pictures": 0, "limit": None}
-    return {**circumstances(model.name), "data": data, "unfinished": [], "tasks": {"planning": result}}
+    return {**provenance(model.name), "data": data, "unfinished": [], "tasks": {"planning": result}}
 
 
 def completion(message: Message) -> Completion:

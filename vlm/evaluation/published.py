@@ -24,19 +24,28 @@ from typing import Any, Literal
 
 from ..answers import Request
 from ..data.configuration import SourceConfig
-from ..data.records import PictureReference
+from ..data.records import ImageReference
 from ..data.sources import open_source
-from ..data.sources.base import Published, Row, json_pairs, json_rows, line_rows, parse_line, read, told
-from ..data.sources.coco import picture_2014
-from ..data.sources.refcoco import thing_of
+from ..data.sources.base import (
+    Published,
+    Row,
+    json_pairs,
+    json_rows,
+    line_rows,
+    parse_line,
+    parse_row,
+    read_records,
+)
+from ..data.sources.coco import image_2014
+from ..data.sources.refcoco import referred_object
 from ..data.sources.vqa import Answer, question_with_answers
 from ..errors import DataError
 from ..grounding import Box
 from ..released_form import SHORT_ANSWER
 from ..tasks import Task
 from .items import EvaluationSet, Item, Score, Suite
-from .locating import rec_score
-from .telling import agreement_score, consensus_score, exact_score
+from .localization import rec_score
+from .text_suites import agreement_score, consensus_score, exact_score
 
 _OR_UNANSWERABLE = (
     "The question is '{}' Based on the image, answer the question with a single word or phrase. "
@@ -49,7 +58,7 @@ def _of_expressions(name: str, *splits: str) -> PublishedSet:
 
     def items(data: Path, split: str) -> Iterator[Item]:
         def of(content: Any) -> Iterator[Item]:
-            thing = thing_of(content)
+            thing = referred_object(content)
             boxes = (Box.from_fractions(*thing.box),)
             for it in thing.expressions:
                 picture = f"coco/train2014/{thing.file_name}"
@@ -63,7 +72,7 @@ def _of_expressions(name: str, *splits: str) -> PublishedSet:
 
 
 def _gqa(data: Path, split: str) -> Iterator[Item]:
-    for record in read(open_source("gqa", data, SourceConfig(split=split))):
+    for record in read_records(open_source("gqa", data, SourceConfig(split=split))):
         (turn,) = record.turns
         path = record.picture.path if record.picture else ""
         yield _short(os.path.relpath(path, data), turn.argument, turn.answer)
@@ -75,7 +84,7 @@ def _of_ten_people(name: str) -> PublishedSet:
     def items(data: Path, split: str) -> Iterator[Item]:
         def of(content: Any) -> Iterator[Item]:
             question, annotation = question_with_answers(content)
-            picture = picture_2014(Path("coco"), split, annotation.image_id)
+            picture = image_2014(Path("coco"), split, annotation.image_id)
             yield _short(picture.path, question, *(it.answer for it in annotation.answers))
 
         return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
@@ -168,7 +177,7 @@ def _memes(data: Path, split: str) -> Iterator[Item]:
 
 
 def _items(rows: Iterable[Row], of: Callable[[Any], Iterable[Item]]) -> Iterator[Item]:
-    return (item for row in rows for item in told(row, of))
+    return (item for row in rows for item in parse_row(row, of))
 
 
 def _short(picture: str, question: str, *answers: str) -> Item:
@@ -249,7 +258,7 @@ def paper_set(data: Path) -> EvaluationSet:
         raise DataError(f"{data} has none of the paper's sets: there is no folder {folders}")
     read = data.absolute()
     return EvaluationSet(
-        "paper", "", pictures, suites, lambda image: PictureReference(str(read / image)).read()
+        "paper", "", pictures, suites, lambda image: ImageReference(str(read / image)).read()
     )
 
 
@@ -277,7 +286,7 @@ def published_set(name: str, data: Path, split: str | None = None) -> Evaluation
         split,
         len(pictures),
         {name: Suite(items, published.score)},
-        lambda image: PictureReference(str(data / image)).read(),
+        lambda image: ImageReference(str(data / image)).read(),
     )
 
 

@@ -19,10 +19,10 @@ from ..grounding import Box, parse
 SHOWN = 8
 LONG_SIDE = 320
 
-ReadPicture = Callable[[str], Image.Image | None]
+ReadImage = Callable[[str], Image.Image | None]
 
 
-def write_report(report: dict[str, Any], path: Path, read: ReadPicture) -> None:
+def write_report(report: dict[str, Any], path: Path, read: ReadImage) -> None:
     """Write the report as JSON to `path`, and its page beside it, each whole or not at all.
 
     `read` opens a picture of the data set by its name; there may be none.
@@ -70,7 +70,7 @@ def _replace(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _page(report: dict[str, Any], read: ReadPicture) -> str:
+def _page(report: dict[str, Any], read: ReadImage) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -94,7 +94,7 @@ def _chosen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return ranked if len(ranked) <= 2 * SHOWN else ranked[:SHOWN] + ranked[-SHOWN:]
 
 
-def _figure(row: dict[str, Any], read: ReadPicture) -> dict[str, Any]:
+def _figure(row: dict[str, Any], read: ReadImage) -> dict[str, Any]:
     picture = read(row["image"])
     found = parse(row["raw"])
     return {

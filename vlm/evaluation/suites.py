@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..data.photos import Photo, PhotoFolder
 from ..errors import DataError
-from . import hallucination, locating, phrases, telling
+from . import hallucination, localization, phrases, text_suites
 from .items import EvaluationSet, Item, Score, Suite
 
 Build = Callable[[Photo], list[Item]]
@@ -24,13 +24,13 @@ SUITES: dict[str, tuple[Callable[[Sequence[Photo]], Build], Score]] = {
     "phrase_detection": (_alone(phrases.detection_items), phrases.detection_score),
     "phrase_absent": (phrases.absent_items, phrases.absent_score),
     "phrase_presence": (phrases.presence_items, phrases.presence_score),
-    "refer": (_alone(locating.refer_items), locating.refer_score),
-    "caption": (_alone(telling.caption_items), telling.caption_score),
-    "vqa": (_alone(telling.vqa_items), telling.vqa_score),
-    "counting": (_alone(telling.counting_items), telling.counting_score),
-    "identify": (_alone(telling.identify_items), telling.identify_score),
-    "detection": (_alone(locating.detection_items), locating.detection_score),
-    "grounding": (_alone(locating.grounding_items), locating.grounding_score),
+    "refer": (_alone(localization.refer_items), localization.refer_score),
+    "caption": (_alone(text_suites.caption_items), text_suites.caption_score),
+    "vqa": (_alone(text_suites.vqa_items), text_suites.vqa_score),
+    "counting": (_alone(text_suites.counting_items), text_suites.counting_score),
+    "identify": (_alone(text_suites.identify_items), text_suites.identify_score),
+    "detection": (_alone(localization.detection_items), localization.detection_score),
+    "grounding": (_alone(localization.grounding_items), localization.grounding_score),
     "hallucination": (_alone(hallucination.description_items), hallucination.description_score),
     "absent": (_alone(hallucination.absent_items), hallucination.absent_score),
     "presence": (_alone(hallucination.presence_items), hallucination.presence_score),

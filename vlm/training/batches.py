@@ -16,7 +16,7 @@ from ..tasks import Turn
 Collate = Callable[[Sequence[Example]], dict[str, torch.Tensor]]
 
 
-class AlwaysAPicture:
+class BlankImageCollator:
     """Gives a batch without pictures a blank one, from which nothing is learnt.
 
     Processes gather shared weights together: one that skipped the tower would leave the others waiting.
@@ -36,4 +36,4 @@ class AlwaysAPicture:
         return batch
 
 
-__all__ = ["AlwaysAPicture"]
+__all__ = ["BlankImageCollator"]

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..data.configuration import MixtureConfig
-from ..data.sources.own import count_pictures, is_own
+from ..data.sources.own import count_images, is_own
 from ..errors import AssistantError
 from ..presets import DEFAULT_MODEL, PRESETS
 from .adapter import AdapterConfig
@@ -127,7 +127,7 @@ def _for_own(given: dict[str, Any], data: Path) -> dict[str, Any]:
     model, batch = given.get("model", DEFAULT_MODEL), given.get("batch", TrainingConfig.batch)
     settings = ({"init": model} if isinstance(model, str) and model in PRESETS else {}) | given
     if "steps" not in settings and isinstance(batch, int) and batch > 0:
-        wanted = -(-_PASSES * count_pictures(data) // batch)
+        wanted = -(-_PASSES * count_images(data) // batch)
         settings["steps"] = min(max(wanted, _FEWEST), _MOST)
     return settings
 

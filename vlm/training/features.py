@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
-from .progress import Tell
+from .progress import LogLine
 
 _NAME = "features"
 
@@ -29,11 +29,11 @@ class FeatureCache:
     that cannot be read is written anew; once one cannot be written, this is told and nothing more is kept.
     """
 
-    def __init__(self, folder: Path, model: MiniGPTv2ForConditionalGeneration, tell: Tell) -> None:
+    def __init__(self, folder: Path, model: MiniGPTv2ForConditionalGeneration, log_line: LogLine) -> None:
         self._look: Callable[[torch.Tensor], torch.Tensor] = model.get_patches
         self._dtype = model.vision_tower.dtype
         self._folder = folder / _digest_of_towers(model)
-        self._tell = tell
+        self._log_line = log_line
         self._keeps = True
 
     def __call__(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -61,12 +61,12 @@ class FeatureCache:
         except (OSError, RuntimeError, SafetensorError) as error:
             self._keeps = False
             part.unlink(missing_ok=True)
-            self._tell(f"cannot keep features in {self._folder}: {error}; going on without keeping more")
+            self._log_line(f"cannot keep features in {self._folder}: {error}; going on without keeping more")
 
 
-def keep_features(model: MiniGPTv2ForConditionalGeneration, folder: Path, tell: Tell) -> None:
+def cache_features(model: MiniGPTv2ForConditionalGeneration, folder: Path, log_line: LogLine) -> None:
     """Let a model's frozen towers look at each picture once, and find in the folder what they saw."""
-    model.get_patches = FeatureCache(folder, model, tell)  # type: ignore[method-assign]
+    model.get_patches = FeatureCache(folder, model, log_line)  # type: ignore[method-assign]
 
 
 def _read(file: Path) -> torch.Tensor | None:
@@ -92,4 +92,4 @@ def _digest(*tensors: torch.Tensor) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["FeatureCache", "keep_features"]
+__all__ = ["FeatureCache", "cache_features"]

@@ -10,10 +10,10 @@ from ..presets import PRESETS
 from .checkpoints import refuse_other_settings
 from .config import FRESH, TrainingConfig
 from .processes import processes
-from .self_critical import can_be_rewarded
+from .self_critical import has_reward
 
 # Examples among which there is one to be rewarded, if there are any worth the name.
-_LOOKED_AT = 1000
+_PROBED = 1000
 
 
 def open_data(config: TrainingConfig) -> InstructionMixture:
@@ -26,7 +26,7 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
     """
     _check_processes(config)
     refuse_other_settings(config)
-    first_adapter(config)
+    initial_adapter(config)
     if config.self_critical == 1:
         raise AssistantError(
             "an answer is weighed by the others to its question: make self_critical 2 or more"
@@ -48,7 +48,7 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
     return data
 
 
-def first_adapter(config: TrainingConfig) -> Path | None:
+def initial_adapter(config: TrainingConfig) -> Path | None:
     """Return the folder of the adapter to start from, None for a fresh one.
 
     Raises:
@@ -66,8 +66,8 @@ def first_adapter(config: TrainingConfig) -> Path | None:
 
 
 def _is_rewarded(data: InstructionMixture) -> bool:
-    drawn = map(data.draw, range(min(_LOOKED_AT, len(data))))
-    return any(draw.picture is not None and can_be_rewarded(draw.samples, draw.references) for draw in drawn)
+    drawn = map(data.draw, range(min(_PROBED, len(data))))
+    return any(draw.picture is not None and has_reward(draw.samples, draw.references) for draw in drawn)
 
 
 def _check_processes(config: TrainingConfig) -> None:
@@ -89,4 +89,4 @@ def _check_processes(config: TrainingConfig) -> None:
         raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
 
 
-__all__ = ["first_adapter", "open_data"]
+__all__ = ["initial_adapter", "open_data"]

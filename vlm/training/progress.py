@@ -21,7 +21,7 @@ TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "plan
 _MEANS = [f"{what}_{name}" for what in ("loss", "reward") for name in TASK_NAMES]
 _REWARDS = ("rewards", "rewarded")
 
-Tell = Callable[[str], None]
+LogLine = Callable[[str], None]
 
 
 class Meter:
@@ -69,9 +69,9 @@ class Meter:
 class RunLog(TrainerCallback):
     """Writes each line of the log to `log.jsonl`, to TensorBoard where it is installed, and tells it."""
 
-    def __init__(self, out: Path, tell: Tell) -> None:
+    def __init__(self, out: Path, log_line: LogLine) -> None:
         self.path = out / "log.jsonl"
-        self._tell = tell
+        self._log_line = log_line
         self._board: Any = None
         self._start = time.perf_counter()
         self._first_step = 0
@@ -106,7 +106,7 @@ class RunLog(TrainerCallback):
             for name, value in figures.items():
                 self._board.add_scalar(name, value, state.global_step)
             self._board.flush()
-        self._tell(self._line(state, figures))
+        self._log_line(self._line(state, figures))
 
     def _line(self, state: TrainerState, figures: dict[str, float]) -> str:
         losses = [f"{name} {figures[f'loss_{name}']:.2f}" for name in TASK_NAMES if f"loss_{name}" in figures]
@@ -157,4 +157,4 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{rest} s"
 
 
-__all__ = ["TASK_NAMES", "Meter", "RunLog", "Tell"]
+__all__ = ["TASK_NAMES", "LogLine", "Meter", "RunLog"]

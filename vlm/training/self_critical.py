@@ -25,7 +25,7 @@ from ..tasks import Task, Turn
 from .batches import Collate
 
 # Tokens of a written answer; people's captions have a dozen, a box has at most two dozen.
-LONGEST = 32
+MAX_NEW_TOKENS = 32
 # Drawn as is, most answers of a small model are so far from its best that they say nothing about it.
 TEMPERATURE = 0.7
 # The overlap from which on a box counts as right.
@@ -210,14 +210,14 @@ def write_answers(
             do_sample=True,
             temperature=TEMPERATURE,
             top_k=0,
-            max_new_tokens=LONGEST,
+            max_new_tokens=MAX_NEW_TOKENS,
         )[:, ids.shape[1] :]
     model.train(training)
     texts = [processor.decode_answer(answer.tolist()) for answer in written]
     return [texts[start : start + count] for start in range(0, len(texts), count)]
 
 
-def can_be_rewarded(samples: Sequence[Sample], captions: Sequence[str]) -> bool:
+def has_reward(samples: Sequence[Sample], captions: Sequence[str]) -> bool:
     """Return whether answers to any question over a picture can be rewarded; `captions` are people's."""
     exchanges = [exchange for sample in samples for exchange in sample.exchanges]
     return any(_references(exchange, captions) for exchange in exchanges)
@@ -248,4 +248,4 @@ def _ended(captions: Sequence[str]) -> list[str]:
 
 
 __all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "box_reward"]
-__all__ += ["can_be_rewarded", "write_answers"]
+__all__ += ["has_reward", "write_answers"]

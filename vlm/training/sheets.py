@@ -18,20 +18,20 @@ from ..grounding import GroundedText, parse
 from ..processing import MiniGPTv2Processor
 
 # Pictures on a sheet, and the sides in pixels of a picture and of the words below it.
-PICTURES = 6
+IMAGES = 6
 COLUMNS = 3
 SIDE = 256
 WORDS = 96
 LINE = 14
 # Tokens of an answer.
-LONGEST = 64
+MAX_NEW_TOKENS = 64
 
 ANSWERED = "#ff5a1f"
 WANTED = "#12b76a"
 
 
 @dataclass(frozen=True)
-class Shown:
+class AnsweredExample:
     """A picture, what was asked, what the model answered, and what it should have."""
 
     image: Image.Image | None
@@ -40,21 +40,25 @@ class Shown:
     wanted: GroundedText
 
 
-def ask(model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example]) -> list[Shown]:
+def answer_examples(
+    model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example]
+) -> list[AnsweredExample]:
     """Ask one question of each example, another kind of question from one to the next."""
     samples = [example.samples[index % len(example.samples)] for index, example in enumerate(examples)]
     images = [example.image for example in examples]
     batch = processor(images, [[replace(sample.turn, answer=None)] for sample in samples])
     prompt = batch["input_ids"].shape[1]
-    written = model.generate(**batch.to(model.device), do_sample=False, max_new_tokens=LONGEST)[:, prompt:]
+    written = model.generate(**batch.to(model.device), do_sample=False, max_new_tokens=MAX_NEW_TOKENS)[
+        :, prompt:
+    ]
     answers = [processor.decode_answer(ids.tolist()) for ids in written]
     return [
-        Shown(image, sample.turn.user, parse(answer), parse(sample.turn.answer or ""))
+        AnsweredExample(image, sample.turn.user, parse(answer), parse(sample.turn.answer or ""))
         for image, sample, answer in zip(images, samples, answers, strict=True)
     ]
 
 
-def sheet(shown: Sequence[Shown]) -> Image.Image:
+def sheet(shown: Sequence[AnsweredExample]) -> Image.Image:
     """Draw the pictures in rows, the model's boxes in orange and the wanted ones in green."""
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -64,7 +68,7 @@ def sheet(shown: Sequence[Shown]) -> Image.Image:
     return page
 
 
-def _cell(item: Shown) -> Image.Image:
+def _cell(item: AnsweredExample) -> Image.Image:
     cell = Image.new("RGB", (SIDE, SIDE + WORDS), "white")
     # A square, as the model sees it: the places of boxes need no care for the picture's shape.
     if item.image is not None:
@@ -106,7 +110,7 @@ def draw_sheet(
     precision = torch.autocast(model.device.type, torch.bfloat16, enabled=bf16)
     # Compiled layers would be prepared anew for decoding with a cache, which takes longer than these answers.
     with torch.inference_mode(), torch.compiler.set_stance("force_eager"), precision:
-        return sheet(ask(model, processor, examples))
+        return sheet(answer_examples(model, processor, examples))
 
 
-__all__ = ["PICTURES", "SheetWriter", "Shown", "ask", "draw_sheet", "sheet"]
+__all__ = ["IMAGES", "AnsweredExample", "SheetWriter", "answer_examples", "draw_sheet", "sheet"]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from .progress import Tell
+from .progress import LogLine
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,9 +27,9 @@ class StopOnSignal(TrainerCallback):
     of them was told first.
     """
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, log_line: LogLine) -> None:
         self._process = os.getpid()
-        self._tell = tell
+        self._log_line = log_line
         self._wanted = False
         self._before: dict[signal.Signals, Any] = {}
 
@@ -63,7 +63,7 @@ class StopOnSignal(TrainerCallback):
             return
         self._wanted = True
         self._restore()
-        self._tell("stopping after this step; once more stops at once")
+        self._log_line("stopping after this step; once more stops at once")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

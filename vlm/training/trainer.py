@@ -21,7 +21,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from ..data.collator import SharedPictureCollator
+from ..data.collator import SharedImageCollator
 from ..data.lengths import LengthBuckets
 from ..data.mixture import InstructionMixture
 from ..engine.local import load_model
@@ -32,7 +32,7 @@ from ..processing import MiniGPTv2Processor
 from ..tasks import Task
 from ..weights import base_model
 from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
-from .batches import AlwaysAPicture, Collate
+from .batches import BlankImageCollator, Collate
 from .checkpoints import (
     last_whole_checkpoint,
     remove_torn_checkpoints,
@@ -40,14 +40,14 @@ from .checkpoints import (
     write_settings,
 )
 from .config import TrainingConfig
-from .features import keep_features
-from .preflight import first_adapter, open_data
+from .features import cache_features
+from .preflight import initial_adapter, open_data
 from .processes import is_first_process, processes
-from .progress import Meter, RunLog, Tell
+from .progress import LogLine, Meter, RunLog
 from .self_critical import CaptionReward, Reward, SelfCriticalCollator, box_reward
-from .sheets import PICTURES, SheetWriter, draw_sheet
+from .sheets import IMAGES, SheetWriter, draw_sheet
 from .stopping import StopOnSignal, TrainingStoppedError
-from .whitening import PICTURES as WHITENING_PICTURES
+from .whitening import IMAGES as WHITENING_IMAGES
 from .whitening import fold, trained_projection, whiten
 
 # What a write raises when there is no room: Python's own, torch's, and that of safetensors.
@@ -56,7 +56,7 @@ _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 _SEEN = ("tasks", "rewards", "rewarded")
 
 
-def tell_on_stderr(line: str) -> None:
+def print_to_stderr(line: str) -> None:
     """Print a line where people look, away from a program's output."""
     print(line, file=sys.stderr, flush=True)
 
@@ -135,7 +135,7 @@ def train(
     processor: MiniGPTv2Processor,
     config: TrainingConfig,
     base_name: str = "",
-    tell: Tell = tell_on_stderr,
+    log_line: LogLine = print_to_stderr,
 ) -> Path:
     """Train an adapter for the model; return the folder that it was written to.
 
@@ -149,10 +149,10 @@ def train(
             do not divide the batch.
         TrainingStoppedError: a signal came; the run was saved.
     """
-    return _train_on(open_data(config), model, processor, config, base_name, tell)
+    return _train_on(open_data(config), model, processor, config, base_name, log_line)
 
 
-def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
+def train_named(config: TrainingConfig, log_line: LogLine = print_to_stderr) -> Path:
     """Train an adapter for `config.model`, a preset or a folder; return the folder that it was written to.
 
     Raises:
@@ -176,7 +176,7 @@ def train_named(config: TrainingConfig, tell: Tell = tell_on_stderr) -> Path:
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = load_model(base, attn_implementation=attention)
     name = config.model if named else str(folder.resolve())
-    return _train_on(data, model, MiniGPTv2Processor.load(base), config, name, tell)
+    return _train_on(data, model, MiniGPTv2Processor.load(base), config, name, log_line)
 
 
 def _train_on(
@@ -185,27 +185,27 @@ def _train_on(
     processor: MiniGPTv2Processor,
     config: TrainingConfig,
     base_name: str,
-    tell: Tell,
+    log_line: LogLine,
 ) -> Path:
     first = is_first_process()
-    tell = tell if first else _tell_nothing
+    log_line = log_line if first else _discard
     if first:
-        _prepare_folder(config, tell)
+        _prepare_folder(config, log_line)
     set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
     layers = _layer_classes(model)
-    start = first_adapter(config)
+    start = initial_adapter(config)
     adapted = (
         load_adapter(model, start, trainable=True, shape=config.adapter)
         if start
         else add_adapter(model, config.adapter or AdapterConfig())
     )
     if config.feature_cache:
-        keep_features(adapted.get_base_model(), config.feature_cache, tell)
+        cache_features(adapted.get_base_model(), config.feature_cache, log_line)
     if config.whiten:
         whiten(adapted, processor, _some_pictures(data))
     if config.compile_layers:
-        _compile_layers(adapted, tell)
-    collate: Collate = SharedPictureCollator(processor)
+        _compile_layers(adapted, log_line)
+    collate: Collate = SharedImageCollator(processor)
     if config.self_critical:
         collate = SelfCriticalCollator(
             collate, adapted, processor, _rewards(data), config.self_critical, bf16=config.bf16
@@ -215,14 +215,14 @@ def _train_on(
         model=adapted,
         args=_arguments(config, layers),
         train_dataset=data,
-        data_collator=AlwaysAPicture(collate) if config.fsdp else collate,
+        data_collator=BlankImageCollator(collate) if config.fsdp else collate,
     )
     trainer.remove_callback(PrinterCallback)
     if first:
-        trainer.add_callback(RunLog(config.out, tell))
+        trainer.add_callback(RunLog(config.out, log_line))
         if config.sample_every:
             trainer.add_callback(_sheet_writer(adapted, processor, data, config))
-    _fit(trainer, config, tell)
+    _fit(trainer, config, log_line)
     if config.whiten:
         fold(trained_projection(adapted))
     state = _gathered(trainer.model) if config.fsdp else None
@@ -241,7 +241,7 @@ def _rewards(data: InstructionMixture) -> dict[Task, Reward]:
 
 
 def _some_pictures(data: InstructionMixture) -> Iterator[Image.Image]:
-    examples = (data[index] for index in range(min(WHITENING_PICTURES, len(data))))
+    examples = (data[index] for index in range(min(WHITENING_IMAGES, len(data))))
     return (example.image for example in examples if example.image is not None)
 
 
@@ -251,13 +251,13 @@ def _gathered(model: nn.Module) -> dict[str, Any]:
     return get_model_state_dict(model, options=whole)
 
 
-def _fit(trainer: AnswerTrainer, config: TrainingConfig, tell: Tell) -> None:
+def _fit(trainer: AnswerTrainer, config: TrainingConfig, log_line: LogLine) -> None:
     checkpoint = last_whole_checkpoint(config.out)
     if checkpoint is not None:
-        tell(f"going on from step {step_of(checkpoint)} of {config.steps} ({checkpoint})")
-    elif first_adapter(config):
-        tell(f"starting from the adapter {config.init}: {config.steps} steps of {config.batch} pictures")
-    with StopOnSignal(tell) as stop:
+        log_line(f"going on from step {step_of(checkpoint)} of {config.steps} ({checkpoint})")
+    elif initial_adapter(config):
+        log_line(f"starting from the adapter {config.init}: {config.steps} steps of {config.batch} pictures")
+    with StopOnSignal(log_line) as stop:
         trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     done = trainer.state.global_step
@@ -268,11 +268,11 @@ def _fit(trainer: AnswerTrainer, config: TrainingConfig, tell: Tell) -> None:
         )
 
 
-def _prepare_folder(config: TrainingConfig, tell: Tell) -> None:
+def _prepare_folder(config: TrainingConfig, log_line: LogLine) -> None:
     try:
         write_settings(config)
         for name in remove_torn_checkpoints(config.out):
-            tell(f"removed {name}: it was cut off while it was written")
+            log_line(f"removed {name}: it was cut off while it was written")
     except OSError as error:
         raise _cannot_save(config.out, "settings", error) from error
 
@@ -289,7 +289,7 @@ def _cannot_save(out: Path, what: str, error: Exception) -> AssistantError:
 def _sheet_writer(
     model: PeftModel, processor: MiniGPTv2Processor, mixture: InstructionMixture, config: TrainingConfig
 ) -> SheetWriter:
-    examples = [mixture[index] for index in range(min(PICTURES, len(mixture)))]
+    examples = [mixture[index] for index in range(min(IMAGES, len(mixture)))]
 
     def draw() -> Image.Image:
         return draw_sheet(model, processor, examples, bf16=config.bf16)
@@ -336,17 +336,17 @@ def _layer_classes(model: nn.Module) -> list[str]:
     return sorted({type(layer).__name__ for stack in stacks for layer in stack})
 
 
-def _compile_layers(model: PeftModel, tell: Tell) -> None:
+def _compile_layers(model: PeftModel, log_line: LogLine) -> None:
     """Compile one layer of the language model, of which all the others are copies; lengths may vary."""
     compilers = (os.environ.get("CXX"), "g++", "clang++", "cl")
     if not torch.cuda.is_available() and not any(name and shutil.which(name) for name in compilers):
-        tell("no C++ compiler found: going on with layers that are not compiled")
+        log_line("no C++ compiler found: going on with layers that are not compiled")
         return
     for layer in model.get_base_model().language_model.get_decoder().layers:
         layer.compile(dynamic=True)
 
 
-def _tell_nothing(line: str) -> None:
+def _discard(line: str) -> None:
     """Leave telling to the first process."""
 
 

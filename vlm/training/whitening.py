@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 from ..processing import MiniGPTv2Processor
 
 # Pictures that the basis is found from; nano has 64 visual tokens a picture, of 1536 numbers each.
-PICTURES = 320
+IMAGES = 320
 BATCH = 16
 # Directions weaker than this share of the mean eigenvalue are mostly noise and are not blown up to size one.
 DAMPING = 0.03
@@ -63,7 +63,7 @@ def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
     return Basis(((vectors / scale) @ vectors.T).float())
 
 
-def train_in(basis: Basis, layer: nn.Linear) -> None:
+def train_in_basis(basis: Basis, layer: nn.Linear) -> None:
     """Make a linear layer learn coordinates in a basis; what it computes stays the same."""
     parametrize.register_parametrization(layer, "weight", basis.to(layer.weight.device))
 
@@ -81,7 +81,7 @@ def whiten(model: PeftModel, processor: MiniGPTv2Processor, pictures: Iterable[I
         for some in batched(pictures, BATCH):
             pixels = processor.pixels(some).to(base.vision_tower.device, base.vision_tower.dtype)
             features.append(base.get_patches(pixels).flatten(0, 1).float())
-    train_in(whitening(torch.cat(features) if features else torch.empty(0)), trained_projection(model))
+    train_in_basis(whitening(torch.cat(features) if features else torch.empty(0)), trained_projection(model))
 
 
 def batched(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.Image]]:
@@ -97,4 +97,4 @@ def trained_projection(model: PeftModel) -> nn.Linear:
     return layer
 
 
-__all__ = ["Basis", "fold", "train_in", "trained_projection", "whiten", "whitening"]
+__all__ = ["Basis", "fold", "train_in_basis", "trained_projection", "whiten", "whitening"]

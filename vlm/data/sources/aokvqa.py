@@ -9,7 +9,7 @@ from pathlib import Path
 from ...tasks import Task
 from ..records import Record, TaskTurn
 from .base import Published, Row, json_rows, majority
-from .coco import picture_2017
+from .coco import image_2017
 
 
 class Question(Published):
@@ -39,7 +39,7 @@ class AokVqa:
     def records(self, content: object) -> Iterator[Record]:
         """Return a question with its answer."""
         row = Question.model_validate(content)
-        picture = picture_2017(self.pictures, self.split, row.image_id)
+        picture = image_2017(self.pictures, self.split, row.image_id)
         yield Record(picture, (TaskTurn(Task.VQA, row.question, majority(row.direct_answers)),))
 
 

@@ -13,10 +13,10 @@ import ijson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import DataError
-from ..broken import PictureError, Skipped, first_complaint
-from ..records import PictureReference, Record
+from ..records import ImageReference, Record
+from ..skipped_rows import RowImageError, SkippedRows, first_error
 
-Told = TypeVar("Told")
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LinesFile:
         return line_rows(self.path)
 
 
-def read(source: Source, skipped: Skipped | None = None) -> Iterator[Record]:
+def read_records(source: Source, skipped: SkippedRows | None = None) -> Iterator[Record]:
     """Yield the records of a data set, each picture known to be there.
 
     A broken row is an error, or it is left out and counted in `skipped`.
@@ -72,21 +72,21 @@ def read(source: Source, skipped: Skipped | None = None) -> Iterator[Record]:
     Raises:
         DataError: a row or file is not in the published form: file, row and field are named.
     """
-    seen: PictureReference | None = None
+    seen: ImageReference | None = None
     for row in source.rows():
         try:
-            records = list(told(row, source.records))
+            records = list(parse_row(row, source.records))
             for picture in {record.picture for record in records} - {seen, None}:
                 seen = _existing(picture, row.where)
         except DataError as error:
             if skipped is None:
                 raise
-            skipped.tell(error)
+            skipped.add(error)
             continue
         yield from records
 
 
-def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:
+def parse_row(row: Row, reader: Callable[[Any], Iterable[Parsed]]) -> Iterator[Parsed]:
     """Yield what a reader makes of one row; what it raises names the row.
 
     Raises:
@@ -94,18 +94,18 @@ def told(row: Row, reader: Callable[[Any], Iterable[Told]]) -> Iterator[Told]:
     """
     try:
         yield from reader(row.content)
-    except PictureError as error:
-        raise PictureError(f"{row.where}: {error}", error.path) from error
+    except RowImageError as error:
+        raise RowImageError(f"{row.where}: {error}", error.path) from error
     except ValidationError as error:
-        raise DataError(f"{row.where}: {first_complaint(error)}") from error
+        raise DataError(f"{row.where}: {first_error(error)}") from error
     except (ValueError, LookupError, ArithmeticError, TypeError) as error:
         detail, *_ = str(error).splitlines() or [type(error).__name__]
         raise DataError(f"{row.where}: {detail}") from error
 
 
-def _existing(picture: PictureReference | None, where: str) -> PictureReference | None:
+def _existing(picture: ImageReference | None, where: str) -> ImageReference | None:
     if picture is not None and not Path(picture.path).is_file():
-        raise PictureError(f"{where}: there is no picture {picture.path}", Path(picture.path))
+        raise RowImageError(f"{where}: there is no picture {picture.path}", Path(picture.path))
     return picture
 
 
@@ -207,4 +207,4 @@ def majority(answers: Sequence[str]) -> str:
 
 
 __all__ = ["LinesFile", "Published", "Row", "Source", "json_index", "json_pairs", "json_rows", "line_rows"]
-__all__ += ["majority", "parse_line", "read", "require", "told"]
+__all__ += ["majority", "parse_line", "parse_row", "read_records", "require"]

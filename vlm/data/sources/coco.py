@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...tasks import Task
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_rows
 
 
@@ -37,18 +37,18 @@ class CocoCaptions:
     def records(self, content: object) -> Iterator[Record]:
         """Return a caption."""
         row = Caption.model_validate(content)
-        picture = picture_2017(self.pictures, self.split, row.image_id)
+        picture = image_2017(self.pictures, self.split, row.image_id)
         yield Record(picture, (TaskTurn(Task.CAPTION, "", row.caption.strip()),))
 
 
-def picture_2014(pictures: Path, split: str, number: int) -> PictureReference:
+def image_2014(pictures: Path, split: str, number: int) -> ImageReference:
     """Return a picture of the edition of 2014: `train2014/COCO_train2014_000000000009.jpg`."""
-    return PictureReference(str(pictures / f"{split}2014" / f"COCO_{split}2014_{number:012}.jpg"))
+    return ImageReference(str(pictures / f"{split}2014" / f"COCO_{split}2014_{number:012}.jpg"))
 
 
-def picture_2017(pictures: Path, split: str, number: int) -> PictureReference:
+def image_2017(pictures: Path, split: str, number: int) -> ImageReference:
     """Return a picture of the edition of 2017: `train2017/000000000009.jpg`."""
-    return PictureReference(str(pictures / f"{split}2017" / f"{number:012}.jpg"))
+    return ImageReference(str(pictures / f"{split}2017" / f"{number:012}.jpg"))
 
 
-__all__ = ["CocoCaptions", "picture_2014", "picture_2017"]
+__all__ = ["CocoCaptions", "image_2014", "image_2017"]

@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 from ...errors import DataError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_detection, format_grounded
 from ...tasks import Task
-from ..detokenising import close_up
-from ..records import PictureReference, Record, TaskTurn
+from ..detokenising import join_punctuation
+from ..records import ImageReference, Record, TaskTurn
 from .base import Row, require
 
 # Captions with fewer grounded phrases are left out, as in the paper.
@@ -60,7 +60,7 @@ class Flickr30kEntities:
         """Return what a caption gives in this form, or nothing."""
         number, sentence, annotations = content
         grounded = _grounded(sentence, _boxes(annotations))
-        picture = PictureReference(str(self.pictures / f"{number}.jpg"))
+        picture = ImageReference(str(self.pictures / f"{number}.jpg"))
         yield from (Record(picture, (turn,)) for turn in self._turns(grounded))
 
     @property
@@ -87,15 +87,15 @@ def _grounded(sentence: str, boxes: dict[str, tuple[Box, ...]]) -> GroundedText:
     phrases = []
     cursor = 0
     for match in _PHRASE.finditer(sentence):
-        text = close_up(text + sentence[cursor : match.start()])
-        words = close_up(match["words"])
+        text = join_punctuation(text + sentence[cursor : match.start()])
+        words = join_punctuation(match["words"])
         if match["number"] in boxes:
             phrases.append(GroundedPhrase(words, boxes[match["number"]], len(text)))
         text += words
         cursor = match.end()
     if not text and "[/EN#" in sentence:
         raise ValueError("a phrase is not marked as [/EN#NUMBER/TYPE words]")
-    return GroundedText(close_up(text + sentence[cursor:].rstrip()), tuple(phrases))
+    return GroundedText(join_punctuation(text + sentence[cursor:].rstrip()), tuple(phrases))
 
 
 def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:

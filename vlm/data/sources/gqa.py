@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...tasks import Task
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_pairs
 
 
@@ -38,7 +38,7 @@ class Gqa:
     def records(self, content: tuple[str, object]) -> Iterator[Record]:
         """Return a question with its short answer."""
         row = Question.model_validate(content[1])
-        picture = PictureReference(str(self.pictures / "images" / f"{row.imageId}.jpg"))
+        picture = ImageReference(str(self.pictures / "images" / f"{row.imageId}.jpg"))
         yield Record(picture, (TaskTurn(Task.VQA, row.question, row.answer),))
 
 

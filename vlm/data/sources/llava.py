@@ -14,9 +14,9 @@ from typing import Literal
 from pydantic import Field
 
 from ...tasks import split_identifier
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_rows
-from .coco import picture_2014
+from .coco import image_2014
 
 # Where the picture stands among a person's words; it always comes first here.
 _PLACEHOLDER = "<image>"
@@ -62,10 +62,10 @@ class Llava:
         turns = (_turn(*pair) for pair in zip(said[::2], said[1::2], strict=True))
         yield Record(self._picture(row), tuple(turns))
 
-    def _picture(self, row: Conversation) -> PictureReference:
+    def _picture(self, row: Conversation) -> ImageReference:
         if row.image is not None:
-            return PictureReference(str(self.pictures / "train2017" / row.image))
-        return picture_2014(self.pictures, "train", int(row.id))
+            return ImageReference(str(self.pictures / "train2017" / row.image))
+        return image_2014(self.pictures, "train", int(row.id))
 
 
 def _turn(question: Message, answer: Message) -> TaskTurn:

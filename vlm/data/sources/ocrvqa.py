@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...tasks import Task
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_pairs
 
 SPLITS = {1: "train", 2: "val", 3: "test"}
@@ -51,10 +51,10 @@ class OcrVqa:
         for question, answer in zip(book.questions, book.answers, strict=True):
             yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
 
-    def _picture(self, number: str, suffix: str) -> PictureReference:
+    def _picture(self, number: str, suffix: str) -> ImageReference:
         """Return a cover: the published script keeps a few as .gif or .png, others save all as .jpg."""
         named = self.pictures / "images" / f"{number}{suffix}"
-        return PictureReference(str(named if named.is_file() else named.with_suffix(".jpg")))
+        return ImageReference(str(named if named.is_file() else named.with_suffix(".jpg")))
 
 
 __all__ = ["OcrVqa"]

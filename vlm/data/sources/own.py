@@ -17,8 +17,8 @@ from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_d
 from ...pictures import open_picture
 from ...regions import pixel_box, window
 from ...tasks import ABSENT_ANSWER, Task
-from ..broken import PictureError
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
+from ..skipped_rows import RowImageError
 from .base import LinesFile, Row, parse_line, require
 from .other_forms import refuse_other_form, refuse_whole_json
 
@@ -88,7 +88,7 @@ class OwnRecords(LinesFile):
         part = _part(row.conversation, seen)
         if seen is not None:
             seen = replace(seen, part=part)
-        picture = None if place is None else PictureReference(str(place), part=part)
+        picture = None if place is None else ImageReference(str(place), part=part)
         yield Record(picture, tuple(_turn(turn, seen) for turn in row.conversation))
 
 
@@ -97,7 +97,7 @@ def is_own(path: Path) -> bool:
     return path.suffix == ".jsonl" or path.is_file()
 
 
-def count_pictures(path: Path) -> int:
+def count_images(path: Path) -> int:
     """Return how many pictures the lines of a file are about, a line without one counting as one.
 
     What cannot be read is passed over: it is told of when the records are read.
@@ -149,7 +149,7 @@ def _decoded_size(path: Path, _size_bytes: int, _changed: int) -> tuple[int, int
     try:
         picture = open_picture(path)
     except ImageError as error:
-        raise PictureError(f"image: {error}", path) from error
+        raise RowImageError(f"image: {error}", path) from error
     return picture.width, picture.height
 
 
@@ -224,4 +224,4 @@ def _box(value: Any, seen: _Seen | None, field: str) -> Box:
         raise ValueError(f"{field}: {error}") from error
 
 
-__all__ = ["OwnRecords", "count_pictures", "is_own"]
+__all__ = ["OwnRecords", "count_images", "is_own"]

@@ -17,7 +17,7 @@ from pydantic import Field
 from ...errors import DataError
 from ...grounding import Box, format_box
 from ...tasks import Task
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_index, require
 
 
@@ -51,7 +51,7 @@ class Instance(Published):
 
 
 @dataclass(frozen=True)
-class Thing:
+class ReferredObject:
     """A thing in a picture of `train2014`, what it was called, and its box in fractions of the picture.
 
     `size` is the picture's, in pixels.
@@ -63,7 +63,7 @@ class Thing:
     size: tuple[int, int]
 
 
-def thing_of(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Thing:
+def referred_object(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> ReferredObject:
     """Return the thing that the content of one of `RefCoco`'s rows is about.
 
     Raises:
@@ -75,7 +75,7 @@ def thing_of(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Thing:
     picture = Picture.model_validate(_known(pictures, instance.image_id, "image_id"))
     left, top, width, height = instance.bbox
     right, bottom = (left + width) / picture.width, (top + height) / picture.height
-    return Thing(
+    return ReferredObject(
         picture.file_name,
         tuple(sentence.sent for sentence in reference.sentences),
         (left / picture.width, top / picture.height, right, bottom),
@@ -114,9 +114,9 @@ class RefCoco:
 
     def records(self, content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Iterator[Record]:
         """Return a record for each expression."""
-        thing = thing_of(content)
+        thing = referred_object(content)
         box = Box.from_fractions(*thing.box)
-        place = PictureReference(str(self.pictures / "train2014" / thing.file_name))
+        place = ImageReference(str(self.pictures / "train2014" / thing.file_name))
         for expression in thing.expressions:
             if self.task is Task.REFER:
                 turn = TaskTurn(self.task, expression, format_box(box))
@@ -161,4 +161,4 @@ def _known(items: dict[int, Any], number: int, field: str) -> Any:
     return items[number]
 
 
-__all__ = ["RefCoco", "Thing", "thing_of"]
+__all__ = ["RefCoco", "ReferredObject", "referred_object"]

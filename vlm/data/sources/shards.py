@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ...errors import DataError
-from ..records import PictureReference
+from ..records import ImageReference
 from ..tar_files import tar_members
 from .base import Row, require
 
@@ -19,7 +19,7 @@ PICTURES = ("jpg", "jpeg", "png", "webp")
 class Entry:
     """One entry of a shard: where its picture lies, None if it has none, and the annotation beside it."""
 
-    picture: PictureReference | None
+    picture: ImageReference | None
     text: bytes
 
 

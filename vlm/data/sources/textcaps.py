@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...tasks import Task
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_rows
 
 
@@ -38,7 +38,7 @@ class TextCaps:
         """Return a caption."""
         row = Caption.model_validate(content)
         # The pictures of train and val lie in one folder.
-        picture = PictureReference(str(self.pictures / "train_images" / f"{row.image_id}.jpg"))
+        picture = ImageReference(str(self.pictures / "train_images" / f"{row.image_id}.jpg"))
         yield Record(picture, (TaskTurn(Task.CAPTION, "", row.caption_str.strip()),))
 
 

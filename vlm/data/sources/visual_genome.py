@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ...grounding import Box, format_box
 from ...tasks import Task
-from ..records import PictureReference, Record, TaskTurn
+from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_index, json_rows
 
 # Larger regions are scenes rather than things; the reference leaves them out too, after OFA.
@@ -70,7 +70,7 @@ class VisualGenome:
             raise ValueError(f"id: {annotated.id} is not in image_data.json")
         picture = Picture.model_validate(sizes[annotated.id])
         folder, name = PurePosixPath(urlsplit(picture.url).path).parts[-2:]
-        place = PictureReference(str(self.pictures / folder / name))
+        place = ImageReference(str(self.pictures / folder / name))
         for region in annotated.regions:
             if region.width * region.height < LARGEST:
                 corners = (region.x, region.y, region.x + region.width, region.y + region.height)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...tasks import Task
 from ..records import Record, TaskTurn
 from .base import Published, Row, json_index, json_rows, majority
-from .coco import picture_2014
+from .coco import image_2014
 
 
 class Question(Published):
@@ -75,7 +75,7 @@ class Vqa:
         """Return a question with its answer."""
         question, annotation = question_with_answers(content)
         answer = majority([item.answer for item in annotation.answers])
-        picture = picture_2014(self.pictures, self.split, annotation.image_id)
+        picture = image_2014(self.pictures, self.split, annotation.image_id)
         yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
 
 

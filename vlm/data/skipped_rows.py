@@ -12,10 +12,10 @@ from ..errors import DataError
 logger = logging.getLogger(__name__)
 
 # Of the rows that are left out, so many are told of one by one.
-TOLD = 5
+LOGGED_ROWS = 5
 
 
-class PictureError(DataError):
+class RowImageError(DataError):
     """A row's picture, at `path`, is not there, or is none."""
 
     def __init__(self, message: str, path: Path) -> None:
@@ -23,7 +23,7 @@ class PictureError(DataError):
         self.path = path
 
 
-class Skipped:
+class SkippedRows:
     """The rows of a file that were left out: the first few are told of, the rest counted.
 
     `pictures` are those that rows were left out for.
@@ -34,21 +34,21 @@ class Skipped:
         self.count = count
         self.pictures: set[Path] = set()
 
-    def tell(self, error: DataError) -> None:
+    def add(self, error: DataError) -> None:
         """Count a row."""
         self.count += 1
-        if isinstance(error, PictureError):
+        if isinstance(error, RowImageError):
             self.pictures.add(error.path)
-        if self.count <= TOLD:
+        if self.count <= LOGGED_ROWS:
             logger.warning("skipped: %s", error)
 
-    def sum_up(self) -> None:
+    def log_total(self) -> None:
         """Say how many there were, if any."""
         if self.count:
             logger.warning("broken rows skipped in %s: %d", self.path, self.count)
 
 
-def first_complaint(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Return the first thing that is wrong, as `field: what`."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"]))
@@ -56,4 +56,4 @@ def first_complaint(error: ValidationError) -> str:
     return f"{field}: {said}" if field else said
 
 
-__all__ = ["PictureError", "Skipped", "first_complaint"]
+__all__ = ["RowImageError", "SkippedRows", "first_error"]

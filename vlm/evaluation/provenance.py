@@ -17,7 +17,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
-def circumstances(model: str) -> dict[str, Any]:
+def provenance(model: str) -> dict[str, Any]:
     """Return the circumstances of now, for the model of this name or in this folder."""
     return {
         "model": model,
@@ -73,4 +73,4 @@ def _machine() -> str:
     return f"{os.cpu_count()} x {processor}, {torch.get_num_threads()} threads, {gpu}"
 
 
-__all__ = ["circumstances", "weights_hash"]
+__all__ = ["provenance", "weights_hash"]

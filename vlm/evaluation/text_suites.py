@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..answers import Generation, Request
 from ..data.expressions import Expression, ExpressionKind, expressions
-from ..data.instructions import all_of
+from ..data.instructions import certain_boxes
 from ..data.nouns import class_of, plural
 from ..data.photos import Photo
 from ..errors import AssistantError
@@ -133,7 +133,7 @@ def counting_items(photo: Photo) -> list[Item]:
             photo.image, Request(Task.VQA, f"how many {plural(label)} are there?"), (str(len(boxes)),), boxes
         )
         for label in labels
-        if (boxes := all_of(photo, label))
+        if (boxes := certain_boxes(photo, label))
     ]
 
 

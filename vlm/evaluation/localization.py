@@ -8,7 +8,7 @@ import numpy as np
 
 from ..answers import Generation, Request
 from ..data.expressions import CONFIDENT, Expression, ExpressionKind, distinct, expressions, to_box
-from ..data.instructions import all_of
+from ..data.instructions import certain_boxes
 from ..data.nouns import class_of
 from ..data.photos import Photo
 from ..grounding import BINS, Box, GroundedText, intersection_over_union
@@ -89,7 +89,7 @@ def detection_items(photo: Photo) -> list[Item]:
     return [
         Item(photo.image, Request(Task.DETECTION, label), (label,), boxes, label)
         for label in labels
-        if (boxes := all_of(photo, label))
+        if (boxes := certain_boxes(photo, label))
     ]
 
 
