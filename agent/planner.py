@@ -72,7 +72,8 @@ class Planner:
                 (step,), f"asked back, because no task is likely (the likeliest has {confidence:.2f})"
             )
         read = prompt.read(written.text, message)
-        steps = _about_what_is_found([self._served(step, message) for step in read])
+        alone = message if len(read) == 1 else ""
+        steps = _about_what_is_found([self._served(step, alone) for step in read])
         names = ", ".join(f"[{step.name}]" if step.task else step.name for step in steps)
         return Plan(steps, f"{names}, read from your words (probability {confidence:.2f})")
 
@@ -108,7 +109,7 @@ class Planner:
     def _served(self, step: Step, message: str) -> Step:
         """Return the step, or what is said in its place where no picture answers it."""
         looks = step.task in (Task.VQA, Task.CAPTION, Task.GROUNDING)
-        if (looks or step.reply == CANNOT) and _SEVERAL.search(step.argument or message):
+        if (looks or step.reply == CANNOT) and _SEVERAL.search(f"{step.argument}\n{message}"):
             return Step(None, step.argument or message, reply=SEVERAL)
         return replace(step, reply="") if step.reply == CANNOT and self._talks else step
 

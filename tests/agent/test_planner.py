@@ -204,8 +204,10 @@ class TestWhatTheModelPlans:
         ],
     )
     def test_over_several_pictures_is_refused(self, question: str) -> None:
-        for written in (f" answer {question}", " caption", " describe", " chat cannot"):
+        for written in (f" answer {question}", " answer is it?", " caption", " describe", " chat cannot"):
             assert planned(question, model=Model(written)).steps[0].reply == "several"
+        caption, refused = planned(question, model=Model(f" caption ; answer {question}")).steps
+        assert (caption.task, refused.reply) == (Task.CAPTION, "several")
         assert planned(question, model=Model(" chat thanks")).steps[0].reply == "thanks"
 
     @pytest.mark.parametrize(
