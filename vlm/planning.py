@@ -225,7 +225,7 @@ def plan_turn(prompt: PlanPrompt, written: str | None = None) -> Turn:
 def _argument(task: Task | None, argument: str) -> str:
     if task not in _WITH_ARGUMENT:
         return argument if task is None else ""
-    text = _one_line(argument.replace(";", ","))
+    text = _one_line(argument)
     # A capital alone could be read as a symbol; acronyms and names stay.
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] in ("", " ", "'", "-") else text
 
