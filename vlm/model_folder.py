@@ -205,10 +205,8 @@ class ModelSettings(_Config):
 
     def given(self) -> dict[str, Any]:
         """Return the values that describe the model."""
-        parts = {"vision_config": self.vision_config, "text_config": self.text_config}
-        if self.classifier_config is not None:
-            parts["classifier_config"] = self.classifier_config
-        return super().given() | {name: part.given() for name, part in parts.items()}
+        parts = {name: getattr(self, name) for name in ("vision_config", "text_config", "classifier_config")}
+        return super().given() | {name: part.given() for name, part in parts.items() if part is not None}
 
 
 class SizeSettings(Settings):
@@ -365,15 +363,24 @@ def read_settings(path: Path, form: type[SettingsT]) -> SettingsT:
         WeightsError: the file cannot be read, or has not the form; the key is named.
     """
     try:
-        if not path.is_file():
-            raise WeightsError(f"there is no file {path}; copy the folder again")
-        if path.stat().st_size > _LARGEST_FILE:
-            raise WeightsError(f"{path} is larger than settings are; copy the folder again")
+        require_file(path, _LARGEST_FILE)
         return form.model_validate_json(path.read_bytes())
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}; copy the folder again") from error
     except ValidationError as error:
         raise WeightsError(f"{path}: {_complaint(error)}; copy the folder again, or take another") from error
+
+
+def require_file(path: Path, largest: int) -> None:
+    """Refuse what is no file (a pipe would be waited for), and what is larger than so many bytes.
+
+    Raises:
+        WeightsError: it is one of these.
+    """
+    if not path.is_file():
+        raise WeightsError(f"there is no file {path}; copy the folder again")
+    if path.stat().st_size > largest:
+        raise WeightsError(f"{path} is larger than such files are; copy the folder again")
 
 
 def _complaint(error: ValidationError) -> str:
@@ -401,7 +408,7 @@ def _require_agreement(folder: Path, config: ModelSettings, processor: Processor
 
 
 def _weights(folder: Path) -> tuple[Path, ...]:
-    files = tuple(sorted(folder.glob("model*.safetensors")))
+    files = tuple(sorted(path for path in folder.glob("model*.safetensors") if path.is_file()))
     if not files:
         raise WeightsError(
             f"there is no model.safetensors in {folder}; files of other kinds can run code and are not read: "
@@ -411,4 +418,4 @@ def _weights(folder: Path) -> tuple[Path, ...]:
 
 
 __all__ = ["LINEAR_LAYERS", "QUERY_VALUE", "AdapterSettings", "Alpha", "Dropout", "ModelFolder", "Rank"]
-__all__ += ["read_adapter", "read_model_folder", "read_settings"]
+__all__ += ["read_adapter", "read_model_folder", "read_settings", "require_file"]

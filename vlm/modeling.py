@@ -3,7 +3,7 @@
 A frozen vision tower, whose patch tokens are joined four by four, one linear layer, and a LLaMA-like
 language model. A second frozen tower may add an image classifier's features to each patch. Any vision model
 of transformers that gives `last_hidden_state` with a class token in front will do as the first tower, and any
-causal language model as the head.
+causal language model as the head; of those, a folder may hold the ones that `model_folder.py` lists.
 """
 
 from __future__ import annotations

@@ -21,11 +21,13 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from .configuration import MiniGPTv2Config
 from .errors import WeightsError, one_line
-from .model_folder import ModelFolder, read_model_folder
+from .model_folder import ModelFolder, read_model_folder, require_file
 from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
 
 IGNORED = -100
+# Those of the largest vocabularies take some tens of megabytes.
+_LARGEST_TOKENIZER = 2**27
 
 
 class MiniGPTv2ImageProcessor(CLIPImageProcessorPil):
@@ -181,6 +183,7 @@ def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
         WeightsError: `tokenizer.json` is none, or has other tokens than the model.
     """
     path, settings = checked.path / "tokenizer.json", checked.tokenizer
+    require_file(path, _LARGEST_TOKENIZER)
     try:
         tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(path),

@@ -44,6 +44,8 @@ def read_tensors(files: Iterable[Path]) -> Tensors:
 
 
 def _each(path: Path, take: Callable[[Any, str], ItemT]) -> dict[str, ItemT]:
+    if not path.is_file():
+        raise WeightsError(f"{path} cannot be read: there is no such file; copy the folder again")
     try:
         with safe_open(path, "pt") as file:
             return {name: take(file, name) for name in file.keys()}  # noqa: SIM118 (no mapping)

@@ -223,7 +223,7 @@ def test_a_file_that_is_not_there_is_one_line(folder: Path, file: str) -> None:
 def test_an_endless_file_is_not_read(folder: Path) -> None:
     with (folder / CONFIG).open("ab") as file:
         file.truncate(10**12)
-    with pytest.raises(WeightsError, match="larger than settings are"):
+    with pytest.raises(WeightsError, match="larger than such files are"):
         read(folder)
 
 
@@ -232,6 +232,15 @@ def test_what_is_off_may_stand_there_under_any_name(folder: Path) -> None:
         for key, value in (("of_a_later_release", None), ("switch", False), ("pattern", {}), ("list", [])):
             change(folder / name, key, value)
     assert LocalEngine.load(str(folder / "adapter")).model.config.image_tokens == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "adapter/adapter_model.safetensors"])
+def test_a_pipe_is_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(WeightsError, match="there is no"):
+        LocalEngine.load(str(folder / "adapter"))
 
 
 @pytest.mark.parametrize("tower", TOWERS)
