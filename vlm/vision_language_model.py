@@ -11,18 +11,18 @@ from .answers import (
     Answer,
     Caption,
     Completion,
+    Continuation,
     Detections,
     Expression,
     Generation,
-    Referral,
+    ReferringResult,
     Reply,
     Request,
-    Written,
 )
 from .grounding import Box, GroundedPhrase, GroundedText
 from .pictures import Source, as_seen
 from .presets import DEFAULT_MODEL
-from .regions import answered, looked_at
+from .regions import crop_to_region, map_to_full_image
 from .tasks import Task, Turn
 
 if TYPE_CHECKING:
@@ -43,21 +43,27 @@ class VisionLanguageModel:
 
     @classmethod
     def load(
-        cls, model: str = DEFAULT_MODEL, base: Path | None = None, *, zoom: bool = True
+        cls,
+        model: str = DEFAULT_MODEL,
+        base: Path | None = None,
+        *,
+        zoom: bool = True,
+        dtype: str | None = None,
     ) -> VisionLanguageModel:
         """Load a model by name or folder, fetching its base weights if they are missing, or by an address.
 
         `http://host:8000/v1#name` is a model behind an OpenAI-compatible server (`docs/remote-models.md`).
         `base` is the folder of an adapter's whole model, where that was moved; without `zoom` no question is
-        looked at again from nearby.
+        looked at again from nearby; `dtype` is float32, float16 or bfloat16 in place of the quickest.
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be had.
             AssistantError: an address cannot be used.
+            ValueError: there is no such `dtype`.
         """
         from .engine.loading import load_engine
 
-        return cls(load_engine(model, base, zoom=zoom))
+        return cls(load_engine(model, base, zoom=zoom, dtype=dtype))
 
     @property
     def name(self) -> str:
@@ -77,11 +83,11 @@ class VisionLanguageModel:
         """Answer a question in a word or a short phrase."""
         return Answer(self._ask(image, Request(Task.VQA, question, region)).grounded.text)
 
-    def refer(self, image: Source, expression: str, region: Box | None = None) -> Referral:
+    def refer(self, image: Source, expression: str, region: Box | None = None) -> ReferringResult:
         """Locate the one thing that an expression means (referring expression comprehension)."""
         boxes = self._ask(image, Request(Task.REFER, expression, region)).grounded.boxes
         box = boxes[0] if boxes else None
-        return Referral(expression, box, box.score if box else 0.0)
+        return ReferringResult(expression, box, box.score if box else 0.0)
 
     def detect(self, image: Source, phrase_or_sentence: str, region: Box | None = None) -> Detections:
         """Find every box of a phrase, or of each phrase of a sentence (parse and ground)."""
@@ -105,17 +111,17 @@ class VisionLanguageModel:
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer to one request piece by piece; boxes in it are of its region alone."""
-        return self.engine.stream(looked_at(_upright(request)))
+        return self.engine.stream(crop_to_region(_upright(request)))
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
         """Answer a batch of requests of any mix of tasks, which a listener may follow and stop."""
         requests = list(map(_upright, requests))
-        answers = self.engine.generate([looked_at(request) for request in requests], listener)
-        return [answered(*pair) for pair in zip(requests, answers, strict=True)]
+        answers = self.engine.generate([crop_to_region(request) for request in requests], listener)
+        return [map_to_full_image(*pair) for pair in zip(requests, answers, strict=True)]
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         """Go on with texts without a picture."""
         return self.engine.complete(completions)
 

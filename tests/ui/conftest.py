@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -73,10 +74,10 @@ def command(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("ASSISTANT_DEBUG", raising=False)
 
-    def load_model(name: str, base: Path | None = None, *, zoom: bool = True) -> VisionLanguageModel:
+    def load_model(name: str, *chosen: Any, **more: Any) -> VisionLanguageModel:
         if name == DEFAULT_MODEL:
             return VisionLanguageModel(engine)
-        return options.load_model(name, base, zoom=zoom)
+        return options.load_model(name, *chosen, **more)
 
     monkeypatch.setattr(language_model, "default_language_model", PlanWriter)
     for module in (asking, chatting, evaluation):

@@ -18,6 +18,7 @@ from .options import (
     BaseOption,
     DatabaseOption,
     DialectOption,
+    DtypeOption,
     JsonOption,
     ModelOption,
     PlannerOption,
@@ -58,6 +59,7 @@ def ask(
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
     base: BaseOption = None,
+    dtype: DtypeOption = None,
     dialect: DialectOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -91,7 +93,7 @@ def ask(
     with open_store(database, session=session) as store:
         if session is not None:
             session = store.find_session(session).id  # an unknown one is told before the model works for it
-        assistant = Assistant(load_model(model, base), store, chosen)
+        assistant = Assistant(load_model(model, base, dtype=dtype), store, chosen)
         kept = store.add_image(picture)  # what was seen, also where a pipe can be read only once
         with live_answer(quiet=as_json) as live:
             turn, result = assistant.ask(
@@ -125,9 +127,9 @@ def plan(
 
       assistant plan --jsonl < cases.jsonl > plans.jsonl
     """
-    from ...agent.cases import plan_line, read_cases
     from ...agent.plan import PlanContext
     from ...agent.planner import Planner
+    from .cases import plan_line, read_cases
 
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")

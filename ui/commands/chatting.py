@@ -18,6 +18,7 @@ from .options import (
     BaseOption,
     DatabaseOption,
     DialectOption,
+    DtypeOption,
     ModelOption,
     PlannerOption,
     VerifyOption,
@@ -57,6 +58,7 @@ def chat(
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
     base: BaseOption = None,
+    dtype: DtypeOption = None,
     dialect: DialectOption = None,
     database: DatabaseOption = None,
 ) -> None:
@@ -78,7 +80,9 @@ def chat(
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
-        conversation = _Conversation(Assistant(load_model(model, base), store, chosen), session, verify)
+        conversation = _Conversation(
+            Assistant(load_model(model, base, dtype=dtype), store, chosen), session, verify
+        )
         if picture:
             conversation.show(picture)
         done = True

@@ -13,6 +13,7 @@ from .options import (
     DEFAULT_MODEL,
     BaseOption,
     DialectOption,
+    DtypeOption,
     JsonOption,
     ModelOption,
     in_dialect,
@@ -57,6 +58,7 @@ def evaluate(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     base: BaseOption = None,
+    dtype: DtypeOption = None,
     dialect: DialectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,7 +94,7 @@ def evaluate(
             ("--base", base),
             ("--zoom", zoom),
         )
-        for name, given in (*ignored, ("--paper", paper or None)):
+        for name, given in (*ignored, ("--dtype", dtype), ("--paper", paper or None)):
             if given is not None:
                 raise typer.BadParameter(f"{name}: --tasks planning measures messages of the package alone")
         _evaluate_planning(out, limit, model, as_json=as_json)
@@ -108,7 +110,7 @@ def evaluate(
 
     try:
         zooms = not (paper or published) if zoom is None else zoom
-        report = run(load_model(model, base, zoom=zooms), questions, limit, _show_progress, keep)
+        report = run(load_model(model, base, zoom=zooms, dtype=dtype), questions, limit, _show_progress, keep)
     except KeyboardInterrupt:
         if done:
             typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)

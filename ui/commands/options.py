@@ -33,6 +33,14 @@ BaseOption = Annotated[
     Path | None,
     typer.Option("--base", metavar="FOLDER", help="The whole model of an adapter, where that was moved."),
 ]
+DtypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="NAME",
+        help="float32, float16 or bfloat16.  [default: what the machine is quick at]",
+    ),
+]
 DialectOption = Annotated[
     str | None,
     typer.Option(
@@ -129,14 +137,21 @@ def in_dialect(model: str, dialect: str | None) -> str:
         return with_dialect(model, dialect)
 
 
-def load_model(name: str, base: Path | None = None, *, zoom: bool = True) -> VisionLanguageModel:
+def load_model(
+    name: str, base: Path | None = None, *, zoom: bool = True, dtype: str | None = None
+) -> VisionLanguageModel:
     """Load a model without the chatter of the libraries below it."""
     if sys.stderr.isatty():
         note(f"Loading {name} …")
     from ...vlm.vision_language_model import VisionLanguageModel
 
     quieten_libraries()
-    return VisionLanguageModel.load(name, base, zoom=zoom)
+    if dtype is not None:
+        from ...vlm.engine.precision import precision
+
+        with wrong_use("--dtype"):
+            precision(dtype)
+    return VisionLanguageModel.load(name, base, zoom=zoom, dtype=dtype)
 
 
 def load_planner(name: str | None) -> MessagePlanner | None:

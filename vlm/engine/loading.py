@@ -1,36 +1,44 @@
-"""The one place that makes an engine of what `--model` says: a name, a folder, or an address."""
+"""Build the engine that `--model` names: a preset, a folder, or a server's address."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import AssistantError
 from ..prompt_form import OURS
 from .address import is_address
 from .base import Engine
 
 
-def load_engine(model: str, base: Path | None = None, *, zoom: bool = True) -> Engine:
+def load_engine(
+    model: str, base: Path | None = None, *, zoom: bool = True, dtype: str | None = None
+) -> Engine:
     """Return the engine for a model's name, an adapter's or a model's folder, or a server's address.
 
-    `base` is the whole model of an adapter, where that was moved. With `zoom`, a model of our own prompt form
-    looks again for small things; one of another form is asked once, as it was when it was measured.
+    `base` is the base model of an adapter, if it was moved; `dtype` is float32, float16 or bfloat16, by
+    default the fastest on this machine. With `zoom`, a model of our own prompt form zooms in on small
+    referents; a model of another form answers once, as in its published evaluation.
 
     Raises:
-        WeightsError: there is no such model, or its weights cannot be had.
-        AssistantError: it is an address that cannot be used.
+        WeightsError: there is no such model, or its weights are not available.
+        AssistantError: the address cannot be used, or `base` or `dtype` is given with an address.
+        ValueError: there is no such `dtype`.
     """
     if is_address(model):
+        if base or dtype:
+            raise AssistantError(f"{model} is a server's: it has its own weights, without --base and --dtype")
         from .remote import RemoteEngine
 
         return RemoteEngine.connect(model)
     from .calibrated import CalibratedEngine
     from .local import LocalEngine
+    from .precision import precision
     from .zoom import ZoomRefiner
 
-    engine = LocalEngine.load(model, base)
+    engine = LocalEngine.load(model, base, precision(dtype))
     zooms = zoom and engine.processor.prompt_form.name == OURS.name
-    looked = ZoomRefiner(engine) if zooms else engine
-    return looked if engine.calibration is None else CalibratedEngine(looked, engine.calibration)
+    refined = ZoomRefiner(engine) if zooms else engine
+    return refined if engine.calibration is None else CalibratedEngine(refined, engine.calibration)
 
 
 __all__ = ["load_engine"]

@@ -1,17 +1,30 @@
-"""The precision that this machine is quick at."""
+"""The fastest precision on this machine."""
 
 from __future__ import annotations
 
 import torch
 
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
-def quick_precision() -> torch.dtype:
-    """Return bfloat16 where the machine computes in it, else float32."""
+
+def precision(name: str | None) -> torch.dtype | None:
+    """Return the precision of that name; None for the default.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+    if name is not None and name not in PRECISIONS:
+        raise ValueError(f"takes one of {', '.join(PRECISIONS)}, not {name!r}")
+    return PRECISIONS[name] if name else None
+
+
+def fastest_precision() -> torch.dtype:
+    """Return bfloat16 where the machine computes in it, else float16 on a GPU and float32 on a CPU."""
     if torch.cuda.is_available():
-        return torch.bfloat16
-    # The question is only known where torch is built with oneDNN, which it is not on a Mac.
-    quick = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if quick else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    # Only a torch built with oneDNN can tell, and Mac builds lack it.
+    supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if supported else torch.float32
 
 
-__all__ = ["quick_precision"]
+__all__ = ["PRECISIONS", "fastest_precision", "precision"]
