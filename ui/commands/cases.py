@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from ..vlm.errors import AssistantError
-from ..vlm.grounding import Box
-from ..vlm.tasks import Task
-from .plan import CHAT, PastStep, PastTurn, Plan, PlanContext
+from ...agent.plan import CHAT, PastStep, PastTurn, Plan, PlanContext
+from ...vlm.errors import AssistantError
+from ...vlm.grounding import Box
+from ...vlm.tasks import Task
 
 
 class CaseError(AssistantError):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from assistant.agent import Plan, PlanContext, Step
-from assistant.agent.cases import CaseError, plan_line, read_cases
+from assistant.ui.commands.cases import CaseError, plan_line, read_cases
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 
