@@ -94,7 +94,7 @@ def plural(noun: str) -> str:
 
 @cache
 def _singular(noun: str) -> str:
-    if noun.endswith(("ss", "'s", "us", "is")) or noun in _SINGULAR or len(noun) < 3:
+    if noun.endswith(("'s", "us", "is")) or noun in _SINGULAR or len(noun) < 3:
         return noun
     found: Any = _inflect().singular_noun(noun)
     return str(found) if found else noun
