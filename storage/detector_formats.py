@@ -6,7 +6,7 @@ Boxes are as a person corrected them, where somebody did.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from math import ceil, floor
 from pathlib import PurePath
@@ -83,9 +83,9 @@ def _archive(
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for image, found in boxes.items():
-            name = PurePath(folder.file(image).name)
-            archive.writestr(f"{images}/{name}", _upright(folder.load(image)))
-            archive.writestr(f"{labels}/{name.with_suffix(ending)}", write(image, found))
+            file = PurePath(folder.file(image).name)
+            archive.writestr(f"{images}/{file}", _upright(folder.load(image)))
+            archive.writestr(f"{labels}/{file.with_suffix(ending)}", write(image, found))
         for name, content in extra.items():
             archive.writestr(name, content)
     return buffer.getvalue()
@@ -114,7 +114,7 @@ def _fractions(box: LabelledBox, image: StoredImage) -> str:
     return " ".join(f"{value:.6f}" for value in values)
 
 
-def _fill(element: Element, values: dict[str, object]) -> None:
+def _fill(element: Element, values: Mapping[str, object]) -> None:
     for name, value in values.items():
         SubElement(element, name).text = str(value)
 

@@ -163,6 +163,13 @@ class SessionStore:
             connection.execute(delete(sessions).where(sessions.c.id == session_id))
         self.sweep()
 
+    def first_turns(self, session_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Return the first question of each session that has one, and the hash of its picture."""
+        chosen = turns.c.session_id.in_(session_ids) & (turns.c.number == 1)
+        query = select(turns.c.session_id, turns.c.user, turns.c.image).where(chosen)
+        with self._engine.begin() as connection:
+            return {row.session_id: (row.user, row.image) for row in connection.execute(query)}
+
     # --- pictures ------------------------------------------------------------------------------------------
 
     def add_image(self, source: bytes | Path | Picture) -> StoredImage:
@@ -327,8 +334,8 @@ class SessionStore:
             told = (session.title, session.created, session.updated, session.pinned)
             session_id = rows.insert_session(connection, *told)
             for turn in session_turns:
-                own = {"created": turn.created, "feedback": turn.feedback}
-                own["corrections"] = rows.corrections_json(turn.corrections)
+                corrections = rows.corrections_json(turn.corrections)
+                own = {"created": turn.created, "feedback": turn.feedback, "corrections": corrections}
                 rows.insert_turn(connection, session_id, turn.number, turn, **own)
             return rows.read_session(connection, session_id)
 

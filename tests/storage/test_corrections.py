@@ -85,6 +85,15 @@ def test_pascal_voc_counts_pixels_from_one(store: SessionStore, session_id: str)
     assert f"JPEGImages/{annotation.findtext('filename')}" in archive.namelist()
 
 
+def test_sessions_are_known_by_their_first_question_and_picture(store: SessionStore, session_id: str) -> None:
+    store.append_turn(session_id, NewTurn("And now?", "Gone."))
+    [turn, _] = store.turns(session_id)
+    assert turn.image is not None
+    other = store.create_session("empty").id
+    first = {session_id: ("Where is the dog?", turn.image.sha256)}
+    assert store.first_turns([session_id, other]) == first
+
+
 def test_pinned_sessions_are_listed_first(store: SessionStore) -> None:
     first, second = store.create_session("first").id, store.create_session("second").id
     assert store.pin_session(first, True).pinned
