@@ -65,11 +65,11 @@ def open_page(
 ) -> Iterator[Callable[..., AppTest]]:
     """Open the page as a new tab, at a session if one is named."""
     monkeypatch.setattr(resources, "load_model", lambda _: VisionLanguageModel(engine))
-    monkeypatch.setattr(conversation, "GLANCE", 20)  # here a run shows its answer, however busy the machine
+    monkeypatch.setattr(conversation, "GLANCE", 60)  # here a run shows its answer, however busy the machine
     st.cache_resource.clear()
 
     def open_tab(session_id: str | None = None) -> AppTest:
-        tab = AppTest.from_file(str(PAGE), default_timeout=20)
+        tab = AppTest.from_file(str(PAGE), default_timeout=90)
         if session_id:
             tab.query_params["session"] = session_id
         return tab.run()

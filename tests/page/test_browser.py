@@ -176,9 +176,9 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     tab.get_by_role("button", name="Red things").click()
     answer(tab, 5)
 
-    tab.get_by_role("button", name="Rename, export, delete").click()
-    tab.get_by_role("button", name="Delete …").click()
-    dialog = tab.get_by_role("dialog", name="Delete this session?")
+    tab.get_by_role("button", name="Rename, pin, export, delete").click()
+    tab.get_by_role("button", name="Delete …").first.click()
+    dialog = tab.get_by_role("dialog", name="Delete?")
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
     expect(tab.get_by_role("button", name="Red things")).to_have_count(0)
@@ -188,7 +188,7 @@ def exported(page: Page, form: str) -> Path:
     """Return the session in a form, downloaded."""
     button = page.get_by_role("button", name=form)
     if not button.is_visible():
-        page.get_by_role("button", name="Rename, export, delete").click()
+        page.get_by_role("button", name="Rename, pin, export, delete").click()
     with page.expect_download() as download:
         button.click()
     return Path(download.value.path())

@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -19,11 +20,19 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Feedback
 
 from assistant.agent.tool_calling_planner import ToolCallingPlanner
-from assistant.storage import NewTurn, SessionStore, StorageError, StoredImage, StoredStep, StoredTurn
+from assistant.storage import (
+    LabelledBox,
+    NewTurn,
+    SessionStore,
+    StorageError,
+    StoredImage,
+    StoredStep,
+    StoredTurn,
+)
 from assistant.tests.page.conftest import png
 from assistant.tests.tools.fakes import calls, script
 from assistant.tests.ui.fakes import ScriptedEngine
-from assistant.ui.page import about, conversation, exports, lessons, resources, settings, state
+from assistant.ui.page import about, conversation, exports, lessons, resources, settings, sidebar, state
 from assistant.ui.page.answering import Answering
 from assistant.ui.page.text import plain
 from assistant.vlm.data.records import Record, TaskTurn
@@ -144,19 +153,52 @@ def test_any_question_may_be_about_the_drawn_box(
     assert turn.region == Box(20, 20, 50, 60)
 
 
-def test_the_first_of_several_uploads_is_asked_about_and_the_others_are_at_hand(
-    open_page: Open, store: SessionStore, picture: bytes
-) -> None:
+def two_pictures(picture: bytes) -> list[tuple[str, bytes]]:
     other = BytesIO()
     Image.new("RGB", (60, 40), "blue").save(other, "PNG")
-    tab = send(open_page(), "Describe this picture", ("a.png", picture), ("b.png", other.getvalue()))
-    [turn] = store.turns(only_session(store))
-    assert turn.image is not None
-    assert turn.image.width == 1000
-    tab.session_state[f"pictures-{turn.session_id}"] = {"picked": 1}
+    return [("a.png", picture), ("b.png", other.getvalue())]
+
+
+def widths(turns: list[StoredTurn]) -> list[int]:
+    return [turn.image.width for turn in turns if turn.image]
+
+
+def test_a_question_is_asked_of_every_picture_that_comes_with_it_and_answered_together(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "Where is the dog?", *two_pictures(picture)).run()
+    assert not tab.exception
+    turns = store.turns(session_of(tab))
+    assert widths(turns) == [1000, 60]
+    assert [turn.user for turn in turns] == ["Where is the dog?"] * 2
+    assert "Found in all 2 pictures:" in [text.value for text in tab.markdown]
+    assert said(tab).count("<tr>") == 2
+
+
+def test_a_question_is_about_the_picture_looked_at_or_about_all(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "", *two_pictures(picture))
+    send(tab, "Describe this picture")
+    session_id = session_of(tab)
+    assert widths(store.turns(session_id)) == [1000]
+    tab.session_state[f"pictures-{session_id}"] = {"picked": 1}
     send(tab.run(), "Describe this picture")
-    images = [kept.image for kept in store.turns(turn.session_id)]
-    assert [image.width for image in images if image] == [1000, 60]
+    assert widths(store.turns(session_id)) == [1000, 60]
+    tab.toggle(key=state.all_key(session_id)).set_value(True).run()
+    send(tab, "What colour is it?").run()
+    assert widths(store.turns(session_id))[2:] == [1000, 60]
+
+
+def test_a_question_is_put_in_other_words(open_page: Open, store: SessionStore, picture: bytes) -> None:
+    tab = send(open_page(), "", *two_pictures(picture))
+    send(tab, "Describe this picture")
+    tab.button(key="change").click().run()
+    tab.text_area(key="changed").set_value("What colour is it?")
+    tab.button(key="ask-changed").click().run()
+    [turn] = store.turns(session_of(tab))
+    assert (turn.user, turn.answer) == ("What colour is it?", "Brown.")
+    assert widths([turn]) == [1000]
 
 
 @pytest.mark.parametrize(
@@ -267,6 +309,39 @@ def test_a_session_is_deleted_only_after_a_second_yes(
     assert not tab.exception
     assert store.list_sessions() == []
     assert "session" not in tab.query_params
+
+
+def test_a_session_is_pinned_and_several_are_deleted_at_once(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    other = store.create_session("Other").id
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    mine = session_of(tab)
+    tab.button(key="pin").click().run()
+    assert store.get_session(mine).pinned
+    tab.multiselect(key="chosen-sessions").set_value([mine, other]).run()
+    files = zipfile.ZipFile(BytesIO(sidebar.archive(store, [mine, other]))).namelist()
+    assert files == [f"session-{mine}.json", f"session-{other}.json"]
+    tab.button(key="delete-many").click().run()
+    tab.button(key="really-delete").click().run()
+    assert not tab.exception
+    assert store.list_sessions() == []
+    assert "session" not in tab.query_params
+
+
+def test_a_session_that_was_exported_is_read_in_where_pictures_go(
+    open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "Where is the square?", ("red.png", picture))
+    content = store.export_json(session_of(tab)).encode()
+    tab.button(key="new").click().run()
+    send(tab, "", ("session.json", content))
+    assert len(store.list_sessions()) == 2
+    assert "Where is the square?" in said(tab.run())
+
+
+def test_what_was_searched_for_stands_out_and_is_never_obeyed() -> None:
+    assert sidebar.highlighted("a *Red* ball", "red") == r"a \***:orange-background[Red]**\* ball"
 
 
 def test_thumbs_are_kept_with_the_turn(open_page: Open, store: SessionStore, picture: bytes) -> None:
@@ -458,6 +533,31 @@ def test_answers_with_a_thumb_up_are_taken_away_to_train_on(
     assert record.picture is not None
     assert Path(record.picture.path).read_bytes() == picture
     assert record.turns == (TaskTurn(Task.REFER, "the square", "{<12><30><35><92>}"),)
+
+
+@pytest.mark.parametrize(
+    ("task", "boxes", "line"),
+    [
+        (Task.REFER, 1, {"task": "refer", "ask": "dogs", "answer": [[1, 2, 30, 40]]}),
+        (Task.REFER, 0, {"task": "refer", "ask": "dogs", "answer": "not in the image"}),
+        (
+            Task.DETECTION,
+            2,
+            {"task": "detection", "ask": "dogs", "answer": {"dog": [[1, 2, 30, 40], [1, 2, 30, 40]]}},
+        ),
+        (Task.CAPTION, 1, {"task": "detection", "answer": {"dog": [[1, 2, 30, 40]]}}),
+    ],
+)
+def test_corrected_boxes_are_what_is_learnt(
+    task: Task, boxes: int, line: dict[str, object], tmp_path: Path
+) -> None:
+    image = StoredImage("0" * 64, "PNG", 333, 77, 1)
+    corrected = (LabelledBox("Dog", (1, 2, 30, 40)),) * boxes
+    turn = replace(turn_of(StoredStep(task, "dogs", raw="?"), image), corrections=corrected, feedback=None)
+    assert lessons.lessons(turn) == [line]
+    (tmp_path / "red.png").write_bytes(png(333, 77))
+    (tmp_path / "own.jsonl").write_text(json.dumps({"image": "red.png"} | line))
+    assert len(learnt(tmp_path / "own.jsonl")) == 1
 
 
 def learnt(file: Path) -> list[Record]:

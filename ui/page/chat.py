@@ -48,17 +48,20 @@ def show() -> None:
     prompt, task = show_input()
     session = state.current_session()
     session_id = session.id if session else None
-    complaints = add_uploads(session_id, prompt.files if prompt else [])
+    added, complaints = add_uploads(session_id, prompt.files if prompt else [])
     turns = resources.store().turns(session.id) if session else []
     looked_at = state.looked_at(session_id, turns)
     if prompt and (message := prompt.text.strip()):
         region = picture_pane.region(looked_at)
-        question = state.Question(message, looked_at, region, task)
         if complaints:  # whoever meant the picture that is none may still want an answer without it
+            question = state.Question(message, looked_at, region, task)
             state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
             complaints = []
         else:
-            state.put_question(session_id, question)
+            images = state.asked_about(session_id, turns, added)
+            for image in images:
+                question = state.Question(message, image, region if len(images) == 1 else None, task)
+                state.put_question(session_id, question)
     go_on(session_id)
     sidebar.show(session)
     show_session(session_id, turns, looked_at, complaints, task)

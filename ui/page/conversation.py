@@ -13,7 +13,7 @@ from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import labelled_boxes
 from assistant.vlm.grounding import GroundedPhrase
 
-from . import resources, state, summary
+from . import resources, state, summary, together
 from .boxes import turn_with_boxes
 from .text import paragraph, plain, table
 
@@ -49,6 +49,8 @@ def show_turns(
             else:
                 show_question(state.Question(turn.user, turn.image, turn.region), before, turn.number)
             _show_answer(turn, with_boxes, pictures, last)
+            if len(alike := together.asked_alike(turns, index)) > 1:
+                together.show(alike, pictures)
         before = turn.image
 
 
@@ -70,7 +72,8 @@ def show_question(question: state.Question, before: StoredImage | None, number: 
         if region is not None:
             st.image(resources.part(path, region), width=_THUMBNAIL, alt="The region asked about")
         elif before is not None and image != before:
-            st.image(resources.jpeg(resources.shown(path)), width=_THUMBNAIL, alt="The picture asked about")
+            alt = "The picture asked about"
+            st.html(f'<img class="asked-about" src="thumbnails/{image.sha256}" alt="{alt}">')
 
 
 def _change_question(turn: StoredTurn, again: Again) -> None:

@@ -57,7 +57,7 @@ def _corrected(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> list[Line]:
         return [{"task": steps[0].task, "ask": asked, "answer": ABSENT_ANSWER}]
     if asked and len(boxes) == 1 and steps[0].task == Task.REFER:
         return [{"task": Task.REFER, "ask": asked, "answer": [list(boxes[0].corners)]}]
-    named: dict[str, list[list[int]]] = {}
+    named: dict[str, list[list[float]]] = {}
     for box in boxes:
         named.setdefault(box.name, []).append(list(box.corners))
     if not named:

@@ -128,7 +128,8 @@ def chosen_box(image: StoredImage, asked: int) -> Box | None:
     box = (st.session_state.get(_key(image)) or {}).get("box")
     if not box or box["asked"] != asked:
         return None
-    return Box.from_pixels(*box["corners"], image.width, image.height)
+    left, top, right, bottom = box["corners"]
+    return Box.from_pixels(left, top, right, bottom, image.width, image.height)
 
 
 def _key(image: StoredImage) -> str:
@@ -140,7 +141,8 @@ def _write(mark: LabelledBox) -> dict[str, Any]:
 
 
 def _read(mark: dict[str, Any]) -> LabelledBox:
-    left, top, right, bottom = (round(value) for value in mark["corners"])
+    # As they came: boxes that nobody touched are to be the same as before.
+    left, top, right, bottom = (float(value) for value in mark["corners"])
     return LabelledBox(str(mark["text"]), (left, top, right, bottom), mark["score"])
 
 

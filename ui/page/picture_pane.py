@@ -77,12 +77,12 @@ def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredIm
     known = state.pictures(session_id, turns)
     if len(known) < 2:
         return
-    store = resources.store()
-    urls = [resources.thumbnail(store.image_path(picture.sha256)) for picture in known]
+    urls = [f"thumbnails/{picture.sha256}" for picture in known]
     picked = show_thumbnails(urls, known.index(image), f"pictures-{session_id}")
     if picked is not None and known[picked] != image:
         state.look_at(session_id, known[picked])
         st.rerun()
+    st.toggle(f"Ask about all {len(known)} pictures", key=state.all_key(session_id))
 
 
 __all__ = ["QUESTION", "region", "show"]

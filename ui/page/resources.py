@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from contextlib import suppress
 from functools import lru_cache
@@ -13,6 +12,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from assistant.agent.assistant import Assistant
+from assistant.agent.nouns import is_plural
 from assistant.agent.plan import MessagePlanner
 from assistant.storage import SessionStore
 from assistant.ui.commands.options import database_location, load_model, load_planner, open_store
@@ -65,6 +65,7 @@ def warm_up(model: str) -> None:
         # What goes wrong is told to the person who asks.
         with suppress(Exception):
             _model(model)
+            is_plural("dogs")  # loads what words are counted with
 
     threading.Thread(target=load, daemon=True).start()
 
@@ -77,10 +78,12 @@ def shown(path: Path) -> Image.Image:
     return image
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def thumbnail(path: Path) -> str:
-    """Return a small version of a picture, as a URL that holds it."""
-    return _url(ImageOps.fit(shown(path), _THUMBNAIL))
+@lru_cache(maxsize=256)
+def thumbnail(path: Path) -> bytes:
+    """Return a small version of a picture, as JPEG."""
+    image = open_picture(path).image
+    image.thumbnail((2 * _THUMBNAIL[0], 2 * _THUMBNAIL[1]))
+    return jpeg(ImageOps.fit(image, _THUMBNAIL))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -105,10 +108,6 @@ def jpeg(image: Image.Image) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
-
-
-def _url(image: Image.Image) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}"
 
 
 __all__ = ["LONG_SIDE", "SAMPLES", "assistant", "jpeg", "part", "shown", "store", "thumbnail", "whole"]

@@ -31,24 +31,27 @@ class Scripts(StaticFiles):
 
 
 async def picture(request: Request) -> Response:
-    """Send a picture of the store as JPEG."""
+    """Send a picture of the store as JPEG, whole or as a thumbnail."""
+    is_small = request.url.path.rsplit("/", 2)[-2] == "thumbnails"
     try:
-        content = await run_in_threadpool(_content, request.path_params["sha256"])
+        content = await run_in_threadpool(_content, request.path_params["sha256"], is_small)
     except AssistantError as problem:
         raise HTTPException(404, str(problem)) from problem
     return Response(content, media_type="image/jpeg", headers=_FOR_GOOD)
 
 
-def _content(sha256: str) -> bytes:
+def _content(sha256: str, is_small: bool) -> bytes:
     from assistant.ui.page import resources  # it wants a server that runs
 
-    return resources.whole(resources.store().image_path(sha256))
+    path = resources.store().image_path(sha256)
+    return resources.thumbnail(path) if is_small else resources.whole(path)
 
 
 app = st.App(
     FOLDER / "app.py",
     routes=[
         Route("/pictures/{sha256}", picture),
+        Route("/thumbnails/{sha256}", picture),
         Mount("/browser", Scripts(directory=FOLDER / "browser")),
     ],
 )

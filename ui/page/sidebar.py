@@ -1,10 +1,16 @@
-"""The sidebar: sessions to begin, find, open, rename, take away and delete."""
+"""The sidebar: sessions to begin, find, open, pin, rename, take away and delete."""
 
 from __future__ import annotations
 
+import re
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
 import streamlit as st
 
-from assistant.storage import SessionStore, SessionSummary
+from assistant.storage import SessionNotFoundError, SessionStore, SessionSummary
 
 from . import about, exports, preferences, resources, state
 from .text import plain
@@ -26,6 +32,7 @@ def show(current: SessionSummary | None) -> None:
         )
         _show_sessions(resources.store(), current)
         with st.container(key="foot"):
+            _show_many(resources.store())
             preferences.show()
             query = {"session": current.id} if current else None
             st.page_link(about.page(), icon=":material/info:", query_params=query)
@@ -39,68 +46,162 @@ def _show_sessions(store: SessionStore, current: SessionSummary | None) -> None:
         label_visibility="collapsed",
         key="search",
     )
-    entries = _found(store, words) if words.strip() else _listed(store)
+    listed = store.list_sessions(LISTED)
+    entries = _found(store, listed, words) if words.strip() else [(session, "") for session in listed]
+    first = store.first_turns([session.id for session, _ in entries])
     with st.container(key="sessions", gap="xxsmall"):
-        for session_id, title in entries:
-            _entry(session_id, title, current)
+        for session, snippet in entries:
+            question, image = first.get(session.id, ("", None))
+            _entry(session, question, image, current)
+            if snippet:
+                st.caption(highlighted(snippet, words))
     if words.strip() and not entries:
         st.caption("Nothing found.")
 
 
-def _listed(store: SessionStore) -> list[tuple[str, str]]:
-    return [(session.id, session.title) for session in store.list_sessions(LISTED)]
-
-
-def _found(store: SessionStore, words: str) -> list[tuple[str, str]]:
-    """Return the sessions whose title or turns have the words, each once."""
+def _found(
+    store: SessionStore, listed: Sequence[SessionSummary], words: str
+) -> list[tuple[SessionSummary, str]]:
+    """Return the sessions whose title or turns have the words, each once, with the words where they stand."""
     needle = words.strip().casefold()
-    titled = [entry for entry in _listed(store) if needle in entry[1].casefold()]
-    hits = [(hit.session_id, hit.session_title) for hit in store.search(words, LISTED)]
-    return list(dict.fromkeys([*titled, *hits]))
+    found = {session.id: (session, "") for session in listed if needle in session.title.casefold()}
+    for hit in store.search(words, LISTED):
+        if not found.get(hit.session_id, (None, ""))[1]:
+            found[hit.session_id] = (store.get_session(hit.session_id), hit.snippet)
+    return list(found.values())
 
 
-def _entry(session_id: str, title: str, current: SessionSummary | None) -> None:
-    is_open = current is not None and current.id == session_id
+def highlighted(snippet: str, words: str) -> str:
+    """Return a snippet as Markdown in which the words that were searched for stand out."""
+    terms = "|".join(re.escape(word) for word in words.split())
+    parts = re.split(f"({terms})", " ".join(snippet.split()), flags=re.IGNORECASE)
+    return "".join(
+        f"**:orange-background[{plain(part)}]**" if index % 2 else _plain_with_spaces(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _plain_with_spaces(text: str) -> str:
+    return " ".join(plain(word) for word in text.split(" "))
+
+
+def _entry(session: SessionSummary, question: str, image: str | None, current: SessionSummary | None) -> None:
+    is_open = current is not None and current.id == session.id
+    picture = f"![](thumbnails/{image}) " if image else ""
+    pin = ":material/keep: " if session.pinned else ""
     st.button(
-        plain(title, 34) or _UNTITLED,
-        key=f"open-{session_id}",
+        f"{picture}{pin}{plain(session.title, 24) or _UNTITLED} :small[{when(session.updated)}]",
+        key=f"open-{session.id}",
         width="stretch",
         type="secondary" if is_open else "tertiary",
-        icon=":material/chat_bubble:" if is_open else None,
         on_click=state.open_session,
-        args=(session_id,),
+        args=(session.id,),
+        help=plain(question) if question and not question.startswith(session.title) else None,
     )
-    if current is not None and is_open:
-        with st.popover("Rename, export, delete", type="tertiary", icon=":material/tune:", key="options"):
-            _options(resources.store(), current)
+    if is_open:
+        with st.popover(
+            "Rename, pin, export, delete", type="tertiary", icon=":material/tune:", key="options"
+        ):
+            _options(resources.store(), session)
+
+
+def when(time: datetime) -> str:
+    """Return when something was, as short as people say it."""
+    past = datetime.now(UTC) - time
+    if past < timedelta(minutes=1):
+        return "now"
+    if past < timedelta(hours=1):
+        return f"{past // timedelta(minutes=1)} min"
+    if past < timedelta(days=1):
+        return f"{past // timedelta(hours=1)} h"
+    return f"{time:%-d %b}" if past < timedelta(days=300) else f"{time:%b %Y}"
 
 
 def _options(store: SessionStore, session: SessionSummary) -> None:
     key = f"title-{session.id}"
     st.text_input("Title", session.title, max_chars=200, key=key, on_change=_rename, args=(session.id, key))
+    label = "No longer at the top" if session.pinned else "Keep at the top"
+    args = (session.id, not session.pinned)
+    st.button(label, icon=":material/keep:", width="stretch", on_click=_pin, args=args, key="pin")
     st.markdown("**Export**")
     exports.downloads(store, session.id)
     if st.button("Delete …", icon=":material/delete:", width="stretch", key="delete"):
-        _confirm_deletion(session)
+        _confirm_deletion([session])
+
+
+def _pin(session_id: str, pinned: bool) -> None:
+    resources.store().pin_session(session_id, pinned)
 
 
 def _rename(session_id: str, key: str) -> None:
     resources.store().rename_session(session_id, st.session_state[key].strip())
 
 
-@st.dialog("Delete this session?")
-def _confirm_deletion(session: SessionSummary) -> None:
-    st.markdown(f"“{plain(session.title) or _UNTITLED}” and its pictures will be gone for good.")
+# --- several sessions ------------------------------------------------------------------------------------
+
+
+def _show_many(store: SessionStore) -> None:
+    """Show what can be done with several sessions at once."""
+    with st.popover(
+        "Several sessions", icon=":material/checklist:", type="tertiary", width="stretch", key="many"
+    ):
+        sessions = {session.id: session for session in store.list_sessions()}
+        chosen = st.multiselect(
+            "Sessions",
+            list(sessions),
+            format_func=lambda one: plain(sessions[one].title, 40) or _UNTITLED if one in sessions else "",
+            key="chosen-sessions",
+        )
+        st.download_button(
+            "Export as JSON",
+            lambda: archive(store, chosen),
+            "sessions.zip",
+            "application/zip",
+            icon=":material/download:",
+            width="stretch",
+            on_click="ignore",
+            disabled=not chosen,
+            key="download-many",
+        )
+        if st.button(
+            "Delete …", icon=":material/delete:", width="stretch", disabled=not chosen, key="delete-many"
+        ):
+            _confirm_deletion([sessions[one] for one in chosen])
+        st.caption("To read a session in, drop its JSON file where pictures go.")
+
+
+def archive(store: SessionStore, session_ids: Sequence[str]) -> bytes:
+    """Return sessions as JSON files in a zip archive."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as files:
+        for session_id in session_ids:
+            files.writestr(f"session-{session_id}.json", store.export_json(session_id))
+    return buffer.getvalue()
+
+
+@st.dialog("Delete?")
+def _confirm_deletion(sessions: Sequence[SessionSummary]) -> None:
+    if len(sessions) == 1:
+        st.markdown(f"“{plain(sessions[0].title) or _UNTITLED}” and its pictures will be gone for good.")
+    else:
+        st.markdown(f"{len(sessions)} sessions and their pictures will be gone for good.")
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="really-delete", on_click=_delete, args=(session.id,)):
+        ids = [session.id for session in sessions]
+        if st.button("Delete", type="primary", key="really-delete", on_click=_delete, args=(ids,)):
             st.rerun()
         if st.button("Keep", key="keep"):
             st.rerun()
 
 
-def _delete(session_id: str) -> None:
-    resources.store().delete_session(session_id)
-    state.open_session(None)
+def _delete(session_ids: Sequence[str]) -> None:
+    for session_id in session_ids:
+        try:
+            resources.store().delete_session(session_id)
+        except SessionNotFoundError:
+            continue  # another tab was quicker
+        if st.query_params.get("session") == session_id:
+            state.open_session(None)
+    st.session_state.pop("chosen-sessions", None)
 
 
-__all__ = ["show"]
+__all__ = ["archive", "highlighted", "show", "when"]

@@ -80,6 +80,22 @@ def looked_at(session_id: SessionId, turns: Sequence[StoredTurn]) -> StoredImage
     return next((picture for picture in (chosen, last) if picture in known), known[-1] if known else None)
 
 
+def all_key(session_id: SessionId) -> str:
+    """Return the key of the switch that has questions asked of every picture of a session."""
+    return f"all-pictures-{session_id}"
+
+
+def asked_about(
+    session_id: SessionId, turns: Sequence[StoredTurn], added: Sequence[StoredImage]
+) -> list[StoredImage | None]:
+    """Return the pictures that a question is about: those `added` with it, all, or the one looked at."""
+    if len(added) > 1:
+        return list(added)
+    if st.session_state.get(all_key(session_id)):
+        return list(pictures(session_id, turns))
+    return [looked_at(session_id, turns)]
+
+
 def boxes_of(session_id: SessionId) -> int | None:
     """Return the turn whose boxes somebody wants to see, by its number; None is the newest that has some."""
     number: int | None = st.session_state.get(f"boxes-of-{session_id}")
@@ -299,6 +315,8 @@ __all__ = [
     "SessionId",
     "add_pictures",
     "adopt_left_questions",
+    "all_key",
+    "asked_about",
     "begin_next",
     "boxes_of",
     "change",

@@ -17,18 +17,24 @@ from . import resources, state
 from .state import SessionId
 
 
-def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> list[str]:
-    """Keep the pictures that were sent; return a line for each file that is none."""
+def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[list[StoredImage], list[str]]:
+    """Keep the pictures that were sent; return them, and a line for each file that is none.
+
+    A session that was exported as JSON is kept and opened.
+    """
     added: list[StoredImage] = []
     complaints: list[str] = []
     for file in files:
         try:
+            if file.getvalue()[:1] == b"{":
+                state.open_session(resources.store().import_json(file.getvalue()).id)
+                continue
             # A name that ends in .png proves nothing.
             added.append(resources.store().add_image(open_picture(file.getvalue())))
         except AssistantError as error:
             complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")
     state.add_pictures(session_id, added)
-    return complaints
+    return added, complaints
 
 
 __all__ = ["add_uploads"]

@@ -41,7 +41,7 @@ def show() -> None:
             key=f"pictures-{state.sessions_begun()}",
         )
         st.html(_NAMED, unsafe_allow_javascript=True, width="content")
-        complaints = add_uploads(None, files)
+        _, complaints = add_uploads(None, files)
         if files and not complaints:
             st.rerun()
         for complaint in complaints:

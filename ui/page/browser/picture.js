@@ -20,6 +20,7 @@ import { View } from './view.js'
  * @property {{ corners: Corners, asked: number } | null} box
  */
 /** @typedef {(name: string, value: unknown) => void} Send */
+/** @typedef {HTMLElement & { picture?: Picture }} Root keeps the picture from one run of the page to the next */
 
 const REACH = { mouse: 9, touch: 22 } // how near to its edge a box is held, in pixels of the screen
 const NEW = 'object'
@@ -28,7 +29,7 @@ const NEW = 'object'
 
 /** @param {Component} component */
 export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
-  const root = /** @type {HTMLElement & { picture?: Picture }} */ (parentElement.querySelector('.picture'))
+  const root = /** @type {Root} */ (parentElement.querySelector('.picture'))
   // Before the viewer is made, which takes the size that is there.
   root.style.setProperty('--ratio', String(data.width / data.height))
   const picture = (root.picture ??= new Picture(root))
@@ -53,7 +54,7 @@ class Picture {
   least = 0
   label = NEW
 
-  /** @param {HTMLElement} root */
+  /** @param {Root} root */
   constructor(root) {
     this.root = root
     /** @param {string} name @returns {any} */

@@ -1,12 +1,17 @@
 // Small pictures in a row, one of which is looked at.
+
+/** @typedef {{ urls: string[], current: number, label: string }} Data */
+/** @typedef {{ parentElement: HTMLElement, data: Data, setTriggerValue: (name: string, value: unknown) => void }} Component */
+
+/** @param {Component} component */
 export default function ({ parentElement, data, setTriggerValue }) {
-  const strip = parentElement.querySelector('.strip')
+  const strip = /** @type {HTMLElement} */ (parentElement.querySelector('.strip'))
   strip.setAttribute('aria-label', data.label)
-  if (strip.known !== JSON.stringify(data.urls)) {
-    strip.known = JSON.stringify(data.urls)
+  if (strip.dataset.known !== JSON.stringify(data.urls)) {
+    strip.dataset.known = JSON.stringify(data.urls)
     strip.replaceChildren(
       ...data.urls.map((url, index) => {
-        const [button, image] = ['button', 'img'].map((tag) => document.createElement(tag))
+        const [button, image] = [document.createElement('button'), document.createElement('img')]
         button.type = 'button'
         image.src = url
         image.alt = `Picture ${index + 1}`
@@ -15,8 +20,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
       }),
     )
   }
-  ;[...strip.children].forEach((button, index) => {
-    button.setAttribute('aria-pressed', index === data.current)
+  strip.querySelectorAll('button').forEach((button, index) => {
+    button.setAttribute('aria-pressed', String(index === data.current))
     button.onclick = () => setTriggerValue('picked', index)
   })
 }
