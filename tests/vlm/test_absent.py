@@ -122,5 +122,5 @@ class TestDenying:
 
     def test_to_refer_is_answered_by_a_box_or_by_that_alone(self) -> None:
         TaskTurn(Task.REFER, "the dog", ABSENT_ANSWER)
-        with pytest.raises(ValueError, match="by one box or 'not in the image', not by 'nowhere'"):
+        with pytest.raises(ValueError, match="with one box or 'not in the image', not 'nowhere'"):
             TaskTurn(Task.REFER, "the dog", "nowhere")

@@ -334,7 +334,7 @@ class TestViews:
             questions=(Question(question="Is it on the right?", answer=("left", "yes")),),
         )
         image = picture(0)
-        flipped, mirror = mirrored(seen), View(mirror=True).picture(image)
+        flipped, mirror = mirrored(seen), View(mirror=True).image(image)
         assert flipped.objects[0].box == pytest.approx((0.8, 0.2, 1.0, 0.8))
         assert flipped.captions == ("A dog on the right of the brightest light",)
         assert flipped.questions[0] == Question(question="Is it on the left?", answer=("right", "yes"))
@@ -358,7 +358,7 @@ class TestViews:
         image.paste(255, (80, 40, 120, 60))
         for seed in range(30):
             part = View(window=random_window(random.Random(seed)))
-            view, seen = part.photo(photo(thing((0.4, 0.4, 0.6, 0.6)))), part.picture(image)
+            view, seen = part.photo(photo(thing((0.4, 0.4, 0.6, 0.6)))), part.image(image)
             assert seen.width >= 99
             for item in view.objects:
                 drawn = seen.getbbox()

@@ -110,7 +110,7 @@ class TestCache:
         self, source: OwnRecords, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = cached_records(source, cache)
-        monkeypatch.setattr(record_file, "read", None)
+        monkeypatch.setattr(record_file, "read_records", None)
         assert cached_records(source, cache).records_of(0) == first.records_of(0)
 
     def test_a_file_that_changed_is_read_again(self, source: OwnRecords, cache: Path) -> None:
@@ -166,7 +166,7 @@ class TestCache:
     ) -> None:
         source.path.write_text('{"ask": "a", "answer": "b"}\n{"image": "1.png", "ask": "c", "answer": "d"}\n')
         cached_records(source, cache, skip_broken=True)
-        monkeypatch.setattr(record_file, "read", None)
+        monkeypatch.setattr(record_file, "read_records", None)
         assert len(cached_records(source, cache, skip_broken=True)) == 1
 
     def test_boxes_that_were_corrected_are_read_again(self, tmp_path: Path, cache: Path) -> None:
@@ -342,7 +342,7 @@ class TestMixture:
             (data / f"gqa/images/{number}.jpg").write_bytes(b"no picture")
         config = MixtureConfig(ratios={"photos": 0.0, "gqa": 1.0})
         mixture = open_mixture(data, "train", config, 30, seed=0, skip_broken=True)
-        with pytest.raises(DataError, match="10 pictures in a row cannot be read"):
+        with pytest.raises(DataError, match="cannot read 10 images in a row"):
             mixture[0]
 
     def test_broken_lines_of_annotated_photos_are_left_out_where_that_is_wished(

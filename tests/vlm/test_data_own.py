@@ -111,11 +111,11 @@ MEANT = [
 
 MISTAKES = [
     pytest.param("{oops", "not JSON", id="not JSON"),
-    pytest.param("[1]", "a line is one object", id="a list"),
+    pytest.param("[1]", "write one object per line", id="a list"),
     pytest.param({"aks": "x", "answer": "y"}, "aks: Extra inputs are not permitted", id="unknown key"),
     pytest.param({"ask": "what?"}, "answer: Field required", id="no answer"),
-    pytest.param({"ask": "what?", "answer": " "}, "there is no answer to learn", id="empty answer"),
-    pytest.param({"answer": "a mug"}, "nothing is asked", id="nothing asked"),
+    pytest.param({"ask": "what?", "answer": " "}, "the answer is empty", id="empty answer"),
+    pytest.param({"answer": "a mug"}, "the question is empty", id="nothing asked"),
     pytest.param({"task": "reffer", "answer": "x"}, "task: Input should be 'caption'", id="unknown task"),
     pytest.param({"task": "vqa", "answer": "x"}, r"\[vqa\] needs a question or a phrase", id="no question"),
     pytest.param({"task": "identify", "answer": "x"}, r"\[identify\] needs a region", id="no region"),
@@ -142,14 +142,14 @@ MISTAKES = [
         "region: .* are fractions, but pixels are wanted",
         id="a region in fractions",
     ),
+    pytest.param({"task": "refer", "ask": "mug", "answer": [0, 0, 9, 9]}, "write a list of boxes", id="flat"),
     pytest.param(
-        {"task": "refer", "ask": "mug", "answer": [0, 0, 9, 9]}, "a list of boxes is wanted", id="flat"
+        {"task": "refer", "ask": "mug", "answer": [[0, 0, 9, 9], [2, 2, 12, 12]]},
+        "needs exactly one box",
+        id="two",
     ),
-    pytest.param(
-        {"task": "refer", "ask": "mug", "answer": [[0, 0, 9, 9], [2, 2, 12, 12]]}, "means one thing", id="two"
-    ),
-    pytest.param({"task": "refer", "ask": "mug", "answer": "left"}, "a list of boxes is wanted", id="prose"),
-    pytest.param({"task": "caption", "answer": [[0, 0, 9, 9]]}, "answered by text", id="a box as caption"),
+    pytest.param({"task": "refer", "ask": "mug", "answer": "left"}, "write a list of boxes", id="prose"),
+    pytest.param({"task": "caption", "answer": [[0, 0, 9, 9]]}, "needs text", id="a box as caption"),
     pytest.param(
         {"task": "grounding", "answer": "a mug", "boxes": {"spoon": [[0, 0, 9, 9]]}},
         "boxes: the answer does not say 'spoon'$",
@@ -157,7 +157,7 @@ MISTAKES = [
     ),
     pytest.param(
         {"task": "grounding", "answer": "a woman", "boxes": {"man": [[0, 0, 9, 9]]}},
-        "boxes: the answer does not say 'man' but as a part of a word",
+        "boxes: the answer does not say 'man' except as part of a word",
         id="part of a word",
     ),
     pytest.param(
@@ -171,11 +171,11 @@ MISTAKES = [
             "answer": "a red mug",
             "boxes": {"mug": [[0, 0, 9, 9]], "a red mug": [[0, 0, 9, 9]]},
         },
-        "boxes: 'mug' overlaps 'a red mug' in the answer: box one of the two alone",
+        "boxes: 'mug' overlaps 'a red mug' in the answer: box only one of them",
         id="phrases that overlap",
     ),
     pytest.param(
-        '{"ask": "a", "answer": "b", "answer": "c"}', "the key 'answer' stands twice", id="a key twice"
+        '{"ask": "a", "answer": "b", "answer": "c"}', "has the key 'answer' twice", id="a key twice"
     ),
     pytest.param(
         {"task": "refer", "ask": "[refer] mug", "answer": [[0, 0, 9, 9]]},
@@ -189,11 +189,13 @@ MISTAKES = [
     pytest.param("[" * 100_000, "not JSON", id="nested deeply"),
     pytest.param({"task": "grounding", "answer": "a mug"}, "boxes: name the phrases", id="no boxes"),
     pytest.param(
-        {"task": "caption", "answer": "a mug", "boxes": {"mug": [[0, 0, 9, 9]]}}, "only the phr", id="boxes"
+        {"task": "caption", "answer": "a mug", "boxes": {"mug": [[0, 0, 9, 9]]}},
+        r"boxes: only \[grounding\]",
+        id="boxes",
     ),
     pytest.param(
         {"task": "refer", "region": [0, 0, 9, 9], "ask": "mug", "answer": [[20, 10, 30, 18]]},
-        r"answer: \[20, 10, 30, 18\] lies outside of the region that is asked about",
+        r"answer: \[20, 10, 30, 18\] is outside the region of the question",
         id="a box outside of the region",
     ),
     pytest.param(
@@ -203,20 +205,20 @@ MISTAKES = [
                 {"ask": "what?", "region": [0, 0, 9, 9], "answer": "a mug"},
             ]
         },
-        r"region: in a conversation only \[identify\] has one; write a line of its own",
+        r"region: in a conversation only \[identify\] may have one; write a separate line",
         id="a region in a conversation",
     ),
     pytest.param(
         {"task": "caption", "ask": "what is it?", "answer": "a mug"},
-        r"ask: \[caption\] has no place for it",
+        r"ask: \[caption\] takes no text",
         id="a question for a caption",
     ),
     pytest.param(
         {"task": "identify", "ask": "what is it?", "region": [0, 0, 9, 9], "answer": "a mug"},
-        r"ask: \[identify\] has no place for it",
+        r"ask: \[identify\] takes no text",
         id="a question beside a region",
     ),
-    pytest.param({"ask": "a", "answer": "\ud83d"}, r"half a character, '\\ud83d', cannot", id="half"),
+    pytest.param({"ask": "a", "answer": "\ud83d"}, r"'\\ud83d' is half a surrogate pair", id="half"),
     pytest.param(
         {"ask": "a", "answer": "b", "conversation": []}, "ask: Extra inputs are not permitted", id="both"
     ),
@@ -309,8 +311,8 @@ def test_what_sticks_out_by_half_a_pixel_is_cut_off(file: Path) -> None:
 OTHER_FORMS: list[tuple[Any, str]] = [
     ({"id": "1", "image": "1.jpg", "conversations": [{"from": "human", "value": "<image>\nwhat?"}]}, "LLaVA"),
     ({"messages": [{"role": "user", "content": "what?"}], "images": ["1.jpg"]}, "Qwen and OpenAI"),
-    ({"images": [{"id": 1}], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}, "COCO's form"),
-    ({"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4]}, "an annotation of COCO"),
+    ({"images": [{"id": 1}], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}, "COCO's format"),
+    ({"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4]}, "a COCO annotation"),
     ({"image": "1.jpg", "prefix": "detect cat", "suffix": "<loc0001> cat"}, "PaliGemma"),
     ({"file_name": "1.jpg", "text": "a cat"}, "Hugging Face's image folders"),
     ({"shapes": [], "imagePath": "1.jpg"}, "Labelme"),
@@ -332,7 +334,7 @@ def test_the_forms_of_other_tools_are_named(
 
 
 def test_an_array_of_lines_in_the_right_form_is_told_to_be_an_array(file: Path) -> None:
-    with pytest.raises(DataError, match=r"a JSON array: write one object a line, as `jq -c"):
+    with pytest.raises(DataError, match=r"a JSON array: write one object per line, as `jq -c"):
         records(file, json.dumps([{"ask": "a", "answer": "b"}], indent=1))
 
 
@@ -377,9 +379,9 @@ def test_a_mistake_is_told_with_its_line(file: Path, line: Line | str, message: 
 
 
 def test_a_box_without_a_picture_is_a_mistake(file: Path) -> None:
-    with pytest.raises(DataError, match=r"own\.jsonl:1: answer: there is a box but no picture"):
+    with pytest.raises(DataError, match=r"own\.jsonl:1: answer: there is a box but no image"):
         records(file, {"task": "refer", "ask": "mug", "answer": [[0, 0, 9, 9]]})
-    with pytest.raises(DataError, match=r"own\.jsonl:1: \[caption\] is about a picture, and there is none"):
+    with pytest.raises(DataError, match=r"own\.jsonl:1: \[caption\] needs an image"):
         records(file, {"task": "caption", "answer": "a mug"})
 
 

@@ -404,7 +404,7 @@ class TestPublishedLayouts:
 
     @pytest.mark.parametrize("name", SOURCES)
     def test_a_data_set_that_is_not_there_is_told_with_its_place(self, name: str, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=f"no {tmp_path}.*in the layout it is published in"):
+        with pytest.raises(DataError, match=f"no {tmp_path}.*in its published layout"):
             records(name, tmp_path)
 
     def test_annotations_and_pictures_can_lie_elsewhere(self, tmp_path: Path) -> None:
@@ -496,7 +496,7 @@ def replaced(value: Any) -> Change:
 
 BROKEN = [
     pytest.param("laion", replaced(b"\xff\xfe"), r"00000\.tar, 000000000: 'utf-8' codec", id="laion"),
-    pytest.param("cc_sbu", replaced("  "), r"00000\.tar, 000000000: there is no answer", id="cc_sbu"),
+    pytest.param("cc_sbu", replaced("  "), r"00000\.tar, 000000000: the answer is empty", id="cc_sbu"),
     pytest.param("grit_refer", without("ref_exps"), r"00000\.tar, 000000000: ref_exps: Field req", id="grit"),
     pytest.param(
         "grit_grounding",
@@ -512,10 +512,10 @@ BROKEN = [
     ),
     pytest.param("coco_caption", without("caption"), r"train2017\.json, row 1: caption: Field", id="coco"),
     pytest.param(
-        "coco_caption", with_value("image_id", 10), "row 1: there is no picture .*10.jpg", id="coco 2"
+        "coco_caption", with_value("image_id", 10), "row 1: there is no image .*10.jpg", id="coco 2"
     ),
     pytest.param(
-        "textcaps", with_value("caption_str", ""), r"train\.json, row 1: there is no answer", id="text"
+        "textcaps", with_value("caption_str", ""), r"train\.json, row 1: the answer is empty", id="text"
     ),
     pytest.param(
         "refcoco", without("ann_id"), r"refs\(unc\)\.p, row 1: ann_id: Field required", id="refcoco"
@@ -525,7 +525,7 @@ BROKEN = [
     pytest.param("visual_genome", without("regions"), r"descriptions\.json, row 1: regions: Fi", id="vg 2"),
     pytest.param("gqa", without("answer"), r"questions\.json, row 1: answer: Field required", id="gqa"),
     pytest.param(
-        "vqav2", with_value("answers", []), r"annotations\.json, row 1: answers: there is none", id="vqa"
+        "vqav2", with_value("answers", []), r"annotations\.json, row 1: answers: there are none", id="vqa"
     ),
     pytest.param("vqav2", with_value("question_id", 1), "question_id: 1 is not among the quest", id="vqa 2"),
     pytest.param(
@@ -549,7 +549,7 @@ BROKEN = [
     pytest.param(
         "unnatural_instructions",
         replaced('{"instances": [], "note": "\\ud83d"}\n'),
-        r"data\.jsonl:1: half a character, '\\ud83d', cannot be learnt",
+        r"data\.jsonl:1: '\\ud83d' is half a surrogate pair",
         id="unnatural 3",
     ),
     pytest.param(
@@ -591,9 +591,7 @@ class TestBrokenRows:
         vqav2(tmp_path)
         path = tmp_path / "vqav2/v2_OpenEnded_mscoco_train2014_questions.json"
         path.write_text(path.read_text().replace('"question_id": 458752000', '"question_id": [1]'))
-        with pytest.raises(
-            DataError, match=r"questions\.json, row 1: question_id: a number or text is wanted"
-        ):
+        with pytest.raises(DataError, match=r"questions\.json, row 1: question_id: must be a number or text"):
             records("vqav2", tmp_path)
 
     def test_only_the_first_few_are_told_one_by_one(
@@ -610,12 +608,12 @@ class TestBrokenRows:
         coco_caption(tmp_path)
         path = tmp_path / "coco/annotations/captions_train2017.json"
         path.write_text(path.read_text()[:-30])
-        with pytest.raises(DataError, match=r"train2017\.json: no JSON after row 1"):
+        with pytest.raises(DataError, match=r"train2017\.json: not JSON after row 1"):
             records("coco_caption", tmp_path, skipped=SkippedRows(tmp_path))
 
     def test_a_file_of_another_kind_is_not_an_empty_data_set(self, tmp_path: Path) -> None:
         write_json(tmp_path / "coco/annotations/captions_train2017.json", {"annotation": []})
-        with pytest.raises(DataError, match="holds no row"):
+        with pytest.raises(DataError, match="holds no rows"):
             records("coco_caption", tmp_path)
 
     def test_a_shard_that_ends_in_the_middle_is_told(self, tmp_path: Path) -> None:
@@ -627,7 +625,7 @@ class TestBrokenRows:
 
     def test_a_caption_without_a_picture_beside_it_is_told(self, tmp_path: Path) -> None:
         write_shard(tmp_path / "laion/laion_dataset/0.tar", {"7.txt": b"a dog"})
-        with pytest.raises(DataError, match=r"0\.tar, 7: \[caption\] is about a picture"):
+        with pytest.raises(DataError, match=r"0\.tar, 7: \[caption\] needs an image"):
             records("laion", tmp_path)
 
 
@@ -638,7 +636,7 @@ class TestPickles:
                 return os.mkdir, (str(tmp_path / "made"),)
 
         refcoco(tmp_path, lambda _: [Evil()])
-        with pytest.raises(DataError, match=r"no pickle of plain data: it wants .*mkdir"):
+        with pytest.raises(DataError, match=r"not a pickle of plain data: it asks for .*mkdir"):
             records("refcoco", tmp_path)
         assert not (tmp_path / "made").exists()
 
@@ -646,7 +644,7 @@ class TestPickles:
     def test_what_is_no_list_in_a_pickle_is_told(self, content: bytes, tmp_path: Path) -> None:
         refcoco(tmp_path)
         (tmp_path / "refcoco/refcoco/refs(unc).p").write_bytes(content)
-        with pytest.raises(DataError, match=r"refs\(unc\)\.p (is no pickle|holds no list)"):
+        with pytest.raises(DataError, match=r"refs\(unc\)\.p (is not a pickle|does not hold a list)"):
             records("refcoco", tmp_path)
 
     def test_text_of_python_2_is_read(self, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Data sets on disk, the instructions built from them, and the mixed stream that training draws."""
+"""Read datasets, turn them into instructions, and mix them into one training stream."""

@@ -1,8 +1,8 @@
-"""Names of things that are not in a photo, so that a model learns to say so.
+"""Draw names of things that are not in a photo, so that the model learns to refuse them.
 
-The phrases of other photos: what people look for in pictures. A name is absent where no caption, phrase or
-detector's box of the photo hints at its noun. People caption what stands out, so what nobody would mention
-(clothes, parts of bodies, scenery) is never called absent.
+Names come from the phrases of other photos. A name counts as absent if no caption, phrase or detected object
+of the photo hints at its noun. Captions mention only what stands out, so things that nobody would mention
+(clothes, body parts, scenery) are never called absent.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from collections.abc import Sequence
 from .photos import Photo
 from .referents import head, is_plural, may_show, referents, strip_determiner
 
-# Where nobody captioned a photo, only what a detector hardly misses is called absent.
+# For photos without captions: classes that the detector rarely misses.
 PLAIN_CLASSES = (
     "dog", "cat", "horse", "bicycle", "boat", "bird", "cow", "umbrella", "train", "bus", "airplane",
     "elephant", "zebra", "giraffe", "bear", "sheep", "pizza", "teddy bear", "motorcycle", "surfboard",
     "toilet", "kite",
 )  # fmt: skip
-# The types of phrases that captions seldom leave out.
+# Phrase types that captions rarely omit.
 _SALIENT = {"animals", "vehicles", "instruments", "people", "other"}
-# People are in most photos: denied often where there are none, or the answer could be told without looking.
+# How often to deny people: most photos show some, and "yes" must not be a safe guess.
 _NOBODY = 0.3
-# How many names are tried.
+# Names to try before giving up.
 _TRIES = 8
 
 
 class AbsentNames:
-    """Draws from the names of all photos."""
+    """Draws absent names from the phrases of all photos."""
 
     def __init__(self, photos: Sequence[Photo]) -> None:
         self._names = [
@@ -41,7 +41,7 @@ class AbsentNames:
         ]
 
     def draw(self, photo: Photo, random_: random.Random) -> str | None:
-        """Return the name of something that is not in the photo; None where there is none to be sure of."""
+        """Return the name of something that is not in the photo, None if none is certain."""
         if not photo.captions and not photo.objects:
             return None
         if photo.captions and random_.random() < _NOBODY and not may_show(photo, "person"):

@@ -1,8 +1,8 @@
-"""Examples into tensors: all samples over one picture share the tokens of that picture.
+"""Collate examples into batches in which all samples over one image share its visual tokens.
 
-A picture's visual tokens cost more than most questions, so they are computed once and every sample of the
-example attends to them and to itself alone, at the positions it would have by itself: the loss is that of
-the samples one by one (tested), at a fraction of the work.
+Visual tokens cost more than most questions, so each image is computed once. Every sample attends to the image
+and to itself only, at the positions that it would have alone: the loss equals that of separate samples
+(tested), at a fraction of the cost.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from .mixture import Example
 Number = TypeVar("Number", int, float)
 
 LENGTH_STEP = 32
-# A row takes no more tokens than this: a few long conversations would decide how much memory a run needs.
+# Cap the length of a row, or a few long conversations would set the memory that a run needs.
 MAX_ROW_TOKENS = 2048
 
 TASKS: tuple[Task | None, ...] = (*Task, None)
-"""What the numbers in `tasks` stand for; None is free conversation."""
+"""The meaning of the indices in `tasks`; None is free conversation."""
 NO_TASK = -1
 PLANNING = len(TASKS)
-"""The number of plans."""
+"""The index in `tasks` for plans."""
 WRITTEN = PLANNING + 1
-"""The number of answers that the model wrote itself, whatever the task."""
+"""The index in `tasks` for answers that the model generated itself, for any task."""
 
 
 @dataclass
 class _Row:
-    """One example as lists of one length; group 0 is the picture, seen by every other, -1 is padding."""
+    """One example as equally long lists; group 0 is the image, which all groups see, and -1 is padding."""
 
     ids: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -46,10 +46,7 @@ class _Row:
     weights: list[float] = field(default_factory=list)
 
     def add(self, encoded: EncodedPrompt, start: int, group: int, task: int, weight: float = 1.0) -> None:
-        """Append tokens at the positions from `start` on, as many as there is room for.
-
-        Those that are learnt are the task's.
-        """
+        """Append tokens at positions from `start`, cut to the room left; labelled ones belong to `task`."""
         ids = encoded.input_ids[: MAX_ROW_TOKENS - len(self.ids)]
         labels = encoded.labels[: len(ids)]
         self.ids += ids
@@ -68,14 +65,14 @@ class SharedImageCollator:
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """Return `input_ids`, `labels`, `label_weights`, `position_ids`, `tasks` (batch, length),
-        `attention_mask` (batch, 1, length, length; True where a query may look) and, where an example has a
-        picture, `pixel_values`.
+        `attention_mask` (batch, 1, length, length; True where a query may attend) and `pixel_values` if any
+        example has an image.
 
         `tasks` holds, for each labelled token, the index in `TASKS` of its task, `PLANNING` or `WRITTEN`, and
         -1 elsewhere; only the log uses it. Rows are cut at `MAX_ROW_TOKENS` tokens.
         """
         rows = [self._row(example) for example in examples]
-        # Few distinct lengths: kernels are prepared anew for every shape on a CPU.
+        # Round lengths up: on a CPU every new shape needs new kernels.
         length = LENGTH_STEP * -(-max(len(row.ids) for row in rows) // LENGTH_STEP)
 
         def padded(lists: Sequence[list[Number]], fill: Number) -> torch.Tensor:
@@ -87,7 +84,7 @@ class SharedImageCollator:
             "label_weights": padded([row.weights for row in rows], 1.0),
             "position_ids": padded([row.positions for row in rows], 0),
             "tasks": padded([row.tasks for row in rows], NO_TASK),
-            # Padding is a group of its own: it sees itself, so that no row of the softmax is empty.
+            # Padding attends to itself, so that no row of the softmax is empty.
             "attention_mask": shared_prefix_mask(padded([row.groups for row in rows], -1)),
         }
         images = [example.image for example in examples if example.image is not None]
@@ -119,7 +116,7 @@ def _task_and_weight(exchange: Sample) -> tuple[int, float]:
 
 
 def _parts(segments: Sequence[Segment]) -> tuple[Sequence[Segment], list[Sequence[Segment]]]:
-    """Return a prompt up to the end of its picture, nothing where it has none, and the turns behind that."""
+    """Split a prompt into the part up to its image (empty without one) and the turns after it."""
     kinds = [segment.kind for segment in segments]
     cut = 1 + kinds.index(SegmentKind.IMAGE) if SegmentKind.IMAGE in kinds else 0
     begins = [place for place, kind in enumerate(kinds) if kind is SegmentKind.BEGIN]
@@ -127,7 +124,7 @@ def _parts(segments: Sequence[Segment]) -> tuple[Sequence[Segment], list[Sequenc
 
 
 def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
-    """Return who may look at whom, (batch, 1, length, length), from each token's group (batch, length)."""
+    """Return the attention mask (batch, 1, length, length) for each token's group (batch, length)."""
     same = groups[:, :, None] == groups[:, None, :]
     prefix = (groups == 0)[:, None, :] & (groups >= 0)[:, :, None]
     causal = torch.ones(groups.shape[1], groups.shape[1], dtype=torch.bool).tril()

@@ -1,8 +1,8 @@
-"""Colours of things from the pixels in the middle of their boxes: how much of each, by eleven basic names.
+"""Measure the colours of objects from the pixels in the middle of their boxes, by eleven basic names.
 
-Among the train photos whose captions name the colour of an only animal, one that covers 70 % of the middle of
-its box is one that people name in 91 % (n = 140); of what an only person wears, in 85 % (n = 66); of other
-things, in 74 % (n = 53): `benchmarks/colours.py`.
+Agreement with captions on the train photos, where one colour covers 70 % of the middle of the box: 91 % for a
+single animal (n = 140), 85 % for the clothes of a single person (n = 66), 74 % for other single objects
+(n = 53). Measured by `benchmarks/colours.py`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from .photos import DetectedObject, Photo, PhotoFolder
 
 logger = logging.getLogger(__name__)
 
-# Hues in degrees, each up to its border; what is dark or pale has none.
+# Upper bounds of hues in degrees; dark and pale pixels have no hue.
 _HUES = {14: "red", 42: "orange", 68: "yellow", 170: "green", 255: "blue", 302: "purple", 345: "pink"}
 _DARK, _PALE = 0.25, 0.18
 
-# A person's clothes: those that skin, hair and shadow are seldom taken for.
+# Colours of clothes that are rarely confused with skin, hair or shadow.
 CLOTHES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
-# Pavement, walls and shadow are grey more often than things are.
+# Without grey: it is more often pavement, wall or shadow than the object.
 THINGS = (*CLOTHES, "black", "brown")
 
-# What is looked at, in fractions of the box: of a person the chest, of other things the middle.
+# The sampled region in fractions of the box: a person's chest, the middle of other objects.
 _CHEST = (0.3, 0.22, 0.7, 0.5)
 _MIDDLE = (0.25, 0.25, 0.75, 0.75)
 _SAMPLES = 16
-# Smaller shares are not worth keeping.
+# Smaller shares are dropped.
 _LEAST = 0.05
 
 
 def colour_shares(image: Image.Image, item: DetectedObject) -> dict[str, float]:
-    """Return how much of the middle of a thing's box has each colour, 0..1, the small shares left out."""
+    """Return the share of each colour in the middle of an object's box, 0..1, without small shares."""
     x0, y0, x1, y1 = item.box
     left, top, right, bottom = _CHEST if item.label == "person" else _MIDDLE
     across, down = (x1 - x0) * image.width, (y1 - y0) * image.height
@@ -54,13 +54,13 @@ def colour_shares(image: Image.Image, item: DetectedObject) -> dict[str, float]:
 
 
 def dominant_colour(item: DetectedObject, share: float) -> str | None:
-    """Return the colour that covers at least this much of a thing, or None where that cannot be trusted."""
+    """Return the colour that covers at least `share` of an object, None if there is no reliable one."""
     named = CLOTHES if item.label == "person" else THINGS
     return next((name for name in named if item.colours.get(name, 0.0) >= share), None)
 
 
 def with_colours(folder: PhotoFolder, cache: Path) -> list[Photo]:
-    """Return the folder's photos with the colours of their objects, which are measured once and kept.
+    """Return the folder's photos with the colours of their objects, measured once and cached.
 
     Raises:
         DataError: the cache cannot be written.
@@ -71,20 +71,20 @@ def with_colours(folder: PhotoFolder, cache: Path) -> list[Photo]:
         measured = json.loads(path.read_text()) if path.is_file() else _write_cache(_measure(folder), path)
     except OSError as error:
         raise DataError(
-            f"the colours cannot be kept in {cache} ({error.strerror}): make room there, or set "
+            f"cannot write the colours to {cache} ({error.strerror}): make room there, or set "
             "ASSISTANT_CACHE to another folder"
         ) from error
     return [_coloured(photo, measured[photo.image]) for photo in folder.photos]
 
 
 def _measure(folder: PhotoFolder) -> dict[str, list[dict[str, float]]]:
-    logger.info("measuring the colours of %d photos, once", len(folder.photos))
+    logger.info("measuring the colours of %d photos (once, then cached)", len(folder.photos))
     found: dict[str, list[dict[str, float]]] = {}
     for photo in folder.photos:
         try:
             image = folder.read(photo)
         except DataError:
-            found[photo.image] = [{} for _ in photo.objects]  # it is told of when it is drawn
+            found[photo.image] = [{} for _ in photo.objects]  # training reports it when it draws the photo
         else:
             found[photo.image] = [colour_shares(image, item) for item in photo.objects]
     return found
@@ -110,7 +110,7 @@ def _coloured(photo: Photo, shares: list[dict[str, float]]) -> Photo:
 
 
 def _colour_names(image: Image.Image) -> list[str]:
-    """Return the name of each pixel's colour."""
+    """Return the colour name of each pixel."""
     pixels = np.asarray(image.convert("HSV")).reshape(-1, 3) / 255
     hue, saturation, value = pixels[:, 0] * 360, pixels[:, 1], pixels[:, 2]
     pale = saturation < _PALE

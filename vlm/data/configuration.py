@@ -1,4 +1,4 @@
-"""How a training stream is mixed."""
+"""Settings of the training mixture."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..tasks import Task
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 PHOTOS = "photos"
-"""The source that is the person's own: annotated photos, or records written by hand."""
+"""The source for a user's own data: annotated photos, or records written by hand."""
 PLANNING = "planning"
-"""The source of messages with their plans, which lie in the package."""
+"""The source of messages with plans, which ship in the package."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class SourceConfig:
-    """Where a published data set lies, if not at its usual place under the data folder.
+    """Where to find a published dataset that is not at its default place under the data folder.
 
-    `path` holds the annotations and `pictures` the pictures, both in the published layout.
+    `path` holds the annotations and `pictures` the images, both in the published layout.
     """
 
     path: Path | None = None
@@ -33,20 +33,19 @@ class SourceConfig:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class MixtureConfig:
-    """Which sources are mixed, and how they are asked about.
+    """Which sources to mix, and how to turn them into samples.
 
-    `recipe` names the ratios to start from (`RECIPES`); `ratios` says how often a source is drawn, relative
-    to the others, beside the recipe or in place of what it says (one with 0 is not opened), and `sources`
-    where those lie that are not at their usual place. `dialogue` is the probability that the questions over
-    a picture are asked in one conversation, each seeing those before, instead of each by itself. Without
-    `identifiers`, prompts say what they want in words alone: the paper's ablation.
+    `recipe` names the default ratios (`RECIPES`); `ratios` adds to them or overrides them, relative to one
+    another (a source with 0 is not opened); `sources` locates datasets that are not at their default place.
+    `dialogue` is the probability of asking all questions about an image in one conversation rather than
+    separately. Without `identifiers`, prompts have no task identifier: the paper's ablation.
 
-    Of annotated photos, `per_task` is the most samples of each task asked over one view of a photo,
-    `grounded_weight` how much more often a photo with a referring expression is drawn than one without, and
-    `mirror` and `crop` the probabilities of those views, and `absent`, for each task that can say so, the
-    probability of one more sample about a thing that is not there; with `colours` those of things are
-    measured, asked for, and used to tell things apart. Of published data sets, `per_picture` is the most
-    conversations over one picture. Of messages to plan, `messages` stand in one example.
+    For annotated photos: `per_task` is the maximum number of samples per task and view, `grounded_weight` the
+    weight of photos with a referring expression (others: 1), `mirror` and `crop` the probabilities of those
+    views, and `absent` that of one more sample about an absent thing, per task that can refuse.
+    With `colours`, the colours of objects are measured, asked about and used to distinguish objects. For
+    published datasets, `per_picture` is the maximum number of conversations per image. For planning,
+    `messages` is the number of messages in an example.
     """
 
     recipe: str = PHOTOS

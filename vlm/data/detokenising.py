@@ -1,4 +1,4 @@
-"""From the tokens that captions are published in to the text that people write."""
+"""Turn tokenised captions back into ordinary text."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ _SPACE_BEFORE_SIGN = re.compile(r" (?=[.,;:!?](?: |$))| (?='s\b)")
 
 
 def join_punctuation(text: str) -> str:
-    """Take away the space that tokens leave before a sign: "a dog 's ball ." -> "a dog's ball."."""
+    """Remove the space before punctuation: "a dog 's ball ." -> "a dog's ball."."""
     return _SPACE_BEFORE_SIGN.sub("", text)
 
 
 def detokenise(caption: str) -> str:
-    """Return a tokenised caption as people write it: no space before a sign, no full stop at its end."""
+    """Return a tokenised caption as ordinary text, without the final full stop."""
     return join_punctuation(" ".join(caption.split())).removesuffix(".").rstrip()
 
 
 def detokenised_span(caption: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the characters `[start, end)` of a tokenised caption stand in the `detokenise` one.
+    """Map the characters `[start, end)` of a tokenised caption to its `detokenise` text.
 
     Raises:
-        ValueError: there are no words between them.
+        ValueError: the span holds no words.
     """
     whole = detokenise(caption)
     before, until = (join_punctuation(" ".join(caption[:place].split())) for place in (start, end))

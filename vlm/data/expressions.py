@@ -1,7 +1,7 @@
-"""Referring expressions from detector boxes: phrases that mean exactly one box, or none at all.
+"""Build referring expressions that mean exactly one box from detected objects.
 
-Weak grounding in the spirit of GRIT. A rule abstains wherever the photo leaves a doubt: a box that the
-detector is unsure of, a second one that the phrase could mean, two that lie side by side.
+Weak grounding in the spirit of GRIT. The rules abstain when in doubt: the detector is unsure, a second box
+fits the phrase, or two boxes are side by side.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from .colours import dominant_colour
 from .nouns import noun_phrases
 from .photos import DetectedObject, Photo
 
-# The detector is mostly right from here on ...
+# The score from which a detection is mostly right ...
 CONFIDENT = 0.5
-# ... and from here on a box may be a thing of the class after all, so that a phrase is no longer unique.
+# ... and from which it may be right, so that the class name is no longer unique.
 RIVAL = 0.25
-# Two boxes of one class that overlap more than this are taken for one thing.
+# Boxes of one class with a higher IoU are one object.
 SAME_THING = 0.6
-# Centres of boxes must lie this far apart, in fractions of the width, to be told apart by left and right.
+# Minimum distance of box centres, in fractions of the width, for "left" and "right".
 APART = 0.15
-# A colour is a thing's when it covers at least this much of it ...
+# An object has a colour that covers at least this share of it ...
 DOMINANT_SHARE = 0.6
-# ... and tells it from another when it covers at most this much of that.
+# ... and differs from others in it if it covers at most this share of them.
 ABSENT_SHARE = 0.1
-# A thing named by the photo's own class covers the middle and at least this much of the picture.
+# The photo's `name` means an object that covers its centre and at least this share of it.
 NAMED_AREA = 0.1
 
 
 class ExpressionKind(StrEnum):
-    """How an expression singles its box out."""
+    """How an expression identifies its box."""
 
-    CLASS = "class"  # "the dog", the only one there is
-    CAPTION = "caption"  # "the little girl", by a noun that the captions agree on
-    NAME = "name"  # the photo's own class
+    CLASS = "class"  # "the dog", the only one
+    CAPTION = "caption"  # "the girl", a noun that the captions agree on
+    NAME = "name"  # the photo's `name`
     SIDE = "side"  # "the dog on the left"
     COLOUR = "colour"  # "the black dog" beside a brown one, "the person in red"
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A referring expression, without article, and the box that it means."""
+    """A referring expression without its article, and its box."""
 
     text: str
     box: Box
@@ -52,12 +52,12 @@ class Expression:
 
     @property
     def definite(self) -> str:
-        """The expression with its article, as people ask for it."""
+        """The expression with its article."""
         return f"the {self.text}"
 
 
 def expressions(photo: Photo) -> list[Expression]:
-    """Return the photo's referring expressions, empty where every rule abstains."""
+    """Return the photo's referring expressions, empty if every rule abstains."""
     found: list[Expression] = []
     for label in dict.fromkeys(item.label for item in photo.objects):
         things = distinct(photo, label)
@@ -69,7 +69,7 @@ def expressions(photo: Photo) -> list[Expression]:
 
 
 def distinct(photo: Photo, label: str) -> list[DetectedObject]:
-    """Return the boxes of a class that may be a thing, left to right, near copies taken for one."""
+    """Return the possible objects of a class, left to right, without near duplicates."""
     kept: list[DetectedObject] = []
     for item in sorted(photo.objects, key=lambda item: -item.score):
         if item.label != label or item.score < RIVAL:
@@ -85,7 +85,7 @@ def to_box(item: DetectedObject) -> Box:
 
 
 def agreed_noun(photo: Photo, label: str) -> str | None:
-    """Return the noun of a class that at least two captions use, and more than use any other noun of it."""
+    """Return the noun for a class that most captions use, at least two of them, None on a tie."""
     captions = [
         {phrase.noun for phrase in noun_phrases(text) if phrase.label == label} for text in photo.captions
     ]
@@ -127,7 +127,7 @@ def _side(item: DetectedObject, side: str) -> Expression:
 
 
 def _colours(things: list[DetectedObject]) -> list[Expression]:
-    """Tell a thing from the others by a colour that covers most of it and next to nothing of them."""
+    """Return expressions by a colour that covers most of one object and almost none of the others."""
     found = []
     if not all(item.colours for item in things):
         return []

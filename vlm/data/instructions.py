@@ -1,4 +1,4 @@
-"""From an annotated photo to what the model is asked and should answer."""
+"""Turn annotated photos into questions and answers for training."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .referents import (
     words_of,
 )
 
-# A photo with more boxes of one class than this is a crowd: the detector misses some, so it is not asked.
+# More boxes of one class are a crowd, of which the detector misses some: not used.
 CROWD = 5
-# A conversation of mixed tasks has no more turns than this.
+# The most turns in a conversation of mixed tasks.
 MOST_TURNS = 6
-# A colour is asked for where it covers at least this much of a thing.
+# Ask for a colour only if it covers at least this share of the object.
 SURE_COLOUR = 0.7
 _IS_THERE = ("is there {} in the picture?", "is there {}?", "do you see {}?", "can you see {} here?")
 _HOW_MANY = ("how many {} are there?", "how many {} do you see?", "count the {}")
@@ -38,10 +38,10 @@ _HOW_MANY = ("how many {} are there?", "how many {} do you see?", "count the {}"
 
 @dataclass(frozen=True)
 class Sample:
-    """One question over a photo and the answer to learn; `task` is None for free conversation.
+    """One question about an image and its answer; `task` is None for free conversation.
 
-    `follow_ups` go on with the same conversation: they see what was said before. `weight` is that of an
-    answer which the model wrote itself, below 0 for one to be made less likely; None: the answer is given.
+    `follow_ups` continue the conversation and see the earlier turns. `weight` is set for answers that the
+    model generated itself (below 0 to make them less likely) and None for annotated ones.
     """
 
     task: Task | None
@@ -59,10 +59,10 @@ Builder = Callable[[Photo, random.Random], list[Sample]]
 
 
 def caption_samples(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Each human caption under `[caption]`, and one without an identifier.
+    """Return a `[caption]` sample for each human caption, and one without an identifier.
 
-    What is known of a photo that nobody captioned is asked for in other words: one fixed form would be
-    likelier than any of the many ways in which people caption a photo, and take their place.
+    Photos without captions get a caption made from their annotations, under a different question: its fixed
+    wording would otherwise become likelier than the varied human captions and displace them.
     """
     samples = [_sample(Task.CAPTION, text, random_) for text in photo.captions]
     if photo.captions:
@@ -73,7 +73,7 @@ def caption_samples(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 def refer_samples(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Referring expression comprehension: an expression in, one box out."""
+    """Return `[refer]` samples: from an expression to one box."""
     asked = [(it.definite, it.text, it.referent.box) for it in unique_names(photo)] if photo.phrases else []
     asked = asked or [(it.definite, it.text, it.box) for it in expressions(photo)]
     return [
@@ -83,11 +83,11 @@ def refer_samples(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 ABSENT_TASKS = (Task.REFER, Task.DETECTION, Task.VQA)
-"""The tasks that can say that a thing is not there."""
+"""The tasks that can answer that something is absent."""
 
 
 def absent_sample(task: Task, absent: str, random_: random.Random) -> Sample:
-    """Return what one of `ABSENT_TASKS` asks about a thing that is not there, by its name without article."""
+    """Return a sample of one of `ABSENT_TASKS` about an absent thing, named without its article."""
     if task is Task.REFER:
         return _sample(task, ABSENT_ANSWER, random_, random_.choice((f"the {absent}", absent)))
     if task is Task.DETECTION:
@@ -96,7 +96,7 @@ def absent_sample(task: Task, absent: str, random_: random.Random) -> Sample:
 
 
 def identify_samples(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Referring expression generation: a box in, an expression out."""
+    """Return `[identify]` samples: from a box to an expression."""
     if photo.phrases:
         return [
             _sample(Task.IDENTIFY, strip_determiner(random_.choice(it.names)), random_, region=it.box)
@@ -112,7 +112,7 @@ def identify_samples(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 def detection_samples(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Object parsing and grounding: a phrase or a caption in, every box of it out, left to right."""
+    """Return `[detection]` samples: from a phrase or a caption to all its boxes, left to right."""
     if photo.phrases:
         found = [
             _detection([_grounded_phrase(it, random_)], random_)
@@ -138,7 +138,7 @@ def detection_samples(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 def grounding_samples(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Grounded captions: with all that people boxed, or where caption and boxes match without a doubt."""
+    """Return `[grounding]` samples: captions with human boxes, or with detections that match beyond doubt."""
     if photo.phrases:
         found = grounded_captions(photo)
     else:
@@ -147,7 +147,7 @@ def grounding_samples(photo: Photo, random_: random.Random) -> list[Sample]:
 
 
 def vqa_samples(photo: Photo, random_: random.Random) -> list[Sample]:
-    """Human questions, and those that boxes and phrases can answer."""
+    """Return `[vqa]` samples: human questions, and those that boxes and phrases answer."""
     asked = [(item.question, ", ".join(item.answer)) for item in photo.questions]
     if photo.name is not None:
         asked.append((random_.choice(("what is this?", "what does the picture show?")), photo.name))
@@ -170,15 +170,14 @@ BUILDERS: dict[Task, Builder] = {
 
 
 def sample_from_record(record: Record, random_: random.Random) -> Sample:
-    """Put a record's conversation into words, each turn in one of its task's templates."""
+    """Return the sample of a record, each turn worded by a random template of its task."""
     return _conversation([_sample_from_turn(turn, random_) for turn in record.turns])
 
 
 def dialogue(samples: Sequence[Sample], random_: random.Random) -> Sample:
-    """Join questions over one picture into a conversation of mixed tasks, in random order (stage 3).
+    """Join questions about one image into a conversation of mixed tasks, in random order (stage 3).
 
-    Nobody asks twice for the same: of the tasks that ask of the whole picture each is asked at most once, and
-    of other questions no two in the same words.
+    No question repeats: tasks about the whole image occur at most once, others never in the same words.
     """
     chosen: dict[Task | str | None, Sample] = {}
     for sample in random_.sample(samples, len(samples)):
@@ -188,7 +187,7 @@ def dialogue(samples: Sequence[Sample], random_: random.Random) -> Sample:
 
 
 def ground_caption(photo: Photo, caption: str) -> GroundedText:
-    """Mark the noun phrases of a caption that mean exactly one box; the rest stays plain text."""
+    """Ground the noun phrases of a caption that mean exactly one box."""
     found = noun_phrases(caption)
     phrases = []
     for phrase in found:
@@ -219,7 +218,7 @@ def _sample(
 
 
 def certain_boxes(photo: Photo, label: str) -> tuple[Box, ...]:
-    """Return every box of a class, or none where one is in doubt or there is a crowd."""
+    """Return all boxes of a class, none if any is uncertain or they are a crowd."""
     things = distinct(photo, label)
     if len(things) > CROWD or any(item.score < CONFIDENT for item in things):
         return ()
@@ -231,7 +230,7 @@ def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tup
     if not boxes:
         return []
     asked = [(random_.choice(_IS_THERE).format(with_article(label)), "yes")]
-    if label != "person":  # small people may be missing
+    if label != "person":  # the detector may miss small people
         asked.append((random_.choice(_HOW_MANY).format(plural(label)), str(len(boxes))))
     if len(boxes) == 1:
         asked += _single_questions(distinct(photo, label)[0], boxes[0])
@@ -239,7 +238,7 @@ def _box_questions(photo: Photo, label: str, random_: random.Random) -> list[tup
 
 
 def _single_questions(item: DetectedObject, box: Box) -> list[tuple[str, str]]:
-    """Return where an only thing of its class is, and its colour, where they are plain."""
+    """Ask for the side and the colour of the single object of a class, where both are clear."""
     asked = []
     centre = (box.x0 + box.x1) / 2
     if abs(centre - 50) > 10:
@@ -253,7 +252,7 @@ def _single_questions(item: DetectedObject, box: Box) -> list[tuple[str, str]]:
 
 
 def _phrase_questions(photo: Photo, random_: random.Random) -> list[tuple[str, str]]:
-    """Return what phrases tell: presence, colours, what someone wears, how many."""
+    """Ask for what phrases say: presence, colours, clothes, counts."""
     asked = []
     named = unique_names(photo)
     for name in random_.sample(named, min(1, len(named))):
@@ -272,7 +271,7 @@ def _phrase_questions(photo: Photo, random_: random.Random) -> list[tuple[str, s
 
 
 def _clothing_questions(photo: Photo) -> list[tuple[str, str]]:
-    """Return what a person wears who alone is called so."""
+    """Ask for the clothes of people whose name is unique in the photo."""
     single = {name.text: name for name in unique_names(photo) if name.referent.type == "people"}
     return [
         (f"what is the {strip_determiner(person.text)} wearing?", strip_determiner(clothes.text))
@@ -290,7 +289,7 @@ def _detection(group: Sequence[GroundedPhrase], random_: random.Random) -> Sampl
 
 
 def _certain_caption(photo: Photo) -> str | None:
-    """Return what an uncaptioned photo shows beyond doubt, with its article."""
+    """Return a caption of what an uncaptioned photo shows for certain, None if too little is known."""
     if photo.name is not None:
         return with_article(photo.name)
     sure = [label for label in dict.fromkeys(it.label for it in photo.objects) if certain_boxes(photo, label)]

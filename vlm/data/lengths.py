@@ -1,4 +1,4 @@
-"""Batches of examples of about one length: padding to the longest costs as much as what is learnt."""
+"""Batch examples of similar length, because padding costs as much compute as real tokens."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch.utils.data import Sampler
 
 from ..tasks import Turn
 
-# Examples are sorted among so many batches of consecutive ones, so that the stream stays as mixed as it was.
+# Sort within windows of this many consecutive batches only, so that the stream stays mixed.
 WINDOW_BATCHES = 16
-# What a turn has besides its words: `[INST]`, `[/INST]`, the closing of the picture, beginning and end.
+# Tokens of a turn besides its text: `[INST]`, `[/INST]`, the end of the image, begin and end of sequence.
 TURN_TOKENS = 16
-# A picture's, roughly: 64 for nano, 256 for 7b.
+# Visual tokens of an image, roughly: 64 for nano, 256 for 7b.
 IMAGE_TOKENS = 64
 
-# Tokenizers keep most words whole and split numbers and markup into signs.
+# Tokenizers keep most words whole and split numbers and markup into characters.
 _PIECE = re.compile(r"[^\W\d_]+|\S")
 
 
 def text_length(turn: Turn) -> int:
-    """Return about how many tokens a turn takes, without a tokenizer."""
+    """Estimate how many tokens a turn takes, without a tokenizer."""
     return TURN_TOKENS + sum(1 for _ in _PIECE.finditer(f"{turn.user} {turn.answer or ''}"))
 
 
 class HasLengths(Protocol):
-    """A data set that knows how long its examples are before it builds them."""
+    """A dataset that knows the length of an example without building it."""
 
     def __len__(self) -> int: ...
 
@@ -38,13 +38,12 @@ class HasLengths(Protocol):
 
 
 class LengthBuckets(Sampler[int]):
-    """Yields every index once, `batch_size` neighbours of about one length; the order is the seed's alone.
+    """Yields every index once, in batches of similar length; the order depends on the seed alone.
 
-    Within each window of 16 batches of consecutive indices, examples are sorted by length, cut into
-    batches, and the batches are shuffled. Iterating again gives the same order, so that a run resumes by
-    skipping; more examples behind change nothing before them. Where several processes share a step, or
-    several batches are accumulated for one, `batch_size` may count them all: then they wait less for one
-    another.
+    Each window of 16 batches of consecutive indices is sorted by length, cut into batches, and the batches
+    are shuffled. Iterating again gives the same order, so a run resumes by skipping; a longer dataset keeps
+    the order of the earlier indices. With several processes or gradient accumulation, `batch_size` may be
+    that of the whole step, so that processes wait less for one another.
     """
 
     def __init__(self, dataset: HasLengths, batch_size: int, seed: int) -> None:
@@ -66,7 +65,7 @@ class LengthBuckets(Sampler[int]):
         batches = [
             ordered[first : first + self.batch_size] for first in range(0, len(ordered), self.batch_size)
         ]
-        # A short batch stays last: those behind it would be cut elsewhere.
+        # Keep a short batch last, or the batches after it would be misaligned.
         rest = [batches.pop()] if len(batches[-1]) < self.batch_size else []
         random.Random(f"{self.seed}:{indices.start}").shuffle(batches)
         return batches + rest

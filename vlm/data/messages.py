@@ -1,7 +1,7 @@
-"""Messages with the plans that answer them: what the planning task is learnt from and measured on.
+"""Read messages with their plans, the data that trains and measures the planning task.
 
-They lie in `planning/`, one JSON object a line; its README explains the labels. A family is the messages of
-one pattern. Whole families and a whole writer are held out: none of their messages is ever trained on.
+They are in `planning/`, one JSON object per line; its README explains the labels. A family holds the messages
+of one pattern. Some families, and all messages of one writer, are held out from training.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from .streams import Draw
 
 MESSAGES = Path(__file__).parent / "planning"
 
-# One family in so many is held out.
+# One in this many families is held out.
 _HELD_OUT_ONE_IN = 12
-# All that this person wrote is held out.
+# Everything by this writer is held out.
 _HELD_OUT_WRITER = "w9"
-# How often a message is learnt in small letters without its last mark, and with two letters swapped.
+# How often to lower the case of a message and drop its final punctuation, and to swap two letters.
 _LOWERCASE_RATE, _TYPO_RATE = 0.2, 0.06
-# Boxes typed in pixels are of a picture of this size.
+# The image size that boxes typed in pixels refer to.
 _IMAGE_SIZE = (1280, 960)
 
 Corners = tuple[int, int, int, int]
@@ -72,7 +72,7 @@ class PastTurnLine(_Line):
 
 
 class StepLine(_Line):
-    """A step that is wanted; `ref` is the symbol of its box, or empty."""
+    """A step of the wanted plan; `ref` is the symbol of its box, or empty."""
 
     task: TaskName
     argument: str = ""
@@ -93,9 +93,9 @@ class MessageLine(_Line):
 
 @dataclass(frozen=True)
 class Message:
-    """A message in its context, the steps that are wanted, and where it comes from.
+    """A message with its context, the wanted steps, and its origin.
 
-    `reply` is what is said where the message, or a part of it, is free conversation.
+    `reply` is the answer to free conversation in the message.
     """
 
     line: MessageLine
@@ -103,7 +103,7 @@ class Message:
 
     @property
     def context(self) -> PlanContext:
-        """What came before, and the region drawn."""
+        """The earlier turns and the drawn region."""
         turns = tuple(
             PastTurn(turn.user, tuple(map(_past_step, turn.steps)), turn.answer) for turn in self.line.history
         )
@@ -111,12 +111,12 @@ class Message:
 
     @cached_property
     def prompt(self) -> PlanPrompt:
-        """What the model reads."""
+        """The prompt."""
         return plan_prompt(self.line.user, self.context)
 
     @property
     def plan(self) -> str:
-        """What the model is to write."""
+        """The plan that the model should write."""
         return write_plan(
             [
                 (_task(step.task), self.reply if step.task == CHAT else step.argument, step.ref)
@@ -126,12 +126,12 @@ class Message:
 
     @property
     def is_held_out(self) -> bool:
-        """Whether the message is measured on, and never trained on."""
+        """Whether the message is held out from training, for evaluation."""
         digest = hashlib.blake2b(self.line.family.encode(), digest_size=8).digest()
         return self.line.writer == _HELD_OUT_WRITER or int.from_bytes(digest) % _HELD_OUT_ONE_IN == 0
 
     def turn(self, random_: random.Random) -> Turn:
-        """Return the exchange to learn: now and then in small letters, or with a slip of the fingers."""
+        """Return the turn to train on, sometimes in lower case or with a typo."""
         plan = self.plan
         message = self.line.user
         if random_.random() < _LOWERCASE_RATE:
@@ -142,10 +142,10 @@ class Message:
 
 
 def read_messages(folder: Path = MESSAGES, *, held_out: bool) -> list[Message]:
-    """Return the messages to measure on, or else those to learn from.
+    """Return the held-out messages, or those to train on.
 
     Raises:
-        DataError: there are none, or a line is not in the promised form (it is named).
+        DataError: there are none, or a line is invalid (the error names it).
     """
     messages = [message for message in _read_all(folder) if message.is_held_out == held_out]
     if not messages:
@@ -163,7 +163,7 @@ def _read_all(folder: Path) -> Iterator[Message]:
 
 
 def _replies(path: Path) -> dict[str, str]:
-    """Return what is said to the families of messages that are free conversation; others cannot be served."""
+    """Return the reply to each family of free conversation; other families cannot be served."""
     try:
         listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
@@ -191,9 +191,9 @@ def _message(line: str, where: str, replies: dict[str, str]) -> Message:
 
 
 class MessageStream:
-    """Messages in shuffled order, some in one example; none has a picture.
+    """Messages in shuffled order, several per example, without images.
 
-    Every message has one place in each pass of as many as there are.
+    Every pass draws each message once.
     """
 
     crops = False
@@ -210,7 +210,7 @@ class MessageStream:
         return Draw(None, [Sample(None, message.turn(random_)) for message in chosen])
 
     def references(self) -> list[tuple[str, ...]]:
-        """Return nothing: there are no pictures."""
+        """Return nothing: there are no images."""
         return []
 
 
@@ -228,7 +228,7 @@ def _lowered(plan: str, symbols: list[str]) -> str:
 
 
 def _with_typo(message: str, random_: random.Random) -> str:
-    """Return a message with two neighbouring letters of one of its longer words swapped."""
+    """Swap two neighbouring letters in one of the longer words."""
     words = message.split(" ")
     long = [place for place, word in enumerate(words) if len(word) > 4 and word.isalpha() and word.isascii()]
     if not long or '"' in message:

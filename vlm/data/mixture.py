@@ -1,4 +1,4 @@
-"""Which source, which picture and which questions: a training stream that its seed determines."""
+"""Mix sources into one training stream that its seed determines."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .streams import Draw, PhotoStream, RecordStream, Stream
 
 logger = logging.getLogger(__name__)
 
-# A picture that cannot be read is passed over for another one this often, before the data is given up on.
+# Unreadable images to replace in a row before giving up on the data.
 ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture, or none, the samples asked over it, and all captions that people gave it, where known."""
+    """An image or None, the samples about it, and its human captions where known."""
 
     image: Image.Image | None
     samples: list[Sample]
@@ -42,11 +42,10 @@ class Example:
 
 
 class InstructionMixture(Dataset[Example]):
-    """`length` examples from several streams, each drawn as often as its ratio says.
+    """`length` examples from several streams, each drawn according to its ratio.
 
-    The example at an index depends on the seed and the index alone, so that a run can resume anywhere and
-    processes can share the indices out among them. A picture that cannot be read is an error, or another one
-    is drawn in its place with `skip_broken`.
+    An example depends on the seed and its index alone, so a run can resume anywhere and processes can divide
+    the indices. An unreadable image is an error; with `skip_broken` another one is drawn in its place.
     """
 
     def __init__(
@@ -69,11 +68,11 @@ class InstructionMixture(Dataset[Example]):
 
     @property
     def crops(self) -> bool:
-        """Whether some examples show a part of a picture that is cut out by chance."""
+        """Whether some examples show random crops."""
         return any(stream.crops for stream in self.streams)
 
     def references(self) -> list[tuple[str, ...]]:
-        """Return, for each picture whose captions by people are known, all of them."""
+        """Return the human captions of each image that has some."""
         return [captions for stream in self.streams for captions in stream.references()]
 
     def __getitem__(self, index: int) -> Example:
@@ -85,23 +84,23 @@ class InstructionMixture(Dataset[Example]):
                 if not self.skip_broken:
                     raise
                 logger.warning("skipped: %s", error)
-        raise DataError(f"{ATTEMPTS} pictures in a row cannot be read: check the data, and the disk")
+        raise DataError(f"cannot read {ATTEMPTS} images in a row: check the data and the disk")
 
     def length_of(self, index: int) -> int:
-        """Return about how many tokens the example has; its picture is not read."""
+        """Estimate the tokens of an example, without reading its image."""
         drawn = self.draw(index)
         exchanges = (exchange for sample in drawn.samples for exchange in sample.exchanges)
         text = sum(text_length(exchange.turn) for exchange in exchanges)
         return text + (IMAGE_TOKENS if drawn.picture is not None else 0)
 
     def draw(self, index: int, attempt: int = 0) -> Draw:
-        """Return what the example at an index is made of, its picture not read.
+        """Return the draw at an index, without reading its image.
 
-        `attempt` counts the pictures there that could not be read.
+        `attempt` counts the unreadable images drawn there before.
         """
         point = random.Random(f"{self.seed}:{index}:source").random() * self._cumulative_ratios[-1]
         stream = self.streams[min(bisect_right(self._cumulative_ratios, point), len(self.streams) - 1)]
-        # Another attempt draws what stands far behind the end of the run.
+        # Further attempts draw indices beyond the end of the run.
         return stream.draw(index + attempt * self.length, self.seed)
 
 
@@ -116,12 +115,12 @@ def open_mixture(
 ) -> InstructionMixture:
     """Open the sources of a mixture under `data` and mix them.
 
-    `data` is a folder of annotated photos (of which `split` is taken), or a `.jsonl` file of records written
-    by hand, or the folder under which published data sets lie. With `skip_broken`, rows and pictures that are
-    not in order are left out and told of.
+    `data` is a folder of annotated photos (of which `split` is used), a `.jsonl` file of records written by
+    hand, or the folder of published datasets. With `skip_broken`, invalid rows and images are skipped and
+    logged.
 
     Raises:
-        DataError: a source is not there, or a row is not in the promised form (it is named).
+        DataError: a source is missing, or a row is invalid (the error names it).
         AssistantError: a recipe or source is unknown, or no ratio is above 0.
     """
     ratios = _ratios(config)
@@ -134,7 +133,7 @@ def open_mixture(
 
 
 def _ratios(config: MixtureConfig) -> dict[str, float]:
-    """Return the ratios of the recipe, and in place of them or beside them those of the config."""
+    """Return the ratios of the recipe, overridden and extended by those of the config."""
     if config.recipe not in RECIPES:
         raise AssistantError(f"no recipe {config.recipe!r}: choose one of {', '.join(RECIPES)}")
     ratios = RECIPES[config.recipe] | config.ratios
@@ -146,7 +145,7 @@ def _ratios(config: MixtureConfig) -> dict[str, float]:
     if low:
         raise AssistantError(f"the ratio of {low[0]} is below 0: give 0 to leave a source out")
     if not any(ratios.values()):
-        raise AssistantError("no source has a ratio above 0: there is nothing to learn from")
+        raise AssistantError("no source has a ratio above 0: there is nothing to train on")
     stray = [name for name in config.sources if name not in ratios]
     if stray:
         raise AssistantError(f"the source {stray[0]} has no ratio: give it one, or leave it out")

@@ -1,11 +1,11 @@
-"""Which words name which detector class, and noun phrases found in captions by them."""
+"""Map nouns to detector classes, and find noun phrases in captions."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-# Singular nouns of captions by detector class; every class also goes by its own name.
+# Singular nouns by detector class, besides the name of the class.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "person": (
         "man", "woman", "boy", "girl", "child", "kid", "toddler", "baby", "lady", "guy", "person", "player",
@@ -77,7 +77,7 @@ _NOUN_PHRASE = re.compile(
     r"(?!\s+(?:[a-z]+er|rope|bed|park|field|race|track|ramp|court|house|door|tree)\b)",
     re.IGNORECASE,
 )
-# Words that end a noun phrase: modifiers never reach across them.
+# Words that cannot be part of the modifiers.
 _BREAKS = re.compile(
     r"\b(?:a|an|the|and|or|of|in|on|at|with|by|to|from|for|near|is|are|was|while|who|that|which|as|his|her|"
     r"their|its|two|three|over|under|behind|through|into|onto|holding|wearing|riding|playing)\b",
@@ -87,7 +87,7 @@ _BREAKS = re.compile(
 
 @dataclass(frozen=True)
 class NounPhrase:
-    """A noun phrase of a caption: the words, where they begin, and the detector class that they name."""
+    """A noun phrase of a caption: its text, its start, its noun and its detector class."""
 
     text: str
     start: int
@@ -105,13 +105,13 @@ def noun_phrases(caption: str) -> list[NounPhrase]:
 
 
 def mentions(caption: str, label: str) -> bool:
-    """Return whether the caption names the class in any form, singular or plural."""
+    """Return whether the caption names the class, in the singular or plural."""
     words = (word for table in (CLASS_OF, _PLURALS) for word, name in table.items() if name == label)
     return any(re.search(rf"\b{re.escape(word)}\b", caption, re.IGNORECASE) for word in words)
 
 
 def class_of(expression: str) -> str | None:
-    """Return the detector class that an expression's last known noun before any preposition names."""
+    """Return the detector class of an expression's last noun before any preposition, None if unknown."""
     head = re.split(r"\b(?:on|in|at|with|of|to|near|by)\b", expression.lower())[0]
     words = re.findall(r"[a-z]+", head)
     for size in (2, 1):

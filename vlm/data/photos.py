@@ -1,12 +1,12 @@
-"""Annotated photos on disk: `annotations.jsonl` beside tar shards of pictures, here and in folders below.
+"""Read annotated photos: `annotations.jsonl` with tar shards of images, in a folder and its subfolders.
 
-One JSON object a line: `image` (the member's name in a shard), `source`, `split`, and any of `captions`
+One JSON object per line: `image` (the member's name in a shard), `source`, `split`, and any of `captions`
 (sentences), `objects` (`label`, `score`, `box` as fractions 0..1 of width and height), `questions`
-(`question`, `answer`: a list) and `name` (the class of the one thing shown).
+(`question`, `answer`: a list) and `name` (the class of the single object shown).
 
-Any other `.jsonl` file beside it says more of the same photos: its `objects` replace those of
-`annotations.jsonl`, and its `captions` come with `phrases`, the things that each caption names and where
-people boxed them (Flickr30k Entities, Plummer et al. 2015).
+Other `.jsonl` files in the same folder extend the photos: their `objects` replace those of
+`annotations.jsonl`, and their `captions` come with `phrases` and the boxes that people drew for them
+(Flickr30k Entities, Plummer et al. 2015).
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ Parsed = TypeVar("Parsed")
 
 ANNOTATIONS = "annotations.jsonl"
 NOT_VISUAL = "notvisual"
-"""The type of a phrase that means nothing to be seen."""
+"""The type of phrases for things that are not visible."""
 
 Fraction = Field(ge=0.0, le=1.0)
 Index = Annotated[int, Field(ge=0)]
 
 
 class DetectedObject(BaseModel):
-    """A detector's box; `box` is `(x0, y0, x1, y1)` in fractions of width and height.
+    """A detected object; `box` is `(x0, y0, x1, y1)` in fractions of width and height.
 
-    `colours` is how much of the thing has which colour, 0..1, where that was measured.
+    `colours` maps colour names to their share of the object, 0..1, if measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +49,7 @@ class DetectedObject(BaseModel):
 
 
 class Question(BaseModel):
-    """A question and its answer, a list of words where several things are asked for."""
+    """A question and its answer, with several words if it asks for several things."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     question: str
@@ -59,9 +59,8 @@ class Question(BaseModel):
 class Phrase(BaseModel):
     """A phrase of a caption and the boxes that people drew for it, `(x0, y0, x1, y1)` in fractions.
 
-    `caption` is the caption's index and `start` where the phrase begins in it. Phrases of one `chain` mean
-    the same thing, in one caption or in several. There are no boxes where people drew none, or where a crop
-    has cut one off.
+    `caption` is the index of the caption and `start` the offset of the phrase in it. Phrases of one `chain`
+    refer to the same thing, across captions. `boxes` is empty if people drew none or a crop cut one off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,12 +73,12 @@ class Phrase(BaseModel):
 
     @property
     def end(self) -> int:
-        """Where the phrase ends in its caption."""
+        """The end offset of the phrase in its caption."""
         return self.start + len(self.text)
 
 
 class Photo(BaseModel):
-    """One line of `annotations.jsonl`, with what other files add to it."""
+    """One line of `annotations.jsonl`, extended by other files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     image: str
@@ -93,7 +92,7 @@ class Photo(BaseModel):
 
 
 class _PublishedPhrase(BaseModel):
-    """A phrase as it is published: the characters `span` of the caption as it is tokenised."""
+    """A phrase as published; `span` is its characters in the tokenised caption."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     caption: Index
@@ -104,7 +103,7 @@ class _PublishedPhrase(BaseModel):
 
 
 class _Addition(BaseModel):
-    """One line of another file: what it says of a photo."""
+    """One line of another file, which extends a photo."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     image: str
@@ -114,7 +113,7 @@ class _Addition(BaseModel):
     phrases: tuple[_PublishedPhrase, ...] = ()
 
     def added_to(self, photo: Photo) -> Photo:
-        """Return the photo with what is known better here."""
+        """Return the photo with the objects, captions and phrases of this line."""
         update: dict[str, object] = {} if self.objects is None else {"objects": self.objects}
         if self.captions:
             update["captions"] = tuple(map(detokenise, self.captions))
@@ -131,13 +130,13 @@ class _Addition(BaseModel):
 
 
 class PhotoFolder:
-    """A folder of annotated photos; pictures are read from the shards one at a time, on demand.
+    """A folder of annotated photos; images are read from the shards on demand.
 
-    Lines that are not in the promised form, and photos that are in no shard, are an error, or they are left
-    out and counted with `skip_broken`.
+    Invalid lines, and photos that are in no shard, are an error; with `skip_broken` they are skipped and
+    counted.
 
     Raises:
-        DataError: a file is missing, or a line is not in the promised form (named with its number).
+        DataError: a file is missing, or a line is invalid (the error names its number).
     """
 
     def __init__(self, folder: Path, split: str, *, skip_broken: bool = False) -> None:
@@ -167,26 +166,26 @@ class PhotoFolder:
         self.photos = list(photos.values())
 
     def files(self) -> list[Path]:
-        """Return the files that the folder's photos come from."""
+        """Return all annotation files and shards."""
         return sorted(
             path for place in self._folders for kind in ("*.jsonl", "*.tar") for path in place.glob(kind)
         )
 
     def reference(self, photo: Photo) -> ImageReference:
-        """Return where the picture lies."""
+        """Return the location of the photo's image."""
         return self._members[photo.image]
 
     def read(self, photo: Photo) -> Image.Image:
-        """Return the picture in RGB, upright.
+        """Return the photo's image in RGB, upright.
 
         Raises:
-            DataError: the picture is damaged.
+            DataError: the image is damaged.
         """
         return self.reference(photo).read()
 
 
 class _Reader:
-    """Reads lines; broken ones are an error, or they are left out and counted with `skip_broken`."""
+    """Reads lines; invalid ones are an error, or skipped and counted with `skip_broken`."""
 
     def __init__(self, *, skip_broken: bool) -> None:
         self._skip_broken = skip_broken
@@ -198,17 +197,17 @@ class _Reader:
             read = Photo.model_validate(line)
             if read.image not in members:
                 raise ValueError(f"image: {read.image} is in no shard of the folder")
-            return _within_the_picture(read)
+            return _with_checked_boxes(read)
 
         return self._lines(path, photo)
 
     def add(self, path: Path, photos: dict[str, Photo]) -> None:
-        """Put what another file says into the photos that it names; it may name others too."""
+        """Extend the photos with the lines of another file; lines about unknown photos are ignored."""
 
         def added(line: Any) -> Photo | None:
             addition = _Addition.model_validate(line)
             photo = photos.get(addition.image)
-            return None if photo is None else _within_the_picture(addition.added_to(photo))
+            return None if photo is None else _with_checked_boxes(addition.added_to(photo))
 
         for photo in self._lines(path, added):
             if photo is not None:
@@ -240,7 +239,7 @@ def _parse_line(where: str, line: bytes, reader: Callable[[Any], Parsed]) -> Par
         raise DataError(f"{where}: {error}") from error
 
 
-def _within_the_picture(photo: Photo) -> Photo:
+def _with_checked_boxes(photo: Photo) -> Photo:
     boxes = [(f"objects.{index}.box", item.box) for index, item in enumerate(photo.objects)]
     boxes += [(f"phrases.{index}.boxes", box) for index, it in enumerate(photo.phrases) for box in it.boxes]
     for name, (x0, y0, x1, y1) in boxes:

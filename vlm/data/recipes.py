@@ -1,8 +1,8 @@
-"""How often each data set is drawn in the paper's three stages (arXiv 2310.09478, table 2 and section 3.1).
+"""Sampling ratios of the datasets in the paper's three stages (arXiv 2310.09478, table 2 and section 3.1).
 
-The paper says which sets a stage has, and which are drawn most; numbers are published for the third stage
-alone, in the reference's `minigptv2_finetune.yaml`. The others keep the proportions of that file, with the
-weakly labelled sets of the first stage drawn for two pictures in three.
+The paper lists the datasets of each stage and which are sampled most; only the ratios of the third stage are
+published, in the reference's `minigptv2_finetune.yaml`. The other stages keep the proportions of that file,
+with two images in three from the weakly labelled datasets in the first stage.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ RECIPES: dict[str, dict[str, float]] = {
     "multitask": _FINE_GRAINED,
     "chat": _FINE_GRAINED | _CONVERSATIONS,
 }
-"""Ratios by the name of a recipe: a person's own photos, and the paper's three stages."""
+"""Ratios by recipe: a user's own data, and the paper's three stages."""
 
 
 __all__ = ["RECIPES"]

@@ -1,7 +1,7 @@
-"""Records on disk in the order of their pictures, so that any of millions can be read without holding them.
+"""Store records on disk, grouped by image, for random access to millions of them.
 
-A data set is read once, as a stream, into a folder of the cache: `records.jsonl`, where each record begins,
-and which of them share a picture. Every later run, and every process of a run, opens that.
+A dataset is streamed once into a cache folder: `records.jsonl`, the offset of each record, and the groups of
+records that share an image. Later runs, and all processes of a run, open that folder.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from .sources.own import OwnRecords
 logger = logging.getLogger(__name__)
 
 _RECORD = TypeAdapter(Record)
-# A part of every folder's name: raise it when a reader makes something else of the same files.
+# Part of the cache key: increase it when readers turn the same files into other records.
 FORM = 3
 
 _RECORDS, _OFFSETS, _STARTS = "records.jsonl", "offsets.npy", "starts.npy"
 _SKIPPED = "skipped.json"
 
 State: TypeAlias = list[int] | None
-"""Size and time of a file, None where there is none."""
+"""Size and modification time of a file, None if it is missing."""
 
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A folder of records; `len` counts pictures, and records without a picture one by one."""
+    """A folder of records; `len` counts images, and each record without an image."""
 
     folder: Path
     offsets: np.ndarray[Any, np.dtype[np.int64]]
@@ -49,7 +49,7 @@ class RecordFile:
 
     @classmethod
     def open(cls, folder: Path) -> RecordFile:
-        """Open what `write_records` wrote; the index is mapped, not loaded."""
+        """Open a folder of `write_records`; the index is memory-mapped."""
         return cls(
             folder,
             np.load(folder / _OFFSETS, mmap_mode="r"),
@@ -60,7 +60,7 @@ class RecordFile:
         return len(self.starts) - 1
 
     def records_of(self, number: int) -> list[Record]:
-        """Return the records of a picture, in the order of the data set."""
+        """Return the records of an image, in the order of the dataset."""
         offsets = self.offsets[self.starts[number] : self.starts[number + 1]]
         with (self.folder / _RECORDS).open("rb") as file:
             found = []
@@ -71,13 +71,13 @@ class RecordFile:
 
 
 def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) -> RecordFile:
-    """Open what was kept of a source, or read it and keep it first; one process does, others wait for it.
+    """Open the cached records of a source, reading it first if needed; other processes wait meanwhile.
 
-    A source is read again when one of its files is another one than before, by size or time, or a picture for
-    which rows were left out; records written by hand also when one of their pictures is another one.
+    A source is read again when the size or time of one of its files changes, or of an image for which rows
+    were skipped; records written by hand also when one of their images changes.
 
     Raises:
-        DataError: a row is not in the published form, there is none, or the cache cannot be written.
+        DataError: a row is invalid, there are none, or the cache cannot be written.
     """
     folder = cache / _key(source, skip_broken)
     try:
@@ -92,7 +92,7 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
             return RecordFile.open(folder)
     except OSError as error:
         raise DataError(
-            f"the records cannot be kept in {cache} ({error.strerror}): make room there, or set "
+            f"cannot write the records to {cache} ({error.strerror}): make room there, or set "
             "ASSISTANT_CACHE to another folder"
         ) from error
 
@@ -107,7 +107,7 @@ def _write_source(source: Source, folder: Path, skip_broken: bool) -> None:
 
 
 def _note_images(records: Iterable[Record], pictures: set[Path]) -> Iterator[Record]:
-    """Yield the records and note their pictures: where one is replaced, boxes in pixels mean another part."""
+    """Yield the records and add their images to a set: a new image changes what boxes in pixels mean."""
     for record in records:
         if record.picture is not None:
             pictures.add(Path(record.picture.path))
@@ -115,7 +115,7 @@ def _note_images(records: Iterable[Record], pictures: set[Path]) -> Iterator[Rec
 
 
 def _current_folder(folder: Path) -> Path:
-    """Return the folder, or in its place the one for what the pictures that it depends on have become."""
+    """Return the folder, or the one for the current state of the images that it depends on."""
     while folder.is_dir():
         before: dict[str, State] = json.loads((folder / _SKIPPED).read_text())["pictures"]
         now = {path: _state(Path(path)) for path in before}
@@ -153,20 +153,20 @@ def write_records(records: Iterable[Record], folder: Path) -> None:
     with (folder / _RECORDS).open("wb") as file:
         for number, record in enumerate(records):
             offsets.append(file.tell())
-            pictures.append(_picture_number(record, number))
+            pictures.append(_image_key(record, number))
             file.write(_RECORD.dump_json(record, exclude_defaults=True) + b"\n")
     if not offsets:
-        raise DataError("the data set holds no record to learn from")
-    # Records of one picture go together: it is read, and its tokens computed, once for all of them.
+        raise DataError("the dataset holds no record to train on")
+    # Group records by image, which is then read and encoded once for all of them.
     order = np.argsort(np.frombuffer(pictures, dtype=np.uint64), kind="stable")
     firsts = np.flatnonzero(np.diff(np.frombuffer(pictures, dtype=np.uint64)[order])) + 1
     np.save(folder / _OFFSETS, np.frombuffer(offsets, dtype=np.int64)[order])
     np.save(folder / _STARTS, np.concatenate([[0], firsts, [len(offsets)]]).astype(np.int64))
-    logger.info("%d records over %d pictures", len(offsets), len(firsts) + 1)
+    logger.info("%d records over %d images", len(offsets), len(firsts) + 1)
 
 
-def _picture_number(record: Record, number: int) -> int:
-    """Return a number that records of one picture share, and that two pictures almost never do."""
+def _image_key(record: Record, number: int) -> int:
+    """Return a hash that is the same for all records of an image."""
     picture = record.picture
     key = str(number) if picture is None else f"{picture.path}\n{picture.offset}"
     if picture is not None and picture.part is not None:

@@ -1,7 +1,7 @@
-"""The one form that every data set is brought to: a picture, and a conversation over it in terms of tasks.
+"""The common form of all datasets: an image, and a conversation about it as tasks.
 
-What is asked stays apart from its words: a task, a phrase or question, a region. The words are drawn from the
-task's templates when an example is built, anew each time.
+A record stores the task, its phrase or question and its region, not the wording: that is drawn from the
+task's templates every time an example is built.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ..tasks import ABSENT_ANSWER, Task, instruction
 
 @dataclass(frozen=True)
 class ImageReference:
-    """Where a picture lies: a file, or `size` bytes from `offset` on in one (a member of a tar file).
+    """The location of an image: a file, or `size` bytes from `offset` in one (a member of a tar file).
 
-    With `part`, that part of it alone is looked at, as of a region that somebody asks about.
+    With `part`, the image is cropped to that box, as for a question about a region.
     """
 
     path: str
@@ -31,10 +31,10 @@ class ImageReference:
     part: Box | None = None
 
     def read(self) -> Image.Image:
-        """Return the picture, or the part of it, in RGB, upright.
+        """Return the image, cropped to `part`, in RGB, upright.
 
         Raises:
-            DataError: there is none, or it is damaged.
+            DataError: it is missing or damaged.
         """
         image = self._whole()
         return image if self.part is None else crop(image, self.part)
@@ -47,7 +47,7 @@ class ImageReference:
                 file.seek(self.offset)
                 return open_picture(file.read(self.size)).image
         except OSError as error:
-            raise DataError(f"{self.path}: {error.strerror}; is the data still where it was?") from error
+            raise DataError(f"{self.path}: {error.strerror}; was the data moved?") from error
         except ImageError as error:
             place = "" if self.size is None else f"{self.path}, byte {self.offset}: "
             raise DataError(f"{place}{error}") from error
@@ -55,10 +55,10 @@ class ImageReference:
 
 @dataclass(frozen=True)
 class TaskTurn:
-    """One exchange: what is asked, and the answer to learn in the language of boxes.
+    """One question and its answer, in which boxes are written as text.
 
-    `task` is None for free conversation, where `argument` is what the person says. `words` are said in place
-    of the task's template, for conversations that were published in words.
+    `task` is None for free conversation, where `argument` is the user's message. `words` replace the task's
+    template, for conversations that were published with their wording.
     """
 
     task: Task | None
@@ -69,19 +69,19 @@ class TaskTurn:
 
     def __post_init__(self) -> None:
         if not self.answer.strip():
-            raise ValueError("there is no answer to learn")
+            raise ValueError("the answer is empty")
         if self.words is None:
-            instruction(self.task, self.argument, self.region)  # what the task cannot do without is there
+            instruction(self.task, self.argument, self.region)  # raises if a part is missing
         if self.task is None and not (self.words or self.argument).strip():
-            raise ValueError("nothing is asked")
+            raise ValueError("the question is empty")
         box = self.answer == ABSENT_ANSWER or is_well_formed_box(self.answer)
         if self.task is Task.REFER and self.words is None and not box:
-            raise ValueError(f"[refer] is answered by one box or {ABSENT_ANSWER!r}, not by {self.answer!r}")
+            raise ValueError(f"answer [refer] with one box or {ABSENT_ANSWER!r}, not {self.answer!r}")
 
 
 @dataclass(frozen=True)
 class Record:
-    """A conversation over a picture, or over none; later turns see the earlier ones."""
+    """A conversation about an image, or without one; later turns see the earlier ones."""
 
     picture: ImageReference | None
     turns: tuple[TaskTurn, ...]
@@ -91,7 +91,7 @@ class Record:
             raise ValueError("a record needs at least one turn")
         task = next((turn.task for turn in self.turns if turn.task is not None), None)
         if self.picture is None and task is not None:
-            raise ValueError(f"{task.identifier} is about a picture, and there is none")
+            raise ValueError(f"{task.identifier} needs an image")
 
 
 __all__ = ["ImageReference", "Record", "TaskTurn"]

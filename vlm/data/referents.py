@@ -1,7 +1,7 @@
-"""What people boxed in a photo: referents, their names, and which names mean one of them alone.
+"""Find the referents that people boxed in a photo, their names, and which names are unique.
 
-From the phrases of Flickr30k Entities. Five people name the same thing, so a referent has several names; a
-name that may mean another referent too is kept, but is not used to single it out.
+Based on the phrases of Flickr30k Entities. Five people caption each photo, so a referent has several names;
+an ambiguous name is kept, but not used as a referring expression.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .expressions import CONFIDENT
 from .nouns import CLASS_OF, class_of, plural
 from .photos import Photo, Phrase
 
-# Boxes that overlap more are of one thing.
+# Boxes with a higher IoU are one object.
 SAME_THING = 0.5
-# A phrase with more boxes than this is a crowd: people box some of it only.
+# A phrase with more boxes is a crowd, of which people box only some.
 CROWD = 6
 
 _WORD = re.compile(r"[a-z0-9]+(?:['-][a-z]+)*")
@@ -32,7 +32,7 @@ COLOURS = {
     "tan",
 }  # fmt: skip
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-# Names that mean nothing outside of their sentence.
+# Names that mean nothing outside their sentence.
 _VAGUE = {
     "it", "he", "she", "him", "her", "them", "they", "himself", "herself", "itself", "themselves", "which",
     "who", "that", "this", "one", "ones", "another", "other", "others", "something", "someone", "each",
@@ -47,21 +47,21 @@ _GROUPS = {
     "group", "pair", "couple", "crowd", "bunch", "team", "pack", "herd", "flock", "line", "row", "set",
     "piece", "number", "lot", "body", "kind", "type",
 }  # fmt: skip
-# What may join a phrase to the next one so that both together name the first: "a man in a red shirt".
+# Words that join two phrases into a longer name of the first: "a man in a red shirt" ...
 _PLACE_JOINTS = {"in", "with", "on", "near", "behind", "next to", "beside", "in front of"}
-# ... which only people and animals do.
+# ... and those that only people and animals go with.
 _ACTION_JOINTS = {
     "wearing", "dressed in", "wearing only", "and wearing", "holding", "carrying", "riding", "sitting on",
     "pulling", "standing on", "standing next to", "pushing", "playing", "using",
 }  # fmt: skip
 _LIVING = {"people", "animals"}
 WEARING = {"in", "wearing", "dressed in", "wearing only"}
-"""What joins a person to what they wear."""
+"""Words between a person and their clothes."""
 
 
 @dataclass(frozen=True)
 class Referent:
-    """A thing or a group of things, its names as people wrote them, and its boxes left to right."""
+    """A thing or a group of things, its names as people wrote them, and its boxes from left to right."""
 
     chain: str
     type: str
@@ -70,15 +70,15 @@ class Referent:
 
     @property
     def box(self) -> Box:
-        """The box of a single thing."""
+        """The box of a referent with one box."""
         return self.boxes[0]
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name that means one referent alone, without its article, and the referent.
+    """A unique name of a referent, without its article.
 
-    A `joined` name speaks of a second phrase of the caption: "man in a red shirt".
+    A `joined` name includes a second phrase of the caption: "man in a red shirt".
     """
 
     text: str
@@ -87,13 +87,13 @@ class Name:
 
     @property
     def definite(self) -> str:
-        """The name with the article that people ask for it by."""
+        """The name with the definite article."""
         return f"the {self.text}"
 
 
 @lru_cache(maxsize=1 << 16)
 def strip_determiner(name: str) -> str:
-    """Return a name in lower case without article, possessive or number: "Two brown dogs" -> "brown dogs"."""
+    """Lower a name and drop its article, possessive or number: "Two brown dogs" -> "brown dogs"."""
     words = name.lower().split()
     while len(words) > 1 and words[0] in _DETERMINERS | set(NUMBERS):
         words = words[1:]
@@ -102,13 +102,13 @@ def strip_determiner(name: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def words_of(name: str) -> tuple[str, ...]:
-    """Return the words of a name without article."""
+    """Return the words of a name without its determiner."""
     return tuple(_WORD.findall(strip_determiner(name)))
 
 
 @lru_cache(maxsize=1 << 16)
 def head(name: str) -> str:
-    """Return the noun that a name is about: "a man in blue" -> "man", "a group of girls" -> "girls"."""
+    """Return the head noun of a name: "a man in blue" -> "man", "a group of girls" -> "girls"."""
     words = list(words_of(name))
     while words and words[0] in _GROUPS and "of" in words[:2]:
         words = words[words.index("of") + 1 :]
@@ -117,7 +117,7 @@ def head(name: str) -> str:
 
 
 def is_plural(name: str) -> bool:
-    """Whether a name says that it means several things."""
+    """Return whether a name means several things."""
     words, noun = words_of(name), head(name)
     if not words:
         return False
@@ -130,7 +130,7 @@ _PLURALS = {plural(noun) for noun in CLASS_OF} | {"people", "men", "women", "chi
 
 
 def referents(photo: Photo) -> list[Referent]:
-    """Return what people boxed in a photo, in the order in which captions name it."""
+    """Return the boxed referents of a photo, in the order of its captions."""
     chains: dict[str, list[Phrase]] = {}
     for phrase in photo.phrases:
         if phrase.boxes and head(phrase.text) not in _VAGUE:
@@ -154,14 +154,14 @@ def to_boxes(boxes: Iterable[tuple[float, float, float, float]]) -> tuple[Box, .
 def unique_names(photo: Photo) -> list[Name]:
     """Return the names that mean exactly one box, each once.
 
-    A rule abstains where another referent has the same name or a narrower one ("a man" beside "a man in
-    blue"), where the name is plural, and, for a noun alone, where a detector saw a second thing of its class.
+    Excludes names that another referent shares or narrows ("a man" if there is "a man in blue"), plural
+    names, and single nouns if the detector found a second object of their class.
     """
     found: dict[str, Name] = {}
     things = referents(photo)
     joined = {it.chain: set(_joined_names(photo, it)) - set(it.names) for it in things}
     mentions = _phrase_words(photo)
-    # What one joined name says of its thing may be said of another one only by a joined name too.
+    # Compare joined names with the joined names of other referents as well.
     said = mentions + [(chain, frozenset(words_of(it))) for chain, names in joined.items() for it in names]
     for referent in things:
         if len(referent.boxes) != 1:
@@ -175,7 +175,7 @@ def unique_names(photo: Photo) -> list[Name]:
 
 
 def grounded_captions(photo: Photo) -> list[GroundedText]:
-    """Return each caption with all of its phrases that people boxed, none of them a crowd."""
+    """Return each caption with its boxed phrases, except crowds."""
     found = []
     for index, caption in enumerate(photo.captions):
         phrases = [it for it in photo.phrases if it.caption == index and 0 < len(it.boxes) <= CROWD]
@@ -189,7 +189,7 @@ def grounded_captions(photo: Photo) -> list[GroundedText]:
 
 
 def adjacent_phrases(photo: Photo) -> Iterator[tuple[Phrase, str, Phrase]]:
-    """Yield two phrases of a caption that stand next to each other, and the words between them."""
+    """Yield pairs of consecutive phrases of a caption, with the words between them."""
     ordered = sorted(photo.phrases, key=lambda it: (it.caption, it.start))
     for first, second in pairwise(ordered):
         if first.caption == second.caption and first.end < second.start and photo.captions:
@@ -197,7 +197,7 @@ def adjacent_phrases(photo: Photo) -> Iterator[tuple[Phrase, str, Phrase]]:
 
 
 def may_show(photo: Photo, name: str) -> bool:
-    """Whether anything hints that a thing of this name is in the photo: a caption, a phrase, a detector."""
+    """Return whether a caption, a phrase or a detection hints at a thing of this name."""
     noun = head(name)
     labels = {label for label in (class_of(noun), class_of(strip_determiner(name))) if label is not None}
     texts = (*photo.captions, *(it.text for it in photo.phrases), *(it.label for it in photo.objects))
@@ -208,7 +208,7 @@ def may_show(photo: Photo, name: str) -> bool:
 
 
 def _phrase_words(photo: Photo) -> list[tuple[str, frozenset[str]]]:
-    """Return the chain and the words of every phrase, plural heads in the singular too."""
+    """Return the chain and words of every phrase, including the singular of plural heads."""
     found = []
     for phrase in photo.phrases:
         words = set(words_of(phrase.text))
@@ -243,11 +243,11 @@ def _has_rival(photo: Photo, noun: str, box: Box) -> bool:
 
 
 def _joined_names(photo: Photo, referent: Referent) -> Iterator[str]:
-    """Yield names of a referent that speak of another phrase: "a man in a red shirt"."""
+    """Yield names of a referent that include another phrase: "a man in a red shirt"."""
     for first, joint, second in adjacent_phrases(photo):
         joints = _PLACE_JOINTS | _ACTION_JOINTS if first.type in _LIVING else _PLACE_JOINTS
-        tells = joint in joints and head(second.text) not in _VAGUE and not is_plural(first.text)
-        if tells and first.chain == referent.chain and second.chain != first.chain:
+        narrows = joint in joints and head(second.text) not in _VAGUE and not is_plural(first.text)
+        if narrows and first.chain == referent.chain and second.chain != first.chain:
             yield photo.captions[first.caption][first.start : second.end]
 
 

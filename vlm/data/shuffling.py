@@ -1,4 +1,4 @@
-"""Shuffled passes over any number of things, without a list of them: where an index falls is computed."""
+"""Shuffle any number of items by computing each position, without a list."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 
 
 def shuffled(index: int, count: int, seed: int) -> int:
-    """Return which of `count` things comes at an index: each comes once in every `count` indices.
+    """Return which of `count` items comes at an index: every pass of `count` indices has each item once.
 
-    A Feistel network of four rounds permutes the numbers of as many bits as are needed; a number that is too
-    large is permuted again until it is not (cycle walking; Black and Rogaway, 2002).
+    A Feistel network of four rounds permutes numbers of enough bits; numbers that are too large are permuted
+    again (cycle walking; Black and Rogaway, 2002).
     """
     epoch, position = divmod(index, count)
     half = max(1, -(-(count - 1).bit_length() // 2))

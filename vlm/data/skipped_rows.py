@@ -1,4 +1,4 @@
-"""Broken rows: what is wrong with one in a line, and a count of those that were left out."""
+"""Count and log the broken rows that a reader skips."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..errors import DataError
 
 logger = logging.getLogger(__name__)
 
-# Of the rows that are left out, so many are told of one by one.
+# Skipped rows to log one by one; the rest are only counted.
 LOGGED_ROWS = 5
 
 
 class RowImageError(DataError):
-    """A row's picture, at `path`, is not there, or is none."""
+    """The image file of a row, at `path`, is missing or unreadable."""
 
     def __init__(self, message: str, path: Path) -> None:
         super().__init__(message)
@@ -24,9 +24,9 @@ class RowImageError(DataError):
 
 
 class SkippedRows:
-    """The rows of a file that were left out: the first few are told of, the rest counted.
+    """The skipped rows of a file: logs the first few and counts the rest.
 
-    `pictures` are those that rows were left out for.
+    `pictures` holds the image files because of which rows were skipped.
     """
 
     def __init__(self, path: Path, count: int = 0) -> None:
@@ -35,7 +35,7 @@ class SkippedRows:
         self.pictures: set[Path] = set()
 
     def add(self, error: DataError) -> None:
-        """Count a row."""
+        """Count a row, and log it if it is among the first."""
         self.count += 1
         if isinstance(error, RowImageError):
             self.pictures.add(error.path)
@@ -43,17 +43,17 @@ class SkippedRows:
             logger.warning("skipped: %s", error)
 
     def log_total(self) -> None:
-        """Say how many there were, if any."""
+        """Log how many rows were skipped, if any."""
         if self.count:
             logger.warning("broken rows skipped in %s: %d", self.path, self.count)
 
 
 def first_error(error: ValidationError) -> str:
-    """Return the first thing that is wrong, as `field: what`."""
+    """Return the first error as `field: message`."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"]))
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{field}: {said}" if field else said
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message
 
 
 __all__ = ["RowImageError", "SkippedRows", "first_error"]

@@ -1,6 +1,6 @@
-"""What a mixture draws from: at every index a picture, a view of it, and what is asked over that.
+"""Streams that a mixture draws from: at each index an image, a view of it, and samples about that view.
 
-A draw depends on the index and the seed alone, and reads no picture.
+A draw depends on the index and the seed alone, and does not read the image.
 """
 
 from __future__ import annotations
@@ -31,49 +31,49 @@ from .views import View, random_window
 logger = logging.getLogger(__name__)
 
 
-WHOLE = View()
+WHOLE_IMAGE = View()
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A picture that is not read yet, or none, and what is asked over the view of it.
+    """The location of an image or None, a view of it, and samples about that view.
 
-    `references` are all captions that people gave what is seen in the view.
+    `references` are the human captions of the view.
     """
 
     picture: ImageReference | None
     samples: list[Sample]
-    view: View = WHOLE
+    view: View = WHOLE_IMAGE
     references: tuple[str, ...] = ()
 
     def image(self) -> Image.Image | None:
-        """Read the picture and return what the view shows of it.
+        """Read the image and apply the view.
 
         Raises:
-            DataError: it is not there, or damaged.
+            DataError: it is missing or damaged.
         """
-        return None if self.picture is None else self.view.picture(self.picture.read())
+        return None if self.picture is None else self.view.image(self.picture.read())
 
 
 class Stream(Protocol):
-    """An endless series of draws; where it `crops`, some show but a part of a picture, cut out by chance."""
+    """An endless series of draws; if it `crops`, some views are random crops."""
 
     crops: bool
 
     def draw(self, index: int, seed: int) -> Draw:
-        """Return the draw at an index, always the same for the same seed."""
+        """Return the draw at an index, the same for the same seed."""
         ...
 
     def references(self) -> list[tuple[str, ...]]:
-        """Return, for each picture whose captions by people are known, all of them."""
+        """Return the human captions of each image that has some."""
         ...
 
 
 class PhotoStream:
-    """Annotated photos, asked about anew in every view.
+    """Annotated photos, with new samples for every view.
 
     Raises:
-        DataError: no photo has an annotation to learn from.
+        DataError: no photo has an annotation to train on.
     """
 
     def __init__(self, folder: PhotoFolder, config: MixtureConfig) -> None:
@@ -84,14 +84,14 @@ class PhotoStream:
         self._absent = AbsentNames(photos)
         self.photos = [photo for photo in photos if self._samples(photo, random.Random(0))]
         if not self.photos:
-            raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to learn from")
+            raise DataError(f"no photo of {folder.folder} ({folder.split}) has an annotation to train on")
         if len(self.photos) < len(folder.photos):
-            logger.warning("%d photos have nothing to learn from", len(folder.photos) - len(self.photos))
+            logger.warning("%d photos have no annotation to train on", len(folder.photos) - len(self.photos))
         weights = [config.grounded_weight if expressions(photo) else 1.0 for photo in self.photos]
         self._cumulative_weights = list(accumulate(weights))
 
     def draw(self, index: int, seed: int) -> Draw:
-        """Return a view of a photo and samples of each task over it."""
+        """Return a view of a photo with samples of each task."""
         random_ = random.Random(f"{seed}:{index}")
         photo = self.photos[self._photo_index(index, seed)]
         view = View(mirror=random_.random() < self.config.mirror)
@@ -102,23 +102,23 @@ class PhotoStream:
             if samples:
                 view = part
         samples = samples or self._samples(view.photo(photo), random_)
-        while not samples:  # some questions are there on one side of a border alone
-            view = WHOLE
+        while not samples:  # mirroring can leave no sample
+            view = WHOLE_IMAGE
             samples = self._samples(photo, random_)
-        if view.window is None:  # a part may not show what its photo does
+        if view.window is None:  # captions do not say what a crop shows
             samples += self._absent_samples(view.photo(photo), random_)
         references = view.photo(photo).captions
-        return Draw(self.folder.reference(photo), _arrange(samples, self.config, random_), view, references)
+        return Draw(self.folder.reference(photo), _arranged(samples, self.config, random_), view, references)
 
     def references(self) -> list[tuple[str, ...]]:
         """Return the captions of each photo that has some."""
         return [photo.captions for photo in self.photos if photo.captions]
 
     def _photo_index(self, index: int, seed: int) -> int:
-        """Return which photo is drawn, by its weight.
+        """Return the index of a photo, drawn by weight.
 
-        In every pass of as many indices as there are photos, the draws are spread evenly over the weights, so
-        that no photo waits longer for its turn than its weight says, where all indices are drawn.
+        Every pass of as many indices as photos spreads the draws evenly over the weights (systematic
+        sampling), so that a photo is drawn as regularly as its weight allows.
         """
         count = len(self.photos)
         offset = random.Random(f"{seed}:{index // count}").random()
@@ -126,7 +126,7 @@ class PhotoStream:
         return min(bisect_right(self._cumulative_weights, point), count - 1)
 
     def _absent_samples(self, photo: Photo, random_: random.Random) -> list[Sample]:
-        """Return questions about things that are not there, a different one for each task."""
+        """Return samples about absent things, a different one for each task."""
         denials: list[Sample] = []
         for task in ABSENT_TASKS:
             if self.config.per_task.get(task) and random_.random() < self.config.absent:
@@ -143,10 +143,10 @@ class PhotoStream:
 
 
 class RecordStream:
-    """The pictures of a data set, each with some of the conversations over it.
+    """The images of a dataset, each with some of its conversations.
 
-    Every picture has one place in each pass of as many indices as there are pictures, in a new shuffled
-    order; a mixture of several streams takes only some of the indices from each.
+    Every pass of as many indices as images draws each image once, in a new order; a mixture of several
+    streams takes only some of the indices of each.
     """
 
     def __init__(self, records: RecordFile, config: MixtureConfig) -> None:
@@ -155,22 +155,22 @@ class RecordStream:
         self.crops = False
 
     def draw(self, index: int, seed: int) -> Draw:
-        """Return a picture, or none, and conversations over it."""
+        """Return an image, or none, with conversations about it."""
         random_ = random.Random(f"{seed}:{index}")
         found = self.records.records_of(shuffled(index, len(self.records), seed))
         chosen = random_.sample(found, min(self.config.per_picture, len(found)))
         samples = [sample_from_record(record, random_) for record in chosen]
-        return Draw(found[0].picture, _arrange(samples, self.config, random_))
+        return Draw(found[0].picture, _arranged(samples, self.config, random_))
 
     def references(self) -> list[tuple[str, ...]]:
-        """Return nothing: records are questions and answers, not all that is said of a picture."""
+        """Return nothing: records do not hold all captions of an image."""
         return []
 
 
-def _arrange(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:
-    """Return the samples as they are asked: in one conversation, by chance, and with identifiers or without.
+def _arranged(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:
+    """Join the samples into one conversation with probability `dialogue`, and drop identifiers if configured.
 
-    Conversations that were published stay as they are.
+    Published conversations are not joined.
     """
     if random_.random() < config.dialogue and not any(sample.follow_ups for sample in samples):
         samples = [dialogue(samples, random_)]

@@ -1,4 +1,4 @@
-"""Tar files of pictures: what lies in one, and where, without reading it."""
+"""List the members of tar files and their offsets, without reading them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .records import ImageReference
 
 
 def tar_members(path: Path) -> Iterator[tuple[str, ImageReference]]:
-    """Yield the names of a tar file's members, and where they lie in it.
+    """Yield the name and location of each file in a tar file.
 
     Raises:
-        DataError: it is no tar file, or it ends in the middle.
+        DataError: it is not a tar file, or truncated.
     """
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
-                archive.members = []  # type: ignore[attr-defined]  # or it remembers every member
+                archive.members = []  # type: ignore[attr-defined]  # keep no list of all members
                 if member.isfile():
                     yield member.name, ImageReference(str(path), member.offset_data, member.size)
-            # A header that is cut off is passed over in silence.
+            # tarfile ignores a truncated header.
             if archive.offset < path.stat().st_size < archive.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("unexpected end of data")
     except tarfile.TarError as error:

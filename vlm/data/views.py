@@ -1,4 +1,4 @@
-"""Views of a photo for training: mirrored or cropped, with its annotations carried along."""
+"""Mirror or crop a photo together with its annotations."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from PIL import Image, ImageOps
 from .photos import DetectedObject, Photo, Phrase, Question
 
 Window: TypeAlias = tuple[float, float, float, float]
-"""`(left, top, right, bottom)` in fractions 0..1 of the picture's width and height."""
+"""`(left, top, right, bottom)` in fractions 0..1 of the image's width and height."""
 
-# An object that a crop leaves less visible than this is no longer one to ask for ...
+# Do not ask for an object of which a crop shows less than this share ...
 VISIBLE = 0.6
-# ... yet while more than this of it shows, it may be mistaken for another of its class.
+# ... but keep it as a rival, with a low score, while it shows more than this.
 GLIMPSED = 0.1
 GLIMPSED_SCORE = 0.3
 
 _SIDES = {"left": "right", "right": "left"}
-# "right next to" something is no side.
+# "right next to" is not a side.
 _SIDE = re.compile(
     r"\b(left|right(?!\s+(?:next|beside|behind|above|below|in front)\b))(?=(?:most)?\b)", re.IGNORECASE
 )
@@ -29,19 +29,19 @@ _SIDE = re.compile(
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at a photo: `window` cuts out that part (of the mirrored photo, if it is mirrored)."""
+    """A view of a photo: mirrored if `mirror`, then cropped to `window`."""
 
     mirror: bool = False
     window: Window | None = None
 
     def photo(self, photo: Photo) -> Photo:
-        """Return the annotations as they stand in the view."""
+        """Return the annotations in the view."""
         if self.mirror:
             photo = mirrored(photo)
         return photo if self.window is None else cropped(photo, self.window)
 
-    def picture(self, image: Image.Image) -> Image.Image:
-        """Return what is seen of the picture."""
+    def image(self, image: Image.Image) -> Image.Image:
+        """Return the view of an image."""
         if self.mirror:
             image = ImageOps.mirror(image)
         if self.window is None:
@@ -54,14 +54,14 @@ class View:
 
 
 def random_window(random_: random.Random) -> Window:
-    """Return a window of half to all of each side."""
+    """Return a random window over half to all of each side."""
     width, height = random_.uniform(0.5, 1.0), random_.uniform(0.5, 1.0)
     left, top = random_.uniform(0, 1 - width), random_.uniform(0, 1 - height)
     return left, top, left + width, top + height
 
 
 def mirrored(photo: Photo) -> Photo:
-    """Return the photo's annotations flipped left to right: the words left and right go with the boxes."""
+    """Return the annotations flipped left to right, with the words left and right swapped."""
     objects = tuple(item.model_copy(update={"box": _mirrored_box(item.box)}) for item in photo.objects)
     questions = tuple(
         Question(question=_swap_sides(item.question), answer=tuple(map(_swap_sides, item.answer)))
@@ -78,14 +78,14 @@ def _mirrored_phrase(phrase: Phrase, photo: Photo, captions: tuple[str, ...]) ->
     if not photo.captions:
         return phrase.model_copy(update={"boxes": boxes, "text": _swap_sides(phrase.text)})
     caption = photo.captions[phrase.caption]
-    # By the whole caption: what follows a phrase may tell that its "right" is no side.
-    start, end = (_mirrored_place(caption, place) for place in (phrase.start, phrase.end))
+    # Swap in the whole caption: the text after a phrase decides whether its "right" is a side.
+    start, end = (_mirrored_offset(caption, place) for place in (phrase.start, phrase.end))
     text = captions[phrase.caption][start:end]
     return phrase.model_copy(update={"boxes": boxes, "text": text, "start": start})
 
 
-def _mirrored_place(text: str, place: int) -> int:
-    """Return where the letter at a place of a text stands once the sides in it are swapped."""
+def _mirrored_offset(text: str, place: int) -> int:
+    """Map an offset in a text to the text with its sides swapped."""
     sides = [match[1] for match in _SIDE.finditer(text) if match.end() <= place]
     return place + sum(len(_SIDES[side.lower()]) - len(side) for side in sides)
 
@@ -95,10 +95,10 @@ def _mirrored_box(box: Window) -> Window:
 
 
 def cropped(photo: Photo, window: Window) -> Photo:
-    """Return the annotations of a window: the objects and phrases in it.
+    """Return the objects and phrases in a window.
 
-    What people said of the whole photo (captions, questions, its name) is dropped. A phrase of which a thing
-    is cut off loses its boxes, and is left out where nothing of it is to be seen.
+    Annotations of the whole photo (captions, questions, name) are dropped. A phrase with a box that is cut
+    off loses its boxes; a phrase that is not visible at all is dropped.
     """
     objects = tuple(seen for item in photo.objects if (seen := _seen_through(window, item)) is not None)
     phrases = tuple(part for it in photo.phrases if (part := _phrase_through(window, it)) is not None)
@@ -123,7 +123,7 @@ def _seen_through(window: Window, item: DetectedObject) -> DetectedObject | None
 
 
 def _box_through(window: Window, box: Window) -> tuple[Window, float]:
-    """Return a box in fractions of the window, cut to it, and how much of its area is in the window, 0..1."""
+    """Return a box clipped to the window, in fractions of it, and the share of its area inside, 0..1."""
     left, top, right, bottom = window
     x0, y0, x1, y1 = box
     seen = (max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))

@@ -1,7 +1,7 @@
-"""Write `generated.jsonl`: messages with the plan they ask for, from hand-written carriers and words.
+"""Write `generated.jsonl`: messages with their plans, generated from hand-written templates and words.
 
-A carrier is a line such as `where is {thing}? => refer {thing}`. The slots of its message, of its steps and
-of the turns before it are filled alike; only then is the message roughened: an argument stays clean.
+A template is a line such as `where is {thing}? => refer {thing}`. The same values fill the slots of its
+message, steps and earlier turns. Noise is added to the message only, so arguments stay clean.
 
     python -m assistant.vlm.data.planning.generate --seed 1
 """
@@ -17,80 +17,80 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .noise import QUESTION, Noise
-from .patterns import Carrier, Json, read_carriers
+from .templates import Json, Template, read_templates
 from .words import Filling, Words, random_box
 
 HERE = Path(__file__).parent
 
-# How many messages of each kind.
+# The number of messages of each kind.
 COUNTS = {
     "refer": 1690, "detection": 1560, "vqa": 2210, "caption": 650, "grounding": 780, "identify": 910,
     "chat": 1300, "multi-step": 1690, "follow-up": 1690, "language": 2400,
 }  # fmt: skip
-# A carrier is used at most so often.
+# The most messages from one template.
 MOST = 20
 
 POINTING = re.compile(
     r"\b(it|its|it's|they|them|their|this|that|these|those|here|there|one|ones|he|she|him|her|his|again|what's|"
     r"everything|everybody|anyone|we|describe|else|where)\b"
 )
-# The same for requests that name what they are after.
+# The same for requests that name their target.
 TAKEN_UP = re.compile(r"\b(one|ones|others?|them|same|this|these|more|everything|anything|something)\b")
-# How an earlier turn asked for what needs no article.
+# Earlier requests for something that needs no article.
 ASKED = ("find {}", "show me {}", "mark {}", "{}", "{} please", "box {}", "can you find {}?")
 
 
 class Generator:
-    """Fills carriers, each message with its steps, its history and its region."""
+    """Fills templates, each with its message, steps, history and region."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.words = Words.read(HERE / "vocabulary.toml")
         self.noise = Noise(HERE / "noise.toml", self.rng)
-        self.carriers, self.clauses = read_carriers(HERE / "carriers")
+        self.templates, self.clauses = read_templates(HERE / "carriers")
         plain = {"refer {thing}", "detection {things}", "caption", "grounding"}
-        self.plain = [one for one in self.carriers if one.steps in plain and one.group in COUNTS]
+        self.plain = [one for one in self.templates if one.steps in plain and one.group in COUNTS]
 
     def lines(self) -> Iterator[Json]:
-        """Yield as many different messages of each kind as are wanted."""
+        """Yield the wanted number of different messages of each kind."""
         for kind, count in COUNTS.items():
-            carriers = [one for one in self.carriers if one.kind == kind]
-            self.rng.shuffle(carriers)
+            templates = [one for one in self.templates if one.kind == kind]
+            self.rng.shuffle(templates)
             seen: set[str] = set()
             uses: Counter[str] = Counter()
             for turn in range(count * 4):
                 if len(seen) == count:
                     break
-                carrier = carriers[turn % len(carriers)]
-                line = self.line(carrier)
+                template = templates[turn % len(templates)]
+                line = self.line(template)
                 key = json.dumps([line["user"].lower().strip(), line["history"], line["region"]])
-                if key not in seen and uses[carrier.name] < MOST:
+                if key not in seen and uses[template.name] < MOST:
                     seen.add(key)
-                    uses[carrier.name] += 1
+                    uses[template.name] += 1
                     yield line
 
-    def line(self, carrier: Carrier) -> Json:
-        """Return one message of a carrier."""
-        message, notation = carrier.message, carrier.steps
+    def line(self, template: Template) -> Json:
+        """Return one message of a template."""
+        message, notation = template.message, template.steps
         if not notation:
             message, notation = self._joined(message)
-        filling = Filling.of(f"{message} {notation} {carrier.history}", self.words, self.rng)
+        filling = Filling.of(f"{message} {notation} {template.history}", self.words, self.rng)
         message = filling.fill(message)
-        history = [self._turn(turn, filling) for turn in carrier.history.split(" || ") if turn]
-        drawn = carrier.region or (carrier.group in {"refer", "detection"} and self.rng.random() < 0.02)
+        history = [self._turn(turn, filling) for turn in template.history.split(" || ") if turn]
+        drawn = template.region or (template.group in {"refer", "detection"} and self.rng.random() < 0.02)
         line: Json = {
-            "kind": carrier.kind,
+            "kind": template.kind,
             "writer": "generated",
-            "family": carrier.name,
-            "history": self._earlier(carrier, message) + history,
-            "user": self.noise.roughen(message, carrier).replace("|", "\n"),
+            "family": template.name,
+            "history": self._earlier(template, message) + history,
+            "user": self.noise.roughen(message, template).replace("|", "\n"),
             "region": random_box(self.rng) if drawn else None,
             "steps": [_step(step, message) for step in filling.fill(notation).split(" ; ")],
         }
         return line
 
     def _joined(self, joiner: str) -> tuple[str, str]:
-        """Put single requests into the slots of a joiner, and return their steps in order."""
+        """Fill the slots of a joiner with single requests, and return their steps in order."""
         steps: list[str] = []
         taken: set[str] = set()
 
@@ -98,7 +98,7 @@ class Generator:
             kind = "imperative" if match[1] == "i" else "question"
             text, notation = self.rng.choice([one for one in self.clauses[kind] if one[1] not in taken])
             taken.add(notation)
-            # The slots of one clause are not those of another.
+            # Keep the slots of the clauses apart.
             own = rf"{{\g<1>{7 + len(steps)}\g<2>\g<3>}}"
             text, notation = (
                 re.sub(r"\{([a-z_]+)(\d*)(\.[a-z]+)?\}", own, part) for part in (text, notation)
@@ -109,7 +109,7 @@ class Generator:
         return re.sub(r"\{([iq])\d\}", clause, joiner), " ; ".join(steps)
 
     def _turn(self, notation: str, filling: Filling) -> Json:
-        """Return an earlier turn from its notation."""
+        """Parse the notation of an earlier turn."""
         notation, _, user = filling.fill(notation).partition(" <- ")
         notation, _, answer = notation.partition(" -> ")
         found = re.search(r" #(\d)$", notation)
@@ -139,7 +139,7 @@ class Generator:
         return self.rng.choice([f"{what} is {side}.", f"I marked {argument}.", f"{what} is {side}."])
 
     def _asked(self, task: str, argument: str) -> str:
-        """Return words in which an earlier turn may have been asked for."""
+        """Return a message that may have led to an earlier turn."""
         if task == "vqa":
             asked = argument
         elif task == "identify":
@@ -147,15 +147,15 @@ class Generator:
         elif re.match(r"some|any|every|who|other|people|things", argument):
             asked = self.rng.choice(ASKED).format(argument)
         else:
-            carrier = self.rng.choice([one for one in self.plain if one.group == task])
-            asked = re.sub(r"\{things?\}", argument.replace("\\", ""), carrier.message)
+            template = self.rng.choice([one for one in self.plain if one.group == task])
+            asked = re.sub(r"\{things?\}", argument.replace("\\", ""), template.message)
         return asked[0].upper() + asked[1:] if self.rng.random() < 0.4 else asked
 
-    def _earlier(self, carrier: Carrier, message: str) -> list[Json]:
-        """Return turns that have nothing to do with the message, now and then."""
-        pointing = TAKEN_UP if carrier.kind in {"refer", "detection"} else POINTING
-        # What points back has its own turns, and nothing else to point at unless they come last.
-        complete = carrier.kind in {"chat", "language"} or bool(carrier.history)
+    def _earlier(self, template: Template, message: str) -> list[Json]:
+        """Return unrelated earlier turns, for some messages."""
+        pointing = TAKEN_UP if template.kind in {"refer", "detection"} else POINTING
+        # A message that refers back must not find other turns to refer to.
+        complete = template.kind in {"chat", "language"} or bool(template.history)
         apart = not complete and bool(pointing.search(message.lower()))
         if self.rng.random() > (0.02 if apart else 0.25):
             return []
@@ -165,7 +165,7 @@ class Generator:
 
 
 def _step(notation: str, message: str) -> Json:
-    """Return a step from its notation: task, argument, `@` with the box that it is about."""
+    """Parse the notation of a step: task, argument, `@` and the symbol of its box."""
     notation, _, ref = notation.partition(" @")
     task, _, argument = notation.partition(" ")
     if argument == "{=}":

@@ -1,4 +1,4 @@
-"""Messages in other languages than English, as they stand in `carriers/languages.toml`."""
+"""Fill the templates of `carriers/languages.toml`: messages in languages other than English."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# In how many ways a pattern is filled.
+# The number of fillings of each template.
 FILLINGS = 14
 
 Language = dict[str, Any]
@@ -15,7 +15,7 @@ _ARTICLE = re.compile(r"l'|\w+ ")
 
 
 def foreign_messages(languages: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the messages of all languages: the language, the pattern's name, the message, its steps."""
+    """Yield language, template name, message and steps of all messages."""
     header, *rows = [line.split("|") for line in languages["nouns"].strip().splitlines()]
     nouns = [dict(zip(header, row, strict=True)) for row in rows]
     for code, language in languages.items():
@@ -42,9 +42,9 @@ def _fill(
 ) -> str:
     one, found, english = random_.choice(things)
     if not english.startswith("the ") and "qualities" in language and random_.random() < 0.3:
-        pattern, told = random_.choice(_pairs(language["qualities"]))
+        pattern, translation = random_.choice(_pairs(language["qualities"]))
         one, found = pattern.replace("{one}", one), pattern.replace("{one}", found)
-        english = told.replace("{en}", english)
+        english = translation.replace("{en}", english)
     several, those, every, plural = random_.choice(many)
     slots = {"one": one, "found": found, "many": several, "those": those, "all": every, "ens": plural}
     slots["en"] = english if english.startswith("the ") else f"the {english}"
@@ -57,7 +57,7 @@ def _thing(noun: dict[str, str], code: str) -> tuple[str, ...]:
 
 
 def _many(noun: dict[str, str], code: str, language: Language) -> tuple[str, ...]:
-    """Return a plural without an article, with one, and with a word for all."""
+    """Return a plural without an article, with one, and with "all"."""
     several = noun.get(f"{code}.s", noun[code])
     match = _ARTICLE.match(noun[code])
     article = match[0].strip() if match else ""

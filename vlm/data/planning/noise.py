@@ -1,4 +1,4 @@
-"""How people really type: what surrounds a request, and slips that leave its meaning alone."""
+"""Make messages look typed by people: surrounding words, typos and other noise that keeps the meaning."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import tomllib
 import unicodedata
 from pathlib import Path
 
-from .patterns import Carrier
+from .templates import Template
 
 QUESTION = re.compile(
     r"(what|which|who|whose|where|when|why|how|is|are|was|were|do|does|did|has|have|had|can|could|should|would|"
     r"will|in the|apart|overall)\b"
 )
-# Words that may point back at an earlier turn: no turn is put before such a message.
 
 
 class Noise:
-    """How people really type: what surrounds a request, and slips that leave its meaning alone."""
+    """Make messages look typed by people: surrounding words, typos and other noise that keeps the meaning."""
 
     def __init__(self, path: Path, rng: random.Random) -> None:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -26,12 +25,12 @@ class Noise:
         self.lines = {name: lines.strip().splitlines() for name, lines in data["lines"].items()}
         self.shortened: dict[str, str] = data["shortened"]
 
-    def roughen(self, text: str, carrier: Carrier) -> str:
-        """Return the message as somebody might have typed it."""
-        if carrier.language:
+    def roughen(self, text: str, template: Template) -> str:
+        """Return the message as a person might have typed it."""
+        if template.language:
             return self._foreign(text)
         typed = bool(re.search(r"\d+[,> ]", text))
-        if not carrier.quoted:
+        if not template.quoted:
             if self.rng.random() < 0.05:
                 text = re.sub(r"\b(the|a|an) ", "", text, count=self.rng.randint(1, 2)) or text
             if self.rng.random() < 0.06:
@@ -41,10 +40,10 @@ class Noise:
             if self.rng.random() < 0.12:
                 text = text.replace("'", self.rng.choice(["", "", "\N{RIGHT SINGLE QUOTATION MARK}"]))
         text = self._end(text)
-        text = self._case(text, carrier.quoted)
-        if carrier.group != "small-talk":
-            text = self._surround(text, carrier)
-        if not typed and not carrier.quoted and self.rng.random() < 0.02:
+        text = self._case(text, template.quoted)
+        if template.group != "small-talk":
+            text = self._surround(text, template)
+        if not typed and not template.quoted and self.rng.random() < 0.02:
             text = text.upper()
         return text
 
@@ -95,13 +94,13 @@ class Noise:
             return text.lower()
         return text
 
-    def _surround(self, text: str, carrier: Carrier) -> str:
-        follow_up, chat = carrier.kind == "follow-up", carrier.kind == "chat"
+    def _surround(self, text: str, template: Template) -> str:
+        follow_up, chat = template.kind == "follow-up", template.kind == "chat"
         dice = self.rng.random()
-        if dice < 0.05 and follow_up and not carrier.name.startswith("gen:asked-back"):
+        if dice < 0.05 and follow_up and not template.name.startswith("gen:asked-back"):
             text = text if re.match(r"I\b", text) else text[0].lower() + text[1:]
             return f"{self.rng.choice(self.lines['again'])} {text}"
-        if follow_up or carrier.name.startswith("gen:about"):
+        if follow_up or template.name.startswith("gen:about"):
             return text
         if dice < 0.14:
             opening = self.rng.choice(self.lines[self._openings(text, chat)])

@@ -1,4 +1,4 @@
-"""The hand-written words of the generator, and how they fill the slots of a carrier."""
+"""Read the hand-written vocabulary, and fill the slots of templates with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# From the name of a slot to the classes of nouns that fill it.
+# Maps slot names to the noun classes that fill them.
 EVERYTHING = (
     "thing", "vehicle", "building", "food", "plant", "animal", "creature", "person", "screen", "flaw", "site",
 )  # fmt: skip
@@ -31,7 +31,7 @@ COLOURS = re.compile(
 
 @dataclass
 class Words:
-    """The vocabulary, split into lists."""
+    """The vocabulary as lists."""
 
     scenes: dict[str, dict[str, list[str]]]
     lists: dict[str, dict[str, list[str]]]
@@ -46,7 +46,7 @@ class Words:
 
 @dataclass
 class Noun:
-    """A noun put into a slot, with all that may be asked of it."""
+    """A noun in a slot, with its inflections."""
 
     singular: str
     plural: str
@@ -54,7 +54,7 @@ class Noun:
     gender: str
 
     def form(self, name: str) -> str:
-        """Return the phrase, or the form that a slot asks for after a dot."""
+        """Return the phrase, or the form that a slot names after its dot."""
         he, him, his, himself = (
             ("he", "him", "his", "himself") if self.gender == "m" else ("she", "her", "her", "herself")
         )
@@ -65,7 +65,7 @@ class Noun:
 
 @dataclass
 class Filling:
-    """What fills the slots of one message: nouns of one scene, words, typed boxes."""
+    """The values of the slots of one message: nouns of one scene, words, typed boxes."""
 
     words: Words
     rng: random.Random
@@ -88,7 +88,7 @@ class Filling:
         return cls(words, rng, rng.choice(fitting), len(wanted) > 2, "possessive" in text, coloured)
 
     def fill(self, text: str) -> str:
-        """Fill the slots, the same slot always alike, and set the article to the word after it."""
+        """Fill the slots, equal slots equally, and adjust articles to the next word."""
         text = SLOT.sub(lambda match: self._value(match[1], match[2], match[3] or ""), text)
         return re.sub(r"\b([Aa]) (?=(?!uni|us[aeu]|USB|eu|one\b|UFO)[aeiouAEIOU]|x-|hour|LED)", r"\1n ", text)
 
@@ -141,7 +141,7 @@ class Filling:
         return noun
 
     def _definite(self, kind: str, noun: Noun, entry: str) -> str:
-        """Return `the` noun, often with something that tells it from others."""
+        """Return `the` noun, often with something that distinguishes it."""
         dice = self.rng.random() * (0.75 if self.plain else 1.0) + (0.0 if self.simple else 0.12)
         before = self._fitting("modifiers", kind, noun, entry)
         if dice < 0.38 or re.match(r"(old|little|best|birthday) ", noun.singular):
@@ -173,7 +173,7 @@ class Filling:
     def _fitting(self, table: str, kind: str, noun: Noun, entry: str) -> str:
         unfit: set[str] = set()
         if self.colourless:
-            # Who asks for a thing's colour does not name it.
+            # A question about a colour must not name it.
             unfit |= {one for one in self.words.lists[table][kind] if COLOURS.search(one)}
         if kind == "person" and noun.singular in self.words.lists["children"]["nouns"]:
             unfit |= set(self.words.lists["children"]["unfit"])
@@ -195,7 +195,7 @@ class Filling:
 
 
 def random_box(rng: random.Random) -> list[int]:
-    """Return a box of any place and size."""
+    """Return a random box."""
     width, height = rng.randint(4, 55), rng.randint(4, 60)
     x0, y0 = rng.randint(0, 100 - width), rng.randint(0, 100 - height)
     return [x0, y0, x0 + width, y0 + height]
@@ -206,7 +206,7 @@ def _split(table: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _forms(entry: str) -> tuple[str, str, str]:
-    """Return singular, plural and gender of an entry such as `waitress/waitresses:f`."""
+    """Split an entry such as `waitress/waitresses:f` into singular, plural and gender."""
     nouns, _, gender = entry.partition(":")
     singular, _, plural = nouns.partition("/")
     return singular, plural or singular + "s", gender

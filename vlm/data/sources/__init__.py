@@ -1,7 +1,6 @@
-"""The data sets of the paper, each read in the layout that it is published in.
+"""Read the datasets of the paper in their published layouts.
 
-`SOURCES` says under which name a mixture knows them, and where each lies under the data folder if nothing
-else is said.
+`SOURCES` maps their names to their readers and default places under the data folder.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from .vqa import Vqa
 from .web_pairs import WebPairs
 
 Reader = Callable[[Path, Path, str], Source]
-"""Annotations, pictures and split in, the data set out."""
+"""From the paths of annotations and images, and a split, to a dataset."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a data set is read, and where its annotations and pictures lie under the data folder."""
+    """The reader of a dataset, and the places of its annotations and images under the data folder."""
 
     reader: Reader
     path: str
@@ -100,7 +99,7 @@ SOURCES: dict[str, Layout] = {
 
 
 def open_source(name: str, data: Path, place: SourceConfig) -> Source:
-    """Return the data set of a name in `SOURCES`, where `place` says or else at its usual place."""
+    """Return the dataset of a name in `SOURCES`, at the paths of `place` or its default place."""
     layout = SOURCES[name]
     path = place.path or data / layout.path
     return layout.reader(path.absolute(), (place.pictures or data / layout.pictures).absolute(), place.split)

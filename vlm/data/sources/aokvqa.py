@@ -1,4 +1,4 @@
-"""A-OKVQA: `aokvqa_v1p0_SPLIT.json`, over COCO's pictures of 2017."""
+"""A-OKVQA: `aokvqa_v1p0_SPLIT.json`, over COCO's images of 2017."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .coco import image_2017
 
 
 class Question(Published):
-    """One question and what people answered in their own words."""
+    """One question and its free-form human answers."""
 
     image_id: int
     question: str
@@ -22,14 +22,14 @@ class Question(Published):
 
 @dataclass(frozen=True)
 class AokVqa:
-    """The questions of a split, each with the answer that most people gave."""
+    """The questions of a split, each with its most frequent answer."""
 
     path: Path
     pictures: Path
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the file of questions."""
+        """Return the question file."""
         return [self.path / f"aokvqa_v1p0_{self.split}.json"]
 
     def rows(self) -> Iterator[Row]:

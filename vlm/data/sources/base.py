@@ -1,4 +1,4 @@
-"""What every reader of a data set has in common: a stream of rows, and one line about a broken one."""
+"""The base of all dataset readers: streams of rows, and errors that name the broken row."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it was published, and where it stands, for messages."""
+    """One row as published, and its place for error messages."""
 
     where: str
     content: Any
 
 
 class Published(BaseModel):
-    """Base of the published rows: fields that are named are checked, the others are of no use here."""
+    """Base of published rows: validates the declared fields and ignores all others."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Source(Protocol):
-    """A data set on disk, read row by row."""
+    """A dataset on disk, read row by row."""
 
     def files(self) -> list[Path]:
-        """Return the files that hold the annotations."""
+        """Return the annotation files."""
         ...
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows; an error ends them."""
+        """Yield the rows; an error ends the stream."""
         ...
 
     def records(self, content: Any) -> Iterable[Record]:
-        """Return the records of one row; whatever it raises concerns that row alone."""
+        """Return the records of one row; an error concerns that row alone."""
         ...
 
 
 @dataclass(frozen=True)
 class LinesFile:
-    """Base of the sources that are one JSONL file: a row is a line, not parsed yet."""
+    """Base of sources that are one JSONL file; a row is an unparsed line."""
 
     path: Path
 
@@ -65,12 +65,12 @@ class LinesFile:
 
 
 def read_records(source: Source, skipped: SkippedRows | None = None) -> Iterator[Record]:
-    """Yield the records of a data set, each picture known to be there.
+    """Yield the records of a dataset whose images exist.
 
-    A broken row is an error, or it is left out and counted in `skipped`.
+    A broken row is an error, or it is added to `skipped`.
 
     Raises:
-        DataError: a row or file is not in the published form: file, row and field are named.
+        DataError: a row or file is invalid; the error names file, row and field.
     """
     seen: ImageReference | None = None
     for row in source.rows():
@@ -87,10 +87,10 @@ def read_records(source: Source, skipped: SkippedRows | None = None) -> Iterator
 
 
 def parse_row(row: Row, reader: Callable[[Any], Iterable[Parsed]]) -> Iterator[Parsed]:
-    """Yield what a reader makes of one row; what it raises names the row.
+    """Yield the results of a reader for one row; errors name the row.
 
     Raises:
-        DataError: the row is not in the published form.
+        DataError: the row is invalid.
     """
     try:
         yield from reader(row.content)
@@ -105,52 +105,52 @@ def parse_row(row: Row, reader: Callable[[Any], Iterable[Parsed]]) -> Iterator[P
 
 def _existing(picture: ImageReference | None, where: str) -> ImageReference | None:
     if picture is not None and not Path(picture.path).is_file():
-        raise RowImageError(f"{where}: there is no picture {picture.path}", Path(picture.path))
+        raise RowImageError(f"{where}: there is no image {picture.path}", Path(picture.path))
     return picture
 
 
 def require(path: Path) -> Path:
-    """Return the path of a file or folder of the published layout.
+    """Return the path if it exists.
 
     Raises:
-        DataError: it is not there.
+        DataError: it does not.
     """
     if not path.exists():
-        raise DataError(f"no {path}: is this where the data lies, in the layout it is published in?")
+        raise DataError(f"no {path}: is the data there, in its published layout?")
     return path
 
 
 def json_rows(path: Path, prefix: str) -> Iterator[Row]:
-    """Yield the items of an array in a JSON file as they are read: `""` for the outermost, or its key.
+    """Stream the items of a JSON array: the outermost one for `""`, or the one under a key.
 
     Raises:
-        DataError: there is no such file, or it is no JSON.
+        DataError: the file is missing or not JSON.
     """
     place = f"{prefix}.item" if prefix else "item"
     yield from _parsed(path, lambda file: ijson.items(file, place, use_float=True))
 
 
 def json_index(path: Path, prefix: str, key: str, keep: Sequence[str]) -> dict[Any, dict[str, Any]]:
-    """Return some fields of an array's items by the value of one of them; this much is held in memory.
+    """Index the items of an array by a field, keeping some of their fields in memory.
 
     Raises:
-        DataError: there is no such file, it is no JSON, or an item lacks the key or has another thing there.
+        DataError: the file is missing or not JSON, or an item has no number or text under the key.
     """
     index = {}
     for row in json_rows(path, prefix):
         if not isinstance(row.content, dict) or key not in row.content:
             raise DataError(f"{row.where}: {key}: Field required")
         if not isinstance(row.content[key], int | float | str):
-            raise DataError(f"{row.where}: {key}: a number or text is wanted")
+            raise DataError(f"{row.where}: {key}: must be a number or text")
         index[row.content[key]] = {name: row.content[name] for name in keep if name in row.content}
     return index
 
 
 def json_pairs(path: Path) -> Iterator[Row]:
-    """Yield the `(key, value)` pairs of the object that a JSON file holds.
+    """Stream the `(key, value)` pairs of the object in a JSON file.
 
     Raises:
-        DataError: there is no such file, or it is no JSON.
+        DataError: the file is missing or not JSON.
     """
     yield from _parsed(path, lambda file: ijson.kvitems(file, "", use_float=True))
 
@@ -163,13 +163,13 @@ def _parsed(path: Path, parse: Any) -> Iterator[Row]:
                 yield Row(f"{path}, row {number}", item)
         except ijson.JSONError as error:
             detail = str(error).strip().splitlines()[0]
-            raise DataError(f"{path}: no JSON after row {number}: {detail}") from error
+            raise DataError(f"{path}: not JSON after row {number}: {detail}") from error
     if number == 0:
-        raise DataError(f"{path} holds no row: is it the file that was published under this name?")
+        raise DataError(f"{path} holds no rows: is it the published file?")
 
 
 def line_rows(path: Path) -> Iterator[Row]:
-    """Yield the lines of a JSONL file, not parsed yet, so that one that is no JSON concerns itself alone."""
+    """Yield the unparsed lines of a JSONL file, so that an invalid line breaks only its own row."""
     with require(path).open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             yield Row(f"{path}:{number}", line)
@@ -179,13 +179,13 @@ def parse_line(line: bytes) -> Any:
     """Return the JSON of a line.
 
     Raises:
-        ValueError: it is no JSON, has a key twice, or holds half a character, which no file can.
+        ValueError: it is not JSON, repeats a key, or holds half a surrogate pair.
     """
     try:
         content = json.loads(line, object_pairs_hook=_with_each_key_once)
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"half a character, {error.object[error.start]!a}, cannot be learnt") from error
+        raise ValueError(f"{error.object[error.start]!a} is half a surrogate pair: remove it") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
     return content
@@ -195,14 +195,14 @@ def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         name, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the key {name!r} stands twice in one object, and only one of them would count")
+        raise ValueError(f"an object has the key {name!r} twice: remove one")
     return content
 
 
 def majority(answers: Sequence[str]) -> str:
-    """Return the answer that most people gave, the first of those where several are as frequent."""
+    """Return the most frequent answer, the first one on a tie."""
     if not answers:
-        raise ValueError("answers: there is none")
+        raise ValueError("answers: there are none")
     return Counter(answers).most_common(1)[0][0]
 
 

@@ -1,4 +1,4 @@
-"""MS COCO captions, `captions_SPLIT2017.json` with `SPLIT2017/`, and where COCO keeps its pictures."""
+"""MS COCO captions, `captions_SPLIT2017.json` with `SPLIT2017/`, and the paths of COCO's images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Caption(Published):
 
 @dataclass(frozen=True)
 class CocoCaptions:
-    """The captions of a split; `path` is the folder of annotations, `pictures` that of COCO's pictures."""
+    """The captions of a split; `path` is the annotation folder, `pictures` the folder of COCO's images."""
 
     path: Path
     pictures: Path
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the file of captions."""
+        """Return the caption file."""
         return [self.path / f"captions_{self.split}2017.json"]
 
     def rows(self) -> Iterator[Row]:
@@ -42,12 +42,12 @@ class CocoCaptions:
 
 
 def image_2014(pictures: Path, split: str, number: int) -> ImageReference:
-    """Return a picture of the edition of 2014: `train2014/COCO_train2014_000000000009.jpg`."""
+    """Return an image of COCO 2014: `train2014/COCO_train2014_000000000009.jpg`."""
     return ImageReference(str(pictures / f"{split}2014" / f"COCO_{split}2014_{number:012}.jpg"))
 
 
 def image_2017(pictures: Path, split: str, number: int) -> ImageReference:
-    """Return a picture of the edition of 2017: `train2017/000000000009.jpg`."""
+    """Return an image of COCO 2017: `train2017/000000000009.jpg`."""
     return ImageReference(str(pictures / f"{split}2017" / f"{number:012}.jpg"))
 
 

@@ -1,8 +1,7 @@
-"""Flickr30k Entities: `Sentences/ID.txt`, `Annotations/ID.xml`, a list of numbers for each split.
+"""Flickr30k Entities: `Sentences/ID.txt`, `Annotations/ID.xml`, and a list of IDs for each split.
 
-A sentence marks its phrases `[/EN#8245/people A man]`; the XML gives the boxes of each number, in pixels of
-the picture. It is read in three forms: grounded captions, a caption to its phrases with boxes, and a phrase
-to its boxes.
+Sentences mark phrases as `[/EN#8245/people A man]`; the XML gives the boxes of each number in pixels. There
+are three forms of samples: grounded captions, a caption to its phrases with boxes, and a phrase to its boxes.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from ..detokenising import join_punctuation
 from ..records import ImageReference, Record, TaskTurn
 from .base import Row, require
 
-# Captions with fewer grounded phrases are left out, as in the paper.
+# Skip captions with fewer grounded phrases, as in the paper.
 FEWEST_PHRASES = 5
 
 _PHRASE = re.compile(r"\[/EN#(?P<number>\d+)/\S+ (?P<words>[^\]]+)\]")
 
 
 class Form(StrEnum):
-    """What is made of a caption."""
+    """The form of the samples."""
 
     GROUNDED_CAPTION = "grounded_caption"
     CAPTION_TO_PHRASES = "caption_to_phrases"
@@ -45,19 +44,19 @@ class Flickr30kEntities:
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the list of the split's numbers, and the sentences and boxes of each."""
+        """Return the list of the split's IDs, and the sentences and boxes of each."""
         numbers = require(self._list).read_text(encoding="utf-8").split()
         return [self._list, *(path for number in numbers for path in self._files_of(number))]
 
     def rows(self) -> Iterator[Row]:
-        """Yield each caption with its picture's number and boxes; a row is a line of `Sentences/ID.txt`."""
+        """Yield each line of `Sentences/ID.txt` with its image's ID and boxes."""
         for number in require(self._list).read_text(encoding="utf-8").split():
             sentences, annotations = map(require, self._files_of(number))
             for line, sentence in enumerate(sentences.read_text(encoding="utf-8").splitlines(), start=1):
                 yield Row(f"{sentences}:{line}", (number, sentence, annotations))
 
     def records(self, content: tuple[str, str, Path]) -> Iterator[Record]:
-        """Return what a caption gives in this form, or nothing."""
+        """Return the records of a caption in this form, if any."""
         number, sentence, annotations = content
         grounded = _grounded(sentence, _boxes(annotations))
         picture = ImageReference(str(self.pictures / f"{number}.jpg"))
@@ -82,7 +81,7 @@ class Flickr30kEntities:
 
 
 def _grounded(sentence: str, boxes: dict[str, tuple[Box, ...]]) -> GroundedText:
-    """Return the sentence without marks, and those of its phrases that have boxes."""
+    """Return the sentence without marks, with its phrases that have boxes."""
     text = ""
     phrases = []
     cursor = 0
@@ -99,14 +98,14 @@ def _grounded(sentence: str, boxes: dict[str, tuple[Box, ...]]) -> GroundedText:
 
 
 def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:
-    """Return the boxes of each number that is in the picture."""
+    """Return the boxes of each number that is visible in the image."""
     try:
         root = ElementTree.parse(path).getroot()
         width, height = (int(_text(root, f"size/{side}")) for side in ("width", "height"))
         found: dict[str, list[Box]] = {}
         for item in root.findall("object"):
             if item.find("bndbox") is None:
-                continue  # it is not in the picture, or is all of it
+                continue  # not in the image, or all of it
             corners = [float(_text(item, f"bndbox/{corner}")) for corner in ("xmin", "ymin", "xmax", "ymax")]
             box = Box.from_pixels(corners[0], corners[1], corners[2], corners[3], width, height)
             for name in item.findall("name"):

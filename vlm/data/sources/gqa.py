@@ -1,4 +1,4 @@
-"""GQA: `SPLIT_balanced_questions.json`, the pictures in `images/IMAGE_ID.jpg`."""
+"""GQA: `SPLIT_balanced_questions.json`, images in `images/IMAGE_ID.jpg`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Published, Row, json_pairs
 
 
 class Question(Published):
-    """What stands under one question's number."""
+    """One question, by its ID."""
 
     imageId: str  # noqa: N815 - as published
     question: str
@@ -28,11 +28,11 @@ class Gqa:
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the file of questions."""
+        """Return the question file."""
         return [self.path / f"{self.split}_balanced_questions.json"]
 
     def rows(self) -> Iterator[Row]:
-        """Yield the questions by their numbers."""
+        """Yield the questions with their IDs."""
         return json_pairs(self.files()[0])
 
     def records(self, content: tuple[str, object]) -> Iterator[Record]:

@@ -1,7 +1,7 @@
-"""GRIT-20M (Kosmos-2): tar shards as img2dataset writes them, `KEY.jpg` beside `KEY.json`.
+"""GRIT-20M (Kosmos-2): tar shards of img2dataset with `KEY.jpg` and `KEY.json`.
 
-Of the JSON, `caption`, `noun_chunks` and `ref_exps` are used; the latter two are lists of
-`[start, end, x0, y0, x1, y1, confidence]`: characters of the caption, and a box in fractions of the picture.
+The JSON has `caption`, `noun_chunks` and `ref_exps`; the latter two are lists of
+`[start, end, x0, y0, x1, y1, confidence]`: a character span of the caption, and a box in fractions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Span = tuple[float, float, float, float, float, float, float]
 
 
 class Annotation(Published):
-    """The JSON of one picture."""
+    """The JSON of one image."""
 
     caption: str
     noun_chunks: tuple[Span, ...]
@@ -43,7 +43,7 @@ class Grit:
         return shard_rows(self.path, "json")
 
     def records(self, content: Entry) -> Iterator[Record]:
-        """Return what a picture has for the task; expressions that mean several boxes are left out."""
+        """Return the records of an image for the task, without expressions that have several boxes."""
         annotation = Annotation.model_validate(parse_line(content.text))
         grounding = self.task is Task.GROUNDING
         turns = _grounded(annotation) if grounding else _expressions(annotation, self.task)
@@ -71,7 +71,7 @@ def _expressions(annotation: Annotation, task: Task) -> Iterator[TaskTurn]:
 
 
 def _phrases(caption: str, spans: tuple[Span, ...]) -> list[GroundedPhrase]:
-    """Return the marked phrases in reading order, each with all of its boxes."""
+    """Return the annotated phrases in reading order, each with all its boxes."""
     boxes: dict[tuple[int, int], list[Box]] = {}
     for start, end, x0, y0, x1, y1, _ in spans:
         if not 0 <= start < end <= len(caption):

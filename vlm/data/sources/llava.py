@@ -1,7 +1,7 @@
-"""LLaVA-Instruct-150K, and other conversations in its form: a list of `id`, `image` and `conversations`.
+"""LLaVA-Instruct-150K and other conversations in its format: a list of `id`, `image` and `conversations`.
 
-The published files are `conversation_58k.json`, `detail_23k.json` and `complex_reasoning_77k.json`. The mixed
-multi-task conversations of MiniGPT-v2 have the same form without `image`, and task identifiers in the turns.
+The published files are `conversation_58k.json`, `detail_23k.json` and `complex_reasoning_77k.json`. The
+multi-task conversations of MiniGPT-v2 use the format without `image`, and with task identifiers in the turns.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_rows
 from .coco import image_2014
 
-# Where the picture stands among a person's words; it always comes first here.
+# Marks the image among the user's words; our prompts always put it first.
 _PLACEHOLDER = "<image>"
 
 
 class Message(Published):
-    """One message: `from` is human or gpt."""
+    """One message, from `human` or `gpt`."""
 
     speaker: Literal["human", "gpt"] = Field(alias="from")
     value: str
@@ -39,13 +39,13 @@ class Conversation(Published):
 
 @dataclass(frozen=True)
 class Llava:
-    """The conversations of one file; `pictures` is the folder of COCO's pictures."""
+    """The conversations of one file; `pictures` is the folder of COCO's images."""
 
     path: Path
     pictures: Path
 
     def files(self) -> list[Path]:
-        """Return the file of conversations."""
+        """Return the conversation file."""
         return [self.path]
 
     def rows(self) -> Iterator[Row]:
@@ -55,11 +55,11 @@ class Llava:
     def records(self, content: object) -> Iterator[Record]:
         """Return a conversation, turn by turn."""
         row = Conversation.model_validate(content)
-        said = row.conversations
-        speakers = [message.speaker for message in said]
-        if not said or speakers != ["human", "gpt"] * (len(said) // 2):
+        messages = row.conversations
+        speakers = [message.speaker for message in messages]
+        if not messages or speakers != ["human", "gpt"] * (len(messages) // 2):
             raise ValueError("conversations: human and gpt do not take turns, human first")
-        turns = (_turn(*pair) for pair in zip(said[::2], said[1::2], strict=True))
+        turns = (_turn(*pair) for pair in zip(messages[::2], messages[1::2], strict=True))
         yield Record(self._picture(row), tuple(turns))
 
     def _picture(self, row: Conversation) -> ImageReference:

@@ -15,7 +15,7 @@ SPLITS = {1: "train", 2: "val", 3: "test"}
 
 
 class Book(Published):
-    """What stands under one cover's number: as many answers as questions."""
+    """One cover, by its ID, with as many answers as questions."""
 
     imageURL: str  # noqa: N815 - as published
     questions: tuple[str, ...]
@@ -25,22 +25,22 @@ class Book(Published):
 
 @dataclass(frozen=True)
 class OcrVqa:
-    """The questions on the covers of a split."""
+    """The questions about the covers of a split."""
 
     path: Path
     pictures: Path
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the file of questions."""
+        """Return the question file."""
         return [self.path / "dataset.json"]
 
     def rows(self) -> Iterator[Row]:
-        """Yield the covers by their numbers."""
+        """Yield the covers with their IDs."""
         return json_pairs(self.files()[0])
 
     def records(self, content: tuple[str, Any]) -> Iterator[Record]:
-        """Return a record for each question on a cover of the split."""
+        """Return a record for each question about a cover of the split."""
         number, row = content
         book = Book.model_validate(row)
         if SPLITS[book.split] != self.split:
@@ -52,7 +52,7 @@ class OcrVqa:
             yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
 
     def _picture(self, number: str, suffix: str) -> ImageReference:
-        """Return a cover: the published script keeps a few as .gif or .png, others save all as .jpg."""
+        """Return a cover: the published script saves a few as .gif or .png, other tools all as .jpg."""
         named = self.pictures / "images" / f"{number}{suffix}"
         return ImageReference(str(named if named.is_file() else named.with_suffix(".jpg")))
 

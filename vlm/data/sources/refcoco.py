@@ -1,7 +1,7 @@
 """RefCOCO, RefCOCO+ and RefCOCOg as REFER publishes them: `refs(unc).p` beside `instances.json`.
 
-The reference is https://github.com/lichengunc/refer. The expressions are a Python pickle, which can run any
-code when it is read; only containers, numbers and text are let through.
+The reference is https://github.com/lichengunc/refer. The expressions are a Python pickle, which could run
+arbitrary code; only containers, numbers and text are accepted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Sentence(Published):
 
 
 class Reference(Published):
-    """One item of the pickle: a thing, and what it was called."""
+    """One item of the pickle: an object and its expressions."""
 
     ann_id: int
     split: str
@@ -52,9 +52,9 @@ class Instance(Published):
 
 @dataclass(frozen=True)
 class ReferredObject:
-    """A thing in a picture of `train2014`, what it was called, and its box in fractions of the picture.
+    """An object in an image of `train2014`, its expressions, and its box in fractions of the image.
 
-    `size` is the picture's, in pixels.
+    `size` is the width and height of the image in pixels.
     """
 
     file_name: str
@@ -64,10 +64,10 @@ class ReferredObject:
 
 
 def referred_object(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> ReferredObject:
-    """Return the thing that the content of one of `RefCoco`'s rows is about.
+    """Parse a row of `RefCoco`.
 
     Raises:
-        ValueError: the row is not in the published form, or its box or picture is not among the instances.
+        ValueError: the row is invalid, or its box or image is not among the instances.
     """
     row, boxes, pictures = content
     reference = Reference.model_validate(row)
@@ -87,8 +87,8 @@ def referred_object(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Refe
 class RefCoco:
     """The expressions of a split, read for `[refer]` or, reversed, for `[identify]`.
 
-    `path` is the folder of one of the three sets, `edition` who split it (unc, umd or google), `pictures` the
-    folder of COCO's pictures.
+    `path` is the folder of one of the three datasets, `edition` the split by (unc, umd or google), `pictures`
+    the folder of COCO's images.
     """
 
     path: Path
@@ -98,11 +98,11 @@ class RefCoco:
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the expressions and the boxes."""
+        """Return the files of expressions and boxes."""
         return [self.path / f"refs({self.edition}).p", self.path / "instances.json"]
 
     def rows(self) -> Iterator[Row]:
-        """Yield the things of the split, each with its expressions, its box and its picture."""
+        """Yield the objects of the split, with the indexes of boxes and images."""
         expressions, instances = self.files()
         references = _unpickled(expressions)
         pictures = json_index(instances, "images", "id", ("file_name", "width", "height"))
@@ -126,17 +126,19 @@ class RefCoco:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads containers, numbers and text, which need no global name; any name is refused."""
+    """Accepts containers, numbers and text, which need no global name; refuses all names."""
 
     def find_class(self, module_name: str, global_name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it wants {module_name}.{global_name}, which plain data has no need of")
+        raise pickle.UnpicklingError(
+            f"it asks for {module_name}.{global_name}, which plain data does not need"
+        )
 
 
 def _unpickled(path: Path) -> list[Any]:
-    """Return the list of a pickle that Python 2 wrote.
+    """Return the list in a pickle of Python 2.
 
     Raises:
-        DataError: it is no pickle of plain data.
+        DataError: it is not a pickle of plain data.
     """
     with require(path).open("rb") as file:
         try:
@@ -149,9 +151,9 @@ def _unpickled(path: Path) -> list[Any]:
             TypeError,
             AttributeError,
         ) as error:
-            raise DataError(f"{path} is no pickle of plain data: {error}") from error
+            raise DataError(f"{path} is not a pickle of plain data: {error}") from error
     if not isinstance(content, list):
-        raise DataError(f"{path} holds no list: is it the file that REFER publishes?")
+        raise DataError(f"{path} does not hold a list: is it the file that REFER publishes?")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Web data sets in tar shards: the files of one entry share a key and stand side by side."""
+"""Web datasets in tar shards, in which the files of an entry share a key and are adjacent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PICTURES = ("jpg", "jpeg", "png", "webp")
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a shard: where its picture lies, None if it has none, and the annotation beside it."""
+    """One entry of a shard: the location of its image, None without one, and its annotation."""
 
     picture: ImageReference | None
     text: bytes
@@ -27,7 +27,7 @@ def shard_files(folder: Path) -> list[Path]:
     """Return the shards of a folder in order.
 
     Raises:
-        DataError: there is none.
+        DataError: there are none.
     """
     shards = sorted(require(folder).glob("*.tar"))
     if not shards:
@@ -36,10 +36,10 @@ def shard_files(folder: Path) -> list[Path]:
 
 
 def shard_rows(folder: Path, annotation: str) -> Iterator[Row]:
-    """Yield the entries whose annotation has the given extension; pictures are passed over, not read.
+    """Yield the entries with an annotation of the given extension, without reading their images.
 
     Raises:
-        DataError: a shard is no whole tar file.
+        DataError: a shard is truncated or not a tar file.
     """
     for shard in shard_files(folder):
         with shard.open("rb") as file:
@@ -53,7 +53,7 @@ def shard_rows(folder: Path, annotation: str) -> Iterator[Row]:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split a member's name into the key of its entry and what it is of that."""
+    """Split a member's name into the key of its entry and its extension."""
     folder, _, file = name.rpartition("/")
     key, _, extension = file.partition(".")
     return f"{folder}/{key}".lstrip("./"), extension.lower()

@@ -1,4 +1,4 @@
-"""TextCaps 0.1: `TextCaps_0.1_SPLIT.json`, the pictures those of TextVQA (`train_images/IMAGE_ID.jpg`)."""
+"""TextCaps 0.1: `TextCaps_0.1_SPLIT.json`, with the images of TextVQA (`train_images/IMAGE_ID.jpg`)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TextCaps:
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the file of captions."""
+        """Return the caption file."""
         return [self.path / f"TextCaps_0.1_{self.split}.json"]
 
     def rows(self) -> Iterator[Row]:
@@ -37,7 +37,7 @@ class TextCaps:
     def records(self, content: object) -> Iterator[Record]:
         """Return a caption."""
         row = Caption.model_validate(content)
-        # The pictures of train and val lie in one folder.
+        # Train and val share one image folder.
         picture = ImageReference(str(self.pictures / "train_images" / f"{row.image_id}.jpg"))
         yield Record(picture, (TaskTurn(Task.CAPTION, "", row.caption_str.strip()),))
 

@@ -1,4 +1,4 @@
-"""Unnatural Instructions, `core_data.jsonl`: instructions without a picture, which keep the chat alive."""
+"""Unnatural Instructions, `core_data.jsonl`: text-only instructions, which preserve the ability to chat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .base import LinesFile, Published, parse_line
 
 
 class Instance(Published):
-    """An instruction with its input, and the answer to it."""
+    """An instruction with its input and answer."""
 
     instruction_with_input: str
     constraints: str | None

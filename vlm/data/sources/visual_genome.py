@@ -1,4 +1,4 @@
-"""Visual Genome: `region_descriptions.json` and `image_data.json`, pictures in `VG_100K` and `VG_100K_2`."""
+"""Visual Genome: `region_descriptions.json` and `image_data.json`, images in `VG_100K` and `VG_100K_2`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...tasks import Task
 from ..records import ImageReference, Record, TaskTurn
 from .base import Published, Row, json_index, json_rows
 
-# Larger regions are scenes rather than things; the reference leaves them out too, after OFA.
+# Larger regions are scenes rather than objects; the reference drops them too, after OFA.
 LARGEST = 16384
 
 
@@ -28,7 +28,7 @@ class Picture(Published):
 
 
 class Region(Published):
-    """One region of a picture, in pixels."""
+    """One region of an image, in pixels."""
 
     x: int
     y: int
@@ -46,17 +46,17 @@ class Regions(Published):
 
 @dataclass(frozen=True)
 class VisualGenome:
-    """The regions of under 16384 pixels, for `[refer]`."""
+    """The regions smaller than 16384 pixels, for `[refer]`."""
 
     path: Path
     pictures: Path
 
     def files(self) -> list[Path]:
-        """Return the regions and the sizes of the pictures."""
+        """Return the files of regions and image sizes."""
         return [self.path / "region_descriptions.json", self.path / "image_data.json"]
 
     def rows(self) -> Iterator[Row]:
-        """Yield the regions of each picture, with its size."""
+        """Yield the regions of each image, with the sizes of all images."""
         regions, pictures = self.files()
         sizes = json_index(pictures, "", "image_id", ("url", "width", "height"))
         for row in json_rows(regions, ""):

@@ -1,4 +1,4 @@
-"""VQAv2 and OK-VQA: a file of questions and one of answers, over COCO's pictures of 2014."""
+"""VQAv2 and OK-VQA: a file of questions and one of answers, over COCO's images of 2014."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Question(Published):
 
 
 class Answer(Published):
-    """What one person answered."""
+    """The answer of one person."""
 
     answer: str
 
@@ -33,10 +33,10 @@ class Annotation(Published):
 
 
 def question_with_answers(content: tuple[object, dict[int, object]]) -> tuple[str, Annotation]:
-    """Return a question, and what people answered to it, from the content of one of `Vqa`'s rows.
+    """Parse a row of `Vqa` into a question and its annotation.
 
     Raises:
-        ValueError: the row is not in the published form, or its question is not among the questions.
+        ValueError: the row is invalid, or its question is missing.
     """
     row, asked = content
     annotation = Annotation.model_validate(row)
@@ -47,9 +47,9 @@ def question_with_answers(content: tuple[object, dict[int, object]]) -> tuple[st
 
 @dataclass(frozen=True)
 class Vqa:
-    """The questions of a split, each with the answer that most people gave.
+    """The questions of a split, each with its most frequent answer.
 
-    `edition` stands before the files' names: "v2_" for VQAv2; OK-VQA has none (and `mscoco_` in its answers).
+    `edition` is the prefix of the file names: "v2_" for VQAv2, "" for OK-VQA.
     """
 
     path: Path
@@ -58,14 +58,14 @@ class Vqa:
     split: str = "train"
 
     def files(self) -> list[Path]:
-        """Return the questions and the answers."""
+        """Return the files of questions and answers."""
         return [
             self.path / f"{self.edition}OpenEnded_mscoco_{self.split}2014_questions.json",
             self.path / f"{self.edition}mscoco_{self.split}2014_annotations.json",
         ]
 
     def rows(self) -> Iterator[Row]:
-        """Yield the answers, each with the questions by their numbers."""
+        """Yield the annotations, with the questions by ID."""
         questions, annotations = self.files()
         asked = json_index(questions, "questions", "question_id", ("question",))
         for row in json_rows(annotations, "annotations"):

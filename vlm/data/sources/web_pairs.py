@@ -1,6 +1,6 @@
-"""LAION and CC3M + CC12M + SBU: tar shards as img2dataset writes them, `KEY.jpg` beside `KEY.txt`.
+"""LAION and CC3M + CC12M + SBU: tar shards of img2dataset with `KEY.jpg` and `KEY.txt`.
 
-The captions are those that BLIP wrote and filtered, as in the paper.
+The captions were generated and filtered by BLIP, as in the paper.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .shards import Entry, shard_files, shard_rows
 
 @dataclass(frozen=True)
 class WebPairs:
-    """A folder of shards; each picture comes with one caption."""
+    """A folder of shards, with one caption per image."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""The hand-written patterns of messages, as they stand in `carriers/*.toml`."""
+"""Read the hand-written templates of messages in `carriers/*.toml`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """A pattern of messages; `history` and `steps` are in the notation of the carriers' files."""
+class Template:
+    """A template of messages; `history` and `steps` are in the notation of the files."""
 
     name: str
     kind: str
@@ -29,27 +29,27 @@ class Carrier:
     language: str = ""
 
 
-def read_carriers(folder: Path) -> tuple[list[Carrier], dict[str, list[tuple[str, str]]]]:
-    """Return the carriers of all files, and the clauses that joiners join."""
-    carriers: list[Carrier] = []
+def read_templates(folder: Path) -> tuple[list[Template], dict[str, list[tuple[str, str]]]]:
+    """Return the templates of all files, and the clauses for joiners."""
+    templates: list[Template] = []
     clauses: dict[str, list[tuple[str, str]]] = {}
     for path in sorted(folder.glob("*.toml")):
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         for group in data.get("group", []):
-            carriers += [_carrier(line, group) for line in group["carriers"].splitlines() if line]
+            templates += [_parse_template(line, group) for line in group["carriers"].splitlines() if line]
         for kind in ("imperative", "question"):
             if "clauses" in data:
                 lines = data["clauses"][kind].splitlines()
                 clauses[kind] = [_clause(line) for line in lines if line]
         for line in data.get("clauses", {}).get("joiners", "").splitlines():
             if line:
-                carriers.append(Carrier(f"gen:join:{_slug(line)}", "multi-step", "join", line, ""))
+                templates.append(Template(f"gen:join:{_slug(line)}", "multi-step", "join", line, ""))
         if path.stem == "languages":
-            carriers += [
-                Carrier(name, "language", code, message, steps, language=code)
+            templates += [
+                Template(name, "language", code, message, steps, language=code)
                 for code, name, message, steps in foreign_messages(data)
             ]
-    return _distinct(carriers), clauses
+    return _distinct(templates), clauses
 
 
 def _clause(line: str) -> tuple[str, str]:
@@ -57,10 +57,10 @@ def _clause(line: str) -> tuple[str, str]:
     return message, steps
 
 
-def _carrier(line: str, group: Json) -> Carrier:
+def _parse_template(line: str, group: Json) -> Template:
     rest, _, steps = line.partition(" => ")
     message, _, history = rest.partition(" << ")
-    return Carrier(
+    return Template(
         name=f"gen:{group['name']}:{_slug(message)}",
         kind=group["kind"],
         group=group["name"],
@@ -72,15 +72,15 @@ def _carrier(line: str, group: Json) -> Carrier:
     )
 
 
-def _distinct(carriers: list[Carrier]) -> list[Carrier]:
-    """Number the names of carriers that would share one, except for a language's fillings of one carrier."""
+def _distinct(templates: list[Template]) -> list[Template]:
+    """Number duplicate names of templates, except the fillings of one template of a language."""
     counts: Counter[str] = Counter()
     named = []
-    for carrier in carriers:
-        counts[carrier.name] += 1
-        if counts[carrier.name] > 1 and not carrier.language:
-            carrier = replace(carrier, name=f"{carrier.name}-{counts[carrier.name]}")
-        named.append(carrier)
+    for template in templates:
+        counts[template.name] += 1
+        if counts[template.name] > 1 and not template.language:
+            template = replace(template, name=f"{template.name}-{counts[template.name]}")
+        named.append(template)
     return named
 
 
@@ -88,4 +88,4 @@ def _slug(message: str) -> str:
     return "-".join(re.findall(r"[a-z0-9']+", message.lower())[:7]) or "empty"
 
 
-__all__ = ["Carrier", "Json", "read_carriers"]
+__all__ = ["Json", "Template", "read_templates"]
