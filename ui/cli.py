@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from ..vlm.errors import AssistantError
+from ..vlm.extras import DISTRIBUTION
 from .commands import asking, chatting, evaluation, models, page, serving, sessions, training
-from .commands.output import note, replace_what_cannot_be_encoded
+from .commands.output import note, replace_what_cannot_be_encoded, say
 
 EPILOG = """Examples:
 
   assistant ask photo.jpg "where is the dog?" --save found.png
 
   assistant ask photo.jpg "[vqa] what colour is the ball?" --json
+
+  assistant ask *.jpg "find all dogs" --json
 
   assistant chat photo.jpg
 
@@ -28,13 +33,28 @@ EPILOG = """Examples:
 
 app = typer.Typer(
     name="assistant",
-    help="Ask a picture a question; get the answer in words and as boxes.",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"assistant {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Ask a picture a question; get the answer in words and as boxes."""
+
+
 app.command("ask")(asking.ask)
 app.command("chat")(chatting.chat)
 app.command("plan")(asking.plan)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from .errors import WeightsError
 
 ADAPTERS = Path(__file__).parent / "adapters"
 
@@ -75,4 +78,17 @@ NANO = Preset(
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (NANO,)}
 DEFAULT_MODEL = NANO.name
 
-__all__ = ["DEFAULT_MODEL", "PRESETS", "Preset", "Wheel"]
+
+def require_model(model: str) -> None:
+    """Refuse what is neither a model's name nor a folder that may hold one; nothing of it is read.
+
+    Raises:
+        WeightsError: it is neither.
+    """
+    files = (Path(model) / name for name in ("adapter_config.json", "config.json"))
+    if model not in PRESETS and not any(map(os.path.isfile, files)):
+        known = ", ".join(PRESETS)
+        raise WeightsError(f"no model {model!r}: name one of {known}, or a folder with an adapter or a model")
+
+
+__all__ = ["DEFAULT_MODEL", "PRESETS", "Preset", "Wheel", "require_model"]

@@ -21,14 +21,15 @@ from .options import (
     DtypeOption,
     ModelOption,
     PlannerOption,
+    SessionOption,
     VerifyOption,
     in_dialect,
     load_model,
     load_planner,
-    named_path,
     open_store,
 )
 from .output import note, say
+from .paths import dropped_path, picture_in_place_of_words
 from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _PROMPT = "> "
 _HELP = f"""\
 /box X0,Y0,X1,Y1   ask the next question about this part of the picture, in pixels
 /task NAME         answer the next question by this task: {", ".join(Task)}
-/image PATH        talk about another picture
+/image PATH        talk about another picture, as its path alone or a file dropped on the terminal does
 /save PATH         write the picture with the boxes of the last answer
 /help              show this
 /quit              leave, as Ctrl-D does; Ctrl-C stops an answer"""
@@ -53,7 +54,7 @@ def chat(
         Path | None,
         typer.Argument(metavar="IMAGE", help="A picture file. [default: the last of the session]"),
     ] = None,
-    session: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a session.")] = None,
+    session: SessionOption = None,
     verify: VerifyOption = False,
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
@@ -121,7 +122,9 @@ class _Conversation:
         """Do what a line says, and return whether that could be done; what a person can mend is said."""
         text = line.removeprefix("\ufeff").strip()  # the mark that some editors begin a file with
         try:
-            if text.startswith("/"):
+            if text and (dropped := picture_in_place_of_words(text)):
+                self.show(open_shown(dropped))
+            elif text.startswith("/"):
                 name, _, rest = text.partition(" ")
                 self._command(name, rest.strip())
             elif text:
@@ -223,7 +226,7 @@ def _last_picture(store: SessionStore, session: str | None) -> Path | None:
 def _path(text: str) -> Path:
     if not text:
         raise ValueError("wants the name of a file")
-    return named_path(text.strip("'\""))  # a terminal puts quotes round a file that is dropped on it
+    return dropped_path(text)
 
 
 def _task(text: str) -> Task:

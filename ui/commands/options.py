@@ -13,13 +13,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.errors import AssistantError
-from ...vlm.presets import DEFAULT_MODEL
+from ...vlm.extras import require
+from ...vlm.presets import DEFAULT_MODEL, PRESETS, require_model
 from .output import encodable, note
+from .paths import named_path
 
 if TYPE_CHECKING:
     from ...agent.plan import MessagePlanner
     from ...storage import SessionStore
     from ...vlm.vision_language_model import VisionLanguageModel
+
+
+def complete_session(incomplete: str) -> list[tuple[str, str]]:
+    """Return the ids, with titles, of the newest sessions that begin so, for the shell to complete."""
+    try:
+        with open_store(None, make=False) as store:
+            found = store.list_sessions(50)
+    except AssistantError:
+        return []
+    return [(session.id, session.title) for session in found if session.id.startswith(incomplete)]
+
 
 ModelOption = Annotated[
     str,
@@ -27,6 +40,7 @@ ModelOption = Annotated[
         "--model",
         metavar="NAME|FOLDER|URL",
         help="A model's name, an adapter's or model's folder, or a server's address: http://host:8000/v1#name.",
+        autocompletion=lambda: list(PRESETS),
     ),
 ]
 BaseOption = Annotated[
@@ -65,6 +79,15 @@ PlannerOption = Annotated[
         help="Have a chat model of LangChain plan, as ollama:qwen3: it reads what is said, sees no picture.",
     ),
 ]
+SessionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        metavar="ID",
+        help="Go on with a session; the beginning of its id will do.",
+        autocompletion=complete_session,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -98,18 +121,6 @@ def open_store(option: str | None, *, make: bool = True, session: str | None = N
         raise SessionNotFoundError(f"there is no session {session!r}: {error}") from error
 
 
-def named_path(name: str) -> Path:
-    """Return the path that a person names; a `~` before it is a home folder.
-
-    Raises:
-        AssistantError: nobody has that home folder.
-    """
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:
-        raise AssistantError(f"{name}: nobody here has that home folder; check what follows the ~") from error
-
-
 @contextmanager
 def wrong_use(option: str) -> Iterator[None]:
     """Turn a value that an option does not take, a `ValueError`, into wrong use of the command."""
@@ -125,10 +136,19 @@ def to_json(value: Any) -> str:
 
 
 def in_dialect(model: str, dialect: str | None) -> str:
-    """Return the name of a model with the dialect that was chosen for it, if one was."""
+    """Return the name of a model with the dialect that was chosen for it, if one was; nothing is loaded.
+
+    Raises:
+        AssistantError: there is no such model, or its address is none.
+    """
+    from ...vlm.engine.address import is_address, read_address, with_dialect
+
+    if not is_address(model):
+        require_model(model)
+    elif read_address(model):
+        require("remote", "a model behind an address")
     if dialect is None:
         return model
-    from ...vlm.engine.address import with_dialect
     from ...vlm.engine.dialects.registry import DIALECTS
 
     if dialect not in DIALECTS:
@@ -172,5 +192,5 @@ def quieten_libraries() -> None:
 
 
 __all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "JsonOption", "ModelOption", "PlannerOption"]
-__all__ += ["VerifyOption", "database_location", "in_dialect", "load_model", "load_planner", "named_path"]
-__all__ += ["open_store", "quieten_libraries", "to_json", "wrong_use"]
+__all__ += ["SessionOption", "VerifyOption", "complete_session", "database_location", "in_dialect"]
+__all__ += ["load_model", "load_planner", "open_store", "quieten_libraries", "to_json", "wrong_use"]

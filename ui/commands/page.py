@@ -23,8 +23,8 @@ from .options import (
     database_location,
     in_dialect,
     load_planner,
-    named_path,
 )
+from .paths import named_path
 
 PAGE = Path(settings.__file__).with_name("app.py")
 SERVER = PAGE.with_name("serve.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,27 @@ def check_drawing(path: Path) -> None:
         raise ValueError(f"{path}: end the name in .png or .jpg")
     if not path.parent.is_dir():
         raise AssistantError(f"there is no folder {path.parent} to save the picture in: make it first")
+
+
+def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
+    """Return where the drawings of several pictures go: into the folder, which is made, by their own names.
+
+    Raises:
+        ValueError: the name is a picture's; the message goes behind the option's name.
+        AssistantError: the folder cannot be made, or what draws is not installed.
+    """
+    if folder.suffix and not folder.is_dir():
+        raise ValueError(f"{folder}: name a folder for the drawings of several pictures")
+    require("drawing", "a picture with its boxes")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AssistantError(f"cannot make {folder}: {error.strerror}") from error
+    places: dict[str, Path] = {}
+    for number, name in enumerate(pictures, 1):
+        place = folder / f"{Path(name).stem}.png"
+        places[name] = place if place not in places.values() else place.with_stem(f"{place.stem}-{number}")
+    return places
 
 
 def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DatabaseOption, JsonOption, open_store
+from .options import DatabaseOption, JsonOption, complete_session, open_store
 from .output import note, say, say_json, say_json_text
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ Found = TypeVar("Found")
 app = typer.Typer(help="List, show, search, export, import and delete sessions.", no_args_is_help=True)
 
 SessionArgument = Annotated[
-    str, typer.Argument(metavar="SESSION", help="A session's id as `list` shows it, or its beginning.")
+    str,
+    typer.Argument(
+        metavar="SESSION",
+        help="A session's id as `list` shows it, or its beginning.",
+        autocompletion=complete_session,
+    ),
 ]
 
 
