@@ -352,7 +352,8 @@ class Picture {
   }
 
   /** @param {-1 | 1} steps */
-  travel(steps) {
+  step(steps) {
+    if (!(steps < 0 ? this.history.canUndo : this.history.canRedo)) return
     this.history.go(steps)
     this.select(null)
     this.say(steps < 0 ? 'Undone' : 'Done again')
@@ -378,11 +379,6 @@ class Picture {
     }
     event.preventDefault()
     event.stopPropagation()
-  }
-
-  /** @param {-1 | 1} steps */
-  step(steps) {
-    if (steps < 0 ? this.history.canUndo : this.history.canRedo) this.travel(steps)
   }
 
   /** @param {Point} direction @param {boolean} resizes */
