@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..vlm.answers import Choices, Completion, Written
+from ..vlm.answers import Choices, Completion, Continuation
 from ..vlm.planning import MOST_TOKENS, WORDS, PlanPrompt, PlanWriter, plan_confidence, plan_prompt
 from ..vlm.tasks import Task
 from ..vlm.typed_regions import check_typed_regions, typed_regions
@@ -97,7 +97,7 @@ class Planner:
             return steps
         return (replace(read, typed=steps[0].typed),)
 
-    def _write(self, prompt: PlanPrompt, message: str, choices: Choices | None = None) -> Written:
+    def _write(self, prompt: PlanPrompt, message: str, choices: Choices | None = None) -> Continuation:
         if self._writer is None:
             from ..vlm.engine.language_model import default_language_model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from assistant.vlm.answers import Completion, Written
+from assistant.vlm.answers import Completion, Continuation
 
 _RULES = (
     (r"(?:where is|where's|find|locate|show me|look for) ((?:the|a|an|my|his|her)\b.+)", "locate {0}"),
@@ -43,11 +43,11 @@ class PlanWriter:
         self.probability = probability
         self.completions: list[Completion] = []
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         self.completions += completions
         return [self._written(completion) for completion in completions]
 
-    def _written(self, completion: Completion) -> Written:
+    def _written(self, completion: Completion) -> Continuation:
         mark, message = re.findall(r"^(R?)> (.*)$", completion.prompt, re.MULTILINE)[-1]
         found = re.findall(r"^- locate (.*?)( A1)?$", completion.prompt, re.MULTILINE)
         thing = found[-1][0] if found else ""
@@ -61,7 +61,7 @@ class PlanWriter:
         if first is not None and len(first) == 1:  # a task that was chosen by hand
             text = first[0] + " " + text.split(" ", 2)[-1]
         pieces = tuple(re.findall(r" ?[^ ]+", text))
-        return Written(text, pieces, (self.probability,) * len(pieces))
+        return Continuation(text, pieces, (self.probability,) * len(pieces))
 
 
 __all__ = ["PlanWriter", "plan_of"]

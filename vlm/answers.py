@@ -15,12 +15,12 @@ from .tasks import Task, Turn
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to ask: task (None: free conversation), argument, region, picture, earlier turns.
+    """One request: task (None: free conversation), argument, region, image, earlier turns.
 
-    `region` is the part of the picture that is asked about: a `VisionLanguageModel` has it looked at alone,
-    and gives boxes of the whole picture. Only to `[identify]` is it named, in the picture as a whole.
-    `typed` is what a person wrote behind an identifier, or a data set's question as it is published: a model
-    whose prompt form says so is asked in these words alone.
+    `region` is the part of the image that the request is about: a `VisionLanguageModel` crops to it and maps
+    boxes back to the full image. Only `[identify]` sees the full image, with the region in its prompt.
+    `typed` is the text that a user typed after an identifier, or a dataset's published question: some prompt
+    forms use exactly this text.
     """
 
     task: Task | None
@@ -31,33 +31,33 @@ class Request:
     typed: str = ""
 
     def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:
-        """Return the conversation that a model of this form reads, the open question last.
+        """Return the turns that a model of this form reads, the open question last.
 
         Raises:
-            ValueError: the task lacks what it cannot do without, or the region is still to be cut out.
+            ValueError: the task's argument or region is missing, or the image is still to be cropped.
         """
         if self.region is not None and self.task is not Task.IDENTIFY:
-            raise ValueError("a region is looked at alone: ask a `VisionLanguageModel`, which cuts it out")
+            raise ValueError("engines take no region: ask a `VisionLanguageModel`, which crops to it")
         return (*self.history, Turn(form.words(self.task, self.argument, self.region, self.typed)))
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The conversation in our own form."""
+        """The turns in our own prompt form."""
         return self.turns_in(OURS)
 
     @property
     def max_new_tokens(self) -> int:
-        """The most tokens that the answer may have in our own form."""
+        """The most tokens that the answer may have in our own prompt form."""
         return OURS.longest(self.task)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What the model wrote (`grounded.raw`), read; boxes carry scores where the engine gives probabilities.
+    """The model's answer, parsed; boxes have scores if the engine gives probabilities.
 
-    `complete` is False for an answer that was cut at its longest, or stopped by whoever asked; `seconds` is
-    the time from asking to its end. `evidence` holds, for each box in the order written, what a
-    calibration judges it by; it is empty where the engine gives none.
+    `complete` is False for an answer that was cut at the token limit, or stopped by its caller; `seconds` is
+    the time from the request to its end. `evidence` holds the input of the calibration for each box, in the
+    order written; it is empty if the engine gives none.
     """
 
     grounded: GroundedText
@@ -67,20 +67,20 @@ class Generation:
 
     @property
     def raw(self) -> str:
-        """The model's words, markup included."""
+        """The model's text, markup included."""
         return self.grounded.raw
 
 
 Choices = Callable[[str], Sequence[str] | None]
-"""From what is written so far to what may come next: `""` stands for the end, None for anything."""
+"""Maps the text so far to the texts that may come next: `""` is the end, None allows anything."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A text for the model to continue as it stands, without a picture.
+    """A text for the model to continue as it is, without an image.
 
-    `choices` constrains what is written. `copied` is a text that the answer will probably repeat in part:
-    several of its tokens are tried at a time, which changes nothing but the speed.
+    `choices` constrains the continuation. `copied` is a text that the answer will probably repeat in part:
+    several of its tokens are tried at a time, which changes only the speed.
     """
 
     prompt: str
@@ -90,10 +90,10 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class Written:
-    """How the model continued a text: what it wrote, token by token, with the probability of each.
+class Continuation:
+    """A text's continuation: its tokens, with the probability of each.
 
-    Where `choices` constrained a token, its probability is that among the choices.
+    The probability of a constrained token is relative to its `choices`.
     """
 
     text: str
@@ -104,23 +104,23 @@ class Written:
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence about the picture."""
+    """A sentence about the image."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A word or a short phrase that answers a question."""
+    """A word or short phrase that answers a question."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Referral:
-    """The one box that an expression means, or None where the model gave none.
+class ReferringResult:
+    """The referent's box, or None if the model gave none.
 
-    `confidence` is the box's score, 0..1, and 0 without a box; None where the engine gives none.
+    `confidence` is the box's score, 0..1, and 0 without a box; None if the engine gives no scores.
     """
 
     expression: str
@@ -137,7 +137,7 @@ class Detections:
 
 @dataclass(frozen=True)
 class Expression:
-    """The words that single a region out."""
+    """A referring expression for a region."""
 
     text: str
     region: Box
@@ -150,5 +150,5 @@ class Reply:
     text: str
 
 
-__all__ = ["Answer", "Caption", "Choices", "Completion", "Detections", "Expression", "Generation", "Referral"]
-__all__ += ["Reply", "Request", "Written"]
+__all__ = ["Answer", "Caption", "Choices", "Completion", "Continuation", "Detections", "Expression"]
+__all__ += ["Generation", "ReferringResult", "Reply", "Request"]

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .answers import Completion, Written
+from .answers import Completion, Continuation
 from .grounding import Box
 from .tasks import Task, Turn
 from .typed_regions import typed_regions
@@ -116,7 +116,7 @@ class PlanContext:
 class PlanWriter(Protocol):
     """Whatever goes on with texts as the language model does that plans."""
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         """Go on with texts."""
         ...
 
@@ -207,7 +207,7 @@ def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
     )
 
 
-def plan_confidence(written: Written) -> float:
+def plan_confidence(written: Continuation) -> float:
     """Return how likely the tasks of a plan are: the product of the probabilities of its task words."""
     likely = 1.0
     begins = True

@@ -1,9 +1,8 @@
-"""Regions of a picture: reading one that came in pixels, and looking at one alone.
+"""Regions of an image: read one in pixels; crop to one and map boxes back to the full image.
 
-A region that is asked about is looked at alone, cut out with a margin, and what is found there is given as
-boxes of the whole picture. Only `[identify]` sees the picture as a whole, with the region named in words.
-`pixel_box` is the one check of boxes in pixels, wherever they come from: the command line, a message, a
-tool's call, records written by hand.
+A request about a region sees a crop of it with a margin; its boxes are mapped back to the full image. Only
+`[identify]` sees the full image, with the region in its prompt. `pixel_box` is the only check of boxes in
+pixels, for the command line, messages, tool calls and hand-written records.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ from .answers import Generation, Request
 from .grounding import BINS, Box, GroundedText
 from .tasks import Task
 
-# This much of the region's size is seen around it, since things make sense in their surroundings.
+# The margin of a crop, as a share of the region's size: context helps the model.
 MARGIN = 0.15
 
-# Pixels by which a box may stick out of the picture: rounding, or corners that are the middles of pixels.
-_BEYOND = 0.5
-# Pixels. Bins are cut off, not rounded: without it a box that we printed could come back as its neighbour.
-_WHISKER = 1e-6
+# Pixels by which a box may exceed the image: rounding, or corners at the centres of pixels.
+_TOLERANCE = 0.5
+# Pixels. Bins truncate: without it, a box that we printed could be read back one bin off.
+_EPSILON = 1e-6
 
 
 def pixel_box(corners: Any, width: int, height: int) -> Box:
-    """Return `[x0, y0, x1, y1]`, in pixels of a picture of `width` x `height`, as a box.
+    """Return the box of `[x0, y0, x1, y1]` in pixels of an image of `width` x `height`.
 
-    What sticks out by half a pixel or less is cut off.
+    A box that exceeds the image by at most half a pixel is clipped.
 
     Raises:
-        ValueError: not four numbers, fractions, corners in another order, no area, or outside of the picture;
-            the message is one line that opens with the value and says what is wanted.
+        ValueError: not four numbers, fractions, corners in another order, no area, or outside of the image;
+            the message is one line that starts with the value and says how to correct it.
     """
     if not isinstance(corners, list | tuple) or len(corners) != 4 or not all(map(_is_number, corners)):
         raise ValueError(f"{shortened(corners)} is no box: give four numbers of pixels, [x0, y0, x1, y1]")
@@ -43,23 +42,23 @@ def pixel_box(corners: Any, width: int, height: int) -> Box:
     written = _written(corners)
     if x0 == x1 or y0 == y1:
         raise ValueError(f"{written} has no area: give left, top, right and bottom edge in pixels")
-    if min(corners) >= -_BEYOND and max(corners) <= 1 < max(width, height):
+    if min(corners) >= -_TOLERANCE and max(corners) <= 1 < max(width, height):
         pixels = _written((x0 * width, y0 * height, x1 * width, y1 * height))
         raise ValueError(f"{written} are fractions, but pixels are wanted: give {pixels}")
     check_order(x0, y0, x1, y1)
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     cut = max(abs(now - given) for now, given in zip((x0, y0, x1, y1), corners, strict=True))
-    if cut > _BEYOND or x0 >= x1 or y0 >= y1:
+    if cut > _TOLERANCE or x0 >= x1 or y0 >= y1:
         raise ValueError(f"{written} lies outside of the picture of {width} x {height} pixels")
-    x0, y0, x1, y1 = (value + _WHISKER for value in (x0, y0, x1, y1))
+    x0, y0, x1, y1 = (value + _EPSILON for value in (x0, y0, x1, y1))
     return Box.from_pixels(x0, y0, x1, y1, width, height)
 
 
 def check_order(x0: float, y0: float, x1: float, y1: float) -> None:
-    """Refuse corners in another order than left, top, right, bottom, in whatever unit.
+    """Check that corners are in the order left, top, right, bottom, in any unit.
 
     Raises:
-        ValueError: one line with what may be meant.
+        ValueError: they are not; the message is one line that suggests what was meant.
     """
     if x0 > x1 or y0 > y1:
         ordered = _written((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
@@ -71,12 +70,12 @@ def check_order(x0: float, y0: float, x1: float, y1: float) -> None:
 
 
 def crop(image: Image.Image, region: Box) -> Image.Image:
-    """Return what is looked at for a region: it and a margin round it."""
-    return image.crop(window(image, region))
+    """Return the region of an image, with a margin."""
+    return image.crop(crop_window(image, region))
 
 
 class Sized(Protocol):
-    """What has a size in pixels, such as a picture."""
+    """Anything with a size in pixels, such as an image."""
 
     @property
     def width(self) -> int:
@@ -87,8 +86,8 @@ class Sized(Protocol):
         """Pixels down."""
 
 
-def window(image: Sized, region: Box) -> tuple[int, int, int, int]:
-    """Return the pixels `(left, top, right, bottom)` to look at for a region, at least one bin in size."""
+def crop_window(image: Sized, region: Box) -> tuple[int, int, int, int]:
+    """Return the pixels `(left, top, right, bottom)` of a region's crop, at least one bin in size."""
     x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
     x1, y1 = max(x1, x0 + image.width / BINS), max(y1, y0 + image.height / BINS)
     across, down = (x1 - x0) * MARGIN, (y1 - y0) * MARGIN
@@ -98,9 +97,9 @@ def window(image: Sized, region: Box) -> tuple[int, int, int, int]:
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def in_the_whole(grounded: GroundedText, image: Image.Image, region: Box) -> GroundedText:
-    """Return what was found in the part of `image` that `crop` gives, with boxes of the whole picture."""
-    left, top, right, bottom = window(image, region)
+def to_full_image(grounded: GroundedText, image: Image.Image, region: Box) -> GroundedText:
+    """Map the boxes found in the region's crop of `image` back to the full image."""
+    left, top, right, bottom = crop_window(image, region)
 
     def moved(box: Box) -> Box:
         x0, y0, x1, y1 = box.to_pixels(right - left, bottom - top)
@@ -111,24 +110,24 @@ def in_the_whole(grounded: GroundedText, image: Image.Image, region: Box) -> Gro
     return replace(grounded, phrases=tuple(phrases))
 
 
-def looked_at(request: Request) -> Request:
-    """Return the request as an engine gets it, with the part of the picture that it is about.
+def crop_to_region(request: Request) -> Request:
+    """Return the request for an engine, with its image cropped to its region.
 
     Raises:
-        ValueError: there is a region but no picture.
+        ValueError: there is a region but no image.
     """
     if request.region is None or request.task is Task.IDENTIFY:
         return request
     if request.image is None:
-        raise ValueError("a region is a part of a picture, and there is none: give one")
+        raise ValueError("a region needs a picture: give one")
     return replace(request, image=crop(request.image, request.region), region=None)
 
 
-def answered(request: Request, generation: Generation) -> Generation:
-    """Return the answer to what `looked_at` gave for a request, with boxes of the whole picture."""
+def map_to_full_image(request: Request, generation: Generation) -> Generation:
+    """Return the answer to a cropped request, with boxes of the full image of `request`."""
     if request.image is None or request.region is None or request.task is Task.IDENTIFY:
         return generation
-    return replace(generation, grounded=in_the_whole(generation.grounded, request.image, request.region))
+    return replace(generation, grounded=to_full_image(generation.grounded, request.image, request.region))
 
 
 def _is_number(value: Any) -> bool:
@@ -142,11 +141,11 @@ def _written(corners: Iterable[float]) -> str:
 __all__ = [
     "MARGIN",
     "Sized",
-    "answered",
     "check_order",
     "crop",
-    "in_the_whole",
-    "looked_at",
+    "crop_to_region",
+    "crop_window",
+    "map_to_full_image",
     "pixel_box",
-    "window",
+    "to_full_image",
 ]

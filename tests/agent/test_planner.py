@@ -9,7 +9,7 @@ import pytest
 from assistant.agent import PastStep, PastTurn, Plan, PlanContext, Planner, Step
 from assistant.agent.planner import SURE
 from assistant.agent.replies import REPLIES
-from assistant.vlm.answers import Completion, Written
+from assistant.vlm.answers import Completion, Continuation
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
 from assistant.vlm.planning import REPLIES as WRITTEN_REPLIES
@@ -32,11 +32,11 @@ class Model:
         self.probabilities = probabilities
         self.asked: list[Completion] = []
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         self.asked += completions
         pieces = tuple(f" {word}" for word in self.text.split())
         probabilities = tuple(self.probabilities) or (0.99,) * len(pieces)
-        return [Written(self.text, pieces, probabilities)]
+        return [Continuation(self.text, pieces, probabilities)]
 
 
 def planned(message: str, context: PlanContext = PlanContext(), model: Model | None = None) -> Plan:  # noqa: B008

@@ -11,7 +11,7 @@ from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.planning import MOST_STEPS
-from assistant.vlm.regions import crop, window
+from assistant.vlm.regions import crop, crop_window
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -186,13 +186,13 @@ class TestRegions:
         self, size: tuple[int, int], region: Box
     ) -> None:
         image = Image.new("RGB", size, "white")
-        part = image.crop(window(image, region))
+        part = image.crop(crop_window(image, region))
         assert 1 <= part.width <= image.width
         assert 1 <= part.height <= image.height
         assert part.getextrema() == ((255, 255),) * 3  # what lies outside of a picture would be black
 
     def test_the_whole_picture_is_its_own_part(self) -> None:
-        assert window(picture(), Box(0, 0, 100, 100)) == (0, 0, 200, 100)
+        assert crop_window(picture(), Box(0, 0, 100, 100)) == (0, 0, 200, 100)
 
     @pytest.mark.parametrize("task", [Task.REFER, Task.DETECTION, Task.GROUNDING])
     def test_boxes_found_in_a_part_are_boxes_of_the_whole_picture(self, task: Task) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from assistant.agent.planner import Planner
 from assistant.agent.turn import STEP_LIMIT, run
-from assistant.vlm.answers import Written
+from assistant.vlm.answers import Continuation
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import BINS, Box, find_boxes, parse
 from assistant.vlm.planning import (
@@ -109,9 +109,9 @@ class Babbler:
     """A model that plans, and writes what it was given."""
 
     def __init__(self, written: str, probability: float) -> None:
-        self.written = Written(written, (written,), (probability,))
+        self.written = Continuation(written, (written,), (probability,))
 
-    def complete(self, completions: list[object]) -> list[Written]:
+    def complete(self, completions: list[object]) -> list[Continuation]:
         return [self.written] * len(completions)
 
 

@@ -12,7 +12,7 @@ from assistant.tests.page.test_page import said, send
 from assistant.tests.vlm.model_server import ModelServer, fails, says
 from assistant.ui.commands import options
 from assistant.ui.page import about, resources
-from assistant.vlm.engine.patience import Patience
+from assistant.vlm.engine.retries import RetryPolicy
 
 BOX = '[{"bbox_2d": [100, 200, 500, 900], "label": "the square"}]'
 
@@ -20,7 +20,9 @@ BOX = '[{"bbox_2d": [100, 200, 500, 900], "label": "the square"}]'
 def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
     open_page: Callable[..., AppTest], store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(first_wait=0.01, longest_wait=0.02))
+    monkeypatch.setattr(
+        RetryPolicy, "from_environment", lambda: RetryPolicy(first_wait=0.01, longest_wait=0.02)
+    )
     monkeypatch.setattr(resources, "load_model", options.load_model)
     with ModelServer(usually=says(BOX)) as server:
         monkeypatch.setenv("ASSISTANT_MODEL", server.address)

@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
-from assistant.vlm.answers import Completion, Generation, Request, Written
+from assistant.vlm.answers import Completion, Continuation, Generation, Request
 from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.tasks import Task
@@ -56,7 +56,7 @@ class FakeEngine:
             self.requests += requests
         return [self._answer(request) for request in requests]
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         return PlanWriter().complete(completions)
 
     def stream(self, request: Request) -> Iterator[str]:

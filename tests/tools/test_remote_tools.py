@@ -9,7 +9,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from assistant.tools import VisionToolkit
-from assistant.vlm.engine.patience import Patience
+from assistant.vlm.engine.retries import RetryPolicy
 
 from ..vlm.model_server import ModelServer, fails, says
 from .fakes import SAMPLES, calls, script
@@ -20,7 +20,9 @@ WHERE = ("refer", {"expression": "the cat", "image": "cat.jpg"})
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
-    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(first_wait=0.01, longest_wait=0.02))
+    monkeypatch.setattr(
+        RetryPolicy, "from_environment", lambda: RetryPolicy(first_wait=0.01, longest_wait=0.02)
+    )
     with ModelServer(usually=says(BOX)) as served:
         yield served
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from assistant.vlm.answers import Completion, Generation, Request, Written
+from assistant.vlm.answers import Completion, Continuation, Generation, Request
 from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.tasks import Task
@@ -45,7 +45,7 @@ class ScriptedEngine:
     def name(self) -> str:
         return "scripted"
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         return PlanWriter().complete(completions)
 
     def generate(

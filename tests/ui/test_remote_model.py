@@ -11,7 +11,7 @@ import pytest
 
 from assistant.agent.planner import Planner
 from assistant.ui.commands import page
-from assistant.vlm.engine.patience import Patience
+from assistant.vlm.engine.retries import RetryPolicy
 
 from ..vlm.model_server import ModelServer, drops, fails, is_silent, question, says, sends
 from ..vlm.tiny import dog_records, write_photo_folder
@@ -24,8 +24,8 @@ NOTE = "Note: the model's server does not tell how sure it is of its boxes.\n"
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    patience = Patience(connect=20, silence=20, answer=60, first_wait=0.01, longest_wait=0.02)
-    monkeypatch.setattr(Patience, "from_environment", lambda: patience)
+    policy = RetryPolicy(connect=20, silence=20, answer=60, first_wait=0.01, longest_wait=0.02)
+    monkeypatch.setattr(RetryPolicy, "from_environment", lambda: policy)
     for name in ("ASSISTANT_API_KEY", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
 
@@ -134,7 +134,7 @@ def test_whatever_a_server_does_the_turn_is_kept_and_says_why_in_a_line(
 def test_a_slow_server_is_one_line_and_the_turn_is_kept(
     command: Command, photo: Path, server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(silence=1, answer=5))
+    monkeypatch.setattr(RetryPolicy, "from_environment", lambda: RetryPolicy(silence=1, answer=5))
     server.usually = is_silent()
     result = command("ask", photo, WHERE, "--model", f"{server.address}#qwen3-vl-4b")
     assert result.code == 1

@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that speaks the OpenAI chat API as well, or as ill, as it is told."""
+"""A real local HTTP server that speaks the OpenAI chat API as correctly or incorrectly as a test asks."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class ModelServer:
         self.at_models: Answer | None = None
         self.seen: list[tuple[str, dict[str, str], Body]] = []
         self.left = threading.Event()
-        """Set when somebody left before the answer's end."""
+        """Set when a client disconnected before the answer's end."""
         self.counting = threading.Lock()
         self.at_once = self.most_at_once = 0
         self._server = _Server(("127.0.0.1", 0), Handler)
@@ -121,13 +121,13 @@ class ModelServer:
 
 
 def question(body: Body) -> str:
-    """Return the words of the last turn of a chat request."""
+    """Return the text of the last turn of a chat request."""
     content = body["messages"][-1]["content"]
     return content if isinstance(content, str) else str(content[-1]["text"])
 
 
 def picture(body: Body) -> Image.Image:
-    """Return the picture of a chat request as the server sees it."""
+    """Return the image of a chat request as the server gets it."""
     (part,) = [part for part in body["messages"][0]["content"] if part["type"] == "image_url"]
     return Image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2])))
 
@@ -185,7 +185,7 @@ def _logprobs(tokens: list[str], probability: float | None) -> Body:
 
 
 def fails(status: int, message: str = "no", param: str | None = None, **headers: str) -> Answer:
-    """Fail as OpenAI does; an underscore in a header's name stands for a dash."""
+    """Fail as OpenAI does; underscores in header names become dashes."""
 
     def answer(handler: Handler, _: Body) -> None:
         error = {"error": {"message": message, "type": "error", "param": param, "code": None}}
@@ -195,7 +195,7 @@ def fails(status: int, message: str = "no", param: str | None = None, **headers:
 
 
 def drops(after: str = "") -> Answer:
-    """Say the beginning of an answer and break the connection off."""
+    """Send the beginning of an answer and drop the connection."""
 
     def answer(handler: Handler, _: Body) -> None:
         if after:
@@ -215,7 +215,7 @@ def drops(after: str = "") -> Answer:
 
 
 def sends(content: bytes, kind: str = "text/html", status: int = 200) -> Answer:
-    """Send what is no answer at all."""
+    """Send a body that is not an answer."""
     return lambda handler, _: handler.send(content, status, {"Content-Type": kind})
 
 
@@ -231,7 +231,7 @@ def streams(*events: Any) -> Answer:
 
 
 def is_silent(seconds: float = 30.0) -> Answer:
-    """Say nothing, until the other side leaves or for so long."""
+    """Send nothing, until the client disconnects or for some seconds."""
 
     def answer(handler: Handler, _: Body) -> None:
         handler.connection.settimeout(seconds)
@@ -244,7 +244,7 @@ def is_silent(seconds: float = 30.0) -> Answer:
 
 
 def goes_on_and_on(word: str = "dog ") -> Answer:
-    """Stream until somebody leaves."""
+    """Stream until the client disconnects."""
 
     def answer(handler: Handler, _: Body) -> None:
         handler.begin_stream()

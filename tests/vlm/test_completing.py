@@ -1,4 +1,4 @@
-"""Going on with texts: under constraint, with drafts, beside pictures, and with the language model alone."""
+"""Continuing texts: constrained, with drafts, batched with images, and with the language model alone."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TestConstraints:
 
 
 class TestCompletions:
-    def test_are_what_the_model_says(self, engine: LocalEngine) -> None:
+    def test_are_the_models_greedy_continuation(self, engine: LocalEngine) -> None:
         prompts = ["> where is the dog?", "- a man\n> and two dogs of the snow?"]
         written = engine.complete([Completion(prompt, max_new_tokens=12) for prompt in prompts])
         decode = engine.processor.tokenizer.decode
@@ -89,7 +89,7 @@ class TestCompletions:
     def test_are_the_same_with_drafts(self, engine: LocalEngine) -> None:
         prompts = ["> where is the dog?", "- a man\n> and two dogs of the snow?", "> the"]
         plain = engine.complete([Completion(prompt, max_new_tokens=20) for prompt in prompts])
-        # What is said is drafted for one, half of it for another, and something else for the third.
+        # One has its answer as a draft, another half of it, and the third something else.
         copied = [plain[0].text, plain[1].text[: len(plain[1].text) // 2], "what is the color of the dog"]
         drafted = engine.complete(
             [
@@ -115,7 +115,7 @@ class TestCompletions:
         (written,) = engine.complete([Completion("> is it?", yes_or_no, max_new_tokens=8)])
         assert written.text.startswith("yes") or written.text == "no"
 
-    def test_end_where_nothing_else_may_follow(self, engine: LocalEngine) -> None:
+    def test_end_when_only_the_end_is_allowed(self, engine: LocalEngine) -> None:
         only = [Completion("> is it?", lambda text: [""] if text else ["no"])]
         (written,) = engine.complete(only)
         assert (written.text, written.complete) == ("no", True)
@@ -135,7 +135,7 @@ class TestCompletions:
         assert answers == [alone]
         assert engine.processor.tokenizer.decode(mixed[1].tokens) == expected
 
-    def test_read_the_prompt_that_is_learnt(self, engine: LocalEngine) -> None:
+    def test_use_the_prompt_of_the_training(self, engine: LocalEngine) -> None:
         completion = Completion("- a dog\n> where is it?\n=>")
         learnt = engine.processor.encode(build_prompt([Turn(completion.prompt, bare=True)], image=False))
         assert engine._completer._row(completion).input_ids.tolist() == learnt.input_ids
@@ -144,7 +144,7 @@ class TestCompletions:
         with pytest.raises(ValueError, match="too long"):
             engine.complete([Completion("dog " * 1000)])
 
-    def test_pass_the_zoom_by(self, engine: LocalEngine) -> None:
+    def test_bypass_the_zoom(self, engine: LocalEngine) -> None:
         completion = Completion("> is it?", max_new_tokens=4)
         assert ZoomRefiner(engine).complete([completion]) == engine.complete([completion])
 
@@ -155,17 +155,17 @@ class TestDrafts:
         row.tokens = tokens
         return row
 
-    def test_go_on_behind_the_last_token(self) -> None:
+    def test_continue_after_the_last_token(self) -> None:
         assert self.row([6]).draft() == [7, 5, 8, 9]
 
     def test_prefer_the_place_with_the_same_token_before(self) -> None:
         assert self.row([7, 5]).draft() == [8, 9]
 
-    def test_begin_at_the_beginning_where_nothing_fits(self) -> None:
+    def test_start_at_the_beginning_without_a_match(self) -> None:
         assert self.row([4]).draft()[:2] == [5, 6]
 
 
-class TestTheLanguageModelAlone:
+class TestLanguageModel:
     def folders(self, tmp_path: Path) -> tuple[Path, Path]:
         base, adapter = tmp_path / "base", tmp_path / "adapter"
         model, processor = tiny_model(), tiny_processor()
@@ -179,7 +179,7 @@ class TestTheLanguageModelAlone:
         save_adapter(adapted, adapter, "tiny")
         return base, adapter
 
-    def test_says_what_the_whole_model_says(self, tmp_path: Path) -> None:
+    def test_continues_like_the_whole_model(self, tmp_path: Path) -> None:
         base, adapter = self.folders(tmp_path)
         from assistant.vlm.engine.local import load_model
         from assistant.vlm.training.adapter import load_adapter
@@ -190,7 +190,7 @@ class TestTheLanguageModelAlone:
         completions = [Completion("> where is the dog?", max_new_tokens=6)]
         assert alone.complete(completions)[0].pieces[:2] == whole.complete(completions)[0].pieces[:2]
 
-    def test_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
+    def test_reports_unreadable_weights(self, tmp_path: Path) -> None:
         base, adapter = self.folders(tmp_path)
         (adapter / "adapter_model.safetensors").unlink()
         with pytest.raises(WeightsError, match="cannot be read"):

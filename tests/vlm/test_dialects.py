@@ -1,4 +1,4 @@
-"""Dialects: how each family is asked, and answers in each real shape, the broken ones too, read as boxes."""
+"""Dialects: each family's prompts, and its answers, also malformed ones, parsed into boxes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from assistant.vlm.answers import Request
-from assistant.vlm.engine.dialects.base import BOX_TASKS, Dialect, Found, Reading, Size, within
+from assistant.vlm.engine.dialects.base import BOX_TASKS, Dialect, LabelledBox, Reading, Size, within
 from assistant.vlm.engine.dialects.moondream import MOONDREAM
 from assistant.vlm.engine.dialects.registry import DIALECTS, dialect_named, dialect_of
-from assistant.vlm.engine.dialects.translating import translated
+from assistant.vlm.engine.dialects.translation import to_grounded_text
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedText, parse
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn
@@ -29,7 +29,7 @@ GROUND = Request(Task.GROUNDING)
 
 
 def reads(name: str, request: Request, text: str, size: Size = SIZE) -> GroundedText:
-    return translated(request, dialect_named(name).read(request, text, size))
+    return to_grounded_text(request, dialect_named(name).read(request, text, size))
 
 
 def boxes(name: str, request: Request, text: str, size: Size = SIZE) -> dict[str, list[tuple[int, ...]]]:
@@ -61,11 +61,11 @@ def boxes(name: str, request: Request, text: str, size: Size = SIZE) -> dict[str
         ("moondream:latest", "plain"),  # served by others it speaks the chat API
     ],
 )
-def test_the_name_that_a_model_is_served_by_tells_its_dialect(served: str, dialect: str) -> None:
+def test_a_models_name_determines_its_dialect(served: str, dialect: str) -> None:
     assert dialect_of(served).name == dialect
 
 
-def test_an_unknown_dialect_names_those_that_there_are() -> None:
+def test_an_unknown_dialect_is_refused_with_the_known_ones() -> None:
     with pytest.raises(AssistantError, match=r"no dialect 'klingon': name one of qwen2\.5-vl, qwen3-vl"):
         dialect_named("klingon")
 
@@ -80,7 +80,7 @@ class TestQwen:
         text = '[{"bbox_2d": [100, 100, 500, 900], "label": "the dog"}]'
         assert boxes("qwen3-vl", REFER, text, (7, 4000)) == {"": [(10, 10, 50, 90)]}
 
-    def test_every_box_stands_under_its_label(self) -> None:
+    def test_every_box_gets_its_label(self) -> None:
         text = (
             '[{"bbox_2d": [0, 0, 100, 100], "label": "dog"}, '
             '{"bbox_2d": [200, 0, 300, 100], "label": "ball"},'
@@ -96,7 +96,7 @@ class TestQwen:
         assert boxes("qwen3-vl", REFER, text) == {"": [(10, 20, 50, 90)]}
 
     @pytest.mark.parametrize("size", [(640, 480), (4096, 40), (40, 4096), (1, 1), (3000, 3000), (28, 29)])
-    def test_pictures_are_sent_in_a_size_that_the_model_does_not_change(self, size: Size) -> None:
+    def test_images_are_sent_in_a_size_that_the_model_does_not_resize(self, size: Size) -> None:
         width, height = dialect_named("qwen2.5-vl").sizes(size)
         assert width % 28 == height % 28 == 0
         assert 28 * 28 <= width * height <= 1280 * 28 * 28
@@ -119,12 +119,12 @@ class TestQwen:
             "<p>another dog</p>{<50><0><60><10>} sleeps."
         )
 
-    def test_what_a_description_does_not_say_is_added_to_it(self) -> None:
+    def test_a_label_missing_from_the_description_is_appended(self) -> None:
         text = '{"description": "A park.", "objects": [{"bbox_2d": [0, 0, 500, 500], "label": "bench"}]}'
         found = reads("qwen3-vl", GROUND, text)
         assert (found.text, found.raw) == ("A park. bench", "A park. <p>bench</p>{<0><0><50><50>}")
 
-    def test_thinking_aloud_is_no_answer(self) -> None:
+    def test_reasoning_is_not_part_of_the_answer(self) -> None:
         text = '<think>Maybe [0, 0, 10, 10]? No.</think>[{"bbox_2d": [100, 200, 500, 900]}]'
         assert boxes("qwen3-vl", REFER, text) == {"": [(10, 20, 50, 90)]}
         assert (
@@ -156,26 +156,26 @@ class TestBrokenJson:
             '[{"bbox_2d": [500, 200, 100, 900]}]',
             '[{"bbox_2d": [0.1, 0.2, 0.5, 0.9]}]',  # fractions, whatever was asked for
             'The 5" toy dog: [{"bbox_2d": [100, 200, 500, 900]}]',  # a stray quote
-            '[{"box_2d": [200, 100, 900, 500]}]',  # y first, as its key tells
+            '[{"box_2d": [200, 100, 900, 500]}]',  # y first, by its key
         ],
     )
-    def test_one_box_however_it_is_written(self, text: str) -> None:
+    def test_one_box_in_every_notation(self, text: str) -> None:
         assert [box.bins for box in reads("qwen3-vl", REFER, text).boxes] == [(10, 20, 50, 90)]
 
-    def test_a_value_out_of_range_is_cut_to_the_picture(self) -> None:
+    def test_a_value_out_of_range_is_clipped_to_the_image(self) -> None:
         assert boxes("qwen3-vl", REFER, '[{"bbox_2d": [-20, 200, 1400, 900]}]') == {"": [(0, 20, 100, 90)]}
 
     @pytest.mark.parametrize(
         "corners", ["[1200, 0, 1400, 100]", "[-9, -9, -5, -5]", "[0, 0, 0, 0]", "[5, 5, 5, 9]"]
     )
-    def test_what_lies_outside_or_has_no_extent_is_no_box(self, corners: str) -> None:
+    def test_empty_boxes_and_boxes_outside_are_dropped(self, corners: str) -> None:
         assert reads("qwen3-vl", REFER, f'[{{"bbox_2d": {corners}}}]').boxes == ()
 
-    def test_a_list_that_is_cut_off_keeps_what_is_whole(self) -> None:
+    def test_a_truncated_list_keeps_its_complete_boxes(self) -> None:
         text = '[{"bbox_2d": [0, 0, 100, 100], "label": "dog"}, {"bbox_2d": [200, 0, 300, 10'
         assert boxes("qwen3-vl", DETECT, text) == {"dog": [(0, 0, 10, 10)]}
 
-    def test_boxes_without_a_label_are_of_what_was_asked_for(self) -> None:
+    def test_boxes_without_a_label_get_the_requested_phrase(self) -> None:
         assert boxes("qwen3-vl", DETECT, "[[0, 0, 100, 100]]") == {"dogs, a ball": [(0, 0, 10, 10)]}
 
     def test_a_key_may_be_the_label(self) -> None:
@@ -185,7 +185,7 @@ class TestBrokenJson:
             "balls": [(20, 0, 30, 10), (50, 0, 60, 10)],
         }
 
-    def test_a_label_cannot_pass_for_our_markup(self) -> None:
+    def test_a_label_cannot_contain_our_markup(self) -> None:
         text = '[{"bbox_2d": [0, 0, 100, 100], "label": "<p>dog</p>{<1><2><3><4>}"}]'
         assert boxes("qwen3-vl", DETECT, text) == {"dog": [(0, 0, 10, 10)]}
 
@@ -211,19 +211,17 @@ ABSENT = [
 @pytest.mark.parametrize("text", ABSENT)
 @pytest.mark.parametrize("request_", [REFER, DETECT], ids=["refer", "detection"])
 @pytest.mark.parametrize("name", ["qwen3-vl", "qwen2.5-vl", "gemma", "plain"])
-def test_that_a_thing_is_not_there_is_said_as_our_model_says_it(
-    name: str, request_: Request, text: str
-) -> None:
+def test_a_denial_becomes_our_models_denial(name: str, request_: Request, text: str) -> None:
     found = reads(name, request_, text)
     assert (found.text, found.raw, found.phrases) == (ABSENT_ANSWER, ABSENT_ANSWER, ())
 
 
 @pytest.mark.parametrize("name", ["internvl", "ours", "florence-2", "paligemma"])
-def test_a_denial_without_json_is_understood_too(name: str) -> None:
+def test_a_denial_without_json_is_understood(name: str) -> None:
     assert reads(name, REFER, "none").text == ABSENT_ANSWER
 
 
-def test_words_that_neither_hold_a_box_nor_deny_one_are_left_as_they_are() -> None:
+def test_other_words_stay_as_they_are() -> None:
     text = "It sits on the sofa, next to the lamp."
     for name in ("qwen3-vl", "internvl", "plain", "ours"):
         assert reads(name, REFER, text).text == text
@@ -241,7 +239,7 @@ class TestInternVl:
             "ball": [(0, 0, 3, 4)],
         }
 
-    def test_without_the_tags_that_a_server_left_out(self) -> None:
+    def test_boxes_without_stripped_tags(self) -> None:
         text = "dogs[[100, 200, 500, 900], [0, 0, 50, 50]]\nball[[10, 20, 30, 40]]"
         assert boxes("internvl", DETECT, text) == {
             "dogs": [(10, 20, 50, 90), (0, 0, 5, 5)],
@@ -273,7 +271,7 @@ class TestGoogle:
     def test_a_gemma_that_was_trained_on_locations(self) -> None:
         assert boxes("gemma", REFER, "<loc0205><loc0103><loc0922><loc0512> dog") == {"": [(10, 20, 50, 90)]}
 
-    def test_half_a_box_is_none(self) -> None:
+    def test_half_a_box_is_dropped(self) -> None:
         assert reads("paligemma", REFER, "<loc0205><loc0103><loc0922>").boxes == ()
 
     @pytest.mark.parametrize(
@@ -289,7 +287,7 @@ class TestGoogle:
             ),
         ],
     )
-    def test_paligemma_has_words_of_its_own(self, request_: Request, prompt: str) -> None:
+    def test_paligemma_has_its_own_prompts(self, request_: Request, prompt: str) -> None:
         assert dialect_named("paligemma").ask(request_, SIZE) == prompt
 
 
@@ -304,7 +302,7 @@ class TestFlorence:
             "a ball": [(0, 0, 3, 4)],
         }
 
-    def test_things_and_their_places_are_a_description(self) -> None:
+    def test_labels_and_locations_become_a_description(self) -> None:
         text = "dog<loc_100><loc_200><loc_500><loc_900>grass<loc_0><loc_500><loc_999><loc_999>"
         assert reads("florence-2", GROUND, text).raw == (
             "<p>dog</p>{<10><20><50><90>}, <p>grass</p>{<0><50><99><99>}"
@@ -330,7 +328,7 @@ class TestMoondream:
 
         assert MOONDREAM.post is not None
         reading = asyncio.run(self._run(request, post))
-        return translated(request, reading), calls
+        return to_grounded_text(request, reading), calls
 
     async def _run(self, request: Request, post: Any) -> Reading:
         assert MOONDREAM.post is not None
@@ -341,7 +339,7 @@ class TestMoondream:
         found, calls = self.ask(REFER, {"/detect": {"objects": [box]}})
         assert (found.raw, calls) == ("{<10><20><50><90>}", [("/detect", {"object": "the dog"})])
 
-    def test_of_several_the_one_that_is_pointed_at(self) -> None:
+    def test_the_point_chooses_among_several_boxes(self) -> None:
         left = {"x_min": 0.0, "y_min": 0.0, "x_max": 0.4, "y_max": 1.0}
         right = {"x_min": 0.6, "y_min": 0.0, "x_max": 1.0, "y_max": 1.0}
         answers = {"/detect": {"objects": [left, right]}, "/point": {"points": [{"x": 0.8, "y": 0.5}]}}
@@ -365,34 +363,34 @@ class TestMoondream:
     @pytest.mark.parametrize(
         "answer", [{}, {"objects": None}, {"objects": "x"}, {"error": "no"}], ids=lambda answer: str(answer)
     )
-    def test_an_answer_of_something_else_says_so(self, answer: dict[str, Any]) -> None:
+    def test_an_answer_of_another_api_is_an_error(self, answer: dict[str, Any]) -> None:
         with pytest.raises(AssistantError, match="Moondream's own API"):
             self.ask(REFER, {"/detect": answer})
 
-    def test_a_thing_without_all_its_sides_is_left_out(self) -> None:
+    def test_an_object_without_all_its_sides_is_dropped(self) -> None:
         things = [{"x_min": 0.1}, None, 5, {"x_min": "a", "y_min": 0, "x_max": 1, "y_max": 1}]
         assert self.ask(REFER, {"/detect": {"objects": things}})[0].text == ABSENT_ANSWER
 
 
 class TestOurs:
-    def test_it_is_asked_as_at_home(self) -> None:
+    def test_it_gets_our_prompts(self) -> None:
         request = Request(Task.REFER, "the dog", history=(Turn("[caption] x", "{<1><2><3><4>}"),))
         ours = dialect_named("ours")
         assert ours.ask(request, SIZE) == "[refer] give me the location of the dog"
         assert ours.earlier(request) == [("[caption] x", "{<1><2><3><4>}")]
 
-    def test_its_boxes_are_read_by_the_one_box_module(self) -> None:
+    def test_its_boxes_are_read_by_the_box_module(self) -> None:
         text = "<p>dogs</p> {<10><20><50><90>}<delim>{<0><0><5><5>}"
         assert reads("ours", DETECT, text).raw == text
 
 
 @pytest.mark.parametrize("dialect", CHAT, ids=lambda dialect: dialect.name)
 class TestEveryDialect:
-    def test_what_is_asked_says_what_for(self, dialect: Dialect) -> None:
+    def test_the_prompt_contains_the_argument(self, dialect: Dialect) -> None:
         for request in (REFER, DETECT):
             assert request.argument.split(",")[0] in dialect.ask(request, SIZE)
 
-    def test_a_region_is_told_in_the_family_s_own_scale(self, dialect: Dialect) -> None:
+    def test_a_region_is_written_in_the_familys_scale(self, dialect: Dialect) -> None:
         asked = dialect.ask(Request(Task.IDENTIFY, region=Box(10, 20, 50, 100)), (1000, 500))
         assert any(
             form in asked
@@ -406,7 +404,7 @@ class TestEveryDialect:
             )
         )
 
-    def test_what_a_task_lacks_is_told_as_at_home(self, dialect: Dialect) -> None:
+    def test_a_missing_argument_is_an_error_as_for_our_model(self, dialect: Dialect) -> None:
         with pytest.raises(ValueError, match=r"\[refer\] needs"):
             dialect.ask(Request(Task.REFER), SIZE)
         with pytest.raises(ValueError, match=r"\[identify\] needs a region"):
@@ -434,7 +432,7 @@ class TestEveryDialect:
     def check(self, dialect: Dialect, request: Request, text: str) -> None:
         reading = dialect.read(request, text, SIZE)
         assert all(0 <= found.start <= found.end <= len(text) for found in reading.found)
-        grounded = translated(request, reading, [0.5] * len(reading.found))
+        grounded = to_grounded_text(request, reading, [0.5] * len(reading.found))
         if reading.found:
             assert all(box.score == 0.5 for box in grounded.boxes)
             assert parse(grounded.raw).boxes == grounded.boxes
@@ -487,12 +485,12 @@ def test_pictures_are_never_enlarged_nor_made_to_nothing(width: int, height: int
 
 
 def test_scores_follow_their_boxes_under_their_labels() -> None:
-    found = tuple(Found(label, Box(at, 0, 100, 100)) for label, at in (("a", 1), ("b", 2), ("a", 3)))
-    grounded = translated(DETECT, Reading("", found), [0.1, 0.2, 0.3])
+    found = tuple(LabelledBox(label, Box(at, 0, 100, 100)) for label, at in (("a", 1), ("b", 2), ("a", 3)))
+    grounded = to_grounded_text(DETECT, Reading("", found), [0.1, 0.2, 0.3])
     assert [(box.x0, box.score) for box in grounded.boxes] == [(1, 0.1), (3, 0.3), (2, 0.2)]
 
 
-def test_earlier_turns_are_told_to_others_without_our_markup() -> None:
+def test_earlier_turns_are_sent_to_others_without_our_markup() -> None:
     history = (Turn("[refer] give me the location of the dog", "<p>the dog</p> {<1><2><3><4>}"),)
     request = Request(None, "and now?", image=Image.new("RGB", (9, 9)), history=history)
     assert dialect_named("plain").earlier(request) == [("give me the location of the dog", "the dog")]

@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 import torch
 
-from assistant.vlm import presets, weights
+from assistant.vlm import bases, presets, weights
 from assistant.vlm.answers import Request
-from assistant.vlm.engine import batching, local, prefixes
+from assistant.vlm.engine import batching, local, prefix_cache
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
@@ -108,7 +108,7 @@ def spelling(text: str, digits: float = 0.9, others: float = 0.5) -> list[tuple[
 
 class TestBatches:
     @pytest.mark.parametrize("tower", TOWERS)
-    def test_a_batch_of_any_mix_is_answered_in_order_as_if_each_were_alone(self, tower: str) -> None:
+    def test_a_mixed_batch_is_answered_in_order_as_if_each_request_were_alone(self, tower: str) -> None:
         engine = LocalEngine("tiny", tiny_model(tower), tiny_processor())
         together = engine.generate(MIXED)
         alone = [engine.generate([request])[0] for request in MIXED]
@@ -122,13 +122,11 @@ class TestBatches:
     def test_the_same_request_has_the_same_answer(self, engine: LocalEngine) -> None:
         assert engine.generate(MIXED[:1])[0].raw == engine.generate(MIXED[:1])[0].raw
 
-    def test_the_picture_matters(self, engine: LocalEngine) -> None:
+    def test_the_answer_depends_on_the_image(self, engine: LocalEngine) -> None:
         answers = engine.generate([Request(Task.CAPTION, image=picture(seed)) for seed in (0, 1)])
         assert answers[0].raw != answers[1].raw
 
-    def test_time_is_until_each_answers_own_end(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_seconds_end_with_each_answer(self, engine: LocalEngine, say: Callable[..., list[int]]) -> None:
         word = (tokens(" a")[0], 0.9)
         say([word] * 2, [word] * 10, delay=0.01)
         start = time.perf_counter()
@@ -136,7 +134,7 @@ class TestBatches:
         passed = time.perf_counter() - start
         assert 0.03 < short.seconds < long.seconds <= passed
 
-    def test_a_row_that_has_ended_costs_nothing_more(
+    def test_a_finished_row_costs_nothing_more(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         word = (tokens(" a")[0], 0.9)
@@ -144,17 +142,17 @@ class TestBatches:
         engine.generate([MIXED[4], MIXED[0], MIXED[5]])
         assert passes == [3, 3, 3, 2, 1, 1]
 
-    def test_a_question_that_is_too_long_says_so(self, engine: LocalEngine) -> None:
+    def test_a_question_that_is_too_long_is_refused(self, engine: LocalEngine) -> None:
         with pytest.raises(ValueError, match="over the limit of 480: shorten it"):
             engine.generate([Request(Task.VQA, "dog " * 500, image=picture(0))])
 
-    def test_a_question_that_cannot_be_put_says_so(self, engine: LocalEngine) -> None:
+    def test_a_request_without_its_region_is_refused(self, engine: LocalEngine) -> None:
         with pytest.raises(ValueError, match=r"\[identify\] needs a region"):
             engine.generate([Request(Task.IDENTIFY, image=picture(0))])
 
 
 class TestLimits:
-    def test_each_task_has_its_own_longest_answer_in_a_mixed_batch(
+    def test_each_task_has_its_own_token_limit_in_a_mixed_batch(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         for_ever = [(tokens(" a")[0], 0.9)] * 300
@@ -169,7 +167,7 @@ class TestLimits:
         assert [answer.complete for answer in answers] == [False, False, False]
 
     @pytest.mark.parametrize(("words", "complete"), [(1, True), (23, True), (24, False), (25, False)])
-    def test_an_answer_is_complete_where_the_model_ended_it(
+    def test_an_answer_is_complete_if_the_model_ended_it(
         self, engine: LocalEngine, say: Callable[..., list[int]], words: int, complete: bool
     ) -> None:
         word = (tokens(" a")[0], 0.9)
@@ -187,7 +185,7 @@ class TestLimits:
 
 class TestScores:
     @pytest.mark.parametrize("before", ["", " ", "a dog ", "<p>a dog</p> "])
-    def test_a_score_is_the_geometric_mean_of_what_the_coordinates_tokens_had(
+    def test_a_score_is_the_geometric_mean_of_the_coordinates_probabilities(
         self, engine: LocalEngine, say: Callable[..., list[int]], before: str
     ) -> None:
         text = before + "{<10><20><30><40>}"
@@ -201,9 +199,7 @@ class TestScores:
         expected = math.prod(digits) ** (1 / len(digits))
         assert [box.score for box in answer.grounded.boxes] == [pytest.approx(expected, rel=1e-4)]
 
-    def test_each_box_has_a_score_of_its_own(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_each_box_has_its_own_score(self, engine: LocalEngine, say: Callable[..., list[int]]) -> None:
         say(
             spelling("<p>a dog</p> {<10><20><30><40>}<delim>", 0.9)
             + spelling("{<11><22><33><44>}", 0.6)
@@ -229,57 +225,59 @@ class TestScores:
         assert [box.score for box in answer.grounded.boxes] == [pytest.approx(0.8, rel=1e-4)]
 
 
-class Ear:
-    """Keeps what it hears; wants to stop once the text has so many words."""
+class Listener:
+    """Records texts; stops at a number of words."""
 
-    def __init__(self, most_words: int | None = None) -> None:
-        self.heard_texts: dict[int, list[str]] = {}
-        self.most_words = most_words
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.texts: dict[int, list[str]] = {}
+        self.stop_at = stop_at
 
     def heard(self, request: int, raw: str) -> None:
-        self.heard_texts.setdefault(request, []).append(raw)
+        self.texts.setdefault(request, []).append(raw)
 
     def wants_stop(self) -> bool:
-        texts = [texts[-1] for texts in self.heard_texts.values()]
-        most = self.most_words
-        return most == 0 or (most is not None and any(len(text.split()) >= most for text in texts))
+        texts = [of_request[-1] for of_request in self.texts.values()]
+        limit = self.stop_at
+        return limit == 0 or (limit is not None and any(len(text.split()) >= limit for text in texts))
 
 
-class DeafEar(Ear):
+class FailingListener(Listener):
     def heard(self, *_: object) -> None:
         raise OSError("the terminal is gone")
 
 
-FOR_EVER: Script = [(tokens(" a")[0], 0.9)] * 400
+ENDLESS: Script = [(tokens(" a")[0], 0.9)] * 400
 LONG = Request(Task.DETECTION, "dogs", image=picture(0))
 SHORT = Request(Task.VQA, "what is it?", image=picture(1))
 
 
-class TestListening:
-    def test_a_listener_hears_each_answer_grow_and_does_not_alter_it(self, engine: LocalEngine) -> None:
-        ear = Ear()
-        listened = engine.generate(MIXED, ear)
+class TestListeners:
+    def test_a_listener_gets_each_answer_as_it_grows_and_does_not_change_it(
+        self, engine: LocalEngine
+    ) -> None:
+        listener = Listener()
+        listened = engine.generate(MIXED, listener)
         assert [answer.raw for answer in listened] == [answer.raw for answer in engine.generate(MIXED)]
         for index, answer in enumerate(listened):
-            texts = ear.heard_texts[index]
+            texts = listener.texts[index]
             assert texts[-1] == answer.raw.rstrip("\ufffd")
             assert len(set(texts)) > 1
             assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
 
-    def test_a_letter_is_heard_when_all_its_bytes_are_there(
+    def test_a_listener_gets_no_incomplete_characters(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        ear = Ear()
+        listener = Listener()
         say(spelling("ein Bär ❄"))
-        engine.generate(MIXED[:1], ear)
-        assert ear.heard_texts[0][-1] == "ein Bär ❄"
-        assert not any("\ufffd" in text for text in ear.heard_texts[0])
+        engine.generate(MIXED[:1], listener)
+        assert listener.texts[0][-1] == "ein Bär ❄"
+        assert not any("\ufffd" in text for text in listener.texts[0])
 
-    def test_an_answer_that_is_stopped_keeps_what_was_said_with_its_finished_boxes(
+    def test_a_stopped_answer_keeps_its_text_and_complete_boxes(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        passes = say([*spelling("<p>a dog</p> {<10><20><30><40>} and so", 0.8), *FOR_EVER], delay=0.003)
-        (answer,) = engine.generate([LONG], Ear(most_words=5))
+        passes = say([*spelling("<p>a dog</p> {<10><20><30><40>} and so", 0.8), *ENDLESS], delay=0.003)
+        (answer,) = engine.generate([LONG], Listener(stop_at=5))
         assert not answer.complete
         assert answer.raw.startswith("<p>a dog</p> {<10><20><30><40>} and s")
         assert [box.score for box in answer.grounded.boxes] == [pytest.approx(0.8, rel=1e-4)]
@@ -288,30 +286,30 @@ class TestListening:
     def test_a_stop_before_the_first_token_leaves_an_empty_answer(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        passes = say(FOR_EVER, FOR_EVER, delay=0.003)
-        answers = engine.generate([LONG, LONG], Ear(most_words=0))
+        passes = say(ENDLESS, ENDLESS, delay=0.003)
+        answers = engine.generate([LONG, LONG], Listener(stop_at=0))
         assert not any(answer.complete for answer in answers)
         assert all(len(answer.raw.split()) < 3 for answer in answers)
         assert_ends(passes)
 
-    def test_an_answer_that_had_ended_before_the_stop_is_complete(
+    def test_an_answer_that_ended_before_the_stop_is_complete(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        say(spelling("no"), FOR_EVER, delay=0.003)
-        short, long = engine.generate([SHORT, LONG], Ear(most_words=6))
+        say(spelling("no"), ENDLESS, delay=0.003)
+        short, long = engine.generate([SHORT, LONG], Listener(stop_at=6))
         assert (short.raw, short.complete, long.complete) == ("no", True, False)
 
     def test_a_listener_that_fails_reaches_the_caller_and_stops_the_decoding(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        passes = say(FOR_EVER, delay=0.003)
+        passes = say(ENDLESS, delay=0.003)
         with pytest.raises(OSError, match="the terminal is gone"):
-            engine.generate([LONG], DeafEar())
+            engine.generate([LONG], FailingListener())
         assert_ends(passes)
 
 
 def assert_ends(passes: list[int]) -> None:
-    """The model comes to rest long before it has said everything."""
+    """Check that the model stops long before the end of its script."""
     before = -1
     while len(passes) > before:
         before = len(passes)
@@ -326,7 +324,7 @@ class TestStreams:
         assert "".join(pieces) == engine.generate([request_])[0].raw.rstrip("\ufffd")
         assert len(pieces) > 1  # tokens that come before the asker looks are one piece
 
-    def test_pieces_come_while_the_model_goes_on(
+    def test_pieces_come_while_the_model_is_decoding(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         passes = say(spelling("a dog is running " * 4), delay=0.005)
@@ -338,7 +336,7 @@ class TestStreams:
     def test_leaving_a_stream_stops_the_decoding(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        passes = say(FOR_EVER, delay=0.005)
+        passes = say(ENDLESS, delay=0.005)
         stream = engine.stream(LONG)
         next(stream)
         stream.close()
@@ -348,7 +346,7 @@ class TestStreams:
         with pytest.raises(ValueError, match="shorten it"):
             list(engine.stream(Request(Task.VQA, "dog " * 500, image=picture(0))))
 
-    def test_an_error_on_the_way_reaches_the_caller_behind_what_was_said(
+    def test_a_later_error_reaches_the_caller_after_the_pieces_so_far(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
         said: list[str] = []
@@ -360,21 +358,21 @@ class TestStreams:
         assert engine.generate(MIXED[:1])[0].raw == "dog"  # the engine is free again
 
 
-class TestManyAskers:
-    def test_several_threads_have_the_answers_of_each_alone(self, engine: LocalEngine) -> None:
+class TestConcurrency:
+    def test_concurrent_threads_get_the_same_answers_as_alone(self, engine: LocalEngine) -> None:
         expected = [engine.generate([request])[0].raw for request in MIXED]
 
         def ask(number: int) -> str:
-            return engine.generate([MIXED[number % len(MIXED)]], Ear() if number % 2 else None)[0].raw
+            return engine.generate([MIXED[number % len(MIXED)]], Listener() if number % 2 else None)[0].raw
 
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(ask, range(4 * len(MIXED))))
         assert answers == expected * 4
 
-    def test_who_asks_in_the_middle_of_a_long_answer_does_not_wait_for_its_end(
+    def test_a_request_during_a_long_answer_does_not_wait_for_its_end(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        passes = say(FOR_EVER, spelling("two dogs"), delay=0.005)
+        passes = say(ENDLESS, spelling("two dogs"), delay=0.005)
         with ThreadPoolExecutor(2) as pool:
             long = pool.submit(engine.generate, [LONG])
             wait_for(lambda: len(passes) > 3)
@@ -383,7 +381,7 @@ class TestManyAskers:
             assert len(long.result()[0].raw.split()) == LONG.max_new_tokens
         assert max(passes) == 2
 
-    def test_more_requests_than_fit_are_taken_in_as_they_came(
+    def test_requests_beyond_the_batch_size_join_in_order(
         self, engine: LocalEngine, say: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(batching, "MAX_ROWS", 3)
@@ -395,35 +393,35 @@ class TestManyAskers:
         ends = [answer.seconds for answer in answers]
         assert ends[0] < ends[3] < ends[5] < ends[6]
 
-    def test_the_stop_of_one_leaves_the_others_their_answers(
+    def test_stopping_one_request_leaves_the_others(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        say(FOR_EVER, spelling("a dog " * 20), delay=0.005)
-        ear = Ear(most_words=8)
+        say(ENDLESS, spelling("a dog " * 20), delay=0.005)
+        listener = Listener(stop_at=8)
         with ThreadPoolExecutor(2) as pool:
-            stopped = pool.submit(engine.generate, [LONG], ear)
-            wait_for(lambda: bool(ear.heard_texts))
+            stopped = pool.submit(engine.generate, [LONG], listener)
+            wait_for(lambda: bool(listener.texts))
             answer = engine.generate([Request(None, "tell")])[0]
         assert 8 <= len(stopped.result()[0].raw.split()) < 12
         assert (answer.raw, answer.complete) == (("a dog " * 20).strip(), True)
 
-    def test_who_is_given_up_while_waiting_is_never_decoded(
+    def test_a_request_given_up_while_waiting_is_never_decoded(
         self, engine: LocalEngine, say: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(batching, "MAX_ROWS", 1)
-        passes = say(FOR_EVER, spelling("two"), delay=0.005)
-        ear = Ear()
+        passes = say(ENDLESS, spelling("two"), delay=0.005)
+        listener = Listener()
         with ThreadPoolExecutor(2) as pool:
-            long = pool.submit(engine.generate, [LONG], ear)
+            long = pool.submit(engine.generate, [LONG], listener)
             wait_for(lambda: bool(passes))
-            (stopped,) = engine.generate([SHORT], Ear(most_words=0))
-            ear.most_words = 0
+            (stopped,) = engine.generate([SHORT], Listener(stop_at=0))
+            listener.stop_at = 0
             (answer,) = engine.generate([SHORT])
         assert (stopped.raw, stopped.complete) == ("", False)
         assert not long.result()[0].complete
         assert (answer.raw, answer.complete) == ("two", True)
 
-    def test_a_prompt_that_cannot_be_read_fails_its_asker_alone(
+    def test_a_faulty_prompt_fails_only_its_own_request(
         self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         expected = engine.generate([MIXED[0]])[0].raw
@@ -444,7 +442,7 @@ class TestManyAskers:
         assert [str(row.error) for row in rows] == ["None", "too large", "None"]
         assert engine._text(rows[0].tokens) == engine._text(rows[2].tokens) == expected
 
-    def test_a_worker_that_cannot_begin_tells_its_asker_and_the_next_one_has_an_answer(
+    def test_a_worker_that_fails_to_start_reports_it_and_the_next_request_is_answered(
         self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def unable(_: object) -> batching._Batch:
@@ -458,7 +456,7 @@ class TestManyAskers:
         assert engine.generate([SHORT])[0].raw
 
     @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")])
-    def test_an_end_that_is_told_late_is_waited_for(
+    def test_a_late_end_is_waited_for(
         self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: Exception | None
     ) -> None:
         class SlowQueue(SimpleQueue[Row]):
@@ -473,7 +471,7 @@ class TestManyAskers:
         with nullcontext() if error is None else pytest.raises(RuntimeError, match="out of memory"):
             assert [seen for seen in engine._decoder.decode([row]) if seen] == [row]
 
-    def test_the_worker_rests_when_there_is_no_work_and_does_not_keep_the_model(self) -> None:
+    def test_an_idle_worker_ends_and_releases_the_model(self) -> None:
         def workers() -> list[threading.Thread]:
             return [thread for thread in threading.enumerate() if thread.name == "decoder"]
 
@@ -488,7 +486,7 @@ class TestManyAskers:
     def test_ctrl_c_reaches_the_waiting_thread_and_ends_the_work(
         self, engine: LocalEngine, say: Callable[..., list[int]]
     ) -> None:
-        passes = say(FOR_EVER, delay=0.003)
+        passes = say(ENDLESS, delay=0.003)
 
         def press() -> None:
             wait_for(lambda: len(passes) > 2)
@@ -512,7 +510,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 class TestPictures:
     @pytest.fixture
     def looks(self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-        """How many pictures each pass of the tower has seen."""
+        """How many images each pass of the tower encodes."""
         seen: list[int] = []
         look = engine.model.get_image_features
 
@@ -525,7 +523,7 @@ class TestPictures:
 
     @pytest.fixture
     def read(self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-        """How many positions each pass of the language model has computed, and how many it attended to."""
+        """How many positions each pass of the language model computes, and how many it attends to."""
         widths: list[tuple[int, int]] = []
         run = engine.model.forward
 
@@ -537,7 +535,7 @@ class TestPictures:
         monkeypatch.setattr(engine.model, "forward", forward)
         return widths
 
-    def test_a_further_question_does_not_look_again_and_has_the_same_answer(
+    def test_a_second_question_reuses_the_encoded_image_and_has_the_same_answer(
         self, engine: LocalEngine, looks: list[int]
     ) -> None:
         expected = [answer.raw for answer in engine.generate([SHORT, MIXED[0]])]
@@ -545,12 +543,14 @@ class TestPictures:
         assert again[::-1] == expected
         assert looks == [2]
 
-    def test_one_picture_in_a_batch_is_looked_at_once(self, engine: LocalEngine, looks: list[int]) -> None:
+    def test_an_image_that_a_batch_shares_is_encoded_once(
+        self, engine: LocalEngine, looks: list[int]
+    ) -> None:
         alike = [Request(Task.CAPTION, image=picture(0)), Request(Task.REFER, "a dog", image=picture(0))]
         engine.generate([*alike, SHORT])
         assert looks == [2]
 
-    def test_a_further_question_is_read_from_where_it_differs(
+    def test_a_second_question_is_prefilled_from_where_it_differs(
         self, engine: LocalEngine, read: list[tuple[int, int]]
     ) -> None:
         first, second = (Request(Task.VQA, f"what is {it}?", image=picture(0)) for it in ("this", "that"))
@@ -563,7 +563,7 @@ class TestPictures:
         assert length == len(prompt)
         assert width < len(prompt) - engine.model.config.image_tokens
 
-    def test_a_later_turn_reads_no_earlier_one_again(
+    def test_a_later_turn_prefills_no_earlier_one_again(
         self, engine: LocalEngine, read: list[tuple[int, int]]
     ) -> None:
         first = Request(None, "what is this?", image=picture(0))
@@ -576,20 +576,20 @@ class TestPictures:
         width, length = read[0]
         assert length - width >= asked
 
-    def test_new_and_known_pictures_are_answered_together(self, engine: LocalEngine) -> None:
+    def test_new_and_cached_images_are_answered_together(self, engine: LocalEngine) -> None:
         requests = [Request(Task.REFER, "a dog", image=picture(seed)) for seed in range(5)]
         expected = [answer.raw for answer in engine.generate(requests)]
         known = LocalEngine("tiny", tiny_model(), tiny_processor())
         known.generate([replace(request, argument="a cat") for request in requests[::2]])
         assert [answer.raw for answer in known.generate(requests)] == expected
 
-    def test_the_last_pictures_are_remembered_as_far_as_memory_is_bounded(
+    def test_the_latest_images_stay_cached_up_to_the_limit(
         self, engine: LocalEngine, looks: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = [Request(Task.VQA, "what is it?", image=picture(seed)) for seed in range(3)]
         engine.generate([asked[0]])
         of_one = sum(map(len, engine._decoder._prefixes._kept))
-        monkeypatch.setattr(prefixes, "KEPT_TOKENS", 2 * of_one)
+        monkeypatch.setattr(prefix_cache, "KEPT_TOKENS", 2 * of_one)
         for seed in (1, 0, 2, 0, 1):
             engine.generate([asked[seed]])
         assert looks == [1, 1, 1, 1]  # of 0, 1, 2, and 1 again
@@ -610,7 +610,8 @@ class TestLoading:
         preset = presets.Preset("tiny", "", *presets.NANO.wheels, image_size=56)
         monkeypatch.setattr(presets, "ADAPTERS", tmp_path / "adapters")
         monkeypatch.setattr(weights, "base_model", lambda _: base)
-        monkeypatch.setattr(local, "PRESETS", {"tiny": preset})
+        for module in (local, bases):
+            monkeypatch.setattr(module, "PRESETS", {"tiny": preset})
         save_adapter(add_adapter(tiny_model(), AdapterConfig(rank=2)), preset.adapter, "tiny")
         return preset
 
@@ -626,12 +627,12 @@ class TestLoading:
         assert not any("lora" in name for name, _ in engine.model.named_parameters())
         assert engine.generate(MIXED[:1])
 
-    def test_a_model_by_name_without_its_adapter_is_told_without_a_path(self, preset: presets.Preset) -> None:
+    def test_a_preset_without_its_adapter_is_an_error_without_a_path(self, preset: presets.Preset) -> None:
         shutil.rmtree(preset.adapter)
         with pytest.raises(WeightsError, match=r"^tiny lacks its adapter: install assistant again"):
             LocalEngine.load("tiny")
 
-    def test_a_setting_that_means_nothing_is_refused_by_name(self, base: Path) -> None:
+    def test_an_unknown_setting_is_refused_by_name(self, base: Path) -> None:
         path = base / "config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"patches_a_token": 4}))
         with pytest.raises(WeightsError, match=r"config\.json: patches_a_token: unknown setting"):
@@ -654,7 +655,7 @@ class TestLoading:
         with pytest.raises(WeightsError, match=r"not an adapter of this model: \d+ weights missing"):
             LocalEngine.load(str(folder))
 
-    def test_a_name_and_a_folder_that_are_not_there(self, tmp_path: Path) -> None:
+    def test_an_unknown_name_and_a_missing_folder(self, tmp_path: Path) -> None:
         for name in ("maxi", str(tmp_path), str(tmp_path / "nowhere")):
             with pytest.raises(WeightsError, match="name one of nano, or a folder"):
                 LocalEngine.load(name)
@@ -672,4 +673,4 @@ class TestLoading:
     def test_the_model_does_not_train(self, engine: LocalEngine) -> None:
         assert not engine.model.training
         engine.generate(MIXED[:1])
-        assert torch.is_grad_enabled()  # in this thread, for whoever trains beside it
+        assert torch.is_grad_enabled()  # in this thread, for training in the same process

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.vlm.answers import Completion, Written
+from assistant.vlm.answers import Completion, Continuation
 from assistant.vlm.data.messages import Message, read_messages
 from assistant.vlm.evaluation.planning import evaluate_planning, same_plan
 
@@ -22,8 +22,8 @@ class Scripted:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        return [Written(self.text, (self.text,), (0.9,)) for _ in completions]
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
+        return [Continuation(self.text, (self.text,), (0.9,)) for _ in completions]
 
 
 @pytest.fixture

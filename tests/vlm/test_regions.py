@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from assistant.vlm.answers import Completion, Generation, Request, Written
+from assistant.vlm.answers import Completion, Continuation, Generation, Request
 from assistant.vlm.engine.base import GenerationListener
 from assistant.vlm.grounding import Box, find_boxes, parse
 from assistant.vlm.regions import crop, pixel_box
@@ -16,7 +16,7 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 WIDTH, HEIGHT = 640, 480
 
 
-class TestABoxInPixels:
+class TestPixelBox:
     def test_is_read_in_bins(self) -> None:
         assert pixel_box([64, 96.5, 320, 480], WIDTH, HEIGHT) == Box(10, 20, 50, 100)
         assert pixel_box((64, 96, 320, 480), WIDTH, HEIGHT) == Box(10, 20, 50, 100)
@@ -30,7 +30,7 @@ class TestABoxInPixels:
         assert pixel_box(printed, *size) == Box(*bins)
 
     @pytest.mark.parametrize("corners", [[-0.5, 0, 320, 240], [0, 0, 320.5, 240.49]])
-    def test_is_cut_where_it_sticks_out_by_half_a_pixel(self, corners: list[float]) -> None:
+    def test_is_clipped_if_it_exceeds_the_image_by_half_a_pixel(self, corners: list[float]) -> None:
         assert pixel_box(corners, 320, 240) == Box(0, 0, 100, 100)
 
     @pytest.mark.parametrize(
@@ -60,22 +60,22 @@ class TestABoxInPixels:
             (None, "None is no box"),
         ],
     )
-    def test_is_refused_in_one_line_that_says_what_is_wanted(self, corners: Any, problem: str) -> None:
+    def test_is_refused_in_one_line_with_the_remedy(self, corners: Any, problem: str) -> None:
         with pytest.raises(ValueError) as error:  # noqa: PT011
             pixel_box(corners, WIDTH, HEIGHT)
         assert problem in str(error.value)
         assert len(str(error.value).splitlines()) == 1
         assert len(str(error.value)) < 200
 
-    def test_may_be_the_whole_of_a_picture_of_one_pixel(self) -> None:
+    def test_may_be_an_image_of_one_pixel(self) -> None:
         assert pixel_box([0, 0, 1, 1], 1, 1) == Box(0, 0, 100, 100)
 
 
-def test_a_thing_smaller_than_a_bin_is_looked_at_with_its_bin() -> None:
+def test_a_region_smaller_than_a_bin_is_cropped_to_its_bin() -> None:
     assert crop(Image.new("RGB", (4000, 3000)), Box(10, 20, 10, 20)).size == (52, 39)
 
 
-class TestARegionThatIsAskedAbout:
+class TestRegionOfARequest:
     PICTURE = Image.new("RGB", (200, 100))
     REGION = Box(20, 20, 60, 60)
 
@@ -86,18 +86,18 @@ class TestARegionThatIsAskedAbout:
         return answer, engine.requests[0]
 
     @pytest.mark.parametrize("task", [None, *(task for task in Task if task is not Task.IDENTIFY)])
-    def test_is_looked_at_alone_by_every_task(self, task: Task | None) -> None:
+    def test_is_cropped_for_every_task(self, task: Task | None) -> None:
         _, request = self.asked(task)
         # 20..60 of 200 columns and 20..60 of 100 rows, and 15 % of that round it.
         assert (request.region, request.image and request.image.size) == (None, (104, 52))
         assert not find_boxes(request.turns[-1].user)
 
-    def test_is_named_in_the_whole_picture_to_identify_alone(self) -> None:
+    def test_is_in_the_prompt_for_identify_only(self) -> None:
         _, request = self.asked(Task.IDENTIFY)
         assert (request.region, request.image) == (self.REGION, self.PICTURE)
         assert request.turns[-1].user == "[identify] what is this {<20><20><60><60>}"
 
-    def test_has_boxes_of_the_whole_picture(self) -> None:
+    def test_gets_boxes_of_the_full_image(self) -> None:
         answer, _ = self.asked(Task.REFER, "{<0><0><50><50>}")
         assert answer.grounded.boxes == (Box(14, 14, 40, 40),)
         model = VisionLanguageModel(Engine("<p>it</p> {<0><0><50><50>}"))
@@ -105,23 +105,23 @@ class TestARegionThatIsAskedAbout:
         assert model.detect(self.PICTURE, "it", self.REGION).phrases[0].boxes == (Box(14, 14, 40, 40),)
         assert model.ground(self.PICTURE, None, self.REGION).boxes == (Box(14, 14, 40, 40),)
 
-    def test_is_looked_at_by_what_streams(self) -> None:
+    def test_is_cropped_when_streaming(self) -> None:
         engine = Engine("words")
         request = Request(Task.CAPTION, region=self.REGION, image=self.PICTURE)
         assert list(VisionLanguageModel(engine).stream(request)) == ["words"]
         assert engine.requests[0].image is not self.PICTURE
 
-    def test_needs_a_picture(self) -> None:
+    def test_needs_an_image(self) -> None:
         with pytest.raises(ValueError, match="there is none: give one"):
             VisionLanguageModel(Engine("words")).generate([Request(Task.VQA, "what?", self.REGION)])
 
-    def test_never_reaches_an_engine_unseen(self) -> None:
-        with pytest.raises(ValueError, match="a region is looked at alone"):
+    def test_is_refused_by_an_engine(self) -> None:
+        with pytest.raises(ValueError, match="engines take no region"):
             _ = Request(Task.CAPTION, region=self.REGION, image=self.PICTURE).turns
 
 
 class Engine:
-    """Answers everything in the same words; keeps the requests."""
+    """Gives the same answer to every request; records the requests."""
 
     name, plans = "scripted", False
 
@@ -133,7 +133,7 @@ class Engine:
         self.requests += requests
         return [Generation(parse(self.raw), 0.0) for _ in requests]
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         raise NotImplementedError
 
     def stream(self, request: Request) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The engine behind an address, against a real HTTP server that speaks well, slowly, or not at all."""
+"""The remote engine, against a real HTTP server that answers well, slowly, or not at all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from assistant import VisionLanguageModel
 from assistant.vlm.answers import Completion, Request
 from assistant.vlm.engine import remote
 from assistant.vlm.engine.address import Address, read_address, with_dialect
-from assistant.vlm.engine.patience import Patience, TransientServerError
 from assistant.vlm.engine.remote import RemoteEngine
+from assistant.vlm.engine.retries import RetryPolicy, TransientServerError
 from assistant.vlm.errors import AssistantError, ServerError
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn
@@ -38,8 +38,8 @@ from .model_server import (
     streams,
 )
 
-QUICK = Patience(connect=5, silence=20, answer=40, first_wait=0.01, longest_wait=0.02)
-HASTY = Patience(connect=0.5, silence=0.5, answer=2, first_wait=0.01, longest_wait=0.02)
+QUICK = RetryPolicy(connect=5, silence=20, answer=40, first_wait=0.01, longest_wait=0.02)
+HASTY = RetryPolicy(connect=0.5, silence=0.5, answer=2, first_wait=0.01, longest_wait=0.02)
 IMAGE = Image.new("RGB", (640, 480), "white")
 REFER = Request(Task.REFER, "the dog", image=IMAGE)
 CAPTION = Request(Task.CAPTION, image=IMAGE)
@@ -59,22 +59,22 @@ def server() -> Iterator[ModelServer]:
         yield served
 
 
-def connect(server: ModelServer, patience: Patience = QUICK, more: str = "") -> RemoteEngine:
-    return RemoteEngine.connect(server.address + more, patience)
+def connect(server: ModelServer, policy: RetryPolicy = QUICK, more: str = "") -> RemoteEngine:
+    return RemoteEngine.connect(server.address + more, policy)
 
 
-class Ear:
-    """Hears an answer, and wants it stopped once it is so long."""
+class Listener:
+    """Records an answer, and stops it at a length."""
 
-    def __init__(self, most: int | None = None) -> None:
-        self.said: list[str] = []
-        self.most = most
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.texts: list[str] = []
+        self.stop_at = stop_at
 
     def heard(self, request: int, raw: str) -> None:  # noqa: ARG002
-        self.said.append(raw)
+        self.texts.append(raw)
 
     def wants_stop(self) -> bool:
-        return self.most is not None and max(map(len, self.said), default=0) >= self.most
+        return self.stop_at is not None and max(map(len, self.texts), default=0) >= self.stop_at
 
 
 class TestAddress:
@@ -89,35 +89,35 @@ class TestAddress:
             ("http://[::1]:8000/v1", Address("http://[::1]:8000/v1")),
         ],
     )
-    def test_it_says_where_which_and_how(self, text: str, address: Address) -> None:
+    def test_it_gives_url_model_and_dialect(self, text: str, address: Address) -> None:
         assert read_address(text) == address
         assert read_address(str(address)) == address
 
     @pytest.mark.parametrize(
         ("text", "complaint"),
         [
-            ("http://", "is no address"),
-            ("http://host:port/v1", "is no address"),
+            ("http://", "is not an address"),
+            ("http://host:port/v1", "is not an address"),
             ("http://me:secret@host/v1", "takes no password: set ASSISTANT_API_KEY"),
             ("http://host/v1?temperature=2", "not temperature"),
         ],
     )
-    def test_what_is_no_address_says_so_and_keeps_secrets(self, text: str, complaint: str) -> None:
+    def test_an_invalid_address_is_refused_without_showing_secrets(self, text: str, complaint: str) -> None:
         with pytest.raises(AssistantError, match=complaint) as caught:
             read_address(text)
         assert "secret" not in str(caught.value)
 
-    def test_a_dialect_can_be_chosen_beside_it(self) -> None:
+    def test_a_dialect_can_be_added(self) -> None:
         assert with_dialect("http://h/v1#m", "plain") == "http://h/v1?dialect=plain#m"
         assert with_dialect("nano", None) == "nano"
         with pytest.raises(ValueError, match="for a model behind an address"):
             with_dialect("nano", "plain")
-        with pytest.raises(ValueError, match="not the one that the address names"):
+        with pytest.raises(ValueError, match="conflicts with the address"):
             with_dialect("http://h/v1?dialect=gemma", "plain")
 
 
 class TestAsking:
-    def test_the_only_model_of_a_server_is_taken(self, server: ModelServer) -> None:
+    def test_the_only_model_of_a_server_is_chosen(self, server: ModelServer) -> None:
         engine = connect(server)
         assert engine.name == f"{server.address}#qwen3-vl-4b"
         assert engine.dialect.name == "qwen3-vl"
@@ -127,14 +127,14 @@ class TestAsking:
         assert (body["model"], body["temperature"], body["stream"]) == ("qwen3-vl-4b", 0, True)
         assert "logprobs" not in body
 
-    def test_of_several_models_one_has_to_be_named(self) -> None:
+    def test_a_server_with_several_models_needs_a_name(self) -> None:
         with ModelServer("a", "b") as served:
             with pytest.raises(AssistantError, match=r"serves several models: name one of a, b, as .*#NAME"):
                 connect(served)
             assert connect(served, more="#b").generate([CHAT])[0].raw == "a dog"
             assert served.chats[0]["model"] == "b"
 
-    def test_boxes_come_out_in_our_language(self, server: ModelServer) -> None:
+    def test_boxes_come_out_in_our_format(self, server: ModelServer) -> None:
         server.usually = says(BOX)
         (answer,) = connect(server).generate([REFER])
         assert answer.raw == "{<10><20><50><90>}"
@@ -153,12 +153,12 @@ class TestAsking:
         (answer,) = connect(server).generate([REFER])
         assert answer.grounded.boxes[0].score is None
 
-    def test_what_is_not_there_is_answered_as_our_model_does(self, server: ModelServer) -> None:
+    def test_an_absent_thing_is_denied_as_our_model_does(self, server: ModelServer) -> None:
         server.usually = says("[]")
         (answer,) = connect(server).generate([REFER])
         assert (answer.raw, answer.grounded.phrases) == (ABSENT_ANSWER, ())
 
-    def test_the_picture_goes_along_in_a_sensible_size(self, server: ModelServer) -> None:
+    def test_the_image_is_sent_in_the_dialects_size(self, server: ModelServer) -> None:
         wide = Image.new("RGB", (4096, 512), "red")
         connect(server).generate([Request(Task.CAPTION, image=wide)])
         seen = picture(server.chats[0])
@@ -168,7 +168,7 @@ class TestAsking:
         assert green < 40
         assert blue < 40
 
-    def test_earlier_turns_go_along_with_the_picture_in_the_first(self, server: ModelServer) -> None:
+    def test_earlier_turns_are_sent_with_the_image_in_the_first(self, server: ModelServer) -> None:
         history = (Turn("what is it?", "A dog."),)
         connect(server).generate([Request(None, "really?", image=IMAGE, history=history)])
         first, second, third = server.chats[0]["messages"]
@@ -178,7 +178,7 @@ class TestAsking:
     def test_a_batch_is_answered_in_order_several_at_a_time(
         self, server: ModelServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(remote, "_AT_ONCE", 3)
+        monkeypatch.setattr(remote, "_MAX_CONCURRENT", 3)
         server.usually = says(lambda body: question(body).split()[-1], delay=0.02)
         answers = connect(server).generate([Request(None, f"number {number}") for number in range(9)])
         assert [answer.raw for answer in answers] == [str(number) for number in range(9)]
@@ -198,7 +198,7 @@ class TestAsking:
             thread.join(30)
         assert got == {number: str(number) for number in range(6)}
 
-    def test_our_own_model_is_asked_as_at_home_and_looks_again_at_small_things(self) -> None:
+    def test_our_own_model_gets_our_prompts_and_zooms_in(self) -> None:
         with ModelServer("nano", usually=says("{<40><40><50><50>}")) as served:
             engine = connect(served)
             (answer,) = engine.generate([REFER])
@@ -208,12 +208,12 @@ class TestAsking:
             ] * 3
             assert len(answer.grounded.boxes) == 1
 
-    def test_others_are_asked_once(self, server: ModelServer) -> None:
+    def test_other_models_are_asked_once(self, server: ModelServer) -> None:
         server.usually = says('[{"bbox_2d": [400, 400, 500, 500]}]')
         connect(server).generate([REFER])
         assert len(server.chats) == 1
 
-    def test_the_plain_dialect_holds_the_answer_to_a_schema(self) -> None:
+    def test_the_plain_dialect_sends_a_schema(self) -> None:
         with ModelServer("some-model", usually=says('{"objects": []}')) as served:
             connect(served).generate([REFER, CAPTION])
             by_task = {question(body)[:8]: body for body in served.chats}
@@ -221,7 +221,7 @@ class TestAsking:
             assert form["json_schema"]["schema"]["required"] == ["objects"]
             assert "response_format" not in by_task["Describe"]
 
-    def test_the_facade_speaks_to_it(self, server: ModelServer) -> None:
+    def test_the_facade_uses_it(self, server: ModelServer) -> None:
         model = VisionLanguageModel.load(server.address)
         server.usually = says(BOX)
         found = model.refer(IMAGE, "the dog")
@@ -231,19 +231,19 @@ class TestAsking:
         server.usually = says("none")
         assert (model.refer(IMAGE, "the cat").box, model.refer(IMAGE, "the cat").confidence) == (None, 0.0)
 
-    def test_it_plans_nothing(self, server: ModelServer) -> None:
+    def test_it_cannot_plan(self, server: ModelServer) -> None:
         engine = connect(server)
         assert not engine.plans
-        with pytest.raises(ServerError, match="answers questions alone"):
+        with pytest.raises(ServerError, match="only answers questions"):
             engine.complete([Completion("Plan:")])
 
-    def test_what_cannot_be_asked_is_told_before_anything_is_sent(self, server: ModelServer) -> None:
+    def test_an_invalid_request_fails_before_anything_is_sent(self, server: ModelServer) -> None:
         engine = connect(server)
         with pytest.raises(ValueError, match=r"\[refer\] needs"):
             engine.generate([Request(Task.REFER, "", image=IMAGE)])
         assert server.chats == []
 
-    def test_moondream_is_spoken_to_by_its_own_api(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_moondream_is_called_by_its_own_api(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ASSISTANT_API_KEY", "moon")
         box = {"x_min": 0.1, "y_min": 0.2, "x_max": 0.5, "y_max": 0.9}
         with ModelServer(
@@ -257,30 +257,28 @@ class TestAsking:
             assert {name.lower(): value for name, value in headers.items()}["x-moondream-auth"] == "moon"
 
 
-class TestFollowing:
-    def test_a_listener_hears_our_language_grow(self, server: ModelServer) -> None:
+class TestListeners:
+    def test_a_listener_gets_the_growing_answer_in_our_format(self, server: ModelServer) -> None:
         text = (
             '[{"bbox_2d": [0, 0, 100, 100], "label": "dog"}, {"bbox_2d": [200, 0, 300, 100], "label": "dog"}]'
         )
         server.usually = says(text, delay=0.005)
-        ear = Ear()
-        (answer,) = connect(server).generate([Request(Task.DETECTION, "dogs", image=IMAGE)], ear)
-        assert ear.said[-1] == answer.raw == "<p>dog</p> {<0><0><10><10>}<delim>{<20><0><30><10>}"
-        assert any(said.count("{") == 1 for said in ear.said)
+        listener = Listener()
+        (answer,) = connect(server).generate([Request(Task.DETECTION, "dogs", image=IMAGE)], listener)
+        assert listener.texts[-1] == answer.raw == "<p>dog</p> {<0><0><10><10>}<delim>{<20><0><30><10>}"
+        assert any(said.count("{") == 1 for said in listener.texts)
 
-    def test_one_who_wants_a_stop_gets_what_was_said_and_the_server_is_left(
-        self, server: ModelServer
-    ) -> None:
+    def test_a_stopped_answer_keeps_its_text_and_closes_the_connection(self, server: ModelServer) -> None:
         server.usually = goes_on_and_on()
-        (answer,) = connect(server).generate([CHAT], Ear(most=10))
+        (answer,) = connect(server).generate([CHAT], Listener(stop_at=10))
         assert not answer.complete
         assert answer.raw.startswith("dog dog")
         assert server.left.wait(10)
 
-    def test_a_silent_server_can_be_left_at_once(self, server: ModelServer) -> None:
+    def test_a_request_to_a_silent_server_can_be_stopped_at_once(self, server: ModelServer) -> None:
         server.usually = is_silent()
         start = time.perf_counter()
-        (answer,) = connect(server).generate([CHAT], Ear(most=0))
+        (answer,) = connect(server).generate([CHAT], Listener(stop_at=0))
         assert (answer.raw, answer.complete) == ("", False)
         assert time.perf_counter() - start < 15
         assert server.left.wait(10)
@@ -299,14 +297,14 @@ class TestFollowing:
         assert "".join(said) == engine.generate([request_])[0].raw
         assert len(said) == pieces
 
-    def test_leaving_a_stream_leaves_the_server(self, server: ModelServer) -> None:
+    def test_closing_a_stream_closes_the_connection(self, server: ModelServer) -> None:
         server.usually = goes_on_and_on()
         stream = connect(server).stream(CHAT)
         assert next(stream)
         stream.close()  # type: ignore[attr-defined]
         assert server.left.wait(10)
 
-    def test_an_answer_cut_at_its_longest_is_not_complete(self, server: ModelServer) -> None:
+    def test_an_answer_cut_at_the_token_limit_is_not_complete(self, server: ModelServer) -> None:
         server.usually = says("a dog and", finish="length")
         assert not connect(server).generate([CAPTION])[0].complete
 
@@ -316,14 +314,14 @@ class TestFollowing:
         assert not answer.complete
         assert server.left.wait(10)
 
-    def test_a_server_without_streams_answers_whole(self, server: ModelServer) -> None:
+    def test_a_server_without_streaming_works(self, server: ModelServer) -> None:
         server.usually = says(BOX, streams=False, probability=0.9)
         engine = connect(server)
         (answer,) = engine.generate([REFER])
         assert answer.grounded.boxes[0].score == pytest.approx(0.9)
 
 
-class TestTryingAgain:
+class TestRetries:
     @pytest.mark.parametrize(
         "trouble",
         [
@@ -332,16 +330,16 @@ class TestTryingAgain:
             drops(), drops('[{"bbox_2d": [1'), streams({"error": {"message": "CUDA out of memory"}}),
         ],
     )  # fmt: skip
-    def test_what_may_be_over_is_tried_again(self, server: ModelServer, trouble: Answer) -> None:
+    def test_a_transient_failure_is_retried(self, server: ModelServer, trouble: Answer) -> None:
         server.usually = says(BOX)
         engine = connect(server)
         server.script.extend([trouble] * 3)
-        ear = Ear()
-        assert engine.generate([REFER], ear)[0].raw == "{<10><20><50><90>}"
+        listener = Listener()
+        assert engine.generate([REFER], listener)[0].raw == "{<10><20><50><90>}"
         assert len(server.chats) == 4
 
     @pytest.mark.parametrize(
-        ("trouble", "told"),
+        ("trouble", "message"),
         [
             (fails(500, "oops"), r"failed \(500: oops\) \(tried 4 times\)"),
             (fails(429, "slow down"), r"is asked too much \(429: slow down\) \(tried 4 times\)"),
@@ -351,13 +349,15 @@ class TestTryingAgain:
         ],
         ids=["500", "429", "dropped", "dropped in the middle", "error in a stream"],
     )
-    def test_what_goes_on_ends_in_one_line(self, server: ModelServer, trouble: Answer, told: str) -> None:
+    def test_a_lasting_failure_ends_in_one_line(
+        self, server: ModelServer, trouble: Answer, message: str
+    ) -> None:
         server.usually = trouble
-        assert_one_line(server, told)
+        assert_one_line(server, message)
         assert len(server.chats) == 4
 
     @pytest.mark.parametrize(
-        ("trouble", "told"),
+        ("trouble", "message"),
         [
             (fails(401, "who?"), r"wants a key: set ASSISTANT_API_KEY \(401: who\?\)"),
             (fails(404, "no such model"), r"knows no such path: check the address \(no such model\)"),
@@ -367,7 +367,7 @@ class TestTryingAgain:
                 r"refuses the request \(400: this model takes no pic",
             ),
             (fails(429, "you exceeded your quota"), "refuses: you exceeded your quota"),
-            (fails(429, "later", Retry_After="3600"), r"it asks to wait 3600 s: try again then"),
+            (fails(429, "later", Retry_After="3600"), r"try again in 3600 s"),
             (sends(b"<html>\nWelcome to the router\n</html>"), "does not speak the OpenAI chat API"),
             (sends(b'{"choices": 5}', "application/json"), "does not speak the OpenAI chat API"),
             (streams("not JSON"), "does not speak the OpenAI chat API"),
@@ -376,12 +376,14 @@ class TestTryingAgain:
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
-    def test_what_stays_is_told_at_once(self, server: ModelServer, trouble: Answer, told: str) -> None:
+    def test_a_permanent_failure_is_not_retried(
+        self, server: ModelServer, trouble: Answer, message: str
+    ) -> None:
         server.usually = trouble
-        assert_one_line(server, told)
+        assert_one_line(server, message)
         assert len(server.chats) <= 2  # one with a stream, one without
 
-    def test_a_silent_server_is_told_from_a_slow_one(self, server: ModelServer) -> None:
+    def test_a_silent_server_times_out_and_a_slow_one_does_not(self, server: ModelServer) -> None:
         engine = connect(server, HASTY)
         server.script.append(says("a dog", delay=0.2))
         assert engine.generate([CHAT])[0].raw == "a dog"
@@ -389,12 +391,12 @@ class TestTryingAgain:
         with pytest.raises(ServerError, match=r"was silent for 0.5 s.*ASSISTANT_TIMEOUT=SECONDS"):
             engine.generate([CHAT])
 
-    def test_a_server_that_trickles_for_ever_is_given_up(self, server: ModelServer) -> None:
+    def test_an_endless_slow_answer_times_out(self, server: ModelServer) -> None:
         server.usually = says("word " * 1000, delay=0.2)
         with pytest.raises(ServerError, match="or took more than 2 s"):
             connect(server, HASTY).generate([CHAT])
 
-    def test_a_dead_server_is_told_and_found_again_when_it_lives(self) -> None:
+    def test_a_dead_server_is_an_error_and_works_again_once_it_is_up(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -406,7 +408,7 @@ class TestTryingAgain:
             engine.generate([CHAT])
         assert "\n" not in str(it.value)
 
-    def test_a_name_is_asked_for_again_once_the_server_is_ready(self, server: ModelServer) -> None:
+    def test_the_model_is_looked_up_again_once_the_server_is_ready(self, server: ModelServer) -> None:
         server.at_models = fails(503, "loading")
         engine = connect(server)
         assert engine.name == server.address
@@ -414,12 +416,12 @@ class TestTryingAgain:
         assert engine.generate([CHAT])[0].raw == "a dog"
         assert engine.name == f"{server.address}#qwen3-vl-4b"
 
-    def test_a_certificate_that_is_not_trusted_is_no_server(self, server: ModelServer) -> None:
+    def test_an_untrusted_certificate_is_refused(self, server: ModelServer) -> None:
         engine = RemoteEngine.connect(server.address.replace("http:", "https:") + "#m", HASTY)
         with pytest.raises(ServerError, match="https://127"):
             engine.generate([CHAT])
 
-    def test_one_failure_gives_the_batch_up(self, server: ModelServer) -> None:
+    def test_one_failure_cancels_the_batch(self, server: ModelServer) -> None:
         server.usually = is_silent()
         server.script.append(fails(400, "no"))
         with pytest.raises(ServerError, match="refuses the request"):
@@ -427,7 +429,7 @@ class TestTryingAgain:
         assert server.left.wait(10)
 
     @pytest.mark.parametrize("name", ["logprobs", "response_format", "temperature"])
-    def test_what_a_server_refuses_is_left_out_from_then_on(self, name: str) -> None:
+    def test_a_refused_argument_is_omitted_from_then_on(self, name: str) -> None:
         def picky(handler: Any, body: dict[str, Any]) -> None:
             refusal = fails(400, f"{name} is not supported", param=name)
             (refusal if name in body else says('{"objects": []}'))(handler, body)
@@ -438,7 +440,7 @@ class TestTryingAgain:
             assert engine.generate([REFER])[0].raw == ABSENT_ANSWER
             assert [name in body for body in served.chats] == [True, False, False]
 
-    def test_the_newer_name_of_the_limit_is_taken(self, server: ModelServer) -> None:
+    def test_the_newer_name_of_the_token_limit_is_used(self, server: ModelServer) -> None:
         def picky(handler: Any, body: dict[str, Any]) -> None:
             refusal = fails(400, "Unsupported parameter: use 'max_completion_tokens' instead", "max_tokens")
             (refusal if "max_tokens" in body else says("a dog"))(handler, body)
@@ -448,43 +450,43 @@ class TestTryingAgain:
         assert server.chats[-1]["max_completion_tokens"] == server.chats[0]["max_tokens"]
 
 
-def assert_one_line(server: ModelServer, told: str) -> None:
-    with pytest.raises(ServerError, match=told) as caught:
+def assert_one_line(server: ModelServer, message: str) -> None:
+    with pytest.raises(ServerError, match=message) as caught:
         connect(server).generate([REFER])
-    said = str(caught.value)
-    assert server.address in said
-    assert "\n" not in said
-    assert "Traceback" not in said
+    text = str(caught.value)
+    assert server.address in text
+    assert "\n" not in text
+    assert "Traceback" not in text
 
 
-class TestPatience:
-    def test_waits_double_and_are_spread(self) -> None:
-        patience, error = Patience(), TransientServerError("no")
-        waits = [patience.wait(attempt, error, 1.0) for attempt in range(1, 4)]
+class TestRetryPolicy:
+    def test_waits_double_with_jitter(self) -> None:
+        policy, error = RetryPolicy(), TransientServerError("no")
+        waits = [policy.wait(attempt, error, 1.0) for attempt in range(1, 4)]
         assert waits == [0.5, 1.0, 2.0]
-        assert patience.wait(1, error, 0.0) == 0.25
-        assert patience.wait(4, error, 0.0) is None
-        assert Patience(attempts=99).wait(50, error, 1.0) == 8.0
+        assert policy.wait(1, error, 0.0) == 0.25
+        assert policy.wait(4, error, 0.0) is None
+        assert RetryPolicy(attempts=99).wait(50, error, 1.0) == 8.0
 
-    def test_the_wait_that_a_server_asks_for_is_kept_if_it_is_bearable(self) -> None:
-        patience = Patience()
-        assert patience.wait(1, TransientServerError("no", 7.5), 0.0) == 7.5
-        assert patience.wait(1, TransientServerError("no", 61.0), 0.0) is None
+    def test_retry_after_is_followed_up_to_a_limit(self) -> None:
+        policy = RetryPolicy()
+        assert policy.wait(1, TransientServerError("no", 7.5), 0.0) == 7.5
+        assert policy.wait(1, TransientServerError("no", 61.0), 0.0) is None
 
-    def test_a_date_may_be_asked_for(self, server: ModelServer) -> None:
+    def test_retry_after_may_be_a_date(self, server: ModelServer) -> None:
         then = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
         server.usually = fails(429, "later", Retry_After=then)
-        assert_one_line(server, r"it asks to wait 7\d\d\d s")
+        assert_one_line(server, r"try again in 7\d\d\d s")
 
     @pytest.mark.parametrize("said", ["soon", "-5", "0", "inf", "nan"])
-    def test_a_setting_that_is_no_time_says_so(self, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_invalid_timeout_is_refused(self, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ASSISTANT_TIMEOUT", said)
         with pytest.raises(AssistantError, match=r"ASSISTANT_TIMEOUT is '.*': give a number of seconds"):
-            Patience.from_environment()
+            RetryPolicy.from_environment()
 
-    def test_the_setting_is_the_silence_that_is_borne(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_timeout_variable_sets_the_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ASSISTANT_TIMEOUT", "600")
-        assert Patience.from_environment() == Patience(silence=600, answer=3000)
+        assert RetryPolicy.from_environment() == RetryPolicy(silence=600, answer=3000)
 
 
 class TestKeys:
@@ -502,7 +504,7 @@ class TestKeys:
             connect(server).generate([CHAT])
         assert "secret" not in str(caught.value)
 
-    def test_the_key_for_openai_goes_to_nobody_else(
+    def test_openais_key_goes_to_openai_only(
         self, server: ModelServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", "private")

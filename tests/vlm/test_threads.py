@@ -1,4 +1,4 @@
-"""Threads beside other work."""
+"""Threads next to other processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assistant.vlm.engine import threads
 
 @pytest.fixture(autouse=True)
 def eight(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine of eight cores; the number of threads is as it was afterwards."""
+    """A machine with eight cores; restores the number of threads."""
     before = torch.get_num_threads()
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     yield
@@ -30,14 +30,14 @@ def test_the_free_cores_are_used(
     load = tmp_path / "loadavg"
     load.write_text(f"3.00 2.00 1.00 {running}/200 4442\n", encoding="ascii")
     monkeypatch.setattr(threads, "_LOAD", load)
-    monkeypatch.setattr(threads, "_MOST", most)
+    monkeypatch.setattr(threads, "_MAX_THREADS", most)
     threads.use_free_cores()
     assert torch.get_num_threads() == expected
 
 
 def test_without_a_load_to_read_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_LOAD", tmp_path / "none")
-    monkeypatch.setattr(threads, "_MOST", 8)
+    monkeypatch.setattr(threads, "_MAX_THREADS", 8)
     before = torch.get_num_threads()
     threads.use_free_cores()
     assert torch.get_num_threads() == before

@@ -1,4 +1,4 @@
-"""Small things are looked at again: from nearby, and told of the whole picture."""
+"""Zooming in on small referents, with boxes of the full image."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ from assistant.vlm.tasks import Task, Turn
 
 from ..ui.fakes import ScriptedEngine
 
-PICTURE = Image.new("RGB", (400, 200))
+IMAGE = Image.new("RGB", (400, 200))
 SMALL = "{<40><40><50><60>}"
-ASKED = Request(Task.REFER, "the ball", image=PICTURE)
+REQUEST = Request(Task.REFER, "the ball", image=IMAGE)
 
 
 def engine(first: str, second: str, third: str | None = None) -> ScriptedEngine:
-    """Answer with one box of the whole picture and with others of its larger and its smaller part."""
+    """Answer with one box for the full image, and others for the larger and the smaller crop."""
 
     def answer(request: Request) -> str:
         assert request.image is not None
-        if request.image is PICTURE:
+        if request.image is IMAGE:
             return first
         return second if request.image.width > 180 or third is None else third
 
     return ScriptedEngine({Task.REFER: answer}, score=0.5)
 
 
-def look(scripted: ScriptedEngine, request: Request = ASKED) -> Generation:
+def zoomed(scripted: ScriptedEngine, request: Request = REQUEST) -> Generation:
     (answer,) = ZoomRefiner(scripted).generate([request])
     return answer
 
 
-def test_a_small_thing_is_placed_by_looks_from_nearby() -> None:
-    # Half of each side is seen, from 20 to 70 and from 25 to 75; and two fifths, from 25 to 65, 30 to 70.
+def test_a_small_referent_is_placed_by_two_crops() -> None:
+    # The crops span 20..70 and 25..75 (half of each side), and 25..65 and 30..70 (two fifths).
     scripted = engine(SMALL, "{<50><50><60><75>}", "{<50><50><63><81>}")
-    (box,) = look(scripted).grounded.boxes
+    (box,) = zoomed(scripted).grounded.boxes
     assert box.iou(Box(45, 50, 50, 62)) > 0.7
     assert box.score == 0.5
-    _, *closer = scripted.requests
-    sizes = [request.image.size for request in closer if request.image is not None]
+    _, *crops = scripted.requests
+    sizes = [request.image.size for request in crops if request.image is not None]
     assert [width / 8 + height / 4 for width, height in sizes] == pytest.approx([50, 40], abs=2)
-    assert {request.argument for request in closer} == {"the ball"}
+    assert {request.argument for request in crops} == {"the ball"}
 
 
-def test_what_both_closer_looks_say_counts_alike() -> None:
-    # The same corner of both parts: the middle between them.
-    (box,) = look(engine(SMALL, "{<0><0><40><40>}", "{<0><0><50><50>}")).grounded.boxes
+def test_both_crops_count_equally() -> None:
+    # The same corner of both crops: the mean of the two.
+    (box,) = zoomed(engine(SMALL, "{<0><0><40><40>}", "{<0><0><50><50>}")).grounded.boxes
     assert box.bins[:2] == pytest.approx((22, 27), abs=2)
     assert box.bins[2:] == pytest.approx((43, 48), abs=2)
 
 
 def test_one_closer_look_that_finds_something_is_enough() -> None:
-    (box,) = look(engine(SMALL, "nothing", "{<0><0><100><100>}")).grounded.boxes
+    (box,) = zoomed(engine(SMALL, "nothing", "{<0><0><100><100>}")).grounded.boxes
     assert box.iou(Box(25, 30, 65, 70)) > 0.85
 
 
 @pytest.mark.parametrize("words", ["the ball on the left", "the Leftmost ball", "ball in the top corner"])
 def test_where_in_the_picture_a_thing_is_shows_in_the_whole_alone(words: str) -> None:
     scripted = engine(SMALL, SMALL)
-    look(scripted, replace(ASKED, argument=words))
+    zoomed(scripted, replace(REQUEST, argument=words))
     assert len(scripted.requests) == 1
 
 
@@ -77,52 +77,52 @@ def test_the_answer_is_as_sure_as_the_least_sure_look(first: float | None, secon
         def generate(
             self, requests: Sequence[Request], listener: GenerationListener | None = None
         ) -> list[Generation]:
-            self.score = first if requests[0].image is PICTURE else second
+            self.score = first if requests[0].image is IMAGE else second
             return super().generate(requests, listener)
 
-    (box,) = look(Doubting({Task.REFER: SMALL})).grounded.boxes
+    (box,) = zoomed(Doubting({Task.REFER: SMALL})).grounded.boxes
     assert box.score == 0.3
 
 
 def test_the_time_of_the_batch_of_closer_looks_counts_once() -> None:
-    assert look(engine(SMALL, SMALL)).seconds == pytest.approx(0.02)
+    assert zoomed(engine(SMALL, SMALL)).seconds == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(
     "request_",
     [
-        pytest.param(replace(ASKED, history=(Turn("hello", "hi"),)), id="in a conversation"),
-        pytest.param(replace(ASKED, task=Task.DETECTION), id="all of a kind"),
-        pytest.param(replace(ASKED, task=Task.GROUNDING, argument=""), id="a description"),
+        pytest.param(replace(REQUEST, history=(Turn("hello", "hi"),)), id="in a conversation"),
+        pytest.param(replace(REQUEST, task=Task.DETECTION), id="all of a kind"),
+        pytest.param(replace(REQUEST, task=Task.GROUNDING, argument=""), id="a description"),
     ],
 )
 def test_nothing_else_is_asked_again(request_: Request) -> None:
     scripted = engine(SMALL, SMALL)
-    look(scripted, request_)
+    zoomed(scripted, request_)
     assert len(scripted.requests) == 1
 
 
 def test_a_large_thing_is_looked_at_once() -> None:
     scripted = engine("{<10><5><90><80>}", SMALL)
-    assert look(scripted).raw == "{<10><5><90><80>}"
+    assert zoomed(scripted).raw == "{<10><5><90><80>}"
     assert len(scripted.requests) == 1
 
 
 @pytest.mark.parametrize("second", ["nothing", "{<1><2>"])
 def test_where_the_closer_looks_find_nothing_the_first_holds(second: str) -> None:
-    assert look(engine(SMALL, second)).raw == SMALL
+    assert zoomed(engine(SMALL, second)).raw == SMALL
 
 
 def test_each_of_several_requests_gets_its_own_answer() -> None:
     scripted = engine(SMALL, "{<0><0><100><100>}")
-    requests = [Request(Task.CAPTION, image=PICTURE), ASKED, Request(Task.VQA, "what?", image=PICTURE)]
+    requests = [Request(Task.CAPTION, image=IMAGE), REQUEST, Request(Task.VQA, "what?", image=IMAGE)]
     caption, referral, answer = ZoomRefiner(scripted).generate(requests)
     assert (caption.raw, answer.raw) == ("a dog runs through the snow", "brown")
     assert referral.grounded.boxes[0].iou(Box(22, 27, 68, 73)) > 0.9
 
 
-class Ear:
-    """Hears everything, and wants to stop once it has heard so many words."""
+class Listener:
+    """Records texts; stops after a number of them."""
 
     def __init__(self, most: int = 1000) -> None:
         self.words: list[str] = []
@@ -135,24 +135,24 @@ class Ear:
         return len(self.words) >= self.most
 
 
-def test_whoever_listens_hears_the_first_look() -> None:
-    ear = Ear()
-    ZoomRefiner(engine(SMALL, "{<0><0><9><9>}")).generate([ASKED], ear)
-    assert ear.words == [f"0: {SMALL}"]
+def test_listeners_get_the_first_answer() -> None:
+    listener = Listener()
+    ZoomRefiner(engine(SMALL, "{<0><0><9><9>}")).generate([REQUEST], listener)
+    assert listener.words == [f"0: {SMALL}"]
 
 
-def test_a_stop_during_the_closer_looks_leaves_the_first() -> None:
+def test_a_stop_during_the_crops_keeps_the_first_answer() -> None:
     class Stopped(ScriptedEngine):
         def generate(
             self, requests: Sequence[Request], listener: GenerationListener | None = None
         ) -> list[Generation]:
-            if requests[0].image is PICTURE:
+            if requests[0].image is IMAGE:
                 return super().generate(requests, listener)
             assert listener is not None
             assert listener.wants_stop()
             return [Generation(parse("{<1>"), 0.01, complete=False) for _ in requests]
 
-    (answer,) = ZoomRefiner(Stopped({Task.REFER: SMALL})).generate([ASKED], Ear(most=1))
+    (answer,) = ZoomRefiner(Stopped({Task.REFER: SMALL})).generate([REQUEST], Listener(most=1))
     assert answer.raw == SMALL
     assert answer.complete
 
@@ -161,10 +161,10 @@ BINS = st.integers(0, 100)
 
 
 @given(first=st.tuples(BINS, BINS, BINS, BINS), second=st.tuples(BINS, BINS, BINS, BINS))
-def test_wherever_the_boxes_are_one_within_the_picture_comes_back(
+def test_any_boxes_merge_into_one_within_the_image(
     first: tuple[int, int, int, int], second: tuple[int, int, int, int]
 ) -> None:
     boxes = [Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)) for x0, y0, x1, y1 in (first, second)]
-    before, nearby = boxes
-    answer = look(engine(format_box(before), format_box(nearby)))
+    first_box, second_box = boxes
+    answer = zoomed(engine(format_box(first_box), format_box(second_box)))
     assert len(answer.grounded.boxes) == 1

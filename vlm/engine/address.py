@@ -14,7 +14,7 @@ _MOONDREAM_HOST = "api.moondream.ai"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is, which of its models is meant (None: its only one), and a dialect if named."""
+    """A server's URL, the model to use (None: its only one), and the dialect if given."""
 
     url: str
     model: str | None = None
@@ -31,7 +31,7 @@ class Address:
 
 
 def is_address(model: str) -> bool:
-    """Return whether a model is named by the address of a server."""
+    """Return whether a model's name is the address of a server."""
     return model.lower().startswith(_SCHEMES)
 
 
@@ -39,21 +39,21 @@ def read_address(text: str) -> Address:
     """Read an address; one without a path gets the usual `/v1`.
 
     Raises:
-        AssistantError: it is no address, or holds what has no place in it, such as a password.
+        AssistantError: the text is not an address, or contains a password or an unknown setting.
     """
     try:
         parts = urlsplit(text.strip())
         port = parts.port
     except ValueError as error:
-        raise AssistantError(f"{text!r} is no address: {error}") from error
-    if "@" in parts.netloc:  # it would be kept with every answer
+        raise AssistantError(f"{text!r} is not an address: {error}") from error
+    if "@" in parts.netloc:  # it would be stored with every answer
         raise AssistantError("a model's address takes no password: set ASSISTANT_API_KEY")
     if not is_address(text.strip()) or not parts.hostname:
-        raise AssistantError(f"{text!r} is no address: write it as http://host:8000/v1#model-name")
+        raise AssistantError(f"{text!r} is not an address: write it as http://host:8000/v1#model-name")
     settings = dict(parse_qsl(parts.query, keep_blank_values=True))
     dialect = settings.pop("dialect", None) or None
     if settings:
-        raise AssistantError(f"a model's address takes ?dialect=… alone, not {', '.join(sorted(settings))}")
+        raise AssistantError(f"a model's address takes only ?dialect=…, not {', '.join(sorted(settings))}")
     path = parts.path.rstrip("/") or "/v1"
     if dialect is None and (port == _MOONDREAM_PORT or parts.hostname == _MOONDREAM_HOST):
         dialect = "moondream"
@@ -62,18 +62,18 @@ def read_address(text: str) -> Address:
 
 
 def with_dialect(model: str, dialect: str | None) -> str:
-    """Return the name of a model with the dialect that was chosen for it.
+    """Return a model's address with the chosen dialect.
 
     Raises:
-        ValueError: the model is none behind an address, or its address names another dialect.
+        ValueError: the model is not behind an address, or its address names another dialect.
     """
     if dialect is None:
         return model
     if not is_address(model):
-        raise ValueError("is for a model behind an address, as --model http://host:8000/v1")
+        raise ValueError("is for a model behind an address, such as --model http://host:8000/v1")
     address = read_address(model)
     if address.dialect not in (None, dialect):
-        raise ValueError(f"{dialect!r} is not the one that the address names, {address.dialect!r}")
+        raise ValueError(f"{dialect!r} conflicts with the address, which names {address.dialect!r}")
     return str(Address(address.url, address.model, dialect))
 
 

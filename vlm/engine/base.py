@@ -1,22 +1,22 @@
-"""What the façade wants of an engine."""
+"""The interface of an engine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from ..answers import Completion, Generation, Request, Written
+from ..answers import Completion, Continuation, Generation, Request
 
 
 class GenerationListener(Protocol):
-    """Follows an answer while it is being written; called in the thread that asks."""
+    """Receives answers as they are generated, in the caller's thread."""
 
     def heard(self, request: int, raw: str) -> None:
-        """Take the raw text so far of the request at an index."""
+        """Receive the raw text so far of the request at an index."""
         ...
 
     def wants_stop(self) -> bool:
-        """Whether the answers shall end where they are."""
+        """Return whether to stop generating."""
         ...
 
 
@@ -25,26 +25,26 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The model's name, as answers and reports give it."""
+        """The model's name, as shown in answers and reports."""
         ...
 
     @property
     def plans(self) -> bool:
-        """Whether the model has learnt to plan."""
+        """Whether the model was trained to plan."""
         ...
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer requests of any mix of tasks, in order.
+        """Answer requests, whose tasks may differ, in order.
 
-        A listener follows the answers without altering them. When it wants to stop, each answer ends within
-        a token or so, holds what was written so far, and is not `complete` unless it was before.
+        A listener does not change the answers. When it asks to stop, each answer ends within a token or so,
+        keeps its text so far, and is not `complete` unless it already was.
         """
         ...
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts without a picture, in order.
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
+        """Continue texts, without an image, in order.
 
         Raises:
             ValueError: a text is too long for the model.
@@ -58,29 +58,29 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Ranker(Protocol):
-    """An engine that can tell how likely it finds an answer that is given to it."""
+    """An engine that can rank given answers."""
 
     def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
-        """Return for each choice how unlikely it is as the answer; the least is the best."""
+        """Return a cost for each choice as the answer; the lowest is the best."""
         ...
 
 
 def ranker_of(engine: Engine) -> Ranker | None:
-    """Return the engine, or the one that it passes on to, if it can rank."""
+    """Return the engine, or the one that it wraps, if it can rank."""
     while isinstance(engine, EngineWrapper):
         engine = engine.inner
     return engine if isinstance(engine, Ranker) else None
 
 
 class EngineWrapper:
-    """An engine that passes everything on to another; subclasses change what they are for."""
+    """An engine that forwards every call to another; subclasses override what they change."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     @property
     def inner(self) -> Engine:
-        """The engine that everything is passed on to."""
+        """The wrapped engine."""
         return self._engine
 
     @property
@@ -90,7 +90,7 @@ class EngineWrapper:
 
     @property
     def plans(self) -> bool:
-        """Whether the model has learnt to plan."""
+        """Whether the model was trained to plan."""
         return self._engine.plans
 
     def generate(
@@ -99,7 +99,7 @@ class EngineWrapper:
         """Answer requests."""
         return self._engine.generate(requests, listener)
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         """Continue texts."""
         return self._engine.complete(completions)
 

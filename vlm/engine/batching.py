@@ -1,8 +1,8 @@
-"""Greedy decoding for many askers at once: one batch goes on, and requests join and leave it at any token.
+"""Greedy decoding with continuous batching: requests join and leave the batch at any token.
 
-One worker thread runs the model, and only while there is work. Whoever waits is taken in first come, first
-served, so that nobody waits for a longer answer to end; a row that ends leaves the batch at once. Everything
-that an asker brings along, such as a listener, runs in the asker's own thread.
+One worker thread runs the model, and only while there is work. Requests join first come, first served, so
+that none waits for a longer answer to end; a finished row leaves the batch at once. Everything that a caller
+brings along, such as a listener, runs in the caller's own thread.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from transformers import DynamicCache
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .constraint import Chooser
-from .prefixes import KeysAndValues, Prefix, Prefixes
+from .prefix_cache import KeysAndValues, Prefix, PrefixCache
 from .threads import use_free_cores
 
-# Bounds the memory that keys and values take.
+# Bounds the memory of the key-value cache.
 MAX_ROWS = 16
-# The most tokens that are tried at once: a pass over a few takes hardly longer than one over one.
+# The longest draft: a forward pass over a few tokens takes hardly longer than over one.
 DRAFT = 6
-# How often a waiting asker looks up, in seconds.
-_PATIENCE = 0.05
+# How often a waiting caller wakes up, in seconds.
+_POLL_SECONDS = 0.05
 
 
 @dataclass(eq=False)
 class Row:
-    """A prompt, and what the model has written to it so far.
+    """A prompt and the answer generated so far.
 
-    `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are what the model reads. `chooser`
-    chooses what is written, and `copied` holds tokens that are likely to be written again. The worker
-    alone writes `tokens`, the probability that each had, and how it ended: `complete` if the model itself
-    ended the answer, else cut at `max_new_tokens`, given up by its asker, or failed with `error`.
+    `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are the model's input. `chooser` picks
+    each token, and `copied` holds tokens that the answer is likely to repeat. Only the worker writes
+    `tokens`, their `probabilities`, and how the row ended: `complete` if the model ended the answer, else
+    cut at `max_new_tokens`, given up by its caller, or failed with `error`.
     """
 
     input_ids: torch.Tensor
@@ -58,16 +58,16 @@ class Row:
     progress: SimpleQueue[Row] = field(default_factory=SimpleQueue)
 
     @cached_property
-    def picture(self) -> bytes | None:
-        """What tells the picture from others, None without one."""
+    def image_hash(self) -> bytes | None:
+        """A hash of the image's pixels, None without an image."""
         return None if self.pixel_values is None else blake2b(self.pixel_values.numpy().tobytes()).digest()
 
     def write(self, token: int, probability: float, end_token: int) -> None:
-        """Take the next token, which may be the last."""
+        """Append the next token, which may end the row."""
         if token == end_token:
             self.complete = True
         else:
-            self.probabilities.append(probability)  # first: a token has its probability once it is seen
+            self.probabilities.append(probability)  # first: readers of `tokens` expect it
             self.tokens.append(token)
         if self.complete or self.given_up or len(self.tokens) == self.max_new_tokens:
             self.end()
@@ -75,9 +75,9 @@ class Row:
             self.progress.put(self)
 
     def draft(self) -> list[int]:
-        """Return what is likely to follow: what follows the last token in `copied`, or else its beginning.
+        """Return likely next tokens: those after the last token in `copied`, or else its beginning.
 
-        Of several such places, one that also has the same token before it is preferred.
+        Among several places, prefer one whose preceding token matches as well.
         """
         places = [place for place, token in enumerate(self.copied) if token == self.tokens[-1]]
         start = places[0] + 1 if places else 0
@@ -87,7 +87,7 @@ class Row:
         return list(self.copied[start : start + DRAFT])
 
     def end(self, error: Exception | None = None) -> None:
-        """Let nothing more be written."""
+        """End the row, with the error that it failed with if any."""
         self.error = error
         self.ended_at = time.perf_counter()
         self.progress.put(self)
@@ -99,35 +99,35 @@ class BatchDecoder:
     def __init__(self, model: MiniGPTv2ForConditionalGeneration, end_token: int) -> None:
         self._model = model
         self._end_token = end_token
-        self._prefixes = Prefixes()
-        self._lock = threading.Lock()  # of the two below
+        self._prefixes = PrefixCache()
+        self._lock = threading.Lock()  # guards the two below
         self._waiting: deque[Row] = deque()
         self._working = False
 
     def decode(self, rows: Sequence[Row]) -> Generator[Row | None, None, None]:
-        """Decode rows; yield each as it goes on, and None now and then while nothing happens.
+        """Decode rows; yield each as it grows, and None now and then while nothing happens.
 
-        Closing the iterator early gives up the rows that have not ended.
+        Closing the iterator early gives up the unfinished rows.
 
         Raises:
-            Exception: whatever made one of the rows fail.
+            Exception: the error that a row failed with.
         """
         progress: SimpleQueue[Row] = SimpleQueue()
         for row in rows:
             row.progress = progress
-        going_on = set(rows)
+        unfinished = set(rows)
         try:
             self._submit(rows)
-            while going_on:
+            while unfinished:
                 try:
-                    row = progress.get(timeout=_PATIENCE)
+                    row = progress.get(timeout=_POLL_SECONDS)
                 except Empty:
                     yield None
                     continue
                 if row.error:
                     raise row.error
                 if row.ended_at is not None:
-                    going_on.discard(row)
+                    unfinished.discard(row)
                 yield row
         finally:
             for row in rows:
@@ -148,12 +148,12 @@ class BatchDecoder:
         while (newcomers := self._newcomers(len(running))) or running:
             try:
                 batch = batch or self._new_batch()
-                for group in self._by_what_is_known(newcomers):
+                for group in self._split_by_cached_image(newcomers):
                     for joining in self._prefilled(group):
                         batch.join(joining)
                 batch.step()
                 running = batch.rows
-            except Exception as error:  # the whole batch's: those in it are told, and the work goes on
+            except Exception as error:  # fails this batch's rows; the worker carries on
                 _fail([*running, *newcomers], error)
                 batch, running = None, []
 
@@ -161,20 +161,20 @@ class BatchDecoder:
         return _Batch(self._model, self._prefixes, self._end_token)
 
     def _newcomers(self, running: int) -> list[Row]:
-        """Return the rows that join next; where none does and none runs, the worker's time is over."""
+        """Return the rows that join next; if none joins and none runs, the worker ends."""
         with self._lock:
             self._waiting = deque(row for row in self._waiting if not row.given_up)
             count = min(len(self._waiting), MAX_ROWS - running)
             self._working = bool(running or count)
             return [self._waiting.popleft() for _ in range(count)]
 
-    def _by_what_is_known(self, rows: list[Row]) -> list[list[Row]]:
-        """Part the rows whose pictures have been read, which take a fraction of the time, from the others."""
-        known = [row for row in rows if self._prefixes.know(row.picture)]
-        return [known, [row for row in rows if row not in known]]
+    def _split_by_cached_image(self, rows: list[Row]) -> list[list[Row]]:
+        """Separate rows whose image is cached, which take a fraction of the time, from the others."""
+        cached = [row for row in rows if self._prefixes.has_image(row.image_hash)]
+        return [cached, [row for row in rows if row not in cached]]
 
     def _prefilled(self, rows: list[Row]) -> Iterator[_Batch]:
-        """Read the prompts together; where that fails, one by one, to find whose fault it is."""
+        """Prefill the prompts together; if that fails, one by one, so that only the faulty row fails."""
         if not rows:
             return
         try:
@@ -193,7 +193,9 @@ class BatchDecoder:
 class _Batch:
     """Rows that decode together: keys and values padded on the left, `mask` (rows, length) 0 on padding."""
 
-    def __init__(self, model: MiniGPTv2ForConditionalGeneration, prefixes: Prefixes, end_token: int) -> None:
+    def __init__(
+        self, model: MiniGPTv2ForConditionalGeneration, prefixes: PrefixCache, end_token: int
+    ) -> None:
         self._model = model
         self._prefixes = prefixes
         self._end_token = end_token
@@ -202,8 +204,8 @@ class _Batch:
         self.rows: list[Row] = []
 
     def prefill(self, rows: list[Row]) -> None:
-        """Read prompts, of which all or none have a known prefix, and write the first token of each."""
-        prefixes = [it for row in rows if (it := self._prefixes.longest(row.picture, row.input_ids))]
+        """Prefill prompts, of which all or none have a cached prefix, and write the first token of each."""
+        prefixes = [it for row in rows if (it := self._prefixes.longest(row.image_hash, row.input_ids))]
         known = [len(prefix) for prefix in prefixes] or [0] * len(rows)
         rests = [row.input_ids[length:] for row, length in zip(rows, known, strict=True)]
         mask = torch.cat([_left_padded(known), _left_padded([len(rest) for rest in rests])], 1)
@@ -215,16 +217,16 @@ class _Batch:
         embeddings = self._model.embed_with_features(ids.to(self._model.device), features)
         positions = (self._mask.cumsum(1) - 1).clamp(min=0)[:, max(known) :]
         self._forward(rows, positions, [[] for _ in rows], inputs_embeds=embeddings)
-        self._remember(range(len(self.rows)))
+        self._cache_prefixes(range(len(self.rows)))
 
     def _features(self, rows: list[Row]) -> torch.Tensor | None:
-        """Look at each picture once; return the visual tokens of the rows that have one, in their order."""
-        pixels = {row.picture: row.pixel_values for row in rows if row.pixel_values is not None}
+        """Encode each image once; return the visual tokens of the rows that have one, in their order."""
+        pixels = {row.image_hash: row.pixel_values for row in rows if row.pixel_values is not None}
         if not pixels:
             return None
-        pictures = torch.cat(list(pixels.values())).to(self._model.device)
-        seen = dict(zip(pixels, self._model.get_image_features(pictures), strict=True))
-        return torch.stack([seen[row.picture] for row in rows if row.picture is not None])
+        images = torch.cat(list(pixels.values())).to(self._model.device)
+        features = dict(zip(pixels, self._model.get_image_features(images), strict=True))
+        return torch.stack([features[row.image_hash] for row in rows if row.image_hash is not None])
 
     def step(self) -> None:
         """Write the next token of each row."""
@@ -240,13 +242,13 @@ class _Batch:
         self._forward(self.rows, positions, drafts, input_ids=ids)
 
     def _drafts(self) -> list[list[int]]:
-        """Return the tokens to try for each row, for all rows as many as the shortest draft has."""
+        """Return a draft for each row, all cut to the length of the shortest."""
         drafts = [row.draft() if row.copied else [] for row in self.rows]
         width = min(map(len, drafts))
         return [draft[:width] for draft in drafts]
 
     def join(self, other: _Batch) -> None:
-        """Take the rows of another batch in."""
+        """Add the rows of another batch."""
         if not self.rows:
             self.rows, self._mask, self._cache = other.rows, other._mask, other._cache
         elif other.rows:
@@ -270,13 +272,13 @@ class _Batch:
         )
         self.rows = rows
         written = self._write(output.logits[:, -width:].float(), drafts)
-        self._forget(width, written)
-        self._keep([index for index, row in enumerate(rows) if row.ended_at is None])
+        self._drop_rejected(width, written)
+        self._keep_rows([index for index, row in enumerate(rows) if row.ended_at is None])
 
     def _write(self, logits: torch.Tensor, drafts: list[list[int]]) -> list[int]:
         """Write the likeliest tokens of logits (rows, 1 + draft, vocabulary); return how many each row got.
 
-        A row gets what was drafted for it as far as that is what the model says, and one token more.
+        A row gets its draft as far as the model agrees with it, and one token more.
         """
         best = logits.softmax(-1).max(-1)
         found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
@@ -292,8 +294,8 @@ class _Batch:
                     break
         return counts
 
-    def _forget(self, width: int, written: list[int]) -> None:
-        """Take out of the cache what was drafted in vain in the last pass over `width` tokens a row."""
+    def _drop_rejected(self, width: int, written: list[int]) -> None:
+        """Drop rejected draft tokens of the last pass, over `width` tokens a row, from the cache."""
         if width == 1:
             return
         surplus = width - max(written)
@@ -305,11 +307,11 @@ class _Batch:
         for index, count in enumerate(written):
             self._mask[index, self._mask.shape[1] - max(written) + count :] = 0
 
-    def _keep(self, staying: list[int]) -> None:
-        """Let the other rows go, and the padding that only they needed."""
+    def _keep_rows(self, staying: list[int]) -> None:
+        """Drop all other rows, and the padding that only they needed."""
         if len(staying) == len(self.rows):
             return
-        self._remember(set(range(len(self.rows))) - set(staying))
+        self._cache_prefixes(set(range(len(self.rows))) - set(staying))
         self.rows = [self.rows[index] for index in staying]
         if self.rows:
             mask = self._mask[staying]
@@ -319,18 +321,18 @@ class _Batch:
                 [(keys[staying, :, start:], values[staying, :, start:]) for keys, values in self._layers()]
             )
 
-    def _remember(self, indices: Iterable[int]) -> None:
-        """Keep what has been read and written in some of the rows, where it is about a picture."""
+    def _cache_prefixes(self, indices: Iterable[int]) -> None:
+        """Keep the keys and values of some of the rows, if they have an image."""
         for index in indices:
             row, places = self.rows[index], self._mask[index].bool()
-            if row.picture is None:
+            if row.image_hash is None:
                 continue
             ids = torch.cat([row.input_ids, torch.tensor(row.tokens, dtype=torch.long)])
             layers = [
                 (keys[index, None, :, places], values[index, None, :, places])
                 for keys, values in self._layers()
             ]
-            self._prefixes.keep(Prefix(row.picture, ids[: int(places.sum())], layers))
+            self._prefixes.add(Prefix(row.image_hash, ids[: int(places.sum())], layers))
 
     def _layers(self) -> list[KeysAndValues]:
         return [(layer.keys, layer.values) for layer in self._cache.layers]

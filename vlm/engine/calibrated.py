@@ -1,4 +1,4 @@
-"""Replace the model's own box scores by calibrated probabilities, and refuse improbable referents."""
+"""Replace the model's own box scores with calibrated probabilities, and refuse improbable referents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base import Engine, EngineWrapper, GenerationListener
 
 
 class CalibratedEngine(EngineWrapper):
-    """Scores the boxes of another engine's answers by a calibration."""
+    """Scores the boxes of the wrapped engine's answers with a calibration."""
 
     def __init__(self, engine: Engine, calibration: Calibration) -> None:
         super().__init__(engine)
@@ -22,7 +22,7 @@ class CalibratedEngine(EngineWrapper):
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer requests; boxes carry the probability that they are right."""
+        """Answer requests; a box's score is the probability that it is correct."""
         answers = self._engine.generate(requests, listener)
         return [self._scored(request, answer) for request, answer in zip(requests, answers, strict=True)]
 

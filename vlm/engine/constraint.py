@@ -1,4 +1,4 @@
-"""What may be written next, in tokens: choices in text are spelled out token by token."""
+"""Constrained decoding: turn choices of text into the tokens that may come next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Decode = Callable[[Sequence[int]], str]
 
 
 class Chooser(Protocol):
-    """Chooses the tokens of one row, where that is not simply the likeliest."""
+    """Picks the tokens of one row, where that is not simply the likeliest."""
 
     def likeliest(self, written: Sequence[int], logits: torch.Tensor) -> tuple[int, float]:
         """Return the token to write next, given logits (vocabulary), and its probability."""
@@ -22,19 +22,19 @@ class Chooser(Protocol):
 
 
 class Constraint:
-    """Holds one row to its choices; asked in the order of writing, once for each token."""
+    """Restricts one row to its choices; call it once for each token, in order."""
 
     def __init__(self, choices: Choices, encode: Encode, decode: Decode, end_token: int) -> None:
         self._choices = choices
         self._encode = encode
         self._decode = decode
         self._end = [end_token]
-        # The choices that are being spelled out, and where that began.
+        # The choices being spelled out, and where they start in the answer.
         self._open: list[list[int]] = []
         self._start = 0
 
     def likeliest(self, written: Sequence[int], logits: torch.Tensor) -> tuple[int, float]:
-        """Return the likeliest token of logits (vocabulary) that may follow, with its probability."""
+        """Return the likeliest allowed token of logits (vocabulary), with its probability."""
         allowed = self.allowed(written)
         if allowed is None:
             best = logits.softmax(-1).max(-1)
@@ -43,16 +43,16 @@ class Constraint:
         return allowed[int(best.indices)], float(best.values)
 
     def allowed(self, written: Sequence[int]) -> list[int] | None:
-        """Return the tokens that may follow; None for all."""
+        """Return the tokens that may come next; None for all."""
         begun = list(written[self._start :])
-        going_on = [ids for ids in self._open if len(ids) > len(begun) and ids[: len(begun)] == begun]
-        if not (begun and going_on):
+        remaining = [ids for ids in self._open if len(ids) > len(begun) and ids[: len(begun)] == begun]
+        if not (begun and remaining):
             self._start, begun = len(written), []
             options = self._choices(self._decode(written))
-            self._open = going_on = [self._encode(text) or self._end for text in options or ()]
+            self._open = remaining = [self._encode(text) or self._end for text in options or ()]
             if options is None:
                 return None
-        return sorted({ids[len(begun)] for ids in going_on})
+        return sorted({ids[len(begun)] for ids in remaining})
 
 
 __all__ = ["Chooser", "Constraint"]

@@ -1,7 +1,7 @@
-"""A named model's language model alone, with its part of the adapter: for texts without a picture.
+"""A preset's language model without its vision tower, with its part of the adapter: for text only.
 
-It loads in a fraction of the time and memory that the whole model takes, and without PEFT: what LoRA has
-learnt is added to the weights here.
+It loads in a fraction of the time and memory of the whole model, and without PEFT: the LoRA weights are
+merged here.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ..answers import Completion, Written
+from ..answers import Completion, Continuation
 from ..errors import WeightsError, one_line
 from ..model_folder import read_adapter, read_model_folder
 from ..presets import DEFAULT_MODEL, PRESETS
 from ..processing import load_tokenizer
 from ..tensors import Tensors, read_tensors
 from .batching import BatchDecoder
-from .completing import Completer
-from .precision import quick_precision
+from .completion import Completer
+from .precision import fastest_precision
 
-_LOADING = threading.Lock()
+_LOAD_LOCK = threading.Lock()
 _PREFIX = "language_model."
 _LORA = re.compile(r".*language_model\.(.+)\.lora_([AB])\.weight")
 
 
 class LanguageModel:
-    """Goes on with texts; safe to call from several threads."""
+    """Continues texts; safe to call from several threads."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        alone: Any = _TextAlone(model.eval())  # as much of a model as the decoder wants
-        decoder = BatchDecoder(alone, tokenizer.eos_token_id)
+        text_only: Any = _TextOnlyModel(model.eval())  # the part of a model that the decoder uses
+        decoder = BatchDecoder(text_only, tokenizer.eos_token_id)
         room = model.config.max_position_embeddings
         self._completer = Completer(decoder, tokenizer, threading.Lock(), room)
 
     @classmethod
     def load(cls, base: Path, adapter: Path) -> LanguageModel:
-        """Load the language model of a whole model's folder with that of an adapter.
+        """Load the language model from a model's folder and merge its part of an adapter.
 
         Raises:
             WeightsError: a file cannot be read, or lacks a weight.
@@ -57,16 +57,16 @@ class LanguageModel:
             state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
             model.load_state_dict(state, assign=True)
         except (KeyError, ValueError, RuntimeError) as error:
-            told = one_line(error) or type(error).__name__
+            reason = one_line(error) or type(error).__name__
             raise WeightsError(
-                f"the language model of {base} with {adapter} cannot be read: {told}"
+                f"the language model of {base} with {adapter} cannot be read: {reason}"
             ) from error
         model.model.rotary_emb = type(model.model.rotary_emb)(model.config)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(model.to(device, quick_precision()), tokenizer)
+        return cls(model.to(device, fastest_precision()), tokenizer)
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts.
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
+        """Continue texts.
 
         Raises:
             ValueError: a text is too long for the model.
@@ -74,8 +74,8 @@ class LanguageModel:
         return self._completer.complete(completions)
 
 
-class _TextAlone:
-    """What the decoder wants of a model, of a language model."""
+class _TextOnlyModel:
+    """Gives a language model the interface that the decoder uses."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -83,7 +83,7 @@ class _TextAlone:
 
     def embed_with_features(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
         if features is not None:
-            raise ValueError("a language model alone sees no pictures")
+            raise ValueError("a text-only model takes no images")
         embeddings: torch.Tensor = self._model.get_input_embeddings()(input_ids)
         return embeddings
 
@@ -92,12 +92,12 @@ class _TextAlone:
 
 
 def default_language_model() -> LanguageModel:
-    """Return the default model's language model, loaded once in a process, however many threads ask for it.
+    """Return the default model's language model, loaded once per process, from any thread.
 
     Raises:
-        WeightsError: its weights cannot be had.
+        WeightsError: its weights are not available.
     """
-    with _LOADING:  # a cache alone would have each thread that comes meanwhile load it too
+    with _LOAD_LOCK:  # with the cache alone, concurrent threads would each load the model
         return _load_default()
 
 
@@ -110,21 +110,21 @@ def _load_default() -> LanguageModel:
 
 
 def _language_weights(files: Sequence[Path]) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, tensor in read_tensors(files).items():  # mapped: what is not taken is not read
+    for name, tensor in read_tensors(files).items():  # memory-mapped: skipped tensors are not read
         if name.startswith(_PREFIX):
             yield name.removeprefix(_PREFIX), tensor
 
 
 def _add_lora(state: Tensors, adapter: Path, factor: float) -> None:
-    """Add what LoRA has learnt, `factor` times, to the weights that it was learnt for."""
+    """Merge LoRA into the weights, scaled by `factor`."""
     parts: dict[str, Tensors] = {}
     for name, tensor in read_tensors([adapter / "adapter_model.safetensors"]).items():
         if match := _LORA.fullmatch(name):
             parts.setdefault(match[1], {})[match[2]] = tensor.float()
     for name, part in parts.items():
         weight = state[f"{name}.weight"]
-        learnt = factor * (part["B"] @ part["A"])
-        state[f"{name}.weight"] = (weight.float() + learnt).to(weight.dtype)
+        update = factor * (part["B"] @ part["A"])
+        state[f"{name}.weight"] = (weight.float() + update).to(weight.dtype)
 
 
 __all__ = ["LanguageModel", "default_language_model"]

@@ -1,4 +1,4 @@
-"""The model in this process, through transformers."""
+"""Run the model in this process, with transformers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers.initialization import no_init_weights
 
-from ..answers import Completion, Generation, Request, Written
+from ..answers import Completion, Continuation, Generation, Request
 from ..bases import find_base, own_adapter
 from ..calibration import BoxEvidence, Calibration
 from ..configuration import MiniGPTv2Config
@@ -26,14 +26,14 @@ from ..tasks import Segment, SegmentKind, Task, build_prompt
 from ..tensors import read_shapes, read_tensors
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
-from .completing import Completer
-from .precision import quick_precision
+from .completion import Completer
+from .precision import fastest_precision
 
 
 class LocalEngine:
-    """Greedy decoding; whatever is asked at one time, by however many threads, is decoded together.
+    """Greedy decoding; concurrent requests, from any number of threads, share a batch.
 
-    `calibration` is that of the adapter, for whoever turns evidence into probabilities.
+    `calibration` is the adapter's, for a `CalibratedEngine` to apply.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LocalEngine:
         self.model = model.eval()
         self.processor = processor
         self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
-        self._processing = threading.Lock()  # a tokenizer's settings are not for two threads at once
+        self._processing = threading.Lock()  # tokenizers are not thread-safe
         room = model.config.text_config.max_position_embeddings
         self._completer = Completer(self._decoder, processor.tokenizer, self._processing, room)
 
@@ -60,18 +60,18 @@ class LocalEngine:
 
     @property
     def plans(self) -> bool:
-        """Whether the model has learnt to plan: every named one has."""
+        """Whether the model was trained to plan: every preset was."""
         return self._name in PRESETS
 
     @classmethod
     def load(cls, model: str, base: Path | None = None, dtype: torch.dtype | None = None) -> LocalEngine:
         """Load a model by preset name, from an adapter's folder, or from a whole model's folder.
 
-        `base` is the folder of an adapter's whole model, where that was moved; `dtype` the precision, by
-        default the one that this machine is quick at.
+        `base` is the folder of an adapter's base model, if it was moved; `dtype` is the precision, by
+        default the fastest on this machine.
 
         Raises:
-            WeightsError: there is no such model, or its weights are missing or not its own.
+            WeightsError: there is no such model, or its weights are missing or another model's.
         """
         from ..weights import base_model
 
@@ -104,7 +104,7 @@ class LocalEngine:
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer requests together, and together with whatever other threads ask."""
+        """Answer requests in one batch, shared with the requests of other threads."""
         start = time.perf_counter()
         rows = [self._row(request) for request in requests]
         with closing(self._decoder.decode(rows)) as progress:
@@ -116,17 +116,17 @@ class LocalEngine:
         return [self._read(row, start, request.task) for row, request in zip(rows, requests, strict=True)]
 
     def stream(self, request: Request) -> Iterator[str]:
-        """Yield the raw answer as it is decoded; leaving the iterator early stops the decoding."""
-        said = ""
+        """Yield the raw answer as it is decoded; closing the iterator early stops the decoding."""
+        sent = ""
         with closing(self._decoder.decode([self._row(request)])) as progress:
             for row in progress:
-                text = self._text(row.tokens) if row else said
-                if text != said:
-                    yield text[len(said) :]
-                    said = text
+                text = self._text(row.tokens) if row else sent
+                if text != sent:
+                    yield text[len(sent) :]
+                    sent = text
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts, together with whatever else is asked.
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
+        """Continue texts, batched with everything else that is being decoded.
 
         Raises:
             ValueError: a text is too long for the model.
@@ -135,9 +135,10 @@ class LocalEngine:
 
     @torch.inference_mode()
     def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
-        """Return for each choice how unlikely it is as the answer, as the reference ranks candidates.
+        """Return a cost for each choice as the answer, as the reference ranks candidates.
 
-        That is what the tokens of the choice and its end cost, over the length of prompt and choice together.
+        The cost is the summed cross entropy of the choice's tokens and the end token, divided by the length
+        of prompt and choice.
         """
         image, form = request.image, self.processor.prompt_form
         prompt = build_prompt(request.turns_in(form), image=image is not None, frame=form.asking)
@@ -160,18 +161,18 @@ class LocalEngine:
         return Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest)
 
     def _text(self, tokens: list[int]) -> str:
-        """Return an answer that may go on, without a letter that only half its bytes are there of."""
+        """Return a partial answer, without an incomplete UTF-8 character at its end."""
         return self.processor.decode_answer(tokens).rstrip("\N{REPLACEMENT CHARACTER}")
 
     def _read(self, row: Row, start: float, task: Task | None) -> Generation:
-        decode, ids = self.processor.tokenizer.decode, row.tokens.copy()  # it may just be written to
+        decode, ids = self.processor.tokenizer.decode, row.tokens.copy()  # the worker may append meanwhile
         text = decode(ids, skip_special_tokens=True)
         offset = len(text) - len(text.lstrip())
         ends = [len(decode(ids[: i + 1], skip_special_tokens=True)) - offset for i in range(len(ids))]
         text = text.strip()
         spans = find_boxes(text)
         scores = [_score(text, span.start, span.end, ends, row.probabilities) for span in spans]
-        # These two answer that nothing is there, or begin with something else.
+        # In these two tasks the first token decides whether the thing is there.
         opening = row.probabilities[0] if task in (Task.REFER, Task.DETECTION) and spans else 1.0
         evidence = tuple(
             BoxEvidence(opening, score, span.box.area / BINS**2)
@@ -184,13 +185,12 @@ class LocalEngine:
 def load_model(
     folder: Path, dtype: torch.dtype | None = None, **options: object
 ) -> MiniGPTv2ForConditionalGeneration:
-    """Load a whole model, by default in the precision that this machine is quick at.
+    """Load a whole model, by default in the fastest precision on this machine.
 
-    transformers is handed settings that were checked and tensors, never the folder: what else lies there is
-    not looked at.
+    transformers gets checked settings and tensors, never the folder: it ignores the other files there.
 
     Raises:
-        WeightsError: a setting or a weight is missing, has no place, or is not what it should be.
+        WeightsError: a setting or a weight is missing, unexpected or invalid.
     """
     from ..conversion import require_all_keys
 
@@ -201,7 +201,7 @@ def load_model(
         None,
         config=config,
         state_dict=read_tensors(checked.weights),
-        dtype=dtype or quick_precision(),
+        dtype=dtype or fastest_precision(),
         output_loading_info=True,
         trust_remote_code=False,
         **options,
@@ -214,21 +214,21 @@ def load_model(
 
 
 def _configuration(checked: ModelFolder) -> MiniGPTv2Config:
-    """Return the checked settings as a configuration of transformers, which knows how they must agree."""
+    """Build the configuration from checked settings; transformers checks that they agree."""
     try:
         return MiniGPTv2Config(**checked.config.given())
-    except Exception as error:  # of many kinds, by the part that disagrees
+    except Exception as error:  # the type depends on the part that disagrees
         path = checked.path / "config.json"
         raise WeightsError(f"{path}: {one_line(error)}; copy the folder again") from error
 
 
 def _require_fit(checked: ModelFolder, config: MiniGPTv2Config) -> None:
-    """Refuse weights of another shape than the settings', before memory is taken for either."""
+    """Check that the weights have the shapes of the settings, before allocating memory for either."""
     path = checked.path / "config.json"
     try:
         with torch.device("meta"), no_init_weights():
             model = MiniGPTv2ForConditionalGeneration(config)
-    except Exception as error:  # of many kinds, by the part that cannot be built
+    except Exception as error:  # the type depends on the part that cannot be built
         raise WeightsError(f"{path}: no such model can be built: {one_line(error)}") from error
     tied = model.all_tied_weights_keys
     wanted = {name: tuple(it.shape) for name, it in model.state_dict().items() if name not in tied}
@@ -239,7 +239,7 @@ def _require_fit(checked: ModelFolder, config: MiniGPTv2Config) -> None:
                 f"{path}: the settings want {name} as {wanted[name]}, the weights are {held[name]}; "
                 "copy the folder again"
             )
-    # The towers' weights may lie under the names of another release of transformers.
+    # The towers' weights may have the names of another release of transformers.
     if sum(map(math.prod, wanted.values())) > sum(map(math.prod, held.values())):
         raise WeightsError(f"{path}: the settings want more weights than there are; copy the folder again")
 

@@ -1,7 +1,7 @@
-"""A model behind an address: whatever speaks the OpenAI chat API, or Moondream's own.
+"""A model on a server that speaks the OpenAI chat API, or Moondream's own.
 
-What the server writes is read in its dialect and comes out in our own language of boxes, `raw` included; the
-server's own words go to the log.
+The dialect reads the server's text, and answers come out in our own box format, `raw` included; the server's
+original text goes to the log.
 """
 
 from __future__ import annotations
@@ -22,79 +22,79 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from ..answers import Completion, Generation, Request, Written
+from ..answers import Completion, Continuation, Generation, Request
 from ..errors import AssistantError, ServerError
 from ..grounding import GroundedText
 from .address import Address, read_address
 from .base import GenerationListener
-from .dialects.base import BOX_TASKS, Dialect, Found, Reading, Size
+from .dialects.base import BOX_TASKS, Dialect, LabelledBox, Reading, Size
 from .dialects.plain import PLAIN
 from .dialects.registry import dialect_named, dialect_of
-from .dialects.translating import translated
-from .patience import Patience
-from .server import Said, Server
+from .dialects.translation import to_grounded_text
+from .retries import RetryPolicy
+from .server import Server, ServerReply
 from .zoom import ZoomRefiner
 
 logger = logging.getLogger(__name__)
 
-# How many requests are at a server at once; a small one makes the others wait, in silence.
-_AT_ONCE = 8
-# How often a waiting asker looks up, and how often at most an answer that grows is read, in seconds.
-_PATIENCE = 0.05
+# The most requests sent to a server at once; a small server queues some of them.
+_MAX_CONCURRENT = 8
+# How often a waiting caller wakes up, and reads a growing answer, in seconds.
+_POLL_SECONDS = 0.05
 _JPEG_QUALITY = 92
 
 Value = TypeVar("Value")
 
 
 class RemoteEngine:
-    """Asks a model server; small things are looked at again where the model is ours.
+    """Asks a model server; zooms in on small referents if the model is ours.
 
-    The closer look was measured for models that see a picture at 224 or 448 pixels, as ours do. Others see
-    more detail, the look was never measured on them, and it would cost three requests for one answer.
+    Zooming was measured for models that see an image at 224 or 448 pixels, as ours do. Others see more
+    detail, zooming was never measured on them, and it would cost three requests for one answer.
     """
 
-    def __init__(self, address: Address, patience: Patience | None = None) -> None:
-        """Take an address without asking there yet.
+    def __init__(self, address: Address, policy: RetryPolicy | None = None) -> None:
+        """Prepare for an address, without contacting it yet.
 
         Raises:
-            AssistantError: there is no such dialect, the client is not installed, or a setting is wrong.
+            AssistantError: the dialect does not exist, the client is not installed, or a setting is wrong.
         """
         self._address = address
         self._dialect = dialect_named(address.dialect) if address.dialect else None
         if self._dialect is None and address.model:
             self._dialect = dialect_of(address.model)
         self._loop = _Loop()
-        self._server = self._loop.run(_made(address, patience or Patience.from_environment()))
-        self._room = self._loop.run(_semaphore(_AT_ONCE))
-        self._once = _OneLook(self)
-        self._zooming = ZoomRefiner(self._once)
+        self._server = self._loop.run(_create_server(address, policy or RetryPolicy.from_environment()))
+        self._slots = self._loop.run(_create_semaphore(_MAX_CONCURRENT))
+        self._single_pass = _SinglePass(self)
+        self._zooming = ZoomRefiner(self._single_pass)
 
     @classmethod
-    def connect(cls, address: str, patience: Patience | None = None) -> RemoteEngine:
-        """Return the engine for an address; a server that is not there yet is asked again with each request.
+    def connect(cls, address: str, policy: RetryPolicy | None = None) -> RemoteEngine:
+        """Return the engine for an address; if the server is not up yet, each request tries again.
 
         Raises:
-            AssistantError: it is no address, the client is not installed, or several models are served there
-                and none is named.
+            AssistantError: the address is invalid, the client is not installed, or the server has several
+                models and the address names none.
         """
-        wanted = patience or Patience.from_environment()
-        engine = cls(read_address(address), wanted)
-        engine._find_model(replace(wanted, attempts=1))
+        policy = policy or RetryPolicy.from_environment()
+        engine = cls(read_address(address), policy)
+        engine._find_model(replace(policy, attempts=1))
         return engine
 
     @property
     def name(self) -> str:
-        """The address, with the model's name as soon as it is known."""
+        """The address, with the model's name once it is known."""
         return str(self._address)
 
     @property
     def plans(self) -> bool:
-        """Whether the model has learnt to plan: never, as a server cannot be held to a plan's form."""
+        """Whether the model can plan: no, as a server cannot be constrained to a plan's format."""
         return False
 
     @property
     def dialect(self) -> Dialect:
-        """How the model is asked and read; the plain one until it is known which model it is."""
+        """The model's dialect; the plain one until the model is known."""
         return self._dialect or PLAIN
 
     def generate(
@@ -103,41 +103,41 @@ class RemoteEngine:
         """Answer requests, several at a time.
 
         Raises:
-            ServerError: the server cannot be reached, refuses, or answers what is no answer.
+            ServerError: the server cannot be reached, refuses, or answers something unusable.
             AssistantError: the model has no form for a task.
         """
         self._require_model(listener)
-        engine = self._zooming if self.dialect.zooms else self._once
+        engine = self._zooming if self.dialect.zooms else self._single_pass
         return engine.generate(requests, listener)
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:  # noqa: ARG002
-        """Refuse: a server cannot be held to the choices that a completion allows.
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:  # noqa: ARG002
+        """Refuse: a server cannot be constrained to the choices that a completion allows.
 
         Raises:
             ServerError: always.
         """
-        raise ServerError(f"{self.name} answers questions alone: have nano plan")
+        raise ServerError(f"{self.name} only answers questions: let nano plan")
 
     def stream(self, request: Request) -> Iterator[str]:
-        """Yield the answer piece by piece; one with boxes, which takes form at its end, in one piece."""
+        """Yield the answer piece by piece; an answer with boxes, readable only at its end, in one piece."""
         self._require_model(None)
-        return self._once.stream(request)
+        return self._single_pass.stream(request)
 
     def close(self) -> None:
-        """Close every connection; the engine is not to be used again."""
+        """Close every connection; the engine cannot be used afterwards."""
         self._loop.run(self._server.close())
         self._loop.close()
 
     # --- which model ---------------------------------------------------------------------------------------
 
-    def _find_model(self, patience: Patience) -> None:
-        """Take the only model of the server; leave it open where the server does not tell."""
+    def _find_model(self, policy: RetryPolicy) -> None:
+        """Choose the server's only model; leave it open if the server does not answer yet."""
         if self._address.model or self.dialect.post:
             return
         try:
-            self._choose(self._loop.run(_models(self._address, patience)))
+            self._choose(self._loop.run(_models(self._address, policy)))
         except ServerError:
-            logger.info("%s does not tell its models yet", self._address.url, exc_info=True)
+            logger.info("%s does not list its models yet", self._address.url, exc_info=True)
 
     def _require_model(self, listener: GenerationListener | None) -> None:
         if self._address.model or self.dialect.post:
@@ -148,9 +148,11 @@ class RemoteEngine:
 
     def _choose(self, names: Sequence[str]) -> None:
         if len(names) != 1:
-            told = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             several = (
-                f"serves several models: name one of {told}" if names else "does not name its model: name it"
+                f"serves several models: name one of {listed}"
+                if names
+                else "does not name its model: name it"
             )
             raise AssistantError(f"{self._address.url} {several}, as {self._address.url}#NAME")
         self._dialect = self._dialect or dialect_of(names[0])
@@ -158,36 +160,36 @@ class RemoteEngine:
 
     # --- asking --------------------------------------------------------------------------------------------
 
-    def _prepared(self, request: Request) -> _Asked:
-        """Return a request made ready to be sent.
+    def _prepare(self, request: Request) -> _PendingRequest:
+        """Prepare a request to be sent.
 
         Raises:
-            ValueError: the task lacks the argument or the region that it cannot do without.
+            ValueError: the task's argument or region is missing.
             AssistantError: the model has no form for the task.
         """
         size = self.dialect.sizes(request.image.size) if request.image else (1, 1)
-        return _Asked(request, self.dialect.ask(request, size), size)
+        return _PendingRequest(request, self.dialect.ask(request, size), size)
 
-    async def _answer(self, asked: _Asked, heard: queue.SimpleQueue[int], index: int) -> None:
-        def hear(said: Said) -> None:
-            asked.said = replace(said)
-            heard.put(index)
+    async def _answer(self, pending: _PendingRequest, updates: queue.SimpleQueue[int], index: int) -> None:
+        def on_update(reply: ServerReply) -> None:
+            pending.reply = replace(reply)
+            updates.put(index)
 
-        async with self._room:
-            request = asked.request
-            picture = await asyncio.to_thread(_data_url, request.image, asked.size) if request.image else ""
+        async with self._slots:
+            request = pending.request
+            image = await asyncio.to_thread(_data_url, request.image, pending.size) if request.image else ""
             if self.dialect.post is not None:
-                asked.reading = await self.dialect.post(request, picture, self._server.post)
+                pending.reading = await self.dialect.post(request, image, self._server.post)
             else:
-                hear(await self._server.chat(self._body(asked, picture), hear))
-        asked.ended_at = time.perf_counter()
-        logger.info("%s to %r: %s", self.name, asked.words, asked.reading or asked.said.text)
+                on_update(await self._server.chat(self._body(pending, image), on_update))
+        pending.ended_at = time.perf_counter()
+        logger.info("%s to %r: %s", self.name, pending.prompt, pending.reading or pending.reply.text)
 
-    def _body(self, asked: _Asked, picture: str) -> dict[str, Any]:
-        dialect, request = self.dialect, asked.request
+    def _body(self, pending: _PendingRequest, image: str) -> dict[str, Any]:
+        dialect, request = self.dialect, pending.request
         body: dict[str, Any] = {
             "model": self._address.model,
-            "messages": _messages(dialect, asked, picture),
+            "messages": _messages(dialect, pending, image),
             "max_tokens": dialect.max_tokens(request),
             "temperature": 0,
             **dialect.extras,
@@ -202,19 +204,19 @@ class RemoteEngine:
 
 
 @dataclass
-class _Asked:
-    """A request on its way: its words, the size that its picture is sent in, and what came back so far."""
+class _PendingRequest:
+    """A request in flight: its prompt, the size that its image is sent in, and the reply so far."""
 
     request: Request
-    words: str
+    prompt: str
     size: Size
-    said: Said = field(default_factory=Said)
+    reply: ServerReply = field(default_factory=ServerReply)
     reading: Reading | None = None
     ended_at: float | None = None
 
 
-class _OneLook:
-    """Asks the server once for each request."""
+class _SinglePass:
+    """Sends each request to the server once."""
 
     def __init__(self, remote: RemoteEngine) -> None:
         self._remote = remote
@@ -227,64 +229,65 @@ class _OneLook:
     def plans(self) -> bool:
         return self._remote.plans
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         return self._remote.complete(completions)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
         start = time.perf_counter()
-        answers = [self._remote._prepared(request) for request in requests]
-        heard: queue.SimpleQueue[int] = queue.SimpleQueue()
+        pending = [self._remote._prepare(request) for request in requests]
+        updates: queue.SimpleQueue[int] = queue.SimpleQueue()
         loop = self._remote._loop
         work = loop.submit(
-            _together([self._remote._answer(asked, heard, at) for at, asked in enumerate(answers)])
+            _run_all([self._remote._answer(one, updates, index) for index, one in enumerate(pending)])
         )
 
-        def tell() -> None:
-            for index in _distinct(heard):
+        def notify() -> None:
+            for index in _drain(updates):
                 if listener:
-                    listener.heard(index, self._read(answers[index]).raw)
+                    listener.heard(index, self._read(pending[index]).raw)
 
-        loop.wait(work, listener, tell)
-        return [self._generation(asked, start) for asked in answers]
+        loop.wait(work, listener, notify)
+        return [self._generation(one, start) for one in pending]
 
     def stream(self, request: Request) -> Iterator[str]:
-        asked = self._remote._prepared(request)
-        heard: queue.SimpleQueue[int] = queue.SimpleQueue()
-        work = self._remote._loop.submit(self._remote._answer(asked, heard, 0))
-        said = ""
+        pending = self._remote._prepare(request)
+        updates: queue.SimpleQueue[int] = queue.SimpleQueue()
+        work = self._remote._loop.submit(self._remote._answer(pending, updates, 0))
+        sent = ""
         try:
-            while not work.done() or not heard.empty():
-                if not _distinct(heard, _PATIENCE) or (request.task in BOX_TASKS and not work.done()):
+            while not work.done() or not updates.empty():
+                if not _drain(updates, _POLL_SECONDS) or (request.task in BOX_TASKS and not work.done()):
                     continue
-                text = self._read(asked).raw
-                if text.startswith(said) and text != said:
-                    yield text[len(said) :]
-                    said = text
+                text = self._read(pending).raw
+                if text.startswith(sent) and text != sent:
+                    yield text[len(sent) :]
+                    sent = text
             work.result()
-            text = self._read(asked).raw
-            if text != said:
-                yield text[len(said) :]
+            text = self._read(pending).raw
+            if text != sent:
+                yield text[len(sent) :]
         finally:
             work.cancel()
 
-    def _read(self, asked: _Asked) -> GroundedText:
-        """Return what an answer says so far, in our language."""
-        reading = asked.reading
+    def _read(self, pending: _PendingRequest) -> GroundedText:
+        """Return the answer so far, in our own format."""
+        reading = pending.reading
         if reading is None:
-            reading = self._remote.dialect.read(asked.request, asked.said.text, asked.size)
-        return translated(asked.request, reading, [_score(asked.said, one) for one in reading.found])
+            reading = self._remote.dialect.read(pending.request, pending.reply.text, pending.size)
+        scores = [_score(pending.reply, found) for found in reading.found]
+        return to_grounded_text(pending.request, reading, scores)
 
-    def _generation(self, asked: _Asked, start: float) -> Generation:
-        ended = asked.ended_at
+    def _generation(self, pending: _PendingRequest, start: float) -> Generation:
+        ended = pending.ended_at
         seconds = (ended or time.perf_counter()) - start
-        complete = ended is not None and (asked.reading is not None or asked.said.complete)
-        return Generation(self._read(asked), seconds, complete)
+        complete = ended is not None and (pending.reading is not None or pending.reply.complete)
+        return Generation(self._read(pending), seconds, complete)
 
 
 class _Loop:
-    """An event loop in a thread of its own, which does not keep the program from ending."""
+    """An event loop in its own daemon thread, which does not keep the program running."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -297,14 +300,14 @@ class _Loop:
         return self.submit(work).result()
 
     def wait(
-        self, work: Future[Value], listener: GenerationListener | None, tell: Any = lambda: None
+        self, work: Future[Value], listener: GenerationListener | None, notify: Any = lambda: None
     ) -> Value | None:
-        """Return what work comes to, or None where a listener wants it stopped, which ends it."""
+        """Return the result of work, or None after a listener stopped it."""
         try:
             while not work.done():
                 with suppress(TimeoutError):
-                    work.exception(_PATIENCE)
-                tell()
+                    work.exception(_POLL_SECONDS)
+                notify()
                 if listener and not work.done() and listener.wants_stop():
                     return None
             return work.result()
@@ -317,24 +320,24 @@ class _Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-async def _made(address: Address, patience: Patience) -> Server:
-    return Server(address, patience)
+async def _create_server(address: Address, policy: RetryPolicy) -> Server:
+    return Server(address, policy)
 
 
-async def _semaphore(room: int) -> asyncio.Semaphore:
-    return asyncio.Semaphore(room)
+async def _create_semaphore(slots: int) -> asyncio.Semaphore:
+    return asyncio.Semaphore(slots)
 
 
-async def _models(address: Address, patience: Patience) -> list[str]:
-    server = Server(address, replace(patience, silence=min(patience.silence, patience.connect)))
+async def _models(address: Address, policy: RetryPolicy) -> list[str]:
+    server = Server(address, replace(policy, silence=min(policy.silence, policy.connect)))
     try:
         return await server.models()
     finally:
         await server.close()
 
 
-async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Do all, or give all up with the first that fails."""
+async def _run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all concurrently; cancel the others when one fails."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         await asyncio.gather(*tasks)
@@ -343,24 +346,24 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
             task.cancel()
 
 
-def _distinct(heard: queue.SimpleQueue[int], seconds: float = 0.0) -> list[int]:
-    """Return the indices of answers that have grown, after waiting at most so long for the first."""
+def _drain(updates: queue.SimpleQueue[int], seconds: float = 0.0) -> list[int]:
+    """Return the indices of answers that have grown; wait at most `seconds` for the first."""
     indices: dict[int, None] = {}
     try:
         while True:
-            indices[heard.get(timeout=seconds) if seconds and not indices else heard.get_nowait()] = None
+            indices[updates.get(timeout=seconds) if seconds and not indices else updates.get_nowait()] = None
     except queue.Empty:
         return list(indices)
 
 
-def _messages(dialect: Dialect, asked: _Asked, picture: str) -> list[dict[str, Any]]:
-    """Return the conversation, the picture standing in its first turn."""
-    turns = [*dialect.earlier(asked.request), (asked.words, None)]
+def _messages(dialect: Dialect, pending: _PendingRequest, image_url: str) -> list[dict[str, Any]]:
+    """Return the conversation, with the image in its first turn."""
+    turns = [*dialect.earlier(pending.request), (pending.prompt, None)]
     messages: list[dict[str, Any]] = []
     for index, (user, answer) in enumerate(turns):
         content: Any = user
-        if picture and index == 0:
-            image = {"type": "image_url", "image_url": {"url": picture}}
+        if image_url and index == 0:
+            image = {"type": "image_url", "image_url": {"url": image_url}}
             content = [image, {"type": "text", "text": user}]
         messages.append({"role": "user", "content": content})
         if answer is not None:
@@ -369,32 +372,32 @@ def _messages(dialect: Dialect, asked: _Asked, picture: str) -> list[dict[str, A
 
 
 def _data_url(image: Image.Image, size: Size) -> str:
-    """Return a picture as a JPEG in a data URL, in a size."""
-    seen = image.convert("RGB")
-    if seen.size != size:
-        seen = seen.resize(size, Image.Resampling.LANCZOS)
+    """Return an image, resized to a size, as a JPEG in a data URL."""
+    resized = image.convert("RGB")
+    if resized.size != size:
+        resized = resized.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    seen.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    resized.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _score(said: Said, found: Found) -> float | None:
+def _score(reply: ServerReply, found: LabelledBox) -> float | None:
     """Return the geometric mean of the probabilities of the tokens that spell a box's digits.
 
-    None where the server gives no probabilities, or its tokens are not those of its text.
+    None if the server sends no probabilities, or tokens that do not spell its text.
     """
-    if not said.tokens:
+    if not reply.tokens:
         return None
-    start, end = (len(said.text[:place].encode(errors="replace")) for place in (found.start, found.end))
-    spelt = b"".join(token for token, _ in said.tokens)
-    if not spelt.startswith(said.text.encode(errors="replace")[:end]):
+    start, end = (len(reply.text[:place].encode(errors="replace")) for place in (found.start, found.end))
+    spelled = b"".join(token for token, _ in reply.tokens)
+    if not spelled.startswith(reply.text.encode(errors="replace")[:end]):
         return None
-    logs, at = [], 0
-    for token, log in said.tokens:
-        inside = token[max(start - at, 0) : max(end - at, 0)]
-        if any(48 <= sign <= 57 for sign in inside):
+    logs, offset = [], 0
+    for token, log in reply.tokens:
+        inside = token[max(start - offset, 0) : max(end - offset, 0)]
+        if any(48 <= byte <= 57 for byte in inside):
             logs.append(min(log, 0.0))
-        at += len(token)
+        offset += len(token)
     return math.exp(sum(logs) / len(logs)) if logs else None
 
 

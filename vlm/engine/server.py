@@ -1,7 +1,7 @@
-"""One model server over HTTP: the OpenAI chat API through the `openai` client, and plain JSON beside it.
+"""One model server over HTTP: the OpenAI chat API through the `openai` client, and plain JSON.
 
-Everything here runs in one event loop, so that any call can be given up at any moment, which closes its
-connection and so ends the server's work. Whatever goes wrong becomes a `ServerError` of one line.
+Everything here runs in one event loop, so that a call can be cancelled at any moment, which closes its
+connection and so ends the server's work. Every failure becomes a `ServerError` of one line.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Any
 from ..errors import AssistantError, ServerError
 from ..extras import require
 from .address import Address
-from .patience import TIMEOUT, Patience, TransientServerError, persistently
+from .retries import TIMEOUT, RetryPolicy, TransientServerError, with_retries
 
 KEY = "ASSISTANT_API_KEY"
 _OPENAI_HOST = "api.openai.com"
 _TRANSIENT = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
-# A model that never ends would fill the memory: no token has this many letters on average.
-_LETTERS_A_TOKEN = 32
+# Bounds the memory of an endless answer: no token has this many characters on average.
+_CHARACTERS_PER_TOKEN = 32
 _LONGEST_REASON = 200
-# Arguments that some servers refuse; the answer is the same without, or nearly so.
-_DISPENSABLE = ("logprobs", "response_format", "skip_special_tokens", "temperature")
+# Arguments that some servers refuse, and that change the answer little or not at all.
+_OPTIONAL_ARGUMENTS = ("logprobs", "response_format", "skip_special_tokens", "temperature")
 
 
 @dataclass
-class Said:
-    """What a server has said so far; `complete` is False where it was cut at its longest.
+class ServerReply:
+    """A server's answer so far; `complete` is False if it was cut at the token limit.
 
-    `tokens` are the bytes and log-probabilities of the text's tokens, None where the server gives none.
+    `tokens` are the bytes and log-probabilities of the text's tokens, None if the server sends none.
     """
 
     text: str = ""
@@ -43,47 +43,47 @@ class Said:
 
 
 class Server:
-    """A server at an address; to be used from one event loop only."""
+    """A server at an address; use it from one event loop only."""
 
-    def __init__(self, address: Address, patience: Patience) -> None:
+    def __init__(self, address: Address, policy: RetryPolicy) -> None:
         self._address = address
-        self._patience = patience
+        self._policy = policy
         self._key, self._key_name = _key(address)
-        self._client = _client(address, patience, self._key)
+        self._client = _client(address, policy, self._key)
         self._refused: set[str] = set()
         self._streams = True
 
     async def models(self) -> list[str]:
-        """Return the names of the models that are served."""
+        """Return the names of the models that the server offers."""
 
         async def attempt() -> list[str]:
-            with self._errors_told():
+            with self._readable_errors():
                 page = await self._client.models.list()
                 names = [getattr(model, "id", None) for model in getattr(page, "data", None) or ()]
                 return [name for name in names if isinstance(name, str) and name]
 
-        return await persistently(self._patience, attempt)
+        return await with_retries(self._policy, attempt)
 
-    async def chat(self, body: Mapping[str, Any], hear: Callable[[Said], None]) -> Said:
-        """Return the answer to a request of the chat API; `hear` is given what has been said so far.
+    async def chat(self, body: Mapping[str, Any], on_update: Callable[[ServerReply], None]) -> ServerReply:
+        """Return the reply to a chat API request; `on_update` gets the reply so far.
 
-        An attempt that breaks off is begun anew.
+        After an interrupted attempt the reply starts over.
         """
 
-        async def attempt() -> Said:
-            with self._errors_told():
-                async with asyncio.timeout(self._patience.answer):
-                    return await self._chat(dict(body), hear)
+        async def attempt() -> ServerReply:
+            with self._readable_errors():
+                async with asyncio.timeout(self._policy.answer):
+                    return await self._chat(dict(body), on_update)
 
-        return await persistently(self._patience, attempt)
+        return await with_retries(self._policy, attempt)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the JSON object that a path answers to JSON."""
+        """Post JSON to a path and return the JSON object that it answers."""
 
         async def attempt() -> Mapping[str, Any]:
             headers = {"X-Moondream-Auth": self._key} if self._key else {}
-            with self._errors_told():
-                async with asyncio.timeout(self._patience.answer):
+            with self._readable_errors():
+                async with asyncio.timeout(self._policy.answer):
                     answer = await self._client.post(
                         path, cast_to=object, body=dict(body), options={"headers": headers}
                     )
@@ -93,10 +93,10 @@ class Server:
                 except ValueError:
                     answer = None
             if not isinstance(answer, dict):
-                raise ServerError(f"{self._address.url}{path} answered what is no JSON object")
+                raise ServerError(f"{self._address.url}{path} did not answer with a JSON object")
             return answer
 
-        return await persistently(self._patience, attempt)
+        return await with_retries(self._policy, attempt)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -104,22 +104,22 @@ class Server:
 
     # --- one attempt -------------------------------------------------------------------------------------
 
-    async def _chat(self, body: dict[str, Any], hear: Callable[[Said], None]) -> Said:
-        """Ask, leaving out whatever arguments the server has refused, in this request or an earlier one."""
+    async def _chat(self, body: dict[str, Any], on_update: Callable[[ServerReply], None]) -> ServerReply:
+        """Send a request without the arguments that the server refuses, now or in an earlier one."""
         import openai
 
         while True:
             try:
-                return await self._chat_once(self._acceptable(body), hear)
+                return await self._chat_once(self._accepted_arguments(body), on_update)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                refused = self._refused_now(error, body)
+                refused = self._refused_argument(error, body)
                 if refused is None:
                     raise
                 self._refused.add(refused)
 
-    def _acceptable(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _accepted_arguments(self, body: Mapping[str, Any]) -> dict[str, Any]:
         accepted = {name: value for name, value in body.items() if name not in self._refused}
-        if "max_tokens" in self._refused:  # OpenAI's newer models know it by another name
+        if "max_tokens" in self._refused:  # OpenAI's newer models use another name
             accepted["max_completion_tokens"] = body["max_tokens"]
         known = ("model", "messages", "max_tokens", "max_completion_tokens", "temperature")
         standard = {
@@ -127,10 +127,10 @@ class Server:
         }
         return {**standard, "extra_body": accepted} if accepted else standard
 
-    def _refused_now(self, error: Any, body: Mapping[str, Any]) -> str | None:
-        """Return which argument a complaint is about, if the request can do without it."""
+    def _refused_argument(self, error: Any, body: Mapping[str, Any]) -> str | None:
+        """Return the argument that an error complains about, if the request can omit it."""
         complaint = f"{getattr(error, 'param', None)} {error}".lower()
-        candidates = [name for name in _DISPENSABLE if name in body and name not in self._refused]
+        candidates = [name for name in _OPTIONAL_ARGUMENTS if name in body and name not in self._refused]
         if "max_completion_tokens" in complaint and "max_tokens" not in self._refused:
             return "max_tokens"
         named = [name for name in candidates if name in complaint]
@@ -138,40 +138,40 @@ class Server:
             named.append("response_format")
         return next(iter(named), None)
 
-    async def _chat_once(self, body: dict[str, Any], hear: Callable[[Said], None]) -> Said:
-        limit = (body.get("max_tokens") or body.get("max_completion_tokens") or 1024) * _LETTERS_A_TOKEN
-        said = Said()
+    async def _chat_once(self, body: dict[str, Any], on_update: Callable[[ServerReply], None]) -> ServerReply:
+        limit = (body.get("max_tokens") or body.get("max_completion_tokens") or 1024) * _CHARACTERS_PER_TOKEN
+        reply = ServerReply()
         if self._streams:
             stream = await self._client.chat.completions.create(**body, stream=True)
             try:
                 async for chunk in _chunks(stream):
-                    _take(said, chunk, "delta")
-                    hear(said)
-                    if len(said.text) > limit:
-                        said.complete = False
-                        return said
+                    _append(reply, chunk, "delta")
+                    on_update(reply)
+                    if len(reply.text) > limit:
+                        reply.complete = False
+                        return reply
             finally:
                 await stream.close()
-            if said.pieces:
-                return said
-            # Some servers know no streams, and answer whole, or with nothing.
-        said = Said()
+            if reply.pieces:
+                return reply
+            # Some servers cannot stream: they answer at once, or send nothing.
+        reply = ServerReply()
         answer = await self._client.chat.completions.create(**body, stream=False)
-        _take(said, answer, "message")
-        if not said.pieces:
+        _append(reply, answer, "message")
+        if not reply.pieces:
             raise ServerError(
                 f"what answers at {self._address.url} does not speak the OpenAI chat API: check the address"
             )
         self._streams = False
-        said.text = said.text[:limit]
-        hear(said)
-        return said
+        reply.text = reply.text[:limit]
+        on_update(reply)
+        return reply
 
-    # --- what goes wrong ---------------------------------------------------------------------------------
+    # --- errors ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        """Turn whatever the client raises into one line that says what to do."""
+    def _readable_errors(self) -> Iterator[None]:
+        """Turn the client's exceptions into one line that says what to do."""
         import openai
 
         url = self._address.url
@@ -183,14 +183,14 @@ class Server:
             if "Connect" in type(error.__cause__).__name__:
                 raise TransientServerError(f"{url} cannot be reached: check the address") from error
             raise ServerError(
-                f"{url} was silent for {self._patience.silence:g} s, or took more than "
-                f"{self._patience.answer:g} s: ask for less, or wait longer with {TIMEOUT}=SECONDS"
+                f"{url} was silent for {self._policy.silence:g} s, or took more than "
+                f"{self._policy.answer:g} s: ask for less, or wait longer with {TIMEOUT}=SECONDS"
             ) from error
         except openai.APIStatusError as error:
-            raise self._status_told(error) from error
+            raise self._status_error(error) from error
         except openai.APIConnectionError as error:
-            raise TransientServerError(_connection_told(url, error)) from error
-        except openai.APIError as error:  # told in the middle of a stream
+            raise TransientServerError(_connection_message(url, error)) from error
+        except openai.APIError as error:  # in the middle of a stream
             raise TransientServerError(f"{url} broke off: {_reason(error)}") from error
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise ServerError(
@@ -198,7 +198,7 @@ class Server:
                 "address"
             ) from error
 
-    def _status_told(self, error: Any) -> ServerError:
+    def _status_error(self, error: Any) -> ServerError:
         url, status, reason = self._address.url, error.status_code, _reason(error)
         if status in (401, 403):
             wanted = f"refuses the key in {self._key_name}" if self._key else f"wants a key: set {KEY}"
@@ -216,23 +216,23 @@ class Server:
         return ServerError(f"{url} refuses the request ({status}: {reason})")
 
 
-def _client(address: Address, patience: Patience, key: str | None) -> Any:
+def _client(address: Address, policy: RetryPolicy, key: str | None) -> Any:
     require("remote", "a model behind an address")
     import openai
 
     client = openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=address.url,
-        max_retries=0,  # see `persistently`, which can be stopped
-        timeout=openai.Timeout(patience.silence, connect=patience.connect),
+        max_retries=0,  # `with_retries` retries, and can be cancelled
+        timeout=openai.Timeout(policy.silence, connect=policy.connect),
     )
-    if address.host != _OPENAI_HOST:  # these are read from the environment, and nobody else's business
+    if address.host != _OPENAI_HOST:  # the client reads these from the environment; only OpenAI may see them
         client.organization = client.project = None
     return client
 
 
 def _key(address: Address) -> tuple[str | None, str]:
-    """Return the key for a server, and the variable that it is in; OpenAI's own key goes to OpenAI alone."""
+    """Return a server's key and the variable that holds it; OpenAI's own key goes to OpenAI only."""
     names = (KEY, "OPENAI_API_KEY") if address.host == _OPENAI_HOST else (KEY,)
     return next(((os.environ[name], name) for name in names if os.environ.get(name)), (None, KEY))
 
@@ -242,8 +242,8 @@ async def _chunks(stream: Any) -> AsyncIterator[Any]:
         yield chunk
 
 
-def _take(said: Said, answer: Any, part: str) -> None:
-    """Add what a chunk of a stream, or a whole answer, says; what it lacks is not missed."""
+def _append(reply: ServerReply, answer: Any, part: str) -> None:
+    """Add a chunk of a stream, or a whole answer, to a reply; fields may be missing."""
     choices = getattr(answer, "choices", None)
     if not isinstance(choices, list) or not choices:
         return
@@ -253,18 +253,20 @@ def _take(said: Said, answer: Any, part: str) -> None:
     if message is None and getattr(choice, "finish_reason", None) is None:
         return
     if content is not None and not isinstance(content, str):
-        raise TypeError("the content of an answer is no text")
-    said.pieces += 1
-    said.text += content or ""
+        raise TypeError("the content of an answer is not text")
+    reply.pieces += 1
+    reply.text += content or ""
     for token in getattr(getattr(choice, "logprobs", None), "content", None) or ():
-        spelt = bytes(token.bytes) if token.bytes is not None else str(token.token).encode(errors="replace")
-        said.tokens = [*(said.tokens or ()), (spelt, float(token.logprob))]
+        token_bytes = (
+            bytes(token.bytes) if token.bytes is not None else str(token.token).encode(errors="replace")
+        )
+        reply.tokens = [*(reply.tokens or ()), (token_bytes, float(token.logprob))]
     reason = getattr(choice, "finish_reason", None)
     if reason is not None:
-        said.complete = reason != "length"
+        reply.complete = reason != "length"
 
 
-def _connection_told(url: str, error: BaseException) -> str:
+def _connection_message(url: str, error: BaseException) -> str:
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 8:
         causes.append(cause)
@@ -278,32 +280,32 @@ def _connection_told(url: str, error: BaseException) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what an error says, in one short line."""
+    """Return an error's message as one short line."""
     body = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
-    if isinstance(body, str) and "<" in body:  # a page for people
-        said = getattr(getattr(error, "response", None), "reason_phrase", None)
-    text = " ".join(str(said or error or type(error).__name__).split())
-    text = "".join(sign if sign.isprintable() else " " for sign in text) or type(error).__name__
+    message = body.get("message") if isinstance(body, dict) else None
+    if isinstance(body, str) and "<" in body:  # an HTML page
+        message = getattr(getattr(error, "response", None), "reason_phrase", None)
+    text = " ".join(str(message or error or type(error).__name__).split())
+    text = "".join(char if char.isprintable() else " " for char in text) or type(error).__name__
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
 def _retry_after(error: Any) -> float | None:
-    """Return the wait in seconds that a server asks for, by a number or a date."""
+    """Return the wait in seconds that a server asks for, as a number or a date."""
     from email.utils import parsedate_to_datetime
     from time import time
 
-    said = error.response.headers.get("retry-after")
-    if said is None:
+    value = error.response.headers.get("retry-after")
+    if value is None:
         return None
     try:
-        seconds = float(said)
+        seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(said).timestamp() - time()
+            seconds = parsedate_to_datetime(value).timestamp() - time()
         except (TypeError, ValueError):
             return None
     return seconds if 0 <= seconds < float("inf") else None
 
 
-__all__ = ["KEY", "Said", "Server"]
+__all__ = ["KEY", "Server", "ServerReply"]

@@ -18,7 +18,7 @@ from PIL import Image
 from ..answers import Generation, Request
 from ..calibration import BoxEvidence
 from ..grounding import BINS, Box
-from ..regions import MARGIN, crop, in_the_whole
+from ..regions import MARGIN, crop, to_full_image
 from ..tasks import Task
 from .base import EngineWrapper, GenerationListener
 
@@ -53,10 +53,10 @@ class ZoomRefiner(EngineWrapper):
         found = self._engine.generate(zoomed, _StopOnly(listener) if listener else None)
         for it, answer in zip(crops, found, strict=True):
             if answer.complete and answer.grounded.boxes:
-                grounded = in_the_whole(answer.grounded, it.image, it.region)
+                grounded = to_full_image(answer.grounded, it.image, it.region)
                 refined[it.index].append(replace(answer, grounded=grounded))
-        for index, looks in refined.items():
-            answers[index] = _merged(answers[index], looks)
+        for index, of_crops in refined.items():
+            answers[index] = _merged(answers[index], of_crops)
         return answers
 
 
@@ -84,7 +84,7 @@ class _Crop:
 
 
 def _merged(first: Generation, refined: Sequence[Generation]) -> Generation:
-    """Return the mean of the refined boxes, with the lowest score of all looks.
+    """Return the mean of the refined boxes, with the lowest score of all answers.
 
     In a crop the model is surer of everything, even of absent things.
     """
@@ -99,13 +99,13 @@ def _merged(first: Generation, refined: Sequence[Generation]) -> Generation:
 
 
 def _evidence(first: Generation, refined: Sequence[Generation], box: Box) -> BoxEvidence | None:
-    """Return the evidence for the merged box: the weakest of all looks, and how far they agree."""
-    looks = [answer.evidence[0] for answer in (first, *refined) if answer.evidence]
-    if not looks:
+    """Return the evidence for the merged box: the weakest of all answers, and how far they agree."""
+    parts = [answer.evidence[0] for answer in (first, *refined) if answer.evidence]
+    if not parts:
         return None
     return BoxEvidence(
-        opening=min(look.opening for look in looks),
-        place=min(look.place for look in looks),
+        opening=min(part.opening for part in parts),
+        place=min(part.place for part in parts),
         area=box.area / BINS**2,
         agreement=min(answer.grounded.boxes[0].iou(box) for answer in (first, *refined)),
     )

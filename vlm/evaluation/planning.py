@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from ..answers import Completion, Written
+from ..answers import Completion, Continuation
 from ..data.messages import Message
 from ..planning import MOST_TOKENS, SEPARATOR
 from .answers import normalise
@@ -28,7 +28,7 @@ class PlanningModel(Protocol):
         """The model's name."""
         ...
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         """Go on with texts."""
         ...
 
@@ -44,7 +44,7 @@ def evaluate_planning(
     tasks and the boxes that they are about. Both are told of all messages, and of those of each kind.
     """
     start = time.perf_counter()
-    written: list[Written] = []
+    written: list[Continuation] = []
     for first in range(0, len(messages), BATCH):
         batch = messages[first : first + BATCH]
         written += model.complete([completion(message) for message in batch])

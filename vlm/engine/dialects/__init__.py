@@ -1,1 +1,1 @@
-"""The families of vision-language models: how each is asked, and how it writes boxes; one module a family."""
+"""Dialects: how each family of vision-language models is prompted and writes boxes; one module each."""

@@ -1,4 +1,4 @@
-"""What a dialect is: data, a function that puts a request into words, and one that reads the answer."""
+"""The parts of a dialect: data, a function that writes the prompt, and one that reads the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ...grounding import Box, parse
 from ...tasks import ABSENT_ANSWER, Task, split_identifier
 
 Size = tuple[int, int]
-"""Width and height in pixels of a picture as it is sent."""
+"""Width and height in pixels of an image as it is sent."""
 
-# Other models spend more tokens on a box than ours, and some think aloud first.
+# Other models spend more tokens on a box than ours, and some reason first.
 _MAX_TOKENS: dict[Task | None, int] = {
     Task.CAPTION: 256,
     Task.VQA: 256,
@@ -29,10 +29,10 @@ BOX_TASKS = (Task.REFER, Task.DETECTION, Task.GROUNDING)
 
 
 @dataclass(frozen=True)
-class Found:
+class LabelledBox:
     """A box that a model wrote, its label (may be empty), and the characters `start:end` that spell it.
 
-    A model that names its own confidence is not believed: `box` comes without a score.
+    `box` has no score: a confidence that the model writes itself is ignored.
     """
 
     label: str
@@ -43,13 +43,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer as read: what was found, in the order written, and the words without markup.
+    """A parsed answer: the boxes found, in the order written, and the words without markup.
 
-    `words` hold each label of a grounded description in its place, as far as the model wrote them so.
+    In a grounded description, `words` hold each label in its place if the model wrote it there.
     """
 
     words: str
-    found: tuple[Found, ...] = ()
+    found: tuple[LabelledBox, ...] = ()
 
 
 Post = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -57,9 +57,9 @@ Post = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 def within(side: int, *, multiple_of: int = 1, pixels: int | None = None) -> Callable[[Size], Size]:
-    """Return what gives the size to send a picture in: at most `side` pixels long, never enlarged for it.
+    """Return a function from an image's size to the size to send: at most `side` pixels long, never enlarged.
 
-    Both sides are made multiples of `multiple_of`, at least one of it, and their product at most `pixels`.
+    Both sides become positive multiples of `multiple_of`, and their product is at most `pixels`.
     """
 
     def scaled(size: Size) -> Size:
@@ -74,18 +74,18 @@ def within(side: int, *, multiple_of: int = 1, pixels: int | None = None) -> Cal
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the models of a family are asked, and how they write boxes.
+    """How to prompt the models of a family, and how they write boxes.
 
-    `served_as` matches the names that they are served by. `ask` returns the words for a request about a
-    picture sent in a size; it raises an `AssistantError` for a task that the family has no form for. `read`
-    reads the whole answer, or its beginning, and never raises. `sizes` gives the size to send a picture in.
-    `schema` gives a JSON schema to hold the answer to where the server can. `extras` are sent along, to be
-    left out where the server refuses them. `zooms` says that small referents gain from a second look in crops
-    (see `ZoomRefiner`). `post` takes the place of the chat API where a family has its own.
+    `model_names` matches the names that servers give them. `ask` returns the prompt for a request whose
+    image is sent in a size; it raises an `AssistantError` for a task that the family does not support. `read`
+    parses an answer or the beginning of one, and never raises. `sizes` returns the size to send an image in.
+    `schema` returns a JSON schema for the answer, for servers that enforce one. `extras` are more arguments,
+    omitted if the server refuses them. `zooms` says that small referents gain from zooming in (see
+    `ZoomRefiner`). `post` replaces the chat API for a family with its own.
     """
 
     name: str
-    served_as: re.Pattern[str]
+    model_names: re.Pattern[str]
     ask: Callable[[Request, Size], str]
     read: Callable[[Request, str, Size], Reading]
     sizes: Callable[[Size], Size]
@@ -99,7 +99,7 @@ class Dialect:
         return request.max_new_tokens if self.zooms else _MAX_TOKENS[request.task]
 
     def earlier(self, request: Request) -> list[tuple[str, str]]:
-        """Return what was said before: questions without our identifiers, answers without our markup."""
+        """Return the earlier turns: questions without our identifiers, answers without our markup."""
         if self.zooms:
             return [(turn.user, turn.answer or "") for turn in request.history]
         return [
@@ -108,22 +108,22 @@ class Dialect:
         ]
 
 
-# --- putting requests into words -------------------------------------------------------------------------
+# --- writing prompts -------------------------------------------------------------------------------------
 
 
-def asked_for(request: Request) -> str:
+def checked_argument(request: Request) -> str:
     """Return the argument in one line.
 
     Raises:
-        ValueError: the task lacks the argument or the region that it cannot do without.
+        ValueError: the task's argument or region is missing.
     """
-    assert request.turns  # says what is missing, as for our own model
+    assert request.turns  # raises if something is missing, as for our own model
     return " ".join(request.argument.split())
 
 
-def in_plain_words(request: Request, region: str) -> str:
-    """Return the question of a task whose answer has no boxes; `region` is as the family writes it."""
-    argument = asked_for(request)
+def plain_prompt(request: Request, region: str) -> str:
+    """Return the prompt of a task whose answer has no boxes; `region` is in the family's own format."""
+    argument = checked_argument(request)
     match request.task:
         case Task.CAPTION:
             return "Describe the image in one short sentence."
@@ -147,20 +147,20 @@ _LONGEST_DENIAL = 300
 
 
 def without_thoughts(text: str) -> str:
-    """Return the text with what the model only thought blanked out, so that places in it stay the same."""
+    """Return the text with the model's reasoning blanked out, which keeps all positions."""
     return _THOUGHTS.sub(lambda match: " " * len(match[0]), text)
 
 
 def plain(text: str) -> str:
-    """Return text without control tokens and fences, and without what our own markup would be taken for."""
+    """Return text without control tokens, fences, and anything that looks like our own markup."""
     words = parse(_SPECIAL.sub(" ", _FENCE.sub(" ", text))).text
     return words.replace("{<", "(").replace("<p>", "").replace("</p>", "").replace("<delim>", "").strip()
 
 
-def answered(request: Request, words: str, found: tuple[Found, ...]) -> Reading:
-    """Return the reading of an answer in words; one that denies that the thing is there, as our model does.
+def reading_of(request: Request, words: str, found: tuple[LabelledBox, ...]) -> Reading:
+    """Return the reading of an answer; a denial that the thing is there becomes our model's denial.
 
-    Words that neither hold a box nor deny one are left as they are, to be told for what they are.
+    Words without a box that deny nothing stay as they are, for the user to see.
     """
     if found or request.task not in (Task.REFER, Task.DETECTION):
         return Reading(words, found)
@@ -169,20 +169,20 @@ def answered(request: Request, words: str, found: tuple[Found, ...]) -> Reading:
 
 
 def to_box(corners: tuple[float, float, float, float], size: tuple[float, float]) -> Box | None:
-    """Return the box of `(x0, y0, x1, y1)` on a scale of `size`, in any corner order, cut to the picture.
+    """Return the box of `(x0, y0, x1, y1)` on a scale of `size`, in any corner order, clipped to the image.
 
-    None for one without extent, which some models write for nothing, and for one wholly outside.
+    None for an empty box, which some models write for absent things, and for one wholly outside.
     """
     x0, y0, x1, y1 = (value / size[index % 2] for index, value in enumerate(corners))
     (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
     if x0 == x1 or y0 == y1 or x1 < 0 or y1 < 0 or x0 > 1 or y0 > 1:
         return None
-    return Box.from_fractions(*(value + _WHISKER for value in (x0, y0, x1, y1)))
+    return Box.from_fractions(*(value + _EPSILON for value in (x0, y0, x1, y1)))
 
 
-# Bins are cut off, not rounded: without this, floating point would make 28 hundredths of 290 thousandths.
-_WHISKER = 1e-9
+# Bins truncate: without this, floating point would turn 290 thousandths into 28 hundredths.
+_EPSILON = 1e-9
 
 
-__all__ = ["BOX_TASKS", "Dialect", "Found", "Post", "Reading", "Size", "answered", "asked_for"]
-__all__ += ["in_plain_words", "plain", "to_box", "within", "without_thoughts"]
+__all__ = ["BOX_TASKS", "Dialect", "LabelledBox", "Post", "Reading", "Size", "checked_argument", "plain"]
+__all__ += ["plain_prompt", "reading_of", "to_box", "within", "without_thoughts"]

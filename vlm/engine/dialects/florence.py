@@ -12,7 +12,7 @@ from ...answers import Request
 from ...errors import AssistantError
 from ...grounding import BINS, Box
 from ...tasks import ABSENT_ANSWER, Task
-from .base import BOX_TASKS, Dialect, Found, Reading, Size, asked_for, plain, to_box, within
+from .base import BOX_TASKS, Dialect, LabelledBox, Reading, Size, checked_argument, plain, to_box, within
 
 _SCALE = 1000
 _LOCATIONS = re.compile(r"(?:<loc_\d{1,3}>\s?){4}")
@@ -20,7 +20,7 @@ _LOCATION = re.compile(r"<loc_\d{1,3}>")
 
 
 def _ask(request: Request, _: Size) -> str:
-    argument = asked_for(request)
+    argument = checked_argument(request)
     match request.task:
         case Task.CAPTION:
             return "<CAPTION>"
@@ -51,17 +51,17 @@ def _read(request: Request, text: str, _: Size) -> Reading:
         cursor = match.end()
         x0, y0, x1, y1 = (int(value[5:-1]) + 0.5 for value in _LOCATION.findall(match[0]))
         if (box := to_box((x0, y0, x1, y1), (_SCALE, _SCALE))) is not None:
-            found.append(Found(label, box, *match.span()))
+            found.append(LabelledBox(label, box, *match.span()))
     if request.task is Task.GROUNDING:
         labels = dict.fromkeys(one.label for one in found if one.label)
         return Reading(", ".join(labels) or words, tuple(found))
-    # It repeats the phrase without a location where it finds nothing.
+    # If it finds nothing, it repeats the phrase without a location.
     return Reading(words, tuple(found)) if found else Reading(ABSENT_ANSWER if not cursor else words)
 
 
 FLORENCE = Dialect(
     name="florence-2",
-    served_as=re.compile(r"florence", re.IGNORECASE),
+    model_names=re.compile(r"florence", re.IGNORECASE),
     ask=_ask,
     read=_read,
     sizes=within(768),

@@ -3,7 +3,7 @@
 PaliGemma answers `detect cat ; dog` with `<loc0123><loc0045><loc0900><loc0700> cat ; …`, each number y or x
 in 1024ths of the side (arXiv 2407.07726, section 3.2.4, and its model card). Gemma and Gemini write
 `[{"box_2d": [y0, x0, y1, x1], "label": "…"}]` in thousandths (Gemini's documentation on object detection;
-Gemma 3 was not trained for boxes by its card, so take its boxes as guesses).
+according to its card Gemma 3 was not trained for boxes, so take its boxes as guesses).
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from ...answers import Request
 from ...errors import AssistantError
 from ...grounding import BINS, Box
 from ...tasks import ABSENT_ANSWER, Task
-from .base import Dialect, Found, Reading, Size, asked_for, plain, to_box, within, without_thoughts
+from .base import (
+    Dialect,
+    LabelledBox,
+    Reading,
+    Size,
+    checked_argument,
+    plain,
+    to_box,
+    within,
+    without_thoughts,
+)
 from .json_boxes import Form, ask, read
 
 _FORM = Form("box_2d", y_first=True)
@@ -28,13 +38,13 @@ def _ask_gemma(request: Request, size: Size) -> str:
 
 
 def _read_gemma(request: Request, text: str, size: Size) -> Reading:
-    if _LOCATIONS.search(text):  # one that was trained further on locations
+    if _LOCATIONS.search(text):  # a model fine-tuned on locations
         return _read_paligemma(request, text, size)
     return read(request, text, size, _FORM)
 
 
 def _ask_paligemma(request: Request, _: Size) -> str:
-    argument = asked_for(request)
+    argument = checked_argument(request)
     match request.task:
         case Task.REFER:
             return f"detect {argument.replace(';', ',')}"
@@ -44,7 +54,7 @@ def _ask_paligemma(request: Request, _: Size) -> str:
         case Task.IDENTIFY if request.region:
             return f"caption {_written(request.region)}"
         case Task.CAPTION | Task.GROUNDING:
-            return "caption en"  # it has no form for a description with boxes
+            return "caption en"  # it has no format for a description with boxes
         case Task.VQA:
             return f"answer en {argument}"
         case _:
@@ -62,16 +72,16 @@ def _read_paligemma(request: Request, text: str, _: Size) -> Reading:
     for match in _LOCATIONS.finditer(text):
         y0, x0, y1, x1 = (float(value[4:8]) for value in _LOCATION.findall(match[1]))
         if (box := to_box((x0, y0, x1, y1), (_SCALE, _SCALE))) is not None:
-            found.append(Found(plain(match[2]), box, *match.span(1)))
+            found.append(LabelledBox(plain(match[2]), box, *match.span(1)))
     words = plain(_LOCATION.sub(" ", text))
     if request.task in (Task.REFER, Task.DETECTION) and not found and not _LOCATION.search(text):
-        return Reading(ABSENT_ANSWER)  # it has no other way to say so
+        return Reading(ABSENT_ANSWER)  # its only way to deny
     return Reading(words, tuple(found))
 
 
 PALIGEMMA = Dialect(
     name="paligemma",
-    served_as=re.compile(r"paligemma", re.IGNORECASE),
+    model_names=re.compile(r"paligemma", re.IGNORECASE),
     ask=_ask_paligemma,
     read=_read_paligemma,
     sizes=within(896),
@@ -79,7 +89,7 @@ PALIGEMMA = Dialect(
 )
 GEMMA = Dialect(
     name="gemma",
-    served_as=re.compile(r"gemma|gemini", re.IGNORECASE),
+    model_names=re.compile(r"gemma|gemini", re.IGNORECASE),
     ask=_ask_gemma,
     read=_read_gemma,
     sizes=within(1344),

@@ -1,7 +1,7 @@
 """InternVL: `<ref>phrase</ref><box>[[x0, y0, x1, y1], …]</box>` in thousandths of the sides.
 
 From the model cards of InternVL2 to 3.5 (visual grounding) and InternVL's data format for grounding. The tags
-are control tokens that some servers leave out of what they send, so the boxes are read without them too.
+are control tokens that some servers strip, so boxes are read without them too.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ...tasks import Task
 from .base import (
     BOX_TASKS,
     Dialect,
-    Found,
+    LabelledBox,
     Reading,
     Size,
-    answered,
-    asked_for,
-    in_plain_words,
+    checked_argument,
     plain,
+    plain_prompt,
+    reading_of,
     to_box,
     within,
     without_thoughts,
@@ -31,11 +31,11 @@ _NUMBER = r"\s{0,4}(-?\d{1,6}(?:\.\d{1,6})?)\s{0,4}"
 _QUAD = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
 _REF = re.compile(r"<ref>((?:[^<]|<(?!/?ref>|box>))*+)(?:</ref>|(?=<box>)|\Z)")
 _MARKUP = re.compile(r"</?ref>|<box>.*?(?:</box>|\Z)|</box>|\[\s{0,4}\[[-\d\s.,\[\]]*\]?", re.DOTALL)
-_JOINT = re.compile(r"[\s,;\[\]]*")
+_SEPARATOR = re.compile(r"[\s,;\[\]]*")
 
 
 def _ask(request: Request, _: Size) -> str:
-    argument = asked_for(request)
+    argument = checked_argument(request)
     match request.task:
         case Task.REFER:
             return (
@@ -53,7 +53,7 @@ def _ask(request: Request, _: Size) -> str:
                 "with its bounding box, as <ref>phrase</ref><box>[[x1, y1, x2, y2]]</box>."
             )
         case _:
-            return in_plain_words(request, _written(request.region) if request.region else "")
+            return plain_prompt(request, _written(request.region) if request.region else "")
 
 
 def _written(box: Box) -> str:
@@ -72,25 +72,25 @@ def _read(request: Request, text: str, _: Size) -> Reading:
         cursor = match.end()
         a, b, c, d = map(float, match.groups())
         if (box := to_box((a, b, c, d), (_SCALE, _SCALE))) is not None:
-            found.append(Found(label, box, match.start(), match.end()))
-    return answered(request, words, tuple(found))
+            found.append(LabelledBox(label, box, match.start(), match.end()))
+    return reading_of(request, words, tuple(found))
 
 
 def _label(before: str, last: str, task: Task | None) -> str:
-    """Return what a box shows, from what stands before it: a new phrase, or nothing but a joint."""
+    """Return a box's label from the text before it: a new phrase, or the last one after a mere separator."""
     refs = _REF.findall(before)
     if refs:
         return plain(refs[-1])
     bare = re.sub(r"</?box>", "", before)
-    if _JOINT.fullmatch(bare):
+    if _SEPARATOR.fullmatch(bare):
         return last
-    # Without tags it cannot be told where in a sentence a phrase begins.
+    # Without tags, nothing shows where in a sentence the phrase begins.
     return "" if task is Task.GROUNDING else plain(bare.rstrip("[ :").rpartition("\n")[2]).strip(" ,;:.]-")
 
 
 INTERNVL = Dialect(
     name="internvl",
-    served_as=re.compile(r"intern[-_ ]?(?:vl|s1)", re.IGNORECASE),
+    model_names=re.compile(r"intern[-_ ]?(?:vl|s1)", re.IGNORECASE),
     ask=_ask,
     read=_read,
     sizes=within(1344),

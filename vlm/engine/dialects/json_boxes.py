@@ -1,7 +1,7 @@
 """Boxes in JSON, as most chat models write them: alone, in a fence, in the middle of prose, or cut off.
 
-No JSON parser reads half of what models write, so the text is scanned for what matters: strings, keys,
-objects and lists of four numbers. Any text is read, in linear time.
+JSON parsers reject much of what models write, so a scan looks for strings, keys, objects and lists of four
+numbers. It accepts any text, in linear time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Any
 from ...answers import Request
 from ...grounding import BINS, Box
 from ...tasks import Task
-from .base import Found, Reading, Size, answered, asked_for, in_plain_words, plain, to_box, without_thoughts
+from .base import (
+    LabelledBox,
+    Reading,
+    Size,
+    checked_argument,
+    plain,
+    plain_prompt,
+    reading_of,
+    to_box,
+    without_thoughts,
+)
 
 _NUMBER = r"\s{0,16}\"?(-?\d{1,6}(?:\.\d{1,12})?)\"?\s{0,16}"
 _FOUR = ",".join([_NUMBER] * 4)
@@ -33,8 +43,8 @@ _NAMED_GROUPS = frozenset(_TOKEN.groupindex.values())
 _BOXES = ("quad", "corners", "sides")
 _LABELS = frozenset(("label", "phrase", "name", "object", "class", "category", "text_content", "text"))
 _PROSE = frozenset(("description", "caption", "answer"))
-# Keys that say nothing about what is in a box; any other key before one is what it shows.
-_DUMB = frozenset(
+# Keys that say nothing about a box's content; any other key before a box is its label.
+_NEUTRAL_KEYS = frozenset(
     ("bbox_2d", "box_2d", "bbox", "box", "bboxes", "boxes", "bounding_box", "boundingbox", "coordinates")
 ) | frozenset(("objects", "detections", "items", "result", "results", "location", "box_2ds", "bbox_2ds"))
 
@@ -43,7 +53,7 @@ _DUMB = frozenset(
 class Form:
     """How a family writes a box: its key, its scale, and which axis comes first.
 
-    `scale` is what the far corner of the picture has, None for pixels of the picture as it is sent.
+    `scale` is the coordinate of the image's far corner, None for pixels of the image as it is sent.
     """
 
     key: str
@@ -51,7 +61,7 @@ class Form:
     y_first: bool = False
 
     def written(self, box: Box, size: Size) -> str:
-        """Return a box as the family writes it, in a picture of a size."""
+        """Return a box as the family writes it, in an image of a size."""
         width, height = (self.scale, self.scale) if self.scale else size
         x0, y0, x1, y1 = (round(value) for value in _scaled(box, width, height))
         return f"[{y0}, {x0}, {y1}, {x1}]" if self.y_first else f"[{x0}, {y0}, {x1}, {y1}]"
@@ -68,8 +78,8 @@ def _scaled(box: Box, width: float, height: float) -> tuple[float, float, float,
 
 
 def ask(request: Request, size: Size, form: Form, coordinates: str) -> str:
-    """Return the words for a request; `coordinates` says what the numbers of a box are."""
-    argument = asked_for(request)
+    """Return the prompt for a request; `coordinates` explains the numbers of a box."""
+    argument = checked_argument(request)
     item = f'{{"{form.key}": {form.corners}, "label": "…"}}'
     match request.task:
         case Task.REFER:
@@ -89,11 +99,11 @@ def ask(request: Request, size: Size, form: Form, coordinates: str) -> str:
                 f"word for word in the description, and each box is {coordinates}."
             )
         case _:
-            return in_plain_words(request, form.written(request.region, size) if request.region else "")
+            return plain_prompt(request, form.written(request.region, size) if request.region else "")
 
 
 def read(request: Request, text: str, size: Size, form: Form) -> Reading:
-    """Return what an answer says; a text without boxes is words."""
+    """Parse an answer; a text without boxes is all words."""
     text = without_thoughts(text)
     if request.task not in (Task.REFER, Task.DETECTION, Task.GROUNDING):
         return Reading(plain(text))
@@ -106,16 +116,16 @@ def read(request: Request, text: str, size: Size, form: Form) -> Reading:
         prose = scan.prose or ("" if found or "{" in text else plain(text))
         return Reading(plain(prose), found)
     if not found and _is_empty(text):
-        return answered(request, "none", ())
-    return answered(request, "" if found else plain(text), found)
+        return reading_of(request, "none", ())
+    return reading_of(request, "" if found else plain(text), found)
 
 
 def schema(request: Request, form: Form) -> dict[str, Any] | None:
-    """Return the JSON schema of an answer with boxes; None for words."""
+    """Return the JSON schema of an answer with boxes; None for other tasks."""
     number = {"type": "integer" if form.scale else "number"}
     corners = {"type": "array", "items": number, "minItems": 4, "maxItems": 4}
     item = _object({"label": {"type": "string"}, form.key: corners})
-    # A list may not stand at the top where a server holds answers to a schema.
+    # Servers that enforce a schema accept no list at its top.
     objects: dict[str, Any] = {"objects": {"type": "array", "items": item}}
     if request.task is Task.GROUNDING:
         return _object({"description": {"type": "string"}, **objects})
@@ -132,7 +142,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_empty(text: str) -> bool:
-    """Return whether the text is JSON, complete, without a box in it."""
+    """Return whether the text is complete JSON without a number in it."""
     bare = plain(text)
     if bare[:1] not in ("[", "{"):
         return False
@@ -144,22 +154,22 @@ def _is_empty(text: str) -> bool:
 
 
 @dataclass
-class _Thing:
-    """An object of the JSON while it is open: its label, and where its boxes stand among all."""
+class _OpenObject:
+    """A JSON object that is still open: its label, and the indices of its boxes among all found."""
 
     label: str = ""
     boxes: list[int] = field(default_factory=list)
 
 
 class _Scan:
-    """The state of a scan: the open objects, the last key, and what has been found."""
+    """The state of a scan: the open objects, the last key, and the boxes found."""
 
     def __init__(self, form: Form, size: Size) -> None:
-        self.found: list[Found] = []
+        self.found: list[LabelledBox] = []
         self.prose = ""
         self._form = form
         self._size = size
-        self._open = [_Thing()]
+        self._open = [_OpenObject()]
         self._key = ""
 
     def take(self, text: str) -> None:
@@ -168,7 +178,7 @@ class _Scan:
         for match in _TOKEN.finditer(text):
             kind = match.lastgroup
             if kind == "open":
-                self._open.append(_Thing())
+                self._open.append(_OpenObject())
             elif kind == "close":
                 self._close()
             elif kind in _BOXES:
@@ -184,10 +194,10 @@ class _Scan:
             self._label(self._open.pop())
         self._key = ""
 
-    def _label(self, thing: _Thing) -> None:
+    def _label(self, thing: _OpenObject) -> None:
         for index in thing.boxes:
             found = self.found[index]
-            self.found[index] = Found(found.label or thing.label, found.box, found.start, found.end)
+            self.found[index] = LabelledBox(found.label or thing.label, found.box, found.start, found.end)
 
     def _string(self, match: re.Match[str]) -> None:
         value = _unescaped(match["inner"])
@@ -203,27 +213,29 @@ class _Scan:
         key = self._key.lower()
         corners = _corners(match)
         if match.lastgroup == "quad":
-            # Google's models write box_2d with y first, Alibaba's bbox_2d with x first, whoever serves them.
+            # On any server, Google's models write box_2d with y first, and Alibaba's bbox_2d with x first.
             y_first = {"box_2d": True, "bbox_2d": False}.get(key, self._form.y_first)
             if y_first:
                 corners = corners[1], corners[0], corners[3], corners[2]
         box = to_box(corners, self._scale(corners))
         if box is None:
             return
-        says_what = match.lastgroup == "quad" and key not in _DUMB | _LABELS | _PROSE
+        names_label = match.lastgroup == "quad" and key not in _NEUTRAL_KEYS | _LABELS | _PROSE
         self._open[-1].boxes.append(len(self.found))
-        self.found.append(Found(plain(self._key) if says_what else "", box, match.start(), match.end()))
+        self.found.append(
+            LabelledBox(plain(self._key) if names_label else "", box, match.start(), match.end())
+        )
 
     def _scale(self, corners: Sequence[float]) -> tuple[float, float]:
         if max(corners) <= 1.0 and any(value % 1 for value in corners):
-            return 1.0, 1.0  # fractions, whatever was asked for
+            return 1.0, 1.0  # fractions, whatever the prompt asked for
         if self._form.scale is None:
             return float(self._size[0]), float(self._size[1])
         return self._form.scale, self._form.scale
 
 
 def _corners(match: re.Match[str]) -> tuple[float, float, float, float]:
-    """Return the four numbers, sorted by their names where they have such; zeros where those make no box."""
+    """Return the four numbers, ordered by their names if they have any; zeros if the names make no box."""
     groups = [group for number, group in enumerate(match.groups(), 1) if number not in _NAMED_GROUPS]
     values = [group for group in groups if group is not None]
     if match.lastgroup != "sides":
@@ -239,7 +251,7 @@ def _corners(match: re.Match[str]) -> tuple[float, float, float, float]:
 
 
 def _unescaped(inner: str) -> str:
-    """Return what stands in a string, which may be cut off and need not be valid JSON."""
+    """Return the content of a string, which may be cut off or invalid JSON."""
     try:
         value = str(json.loads(f'"{inner}"', strict=False))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Our own: MiniGPT-v2's identifiers, and boxes `{<x0><y0><x1><y1>}` in hundredths (arXiv 2310.09478, 2.2)."""
+"""Our dialect: MiniGPT-v2's identifiers, boxes `{<x0><y0><x1><y1>}` in hundredths (arXiv 2310.09478, 2.2)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 from ...answers import Request
 from ...grounding import find_boxes, parse
-from .base import BOX_TASKS, Dialect, Found, Reading, Size, answered, asked_for, within
+from .base import BOX_TASKS, Dialect, LabelledBox, Reading, Size, checked_argument, reading_of, within
 
 
 def _ask(request: Request, _: Size) -> str:
-    asked_for(request)
+    checked_argument(request)
     return request.turns[-1].user
 
 
@@ -21,14 +21,14 @@ def _read(request: Request, text: str, _: Size) -> Reading:
     labels = [phrase.text.strip() for phrase in grounded.phrases for _ in phrase.boxes]
     spans = find_boxes(text)
     found = tuple(
-        Found(label, span.box, span.start, span.end) for label, span in zip(labels, spans, strict=True)
+        LabelledBox(label, span.box, span.start, span.end) for label, span in zip(labels, spans, strict=True)
     )
-    return answered(request, grounded.text.strip(), found)
+    return reading_of(request, grounded.text.strip(), found)
 
 
 OURS = Dialect(
     name="ours",
-    served_as=re.compile(r"minigpt|(?:\A|/)nano\Z", re.IGNORECASE),
+    model_names=re.compile(r"minigpt|(?:\A|/)nano\Z", re.IGNORECASE),
     ask=_ask,
     read=_read,
     sizes=within(896),  # twice what the paper's model sees

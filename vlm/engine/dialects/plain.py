@@ -1,8 +1,7 @@
-"""Any other model: asked for JSON in so many words, and held to a schema where the server can.
+"""Any other model: the prompt asks for JSON, and a schema enforces it if the server can.
 
-Boxes are asked for in thousandths of the sides, the scale that most models that were trained on boxes know.
-A server that takes `response_format` with a JSON schema (OpenAI, vLLM, llama.cpp, Ollama, SGLang) can answer
-in no other form.
+Coordinates are in thousandths of the sides, the scale of most models trained on boxes. A server that takes
+`response_format` with a JSON schema (OpenAI, vLLM, llama.cpp, Ollama, SGLang) answers in no other form.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def _schema(request: Request) -> dict[str, Any] | None:
 
 PLAIN = Dialect(
     name="plain",
-    served_as=re.compile(""),
+    model_names=re.compile(""),
     ask=_ask,
     read=_read,
     sizes=within(1344),

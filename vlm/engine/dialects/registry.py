@@ -1,4 +1,4 @@
-"""Which dialect a served model speaks."""
+"""Find the dialect of a served model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .ours import OURS
 from .plain import PLAIN
 from .qwen import QWEN2_5_VL, QWEN3_VL
 
-# The first one that a name matches is taken, and the plain one matches every name.
+# The first match wins; the plain dialect matches every name.
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
@@ -30,10 +30,10 @@ DIALECTS = {
 
 
 def dialect_named(name: str) -> Dialect:
-    """Return a dialect by its own name.
+    """Return the dialect of that name.
 
     Raises:
-        AssistantError: there is none of that name.
+        AssistantError: there is no such dialect.
     """
     if name not in DIALECTS:
         raise AssistantError(f"no dialect {name!r}: name one of {', '.join(DIALECTS)}")
@@ -41,8 +41,8 @@ def dialect_named(name: str) -> Dialect:
 
 
 def dialect_of(model: str) -> Dialect:
-    """Return the dialect of a model by the name that it is served by."""
-    return next(dialect for dialect in DIALECTS.values() if dialect.served_as.search(model))
+    """Return the dialect of a model by its name on the server."""
+    return next(dialect for dialect in DIALECTS.values() if dialect.model_names.search(model))
 
 
 __all__ = ["DIALECTS", "dialect_named", "dialect_of"]

@@ -1,4 +1,4 @@
-"""How long a server is waited for, and when it is asked again."""
+"""Timeouts and retries of requests to a server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Times in seconds: to reach a server, of its silence, of a whole answer, of the waits in between.
+class RetryPolicy:
+    """Limits in seconds: of connecting, of the silence between chunks, of a whole answer, of waits.
 
-    A request is sent `attempts` times at most, with waits that double, up to `longest_wait`. A server that
-    says how long to wait (Retry-After) is believed up to `longest_asked_wait`.
+    A request is sent at most `attempts` times, with waits that double up to `longest_wait`. A server's
+    Retry-After is followed up to `longest_asked_wait`.
     """
 
     connect: float = 10.0
@@ -33,27 +33,27 @@ class Patience:
     longest_asked_wait: float = 60.0
 
     @classmethod
-    def from_environment(cls) -> Patience:
-        """Return the usual patience, with the silence that ASSISTANT_TIMEOUT says.
+    def from_environment(cls) -> RetryPolicy:
+        """Return the default policy, with ASSISTANT_TIMEOUT as its `silence`.
 
         Raises:
-            AssistantError: it says no number of seconds.
+            AssistantError: the variable is not a positive number of seconds.
         """
-        said = os.environ.get(TIMEOUT)
-        if not said:
+        value = os.environ.get(TIMEOUT)
+        if not value:
             return cls()
         try:
-            seconds = float(said)
+            seconds = float(value)
         except ValueError:
             seconds = 0.0
         if not 0 < seconds < float("inf"):
-            raise AssistantError(f"{TIMEOUT} is {said!r}: give a number of seconds, such as 300")
+            raise AssistantError(f"{TIMEOUT} is {value!r}: give a number of seconds, such as 300")
         return cls(connect=min(cls.connect, seconds), silence=seconds, answer=max(cls.answer, 5 * seconds))
 
     def wait(self, attempt: int, error: TransientServerError, chance: float) -> float | None:
-        """Return how long to wait after a failed attempt, counted from 1; None where to give up.
+        """Return the wait after a failed attempt, counted from 1; None to give up.
 
-        `chance` (0..1) spreads those who failed together.
+        `chance` (0..1) is the jitter, which spreads clients that failed together.
         """
         if attempt >= self.attempts:
             return None
@@ -64,35 +64,35 @@ class Patience:
 
 
 class TransientServerError(ServerError):
-    """What may be over when it is tried again; `retry_after` is the wait in seconds that is asked for."""
+    """An error that a retry may resolve; `retry_after` is the wait in seconds that the server asks for."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
-async def persistently(patience: Patience, attempt: Callable[[], Awaitable[Value]]) -> Value:
-    """Return what an attempt comes to, tried again while that makes sense.
+async def with_retries(policy: RetryPolicy, attempt: Callable[[], Awaitable[Value]]) -> Value:
+    """Return the result of an attempt, retried after transient errors.
 
     Raises:
-        ServerError: the last attempt's, which says how often it was tried.
+        ServerError: the last attempt's error, with the number of attempts.
     """
     number = 1
     while True:
         try:
             return await attempt()
         except TransientServerError as error:
-            wait = patience.wait(number, error, random.random())
+            wait = policy.wait(number, error, random.random())
             if wait is None:
-                raise ServerError(_told(error, number)) from error
+                raise ServerError(_message(error, number)) from error
         await asyncio.sleep(wait)
         number += 1
 
 
-def _told(error: TransientServerError, attempts: int) -> str:
+def _message(error: TransientServerError, attempts: int) -> str:
     if error.retry_after is not None and attempts == 1:
-        return f"{error}; it asks to wait {error.retry_after:.0f} s: try again then"
+        return f"{error}; try again in {error.retry_after:.0f} s"
     return f"{error} (tried {attempts} times)" if attempts > 1 else str(error)
 
 
-__all__ = ["TIMEOUT", "Patience", "TransientServerError", "persistently"]
+__all__ = ["TIMEOUT", "RetryPolicy", "TransientServerError", "with_retries"]

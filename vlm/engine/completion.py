@@ -1,4 +1,4 @@
-"""Continuing texts: each becomes a row of a decoder's batch."""
+"""Continue texts: each becomes a row of the decoder's batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from ..answers import Completion, Written
+from ..answers import Completion, Continuation
 from ..processing import token_ids
 from .batching import BatchDecoder, Row
 from .constraint import Constraint
 
 
 class Completer:
-    """Has completions decoded; `lock` is held while the tokenizer is used."""
+    """Decodes completions; holds `lock` while it uses the tokenizer."""
 
     def __init__(self, decoder: BatchDecoder, tokenizer: Any, lock: threading.Lock, room: int) -> None:
         self._decoder = decoder
@@ -23,8 +23,8 @@ class Completer:
         self._lock = lock
         self._room = room
 
-    def complete(self, completions: Sequence[Completion]) -> list[Written]:
-        """Go on with texts, together with whatever else is decoded at the time.
+    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
+        """Continue texts, batched with everything else that is being decoded.
 
         Raises:
             ValueError: a text is too long for the model.
@@ -32,7 +32,7 @@ class Completer:
         rows = [self._row(completion) for completion in completions]
         for _ in self._decoder.decode(rows):
             pass
-        return [self._written(row) for row in rows]
+        return [self._continuation(row) for row in rows]
 
     def _row(self, completion: Completion) -> Row:
         ids = [self._tokenizer.bos_token_id, *self._ids(completion.prompt)]
@@ -55,9 +55,9 @@ class Completer:
         with self._lock:
             return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def _written(self, row: Row) -> Written:
+    def _continuation(self, row: Row) -> Continuation:
         pieces = tuple(self._text([token]) for token in row.tokens)
-        return Written(self._text(row.tokens), pieces, tuple(row.probabilities), row.complete)
+        return Continuation(self._text(row.tokens), pieces, tuple(row.probabilities), row.complete)
 
 
 __all__ = ["Completer"]

@@ -1,4 +1,4 @@
-"""From what a model wrote in its dialect to our own language of boxes: nobody above an engine cares."""
+"""Translate a parsed answer into our own box format, the only one that callers of an engine see."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ...grounding import (
     with_scores,
 )
 from ...tasks import Task
-from .base import Found, Reading, plain
+from .base import LabelledBox, Reading, plain
 
 
-def translated(request: Request, reading: Reading, scores: Sequence[float | None] = ()) -> GroundedText:
-    """Return an answer in our language, `raw` included; `scores` go with the boxes in the order written."""
+def to_grounded_text(request: Request, reading: Reading, scores: Sequence[float | None] = ()) -> GroundedText:
+    """Return an answer in our format, `raw` included; `scores` are the boxes', in the order written."""
     found = [
-        Found(one.label, one.box.with_score(score))
+        LabelledBox(one.label, one.box.with_score(score))
         for one, score in zip(reading.found, scores or [None] * len(reading.found), strict=True)
     ]
     if not found:
@@ -40,19 +40,19 @@ def _grounded(raw: str, boxes: Sequence[Box]) -> GroundedText:
     return with_scores(parse(raw), [box.score for box in boxes])
 
 
-def _phrases(found: Sequence[Found], otherwise: str) -> list[GroundedPhrase]:
-    """Gather the boxes of each label; those without one are of what was asked for."""
+def _phrases(found: Sequence[LabelledBox], default: str) -> list[GroundedPhrase]:
+    """Group the boxes by label; `default` labels those without one."""
     boxes: dict[str, list[Box]] = {}
     for one in found:
-        boxes.setdefault(one.label.strip() or otherwise, []).append(one.box)
+        boxes.setdefault(one.label.strip() or default, []).append(one.box)
     return [GroundedPhrase(label, tuple(of_label)) for label, of_label in boxes.items()]
 
 
 def _described(words: str, phrases: Sequence[GroundedPhrase]) -> GroundedText:
-    """Put each phrase where the description says it; what it does not say is added behind it."""
+    """Place each phrase where the description mentions it, or else append it."""
     placed: list[GroundedPhrase] = []
     folded = words.lower()
-    if len(folded) != len(words):  # a letter whose small form is longer
+    if len(folded) != len(words):  # a letter whose lower case is longer
         folded = words
     for phrase in sorted(phrases, key=lambda one: -len(one.text)):
         start = _free(folded, phrase.text.lower(), placed)
@@ -68,7 +68,7 @@ def _described(words: str, phrases: Sequence[GroundedPhrase]) -> GroundedText:
 
 
 def _free(text: str, phrase: str, taken: Sequence[GroundedPhrase]) -> int | None:
-    """Return where a phrase first stands in a text outside of others, or None."""
+    """Return the first place of a phrase in a text that overlaps no other phrase, or None."""
     start = text.find(phrase) if phrase else -1
     while start >= 0:
         end = start + len(phrase)
@@ -78,4 +78,4 @@ def _free(text: str, phrase: str, taken: Sequence[GroundedPhrase]) -> int | None
     return None
 
 
-__all__ = ["translated"]
+__all__ = ["to_grounded_text"]
