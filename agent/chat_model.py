@@ -25,7 +25,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from ..tools import LazyModel, VisionResult
-from ..tools.attachments import attached
+from ..tools.attachments import attached_images
 from ..tools.vision_tool import lazy_model
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedText
@@ -163,7 +163,7 @@ def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
     calls: dict[str | None, ToolCall] = {}
     for message in messages:
         if isinstance(message, HumanMessage):
-            found.append(_Exchange(message.text, bool(attached([message]))))
+            found.append(_Exchange(message.text, bool(attached_images([message]))))
         elif isinstance(message, AIMessage) and found:
             calls.update((call["id"], call) for call in message.tool_calls)
             found[-1].answer = message.text

@@ -1,6 +1,6 @@
-"""LangChain tools that look at pictures, their toolkit, and an MCP server of the same tools.
+"""LangChain tools for images, their toolkit, and an MCP server with the same tools.
 
-`README.md` in this folder says first what can go wrong: prompt injection, and which files a model may open.
+`README.md` in this folder covers the risks first: prompt injection, and which files a model may open.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .toolkit import VisionToolkit
     from .vision_tool import LazyModel, VisionTool
 
-_HOMES = {
+_MODULES = {
     "CaptionTool": "tasks",
     "DetectTool": "tasks",
     "FoundBox": "results",
@@ -37,10 +37,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: `import assistant.tools` alone costs nothing."""
-    if name not in _HOMES:
+    """Import a public name at its first use, so that `import assistant.tools` is cheap."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a model fills in to call a tool; the descriptions are written for it."""
+"""The arguments of the tools; the descriptions are written for the calling model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from langchain_core.tools import InjectedToolArg
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 LONGEST_TEXT = 500
-"""Characters of a question, a phrase or an instruction."""
+"""The most characters of a question, a phrase or an instruction."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT)]
 Reference = Annotated[str, StringConstraints(strip_whitespace=True)]
@@ -21,21 +21,21 @@ _REGION = (
 
 
 class NoArguments(BaseModel):
-    """Nothing that a model fills in.
+    """No arguments from the model.
 
-    A LangGraph agent puts its state into whatever is called `runtime`: a tool sees the messages' pictures so.
+    LangGraph injects an agent's state into the argument `runtime`: tools get attached images from it.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    # LangChain dumps the arguments for their names: an agent's whole state is nothing to dump.
+    # LangChain dumps the arguments to get their names: skip the agent's whole state.
     runtime: Annotated[Any, InjectedToolArg(), PlainSerializer(lambda _: None)] = Field(
         default=None, repr=False
     )
 
 
 class CaptionArguments(NoArguments):
-    """The picture, or a part of it; the arguments of every other tool that looks at one add to this."""
+    """The image and optional region; the arguments of the other image tools extend these."""
 
     image: Reference | None = Field(
         default=None, description="Path or id of the picture; leave it out to use the current picture."
@@ -46,7 +46,7 @@ class CaptionArguments(NoArguments):
 
 
 class VqaArguments(CaptionArguments):
-    """A question, and perhaps the part of the picture that it is about."""
+    """A question about the image, or about a region of it."""
 
     question: Text = Field(
         description="A question about what can be seen, such as 'What colour is the ball?'."
@@ -54,7 +54,7 @@ class VqaArguments(CaptionArguments):
 
 
 class ReferArguments(CaptionArguments):
-    """What to locate."""
+    """The referring expression to locate."""
 
     expression: Text = Field(
         description="Words that single one thing out, such as 'the dog on the left': no question."
@@ -62,7 +62,7 @@ class ReferArguments(CaptionArguments):
 
 
 class DetectArguments(CaptionArguments):
-    """What to find, as often as it is there."""
+    """What to detect."""
 
     phrase: Text = Field(
         description="A kind of thing, such as 'dogs', or a sentence whose things are all to be found."
@@ -70,7 +70,7 @@ class DetectArguments(CaptionArguments):
 
 
 class GroundArguments(CaptionArguments):
-    """How to describe the picture."""
+    """How to describe the image."""
 
     instruction: Text | None = Field(
         default=None, description="What to describe; leave it out for a description of the whole picture."
@@ -78,7 +78,7 @@ class GroundArguments(CaptionArguments):
 
 
 class IdentifyArguments(CaptionArguments):
-    """Which part of the picture to name."""
+    """The region to name."""
 
     region: Region = Field(description=_REGION)
 

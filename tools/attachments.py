@@ -1,7 +1,7 @@
-"""Pictures that come as data: blocks of messages, data URLs, base64.
+"""Images sent as data: message blocks, data URLs, base64.
 
-Blocks are read in every form that LangChain and the makers of chat models write: `image`, `image_url`,
-`input_image`, `media`, `file` blocks, their data under `base64`, `data`, `url`, `source` and so on.
+Reads the blocks of LangChain and of chat model providers: `image`, `image_url`, `input_image`, `media` and
+`file` blocks, with their data under `base64`, `data`, `url`, `source` and so on.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from PIL import Image
 _DATA_URL = re.compile(r"\s*data:[^,]{0,200}?(?P<base64>;\s*base64)?\s*,", re.IGNORECASE)
 _KINDS = ("image", "image_url", "input_image")
 _MIME_TYPES = ("mime_type", "media_type", "mimeType")
-# Where a block holds its picture, and where within that; an address may be a data URL.
-_ENCODED = ("base64", "data", "file_data", "bytes")
-_WITHIN = ("url", "image_url", "source", "image", "inline_data", "inlineData", "file")
-_SHORTEST = 64
+# The keys of a block that hold its data, and those that nest it; a URL may be a data URL.
+_DATA_KEYS = ("base64", "data", "file_data", "bytes")
+_NESTED_KEYS = ("url", "image_url", "source", "image", "inline_data", "inlineData", "file")
+_MIN_BASE64_LENGTH = 64
 _DAMAGED = "the current picture's base64 data is damaged: attach it again"
 
 
 def is_data_url(text: str) -> bool:
-    """Return whether a text holds its picture in itself."""
+    """Return whether a text is a data URL."""
     return _DATA_URL.match(text) is not None
 
 
@@ -35,7 +35,7 @@ def read_data_url(url: str) -> bytes:
     """Return the data of a data URL.
 
     Raises:
-        ToolException: it is damaged.
+        ToolException: the data is damaged.
     """
     match = _DATA_URL.match(url)
     if match is None:
@@ -45,10 +45,10 @@ def read_data_url(url: str) -> bytes:
 
 
 def read_base64(text: str | bytes) -> bytes:
-    """Return the data that base64 stands for: of either alphabet, with or without padding and line ends.
+    """Decode base64, in either alphabet, with or without padding and line ends.
 
     Raises:
-        ToolException: it is damaged.
+        ToolException: the data is damaged.
     """
     try:
         code = text if isinstance(text, bytes) else text.encode("ascii")
@@ -59,35 +59,35 @@ def read_base64(text: str | bytes) -> bytes:
 
 
 def bare_base64(text: str) -> bytes | None:
-    """Return the data of a text that is nothing but a picture in base64, None for any other text."""
-    if len(text) < _SHORTEST:
+    """Return the data of a text that is an image in base64, None for any other text."""
+    if len(text) < _MIN_BASE64_LENGTH:
         return None
     try:
         data = read_base64(text)
     except ToolException:
         return None
-    return data if _is_picture(data) else None
+    return data if _is_image(data) else None
 
 
-def _is_picture(data: bytes) -> bool:
+def _is_image(data: bytes) -> bool:
     return data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")) or (
         data[4:8] == b"ftyp"
     )
 
 
 def content_of(block: Mapping[str, Any]) -> bytes | Image.Image | str:
-    """Return the picture that a block holds, or the id that it names.
+    """Return the image that a block holds, or the id that it names.
 
     Raises:
-        ToolException: it holds none, only a link, or damaged data.
+        ToolException: the block holds no image, only a link, or damaged data.
     """
-    for key in _ENCODED:
+    for key in _DATA_KEYS:
         value = block.get(key)
         if isinstance(value, bytes):
             return value
         if isinstance(value, str) and value:
             return read_data_url(value) if is_data_url(value) else read_base64(value)
-    for key in _WITHIN:
+    for key in _NESTED_KEYS:
         value = block.get(key)
         if isinstance(value, bytes | Image.Image):
             return value
@@ -108,10 +108,10 @@ def _from_text(text: str) -> bytes:
     raise ToolException("the current picture is a link; links are not followed: attach the picture itself")
 
 
-def attached(messages: Iterable[Any]) -> list[list[Mapping[str, Any]]]:
-    """Return the pictures' blocks of each message of a person's that has any, in order."""
+def attached_images(messages: Iterable[Any]) -> list[list[Mapping[str, Any]]]:
+    """Return the image blocks of each user message that has any, in order."""
     found = (
-        [block for block in _blocks(message) if _holds_picture(block)]
+        [block for block in _blocks(message) if _has_image(block)]
         for message in messages
         if getattr(message, "type", None) == "human"
     )
@@ -124,13 +124,13 @@ def _blocks(message: Any) -> list[Mapping[str, Any]]:
     return [part for part in parts if isinstance(part, Mapping)]
 
 
-def _holds_picture(block: Mapping[str, Any]) -> bool:
+def _has_image(block: Mapping[str, Any]) -> bool:
     if block.get("type") in _KINDS or isinstance(block.get("image"), Mapping):
         return True
-    holders = [block, *(block[key] for key in _WITHIN if isinstance(block.get(key), Mapping))]
-    said = [str(holder.get(key) or "") for holder in holders for key in _MIME_TYPES]
+    holders = [block, *(block[key] for key in _NESTED_KEYS if isinstance(block.get(key), Mapping))]
+    types = [str(holder.get(key) or "") for holder in holders for key in _MIME_TYPES]
     data = [str(holder.get("file_data") or "")[:20] for holder in holders]
-    return any(text.startswith(("image/", "data:image/")) for text in (*said, *data))
+    return any(text.startswith(("image/", "data:image/")) for text in (*types, *data))
 
 
-__all__ = ["attached", "bare_base64", "content_of", "is_data_url", "read_data_url"]
+__all__ = ["attached_images", "bare_base64", "content_of", "is_data_url", "read_data_url"]

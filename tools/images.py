@@ -1,8 +1,7 @@
-"""Which picture a call means, and which files a model may open.
+"""Find the image that a call names, and restrict which files a model may open.
 
-What a model asks for is not trusted: it may have been told to by a text it read. So a path is followed to
-the file that it really names, and opened only if that lies in one of the allowed folders; whatever else it
-names, there or not, gets one and the same answer.
+A model's request is not trusted: a text that it read may have injected it. A path is resolved to the real
+file, which is opened only in an allowed folder; any other path, existing or not, gets the same answer.
 """
 
 from __future__ import annotations
@@ -20,55 +19,55 @@ from PIL import Image
 
 from ..vlm.errors import AssistantError
 from ..vlm.pictures import FILE_LIMIT, Picture, Source, open_picture
-from .attachments import attached, bare_base64, content_of, is_data_url, read_data_url
+from .attachments import attached_images, bare_base64, content_of, is_data_url, read_data_url
 
 CURRENT_IMAGE = "current_image"
-"""The key of the current picture in `config["configurable"]`."""
+"""The key of the current image in `config["configurable"]`."""
 
 _LONGEST_ECHO = 200
-_THE_CURRENT = "the current picture"
-_LIST = " (`list_pictures` names them)"
-_LEAVE_OUT = "leave `image` out to use the current picture, or "
-# Entries of a folder and of those in it that are looked through for pictures.
-_MOST_ENTRIES = 20_000
+_CURRENT_NAME = "the current picture"
+_LIST_HINT = " (`list_pictures` names them)"
+_OMIT_HINT = "leave `image` out to use the current picture, or "
+# The most directory entries to search for images.
+_MAX_ENTRIES = 20_000
 
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Pictures by id, such as those that a store of sessions keeps."""
+    """Images by id, such as those in a session store."""
 
     def find(self, reference: str) -> Source | None:
-        """Return the picture of that id, or None where the id is not one of this source.
+        """Return the image of that id, or None if this source does not have it.
 
-        What it returns is opened as it is, a path wherever it leads. It must not take a path for an id.
+        The result is opened unchecked, a path wherever it leads. Never interpret `reference` as a path.
         """
         ...
 
 
 @runtime_checkable
 class ListedSource(ImageSource, Protocol):
-    """A source whose pictures a model may be told of."""
+    """A source whose images may be listed for a model."""
 
     def references(self) -> Iterable[str]:
-        """Return the ids of the pictures."""
+        """Return the ids of the images."""
         ...
 
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """A picture and the path or id that it is known by, None for one that came as the run's, in memory."""
+    """An image and the path or id that it is known by, None if it came in memory."""
 
     picture: Picture
     reference: str | None
 
 
 class ImageAccess:
-    """Opens pictures by id from sources and messages, and by path from allowed folders alone."""
+    """Opens images by id from sources and messages, and by path from allowed folders only."""
 
     def __init__(
         self, folders: Sequence[str | Path] | None = None, sources: Sequence[ImageSource] = ()
     ) -> None:
-        """Allow files below `folders`, by default below the folder that the program works in now."""
+        """Allow files below `folders`, by default below the current working directory."""
         chosen = [Path.cwd()] if folders is None else folders
         self._folders = tuple(Path(os.path.realpath(folder)) for folder in chosen)
         self._sources = tuple(sources)
@@ -76,22 +75,22 @@ class ImageAccess:
     def open(
         self, reference: str | None, config: RunnableConfig, messages: Iterable[Any] = ()
     ) -> OpenedImage:
-        """Open what a model named, or else the current picture of the run, or that of the person's message.
+        """Open the image that a model named, or else the run's current image, or the user's latest one.
 
         Raises:
-            ToolException: no picture, one that may not be opened, or a broken one.
-            TypeError: the program put something else than a picture into the configuration.
+            ToolException: there is no image, or it may not be opened, or it is broken.
+            TypeError: the configuration holds something other than an image.
         """
         current = config.get("configurable", {}).get(CURRENT_IMAGE)
-        groups = attached(messages)
+        groups = attached_images(messages)
         if reference:
-            remedy = _LEAVE_OUT if current is not None or groups else ""
+            remedy = _OMIT_HINT if current is not None or groups else ""
             return self._named(reference, _by_name(groups), remedy)
         if current is not None:
             return self._current(current)
         if not groups:
             raise ToolException(
-                f"there is no current picture: give `image`, the path or id of a picture{_LIST}"
+                f"there is no current picture: give `image`, the path or id of a picture{_LIST_HINT}"
             )
         named = _by_name(groups)
         latest = list(named)[-len(groups[-1]) :]
@@ -100,21 +99,21 @@ class ImageAccess:
         return self._block(named[latest[0]], latest[0])
 
     def names(self, config: RunnableConfig, messages: Iterable[Any] = ()) -> Iterator[str]:
-        """Yield the names by which pictures may be asked for: attached ones, those of sources, files."""
+        """Yield the names of the images that a model may open: attached ones, those of sources, files."""
         current = config.get("configurable", {}).get(CURRENT_IMAGE)
         if isinstance(current, str) and not is_data_url(current):
             yield current[:_LONGEST_ECHO]
-        yield from _by_name(attached(messages))
+        yield from _by_name(attached_images(messages))
         for source in self._sources:
             if isinstance(source, ListedSource):
                 yield from source.references()
         for folder in self._folders:
-            yield from _pictures_below(folder)
+            yield from _image_files(folder)
 
     def _current(self, current: Any) -> OpenedImage:
         if isinstance(current, Picture):
             return OpenedImage(current, current.path)
-        if isinstance(current, str):  # servers take it from their clients: no more trusted than a model
+        if isinstance(current, str):  # a server may have it from its client, so it is as untrusted as a model
             return self._named(current, {}, "")
         if isinstance(current, Mapping):
             return self._block(current, None)
@@ -123,15 +122,15 @@ class ImageAccess:
         if isinstance(current, bytearray):
             current = bytes(current)
         if isinstance(current, bytes | Image.Image | np.ndarray):
-            return OpenedImage(_open(current, _THE_CURRENT), None)
+            return OpenedImage(_open(current, _CURRENT_NAME), None)
         raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is no picture")
 
     def _block(self, block: Mapping[str, Any], name: str | None) -> OpenedImage:
-        """Open the picture of a message's block, which is known by `name`."""
+        """Open the image of a message's block, known by `name`."""
         content = content_of(block)
         if isinstance(content, str):
             return self._named(content, {}, "")
-        return OpenedImage(_open(content, _THE_CURRENT), name)
+        return OpenedImage(_open(content, _CURRENT_NAME), name)
 
     def _named(self, reference: str, attachments: Mapping[str, Any], remedy: str) -> OpenedImage:
         if reference in attachments:
@@ -148,7 +147,7 @@ class ImageAccess:
             return OpenedImage(_open(data, "the picture"), None)
         raise ToolException(
             f"{name}: there is no such picture among those that may be opened; {remedy}check the spelling, "
-            f"and give a path relative to the allowed folder, or an id{_LIST}"
+            f"and give a path relative to the allowed folder, or an id{_LIST_HINT}"
         )
 
     def _from_sources(self, reference: str) -> Source | None:
@@ -159,11 +158,11 @@ class ImageAccess:
             raise ToolException(str(error)) from error
 
     def _file(self, reference: str) -> Path | None:
-        """Return the regular file that a path really names if it lies in an allowed folder."""
+        """Return the regular file that a path resolves to, if it is in an allowed folder."""
         for folder in self._folders:
             try:
                 path = Path(os.path.realpath(folder / reference, strict=True))
-            except (OSError, ValueError):  # ValueError: characters that no path can have
+            except (OSError, ValueError):  # ValueError: characters that paths cannot have
                 continue
             if path.is_relative_to(folder) and path.is_file():
                 return path
@@ -171,27 +170,27 @@ class ImageAccess:
 
 
 def _by_name(groups: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
-    """Return attached pictures by the names that a model may call them."""
+    """Return attached images by the names that a model may use."""
     blocks = (block for group in groups for block in group)
     return {f"attached-{number}": block for number, block in enumerate(blocks, 1)}
 
 
-def _pictures_below(folder: Path) -> Iterator[str]:
-    """Yield the paths, relative to a folder, of the pictures in it, by their endings."""
-    endings = {*Image.registered_extensions(), ".heic", ".heif"}
+def _image_files(folder: Path) -> Iterator[str]:
+    """Yield the relative paths of the images in a folder, by their suffixes."""
+    suffixes = {*Image.registered_extensions(), ".heic", ".heif"}
     seen = 0
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         seen += len(folders) + len(files)
         for name in sorted(files):
-            if Path(name).suffix.lower() in endings:
+            if Path(name).suffix.lower() in suffixes:
                 yield str(Path(place, name).relative_to(folder))
-        if seen > _MOST_ENTRIES:
+        if seen > _MAX_ENTRIES:
             return
 
 
 def _open(source: Source, name: str) -> Picture:
-    """Open a picture; messages call it `name`, so that none tells a model where on the machine it lies."""
+    """Open an image; messages call it `name`, which hides its real path from the model."""
     try:
         return open_picture(_content(source) if isinstance(source, str | Path) else source)
     except OSError as error:
@@ -202,7 +201,7 @@ def _open(source: Source, name: str) -> Picture:
 
 def _content(path: str | Path) -> bytes:
     with Path(path).open("rb") as file:
-        return file.read(FILE_LIMIT + 1)  # one byte more than is allowed is enough to be refused
+        return file.read(FILE_LIMIT + 1)  # one byte over the limit is enough to be refused
 
 
 __all__ = ["CURRENT_IMAGE", "ImageAccess", "ImageSource", "ListedSource", "OpenedImage"]

@@ -1,4 +1,4 @@
-"""The tool that tells which pictures there are."""
+"""The tool that lists the available images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .arguments import NoArguments
 from .results import PictureList, one_line
 from .vision_tool import PictureTool, messages_of
 
-MOST = 100
-"""As many pictures are named at most."""
+MAX_LISTED = 100
+"""The most images to list."""
 
 
 class ListPicturesTool(PictureTool):
-    """Name the pictures that may be looked at: those attached to messages, those of sources, files."""
+    """List the images that may be opened: those attached to messages, those of sources, files."""
 
     name: str = "list_pictures"
     description: str = (
@@ -28,9 +28,9 @@ class ListPicturesTool(PictureTool):
 
     def _run(self, runtime: Any = None, *, config: RunnableConfig) -> tuple[str, PictureList]:
         names = dict.fromkeys(self.images.names(config, messages_of(runtime)))
-        found = PictureList(pictures=list(islice(names, MOST)), more=len(names) > MOST)
+        found = PictureList(pictures=list(islice(names, MAX_LISTED)), more=len(names) > MAX_LISTED)
         lines = [f"- {one_line(name)}" for name in found.pictures]
         return "\n".join([*lines, *(["and more"] if found.more else [])]) or "There is no picture.", found
 
 
-__all__ = ["MOST", "ListPicturesTool"]
+__all__ = ["MAX_LISTED", "ListPicturesTool"]

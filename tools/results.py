@@ -1,4 +1,4 @@
-"""What a tool found: typed for programs, and in words for a model."""
+"""Tool results: typed for programs, and as text for a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task
 
-# A hundredth of a side in whole pixels has two decimals: nothing is lost.
+# A hundredth of a whole number of pixels has two decimals, so this loses nothing.
 _DECIMALS = 2
 _SCORE_DECIMALS = 4
 
@@ -21,7 +21,7 @@ Bins = Annotated[list[Annotated[int, Field(ge=0, le=100)]], Field(min_length=4, 
 
 
 class _Record(BaseModel):
-    """A typed value that is read by subscripts too, as it must be once a checkpoint made it a dict."""
+    """A typed value that also supports subscripts, like the dict that a checkpoint turns it into."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=True)
 
@@ -33,10 +33,10 @@ class _Record(BaseModel):
 
 
 class ImageReference(_Record):
-    """Which picture was looked at; `reference` is its path or id, None for one that came in memory.
+    """The image that a tool used; `reference` is its path or id, None if it came in memory.
 
-    `width` and `height` are pixels of the picture as a person sees it; `sha256` is that of the file's bytes,
-    or of the pixels of a picture that came decoded.
+    `width` and `height` are pixels of the upright image; `sha256` hashes the file's bytes, or the pixels of
+    an image that came decoded.
     """
 
     reference: str | None
@@ -46,10 +46,10 @@ class ImageReference(_Record):
 
 
 class FoundBox(_Record):
-    """A box and the phrase that it belongs to.
+    """A box and its phrase.
 
-    `box` is `[x0, y0, x1, y1]` in pixels of the picture as a person sees it, `bins` the same in whole
-    hundredths of its sides; `score` is the probability 0..1 that the model gave to it, None where unknown.
+    `box` is `[x0, y0, x1, y1]` in pixels of the upright image, `bins` the same in whole hundredths of its
+    sides; `score` is the model's probability 0..1 for the box, None if unknown.
     """
 
     phrase: str
@@ -59,7 +59,7 @@ class FoundBox(_Record):
 
 
 class VisionResult(_Record):
-    """The result of one call: the artifact of a LangChain tool, and the structured content over MCP."""
+    """The result of one call: a LangChain tool's artifact, and the structured content over MCP."""
 
     version: Literal[1] = 1
     task: Task
@@ -69,15 +69,15 @@ class VisionResult(_Record):
 
     @property
     def phrases(self) -> tuple[GroundedPhrase, ...]:
-        """The boxes again as grounded phrases, neighbours of one phrase together, for drawing."""
+        """The boxes as grounded phrases, for drawing; consecutive boxes of one phrase are grouped."""
         groups = groupby(self.boxes, key=lambda found: found.phrase)
         return tuple(GroundedPhrase(phrase, tuple(map(_box, boxes))) for phrase, boxes in groups)
 
     @classmethod
     def of(cls, artifact: Any) -> VisionResult | None:
-        """Return the result in the artifact of a message: as it was made, saved and read again, or over MCP.
+        """Return the result in a message's artifact, also one from a checkpoint or over MCP.
 
-        None where it is none of ours.
+        None if the artifact is not one of ours.
         """
         try:
             return cls.model_validate(artifact)
@@ -87,16 +87,16 @@ class VisionResult(_Record):
 
 
 class PictureList(_Record):
-    """The paths and ids of pictures; `more` says that there are others."""
+    """The paths and ids of images; `more` says that the list is cut."""
 
     pictures: list[str]
     more: bool
 
 
-def result_of(
+def make_result(
     task: Task, picture: Picture, reference: str | None, text: str, phrases: Iterable[GroundedPhrase]
 ) -> VisionResult:
-    """Return a result with the boxes in pixels of the picture."""
+    """Return a result with the boxes in pixels of the image."""
     return VisionResult(
         task=task,
         image=ImageReference(
@@ -107,8 +107,8 @@ def result_of(
     )
 
 
-def in_words(result: VisionResult) -> str:
-    """Return what a model reads: what was found, then the boxes with the form that they are written in."""
+def to_text(result: VisionResult) -> str:
+    """Return the text for a model: the answer, then the boxes and their format."""
     if not result.boxes:
         return result.text
     image = result.image
@@ -123,7 +123,7 @@ def in_words(result: VisionResult) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line, so that what a picture says cannot pass for lines of ours."""
+    """Return the text as one line, so that text in an image cannot pass for lines of ours."""
     return " ".join(text.split())
 
 
@@ -149,4 +149,4 @@ def _box(found: FoundBox) -> Box:
     return Box(x0, y0, x1, y1, found.score)
 
 
-__all__ = ["FoundBox", "ImageReference", "PictureList", "VisionResult", "in_words", "one_line", "result_of"]
+__all__ = ["FoundBox", "ImageReference", "PictureList", "VisionResult", "make_result", "one_line", "to_text"]

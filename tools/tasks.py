@@ -1,4 +1,4 @@
-"""The six tools that look at a picture: caption, vqa, refer, detect, ground and identify."""
+"""The six vision tools: caption, vqa, refer, detect, ground and identify."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from .arguments import (
     ReferArguments,
     VqaArguments,
 )
-from .vision_tool import Found, VisionTool
+from .vision_tool import Findings, VisionTool
 
 
 class CaptionTool(VisionTool):
-    """Say in a sentence what a picture shows."""
+    """Caption an image in a sentence."""
 
     task: ClassVar[Task] = Task.CAPTION
     name: str = "caption"
     description: str = "Say in one sentence what a picture shows. Gives no boxes."
     args_schema: type[BaseModel] = CaptionArguments
 
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, _: str) -> Found:
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, _: str) -> Findings:
         """Ask for a caption."""
-        return Found(model.caption(image, region).text)
+        return Findings(model.caption(image, region).text)
 
 
 class VqaTool(VisionTool):
-    """Answer a question about a picture (visual question answering)."""
+    """Answer a question about an image (visual question answering)."""
 
     task: ClassVar[Task] = Task.VQA
     name: str = "vqa"
@@ -45,13 +45,13 @@ class VqaTool(VisionTool):
     )
     args_schema: type[BaseModel] = VqaArguments
 
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Found:
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Findings:
         """Ask the question."""
-        return Found(model.vqa(image, text, region).text)
+        return Findings(model.vqa(image, text, region).text)
 
 
 class ReferTool(VisionTool):
-    """Locate the one thing that an expression means (referring expression comprehension)."""
+    """Locate the referent of an expression (referring expression comprehension)."""
 
     task: ClassVar[Task] = Task.REFER
     name: str = "refer"
@@ -61,16 +61,16 @@ class ReferTool(VisionTool):
     )
     args_schema: type[BaseModel] = ReferArguments
 
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Found:
-        """Ask where it is."""
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Findings:
+        """Ask for the referent's box."""
         box = model.refer(image, text, region).box
         if box is None:
-            return Found(f'Nothing was found for "{text}".')
-        return Found(f'Found "{text}".', (GroundedPhrase(text, (box,)),))
+            return Findings(f'Nothing was found for "{text}".')
+        return Findings(f'Found "{text}".', (GroundedPhrase(text, (box,)),))
 
 
 class DetectTool(VisionTool):
-    """Find every box of a phrase, or of each thing that a sentence names (parse and ground)."""
+    """Find every box of a phrase, or of each thing that a sentence names (detection)."""
 
     task: ClassVar[Task] = Task.DETECTION
     name: str = "detect"
@@ -80,18 +80,18 @@ class DetectTool(VisionTool):
     )
     args_schema: type[BaseModel] = DetectArguments
 
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Found:
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Findings:
         """Ask for every box."""
         found = model.detect(image, text, region).phrases
         count = sum(len(item.boxes) for item in found)
         if not count:
-            return Found(f'Nothing was found for "{text}".')
+            return Findings(f'Nothing was found for "{text}".')
         boxes = "box" if count == 1 else "boxes"
-        return Found(f'Found {count} {boxes} for "{text}".', _named(found, text))
+        return Findings(f'Found {count} {boxes} for "{text}".', _named(found, text))
 
 
 class GroundTool(VisionTool):
-    """Describe a picture and locate what is named (grounded captioning)."""
+    """Describe an image and locate what the description names (grounded captioning)."""
 
     task: ClassVar[Task] = Task.GROUNDING
     name: str = "ground"
@@ -100,25 +100,25 @@ class GroundTool(VisionTool):
     )
     args_schema: type[BaseModel] = GroundArguments
 
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Found:
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Findings:
         """Ask for a description with boxes."""
         grounded = model.ground(image, text, region)
-        return Found(grounded.text, _named(grounded.phrases, "something"))
+        return Findings(grounded.text, _named(grounded.phrases, "something"))
 
 
 class IdentifyTool(VisionTool):
-    """Name what is in a region of a picture (referring expression generation)."""
+    """Name what is in a region of an image (referring expression generation)."""
 
     task: ClassVar[Task] = Task.IDENTIFY
     name: str = "identify"
     description: str = "Say in a few words what is in one region of a picture, given in pixels."
     args_schema: type[BaseModel] = IdentifyArguments
 
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, _: str) -> Found:
-        """Ask what is there."""
-        assert region is not None  # the arguments require it
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, _: str) -> Findings:
+        """Ask for a referring expression."""
+        assert region is not None  # required by the arguments
         text = model.identify(image, region).text
-        return Found(text, (GroundedPhrase(text, (region,)),) if text.strip() else ())
+        return Findings(text, (GroundedPhrase(text, (region,)),) if text.strip() else ())
 
 
 TOOLS: tuple[type[VisionTool], ...] = (
@@ -129,12 +129,12 @@ TOOLS: tuple[type[VisionTool], ...] = (
     GroundTool,
     IdentifyTool,
 )
-"""Every tool that looks at a picture, in the order in which a toolkit gives them."""
+"""The vision tools, in the order of the toolkit."""
 
 
-def _named(phrases: tuple[GroundedPhrase, ...], otherwise: str) -> tuple[GroundedPhrase, ...]:
-    """Name the boxes that the model wrote without a phrase."""
-    return tuple(GroundedPhrase(phrase.text or otherwise, phrase.boxes) for phrase in phrases)
+def _named(phrases: tuple[GroundedPhrase, ...], default: str) -> tuple[GroundedPhrase, ...]:
+    """Give boxes without a phrase a default one."""
+    return tuple(GroundedPhrase(phrase.text or default, phrase.boxes) for phrase in phrases)
 
 
 __all__ = ["TOOLS", "CaptionTool", "DetectTool", "GroundTool", "IdentifyTool", "ReferTool", "VqaTool"]

@@ -1,4 +1,4 @@
-"""The tools together, over one model."""
+"""All tools, sharing one model."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from .vision_tool import LazyModel, lazy_model
 
 
 class VisionToolkit(BaseToolkit):
-    """Tools for any LangChain agent that look at pictures.
+    """Vision tools for any LangChain agent.
 
-    `model` is a loaded model, or one's name, folder or address, which is loaded when a tool is first used.
-    `folders` are those whose pictures a model may open by path; by default the one that the program works in.
-    `sources` give pictures by id and are asked before a path is looked for; what they have is listed where
-    they have a method `references()`.
+    `model` is a loaded model, or a name, folder or address, loaded when a tool is first used. A model may
+    open images by path only in `folders`, by default the current working directory. `sources` return images
+    by id, and take precedence over paths; sources with a method `references()` are listed.
 
-    The current picture, used where a call names none, is `config["configurable"]["current_image"]`: a path
-    or an id (held to the same rules as a model's), a `pathlib.Path` (opened wherever it leads), bytes, a
-    Pillow image, an opened `Picture`, a data URL, or an image block of a message with base64 data. Where
-    there is none, an agent's tools take the picture of the person's latest message that has one.
+    The current image, used if a call names none, is `config["configurable"]["current_image"]`: a path or an
+    id (under the same rules as a model's), a `pathlib.Path` (opened wherever it leads), bytes, a Pillow
+    image, an opened `Picture`, a data URL, or a message's image block with base64 data. Without one, an
+    agent's tools use the image in the latest user message that has any.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
@@ -41,11 +40,11 @@ class VisionToolkit(BaseToolkit):
 
     @cached_property
     def images(self) -> ImageAccess:
-        """What opens pictures for the tools."""
+        """Opens images for the tools."""
         return ImageAccess(self.folders, self.sources)
 
     def get_tools(self) -> list[BaseTool]:
-        """Return the six tools that look and the one that lists; the model they share is loaded once."""
+        """Return the six vision tools and `list_pictures`; they share one model, loaded once."""
         parts: dict[str, Any] = {"model": self.model, "images": self.images}
         return [*(tool(**parts) for tool in TOOLS), ListPicturesTool(images=self.images)]
 

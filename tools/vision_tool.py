@@ -1,4 +1,4 @@
-"""What the tools have in common."""
+"""The base classes of the tools."""
 
 from __future__ import annotations
 
@@ -19,89 +19,89 @@ from ..vlm.regions import pixel_box
 from ..vlm.tasks import Task
 from ..vlm.vision_language_model import VisionLanguageModel
 from .images import ImageAccess
-from .listening import Followed, Progress
-from .results import VisionResult, in_words, result_of
+from .progress import ObservedEngine, Progress
+from .results import VisionResult, make_result, to_text
 
 
 class LazyModel:
-    """A model that is loaded when it is first asked for; safe to share between threads.
+    """A model that is loaded at its first use; safe to share between threads.
 
-    Copies share the model. It can be pickled where it was given by its name, folder or address.
+    Copies share the model. It can be pickled if it was given by name, folder or address.
     """
 
     def __init__(self, model: VisionLanguageModel | str) -> None:
-        self._named = model if isinstance(model, str) else None
+        self._source = model if isinstance(model, str) else None
         self._model = model
-        self._loading = threading.Lock()
+        self._load_lock = threading.Lock()
 
     def get(self) -> VisionLanguageModel:
-        """Return the model, loading it by its name the first time.
+        """Return the model, loading it the first time.
 
         Raises:
-            WeightsError: there is no such model, or its weights cannot be had; the next call tries again.
+            WeightsError: there is no such model, or its weights are not available; the next call tries again.
         """
-        with self._loading:
+        with self._load_lock:
             if isinstance(self._model, str):
                 self._model = VisionLanguageModel.load(self._model)
             return self._model
 
     def __deepcopy__(self, _: dict[int, Any]) -> LazyModel:
-        """Share the model: it may be gigabytes, and answers copies as well."""
+        """Share the model, which may be gigabytes."""
         return self
 
     __copy__ = __deepcopy__
 
     def __reduce__(self) -> tuple[type[LazyModel], tuple[str]]:
-        """Pickle the model's name.
+        """Pickle the model's name, folder or address.
 
         Raises:
             TypeError: it was given as a loaded model.
         """
-        if self._named is None:
+        if self._source is None:
             raise TypeError(
                 "a loaded model cannot be pickled: give its name, as in VisionToolkit(model='nano')"
             )
-        return type(self), (self._named,)
+        return type(self), (self._source,)
 
 
 def lazy_model(model: Any) -> Any:
-    """Take a loaded model, or one's name, for a field that holds a `LazyModel`."""
+    """Wrap a loaded model, or a name, in a `LazyModel`."""
     return LazyModel(model) if isinstance(model, str | VisionLanguageModel) else model
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a look at a picture came to: words, and boxes under their phrases."""
+class Findings:
+    """A tool's findings: text, and boxes by phrase."""
 
     text: str
     phrases: tuple[GroundedPhrase, ...] = ()
 
 
-def arguments_in_words(error: Any) -> str:
-    """Say what is wrong with a call's arguments, a pydantic error, for the model that made it."""
+def argument_errors(error: Any) -> str:
+    """Describe a pydantic error in a call's arguments to the calling model."""
     problems = (f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}" for item in error.errors())
     return f"Wrong arguments: {'; '.join(problems)}"
 
 
 class PictureTool(BaseTool):
-    """A tool that knows the pictures that there are; what a model can mend comes back as an error message."""
+    """A tool with access to images; errors that a model can fix come back as messages."""
 
     images: ImageAccess = Field(default_factory=ImageAccess, exclude=True, repr=False)
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     handle_tool_error: bool | str | Callable[[ToolException], str] | None = True
-    handle_validation_error: bool | str | Callable[[Any], str] | None = arguments_in_words
+    handle_validation_error: bool | str | Callable[[Any], str] | None = argument_errors
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Leave out what LangChain keeps for itself: classes made at run time, which cannot be pickled."""
+        """Drop LangChain's private state: classes made at run time, which cannot be pickled."""
         return super().__getstate__() | {"__pydantic_private__": self.model_construct().__pydantic_private__}
 
 
 class VisionTool(PictureTool):
-    """A tool that asks the model one thing about one picture, or about a region of it.
+    """A tool that makes one request about an image, or about a region of it.
 
-    `model` may be given as a name, a folder or a loaded model, and is shared by tools that are given the
-    same `LazyModel`. What a model can mend (no such picture, a region outside of it, wrong arguments, weights
-    that are missing) comes back as an error message; anything else is a fault and is raised.
+    `model` may be given as a name, a folder, a loaded model, or a `LazyModel` that several tools share.
+    Errors that a model can fix (no such image, a region outside of it, wrong arguments, missing weights) come
+    back as error messages; anything else is a bug and is raised.
     """
 
     task: ClassVar[Task]
@@ -110,8 +110,8 @@ class VisionTool(PictureTool):
     _lazy = field_validator("model", mode="before")(lazy_model)
 
     @abstractmethod
-    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Found:
-        """Ask the model; `text` is the argument of the tool's own, empty where it was left out."""
+    def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, text: str) -> Findings:
+        """Ask the model; `text` is the tool's own argument, empty if omitted."""
 
     def _run(
         self,
@@ -127,21 +127,21 @@ class VisionTool(PictureTool):
         progress = Progress(self.name)
         try:
             box = None if region is None else pixel_box(region, picture.width, picture.height)
-            progress.tell("")
-            model = VisionLanguageModel(Followed(self.model.get().engine, progress))
-            found = self.look(model, picture.image, box, next(iter(asked.values()), None) or "")
-        except (AssistantError, ValueError) as error:  # ValueError: a region, a text that is too long
+            progress.report("")
+            model = VisionLanguageModel(ObservedEngine(self.model.get().engine, progress))
+            answer = self.look(model, picture.image, box, next(iter(asked.values()), None) or "")
+        except (AssistantError, ValueError) as error:  # ValueError: a bad region, or a text that is too long
             raise ToolException(str(error)) from error
-        text = found.text.strip() or "The vision model gave no answer."
-        result = result_of(self.task, picture, opened.reference, text, found.phrases)
-        return in_words(result), result
+        text = answer.text.strip() or "The vision model gave no answer."
+        result = make_result(self.task, picture, opened.reference, text, answer.phrases)
+        return to_text(result), result
 
 
 def messages_of(runtime: Any) -> list[Any]:
-    """Return the messages in the state of the agent that calls, if one does."""
+    """Return the messages in the calling agent's state, if any."""
     state = getattr(runtime, "state", None)
     messages = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", state)
     return list(messages) if isinstance(messages, list | tuple) else []
 
 
-__all__ = ["Found", "LazyModel", "PictureTool", "VisionTool", "lazy_model", "messages_of"]
+__all__ = ["Findings", "LazyModel", "PictureTool", "VisionTool", "lazy_model", "messages_of"]
