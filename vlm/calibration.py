@@ -1,9 +1,8 @@
-"""How sure an answer may be of a box: the probability that the thing is there and the box well placed.
+"""Calibrated confidence: the probability that the thing is there and its box correct.
 
-The model's own probabilities say less: they are those of tokens, and a box that is spelled with confidence
-may show nothing of what was asked for. A logistic regression over the evidence of one answer gives the
-probability that the box is right (IoU 0.5 or more); its weights are fitted on photos that the model never
-learnt from, and lie with the adapter (`calibration.json`).
+Token probabilities alone are a poor confidence: the model can spell a box with confidence for an absent
+thing. A logistic regression over the evidence of one answer gives the probability that a box is correct (IoU
+0.5 or more). Its weights are fitted on held-out images and stored with the adapter (`calibration.json`).
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from .tasks import Task
 
 FILE = "calibration.json"
 
-# Token probabilities are believed up to here: their logarithms stay finite.
+# Keeps the logarithms of probabilities finite.
 _FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
 class BoxEvidence:
-    """What is known of one box of an answer.
+    """The regression's input for one box of an answer.
 
-    `opening` is the probability of the answer's first token, with which the model says that something is
-    there; `place` the geometric mean of the probabilities of the coordinates' digits; `area` the share of
-    the picture that the box covers. `agreement` is the IoU of what several looks found, None after one look.
+    `opening` is the probability of the answer's first token, which says whether something is there; `place`
+    the geometric mean of the probabilities of the coordinates' digits; `area` the box's share of the image.
+    `agreement` is the IoU between the answers to the full image and to crops, None without crops.
     """
 
     opening: float
@@ -40,23 +39,23 @@ class BoxEvidence:
     agreement: float | None = None
 
     def features(self) -> dict[str, float]:
-        """Return the numbers that the regression weighs, by their names."""
-        looked = self.agreement is not None
+        """Return the regression's features by name."""
+        zoomed = self.agreement is not None
         return {
             "bias": 1.0,
             "opening": math.log(max(self.opening, _FLOOR)),
             "absence": math.log(max(1.0 - self.opening, _FLOOR)),
             "place": math.log(max(self.place, _FLOOR)),
             "size": math.sqrt(self.area),
-            "looked_closer": float(looked),
+            "looked_closer": float(zoomed),
             "agreement": self.agreement or 0.0,
         }
 
 
 class Calibration(BaseModel):
-    """The weights of the regression, by the task of the answer and the name of the feature.
+    """The regression's weights, by task and feature name.
 
-    An answer to `[refer]` whose box is less probable than `refuse_below` is taken for none.
+    A `[refer]` answer whose box is less probable than `refuse_below` counts as no box.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -75,16 +74,16 @@ class Calibration(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Calibration | None:
-        """Return the calibration of an adapter's folder, None where it has none.
+        """Return the calibration in an adapter's folder, None if it has none.
 
         Raises:
-            WeightsError: the file is damaged, or weighs what this version does not know.
+            WeightsError: the file is damaged, or has a task or feature that this version does not know.
         """
         path = folder / FILE
         return read_settings(path, cls) if path.exists() else None
 
     def probability(self, task: str, evidence: BoxEvidence) -> float | None:
-        """Return the probability 0..1 that a box is right, None for a task that was not calibrated."""
+        """Return the probability 0..1 that a box is correct, None for an uncalibrated task."""
         weights = self.weights.get(task)
         if weights is None:
             return None
@@ -93,17 +92,17 @@ class Calibration(BaseModel):
 
 
 def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1.0) -> dict[str, float]:
-    """Return the weights of the regression that tells right boxes from others, by Newton's method.
+    """Fit the regression of whether a box is correct by Newton's method, and return its weights.
 
-    `decay` draws all weights but the bias towards 0, the more so the fewer boxes there are.
+    `decay` is the L2 penalty on all weights but the bias.
 
     Raises:
-        ValueError: all boxes are right, or none is.
+        ValueError: all boxes are correct, or none is.
     """
     import numpy as np
 
     if len(set(right)) < 2:
-        raise ValueError("boxes that are right and boxes that are wrong are needed to tell them apart")
+        raise ValueError("fitting needs correct boxes and wrong ones")
     names = list(evidence[0].features())
     rows = np.array([[it.features()[name] for name in names] for it in evidence])
     wanted = np.array(right, dtype=float)

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite as a frozen tower: what an ImageNet classifier sees, as maps of features.
+"""EfficientNet-Lite, an ImageNet classifier, as a frozen vision tower that gives feature maps.
 
 Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, as TensorFlow publishes it
-("Lite"). Every convolution has its batch normalisation folded in, so the module holds convolutions alone.
+("Lite"). Batch normalisation is folded into the convolutions, so the module has no other layers.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-# What the network was trained on: pixels of 0..255, less 127, over 128.
+# The network was trained on (pixel - 127) / 128, with pixels of 0..255.
 PIXEL_MEAN = 127 / 255
 PIXEL_STD = 128 / 255
 
 
 class EfficientNetLiteConfig(PreTrainedConfig):
-    """The blocks in order, and which maps are given out; the defaults are EfficientNet-Lite2.
+    """The blocks in order, and which feature maps to return; the defaults are EfficientNet-Lite2.
 
-    A stage is `(kernel, stride, expansion, channels, repeats)`. `outputs` counts blocks: the map behind each
-    is given out. `image_size` is the side that pictures are resized to, `grid` the side in cells of the maps
-    given out, and `image_mean` and `image_std` how the pixels come, by channel.
+    A stage is `(kernel, stride, expansion, channels, repeats)`. `outputs` are the indices of the blocks whose
+    maps are returned, resized to `grid` x `grid` cells. `image_size` is the side that images are resized to;
+    `image_mean` and `image_std` are the input's normalisation, by channel.
     """
 
     model_type = "efficientnet_lite"
@@ -47,13 +47,13 @@ class EfficientNetLiteConfig(PreTrainedConfig):
 
     @property
     def hidden_size(self) -> int:
-        """How many features each cell has, over all maps."""
+        """The number of features per cell, over all maps."""
         channels = [stage[3] for stage in self.stages for _ in range(stage[4])]
         return sum(channels[block] for block in self.outputs)
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow does: where the padding is uneven, more of it right and below."""
+    """A convolution with TensorFlow's `SAME` padding: uneven padding puts more on the right and bottom."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Turn maps of height by width into ones of ceil(height / stride) by ceil(width / stride)."""
@@ -67,7 +67,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, convolve each channel by itself, project; added to the input where the shape stays."""
+    """Expand, convolve depthwise, project; with a skip connection where the shape stays."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(PreTrainedModel):
-    """Gives `last_hidden_state` (pictures, grid * grid, hidden size), cells in raster order."""
+    """Returns `last_hidden_state` (images, grid * grid, hidden size), cells in raster order."""
 
     config_class = EfficientNetLiteConfig
     main_input_name = "pixel_values"
@@ -105,7 +105,7 @@ class EfficientNetLite(PreTrainedModel):
         self.post_init()
 
     def forward(self, pixel_values: torch.Tensor) -> BaseModelOutput:
-        """Look at pictures (pictures, 3, side, side), normalised by `image_mean` and `image_std`."""
+        """Encode images (images, 3, side, side), normalised by `image_mean` and `image_std`."""
         config = self.config
         mean, std = (
             pixel_values.new_tensor(it)[:, None, None] for it in (config.image_mean, config.image_std)
@@ -113,12 +113,12 @@ class EfficientNetLite(PreTrainedModel):
         pixels = (pixel_values * std + mean - PIXEL_MEAN) / PIXEL_STD
         pixels = _resized(pixels, config.image_size).contiguous(memory_format=torch.channels_last)
         hidden = functional.relu6(self.stem(pixels))
-        given = []
+        maps = []
         for index, block in enumerate(self.blocks):
             hidden = block(hidden)
             if index in config.outputs:
-                given.append(_resized(hidden, config.grid))
-        return BaseModelOutput(torch.cat(given, dim=1).flatten(2).transpose(1, 2))
+                maps.append(_resized(hidden, config.grid))
+        return BaseModelOutput(torch.cat(maps, dim=1).flatten(2).transpose(1, 2))
 
 
 def _resized(maps: torch.Tensor, side: int) -> torch.Tensor:
@@ -130,7 +130,7 @@ def _resized(maps: torch.Tensor, side: int) -> torch.Tensor:
 def fold_batch_norm(
     weight: torch.Tensor, norm: dict[str, torch.Tensor], epsilon: float = 1e-3
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weight and bias of a convolution with the batch normalisation behind it folded in.
+    """Return a convolution's weight and bias with the following batch normalisation folded in.
 
     `norm` holds `weight`, `bias`, `running_mean` and `running_var` (channels out).
     """

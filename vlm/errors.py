@@ -1,31 +1,31 @@
-"""What can go wrong, said in one line with the remedy; the command line prints these and exits with 1."""
+"""Errors whose message is one line with the remedy; the command line prints it and exits with 1."""
 
 from __future__ import annotations
 
 
 class AssistantError(Exception):
-    """Base of every error that a user can do something about."""
+    """Base of every error that a user can fix."""
 
 
 class WeightsError(AssistantError):
-    """Weights are missing, incomplete, or not those of the model."""
+    """Weights are missing, incomplete, or another model's."""
 
 
 class ImageError(AssistantError):
-    """A picture cannot be read."""
+    """An image cannot be read."""
 
 
 class ServerError(AssistantError):
-    """A model's server cannot be reached, refuses, or answers what is no answer."""
+    """A model server cannot be reached, refuses, or sends an unusable answer."""
 
 
 class DataError(AssistantError):
-    """A data set is not in the form that was promised."""
+    """A dataset is not in the expected format."""
 
 
 def one_line(text: object, longest: int = 300) -> str:
-    """Return foreign text as one line, cut, that a terminal shows and does not obey."""
-    line = "".join(sign if sign.isprintable() else " " for sign in str(text).strip())
+    """Return untrusted text as one short line without control characters."""
+    line = "".join(char if char.isprintable() else " " for char in str(text).strip())
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 

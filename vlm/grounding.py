@@ -1,8 +1,8 @@
-"""The one box module: boxes, grounded text, and the language that the model writes them in.
+"""Boxes, grounded text, and the format that the model writes them in.
 
-Coordinates are whole numbers 0..100 of the picture's width and height ("bins"), written
-`{<x0><y0><x1><y1>}`; several boxes of one phrase are joined by `<delim>`; a phrase stands between `<p>`
-and `</p>` (arXiv 2310.09478, section 2.2). Pixels are floats with the origin at the top left corner.
+Coordinates are whole numbers 0..100 of the image's width and height ("bins"), written
+`{<x0><y0><x1><y1>}`; `<delim>` joins several boxes of one phrase; `<p>` and `</p>` enclose a phrase (arXiv
+2310.09478, section 2.2). Pixels are floats with the origin at the top left corner.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Box:
 
     @classmethod
     def from_fractions(cls, x0: float, y0: float, x1: float, y1: float, score: float | None = None) -> Box:
-        """Build a box from fractions 0..1 of width and height, in any corner order, cut to the picture.
+        """Build a box from fractions 0..1 of width and height, in any corner order, clipped to the image.
 
         Bins truncate like the reference's `int(value * 100)`.
         """
@@ -43,7 +43,7 @@ class Box:
 
     @classmethod
     def from_pixels(cls, x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box:
-        """Build a box from pixels of a picture of `width` x `height`."""
+        """Build a box from pixels of an image of `width` x `height`."""
         return cls.from_fractions(x0 / width, y0 / height, x1 / width, y1 / height)
 
     @property
@@ -57,12 +57,12 @@ class Box:
         return (self.x1 - self.x0) * (self.y1 - self.y0)
 
     def to_pixels(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Return `(x0, y0, x1, y1)` in pixels of a picture of `width` x `height`."""
+        """Return `(x0, y0, x1, y1)` in pixels of an image of `width` x `height`."""
         x0, y0, x1, y1 = self.bins
         return x0 * width / BINS, y0 * height / BINS, x1 * width / BINS, y1 * height / BINS
 
     def iou(self, other: Box) -> float:
-        """Return intersection over union, 0..1; 0 where both boxes are empty."""
+        """Return intersection over union, 0..1; 0 if both boxes are empty."""
         return intersection_over_union(self.bins, other.bins)
 
     def with_score(self, score: float | None) -> Box:
@@ -89,7 +89,7 @@ class GroundedPhrase:
 
 @dataclass(frozen=True)
 class GroundedText:
-    """Text without markup, the phrases grounded in it in reading order, and what the model wrote."""
+    """Text without markup, its grounded phrases in reading order, and the model's raw text."""
 
     text: str
     phrases: tuple[GroundedPhrase, ...] = ()
@@ -111,7 +111,7 @@ class BoxSpan:
 
 
 def intersection_over_union(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return the IoU of two `(x0, y0, x1, y1)` boxes in one unit; 0 where the union is empty."""
+    """Return the IoU of two `(x0, y0, x1, y1)` boxes in one unit; 0 if the union is empty."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     intersection = max(width, 0) * max(height, 0)
@@ -172,8 +172,8 @@ def format_grounded(grounded: GroundedText) -> str:
 _NUMBER = r"<\s{0,2}(-?\d{1,4})\s{0,2}>\s{0,2}"
 _TAG = r"</?p>|<delim>"
 # Every repetition is bounded and no two alternatives compete for a character, so that any text is read in
-# linear time. A brace that opens something like a box but is no box is markup to be dropped; it ends before
-# the next tag, and leaves the space behind it alone.
+# linear time. A brace that opens a malformed box is markup to drop; it ends before the next tag, and keeps
+# the space after it.
 _BROKEN = r"\{\s{0,2}(?=<\s{0,2}(?:[-\d]|\Z))" + rf"(?:\s{{0,2}}(?!{_TAG})[-<>\d]){{1,48}}\}}?"
 _TOKEN = re.compile(
     rf"(?P<box>\{{\s{{0,2}}{_NUMBER * 4}\}})"
@@ -186,10 +186,10 @@ _WELL_FORMED = re.compile(r"\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}")
 
 
 def find_boxes(text: str) -> list[BoxSpan]:
-    """Return every box that can be read in `text`, with where it stands; never raises.
+    """Return every readable box in `text` with its position; never raises.
 
-    Swapped corners are put in order; a box that sticks out of the picture is cut to it (the reference
-    writes -1 or 110 for such); one that lies wholly outside, or is no box at all, is left out.
+    Swapped corners are put in order; a box that exceeds the image is clipped (the reference writes -1 or 110
+    for such); one that lies wholly outside, or is malformed, is left out.
     """
     spans = ((_read(match), match) for match in _TOKEN.finditer(text) if match["box"])
     return [BoxSpan(box, match.start(), match.end()) for box, match in spans if box is not None]
@@ -208,7 +208,7 @@ def is_well_formed_box(text: str) -> bool:
 
 @dataclass
 class _Group:
-    """Where a phrase stands in the text written so far, and the boxes read for it."""
+    """A phrase's position in the text so far, and its boxes."""
 
     start: int
     end: int
@@ -216,7 +216,7 @@ class _Group:
 
 
 class _Reader:
-    """The state of reading one text: the words so far, where the open `<p>` stands, who gets the next box."""
+    """The parser's state: the words so far, the position of an open `<p>`, the group of the next box."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []

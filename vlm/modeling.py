@@ -1,9 +1,9 @@
-"""MiniGPT-v2 (arXiv 2310.09478) in the conventions of transformers.
+"""MiniGPT-v2 (arXiv 2310.09478) as a transformers model.
 
-A frozen vision tower, whose patch tokens are joined four by four, one linear layer, and a LLaMA-like
-language model. A second frozen tower may add an image classifier's features to each patch. Any vision model
-of transformers that gives `last_hidden_state` with a class token in front will do as the first tower, and any
-causal language model as the head; of those, a folder may hold the ones that `model_folder.py` lists.
+A frozen vision tower, whose patch tokens are concatenated in fours, one linear layer, and a LLaMA-like
+language model. A second frozen tower may add an image classifier's features to each patch. The first tower
+can be any transformers vision model whose `last_hidden_state` starts with a class token, and the head any
+causal language model; of those, a folder may hold the ones that `model_folder.py` lists.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .configuration import MiniGPTv2Config
 
 @dataclass
 class MiniGPTv2Output(ModelOutput):
-    """What `forward` returns.
+    """The result of `forward`.
 
     `loss` is the mean over labelled tokens (None without labels); `logits` has the shape (batch, kept
     positions, vocabulary).
@@ -64,7 +64,7 @@ class StripMerge(nn.Module):
 
 
 class MiniGPTv2PreTrainedModel(PreTrainedModel):
-    """What the model shares with every model of transformers."""
+    """Settings for transformers' own machinery."""
 
     config_class = MiniGPTv2Config
     base_model_prefix = ""
@@ -78,7 +78,7 @@ class MiniGPTv2PreTrainedModel(PreTrainedModel):
 
 
 class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixin):
-    """Pictures and text in, text out."""
+    """Generates text from images and text."""
 
     def __init__(self, config: MiniGPTv2Config) -> None:
         super().__init__(config)
@@ -108,13 +108,13 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         return head
 
     def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Turn pictures (pictures, 3, side, side) into visual tokens (pictures, tokens, text width)."""
+        """Turn images (images, 3, side, side) into visual tokens (images, tokens, text width)."""
         patches = self.get_patches(pixel_values)
         tokens: torch.Tensor = self.vision_projection(patches.to(self.vision_projection.weight.dtype))
         return tokens
 
     def get_patches(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Turn pictures into what the frozen towers see, merged: (pictures, tokens, n * patch features)."""
+        """Return the frozen towers' features of images, merged: (images, tokens, n * patch features)."""
         pixels = pixel_values.to(self.vision_tower.dtype)
         patches = self.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
         if self.classifier_tower is not None:
@@ -124,19 +124,19 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         return merged
 
     def embed(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
-        """Embed tokens (batch, length) and put the pictures' visual tokens in place of the placeholders.
+        """Embed tokens (batch, length) and replace the placeholders with the images' visual tokens.
 
         Raises:
-            ValueError: the placeholders are not as many as the visual tokens.
+            ValueError: the numbers of placeholders and visual tokens differ.
         """
         features = None if pixel_values is None else self.get_image_features(pixel_values)
         return self.embed_with_features(input_ids, features)
 
     def embed_with_features(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
-        """Do as `embed`, with the visual tokens (pictures, tokens, text width) at hand.
+        """Like `embed`, from precomputed visual tokens (images, tokens, text width).
 
         Raises:
-            ValueError: the placeholders are not as many as the visual tokens.
+            ValueError: the numbers of placeholders and visual tokens differ.
         """
         placeholders = input_ids == self.config.image_token_id
         embeddings: torch.Tensor = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
@@ -167,13 +167,13 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> MiniGPTv2Output:
-        """Run the model; exactly one of `input_ids` and `inputs_embeds` is wanted.
+        """Run the model on exactly one of `input_ids` and `inputs_embeds`.
 
-        `pixel_values` (pictures, 3, side, side) goes in the order of the placeholders; `labels` (batch,
-        length) holds -100 where nothing is learnt. With `answers_only`, logits are computed at the labelled
-        positions alone and have the shape (labelled positions, vocabulary): same loss, less work. The loss
-        is the mean over labelled tokens, or their sum over `num_items_in_batch` where that is given; each
-        counts `label_weights` (batch, length) times.
+        `pixel_values` (images, 3, side, side) are in the order of the placeholders; `labels` (batch, length)
+        are -100 at positions without loss. With `answers_only`, logits are computed only at labelled
+        positions and have the shape (labelled positions, vocabulary): same loss, less work. The loss is the
+        mean over labelled tokens, or their sum divided by `num_items_in_batch` if given, weighted by
+        `label_weights` (batch, length).
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
@@ -210,7 +210,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
         )
 
     def _adapt_mask(self, mask: torch.Tensor | None) -> torch.Tensor | None:
-        """Turn a boolean 4-dimensional mask into the additive one that eager attention wants."""
+        """Turn a boolean 4-dimensional mask into the additive mask that eager attention needs."""
         eager = self.language_model.config._attn_implementation == "eager"
         if mask is None or mask.ndim != 4 or mask.dtype != torch.bool or not eager:
             return mask
@@ -220,7 +220,7 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
     def prepare_inputs_for_generation(
         self, input_ids: torch.Tensor, *args: Any, pixel_values: torch.Tensor | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Hand the pictures to the first step alone: later steps find them in the cache."""
+        """Pass images to the first step only: later steps have them in the cache."""
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
         if bool((inputs["input_ids"] == self.config.image_token_id).any()):
             inputs["pixel_values"] = pixel_values
@@ -230,14 +230,14 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
 def _build_tower(config: PreTrainedConfig) -> PreTrainedModel:
     if not isinstance(config, Blip2VisionConfig):
         return AutoModel.from_config(config)
-    tower = Blip2VisionModel._from_config(config)  # the Auto classes do not know it
+    tower = Blip2VisionModel._from_config(config)  # it is not registered with the Auto classes
     # EVA's blocks have eps 1e-6; the reference's `ln_vision` is a plain LayerNorm with 1e-5.
     tower.post_layernorm.eps = 1e-5
     return tower
 
 
 def _kept(hidden: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
-    """Return the positions whose logits are wanted: the last so many (0: all), or those of an index."""
+    """Return the positions to compute logits for: the last `logits_to_keep` (0: all), or an index's."""
     if isinstance(logits_to_keep, torch.Tensor):
         return hidden[:, logits_to_keep]
     return hidden[:, -logits_to_keep:] if logits_to_keep else hidden

@@ -1,4 +1,4 @@
-"""What each process runs that torchrun starts in the tests: the runs of its argument, one after another.
+"""The program that torchrun starts in the tests: it trains the runs of its argument, one after another.
 
 A run is `settings`, a configuration as JSON; `half`, whether the frozen weights are bfloat16; `forget`, a
 checkpoint to remove first.
@@ -22,7 +22,7 @@ from .tiny import tiny_model, tiny_processor
 
 
 def main() -> None:
-    """Train, and note in `written-RANK.json` which files beside the runs this process opened to write."""
+    """Train, and record in `written-RANK.json` which other files than the runs' this process wrote."""
     rank, runs = os.environ["RANK"], json.loads(sys.argv[1])
     written: list[str] = []
 

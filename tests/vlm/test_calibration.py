@@ -1,4 +1,4 @@
-"""The probability that a box is right: fitted, kept with an adapter, put in the place of the raw score."""
+"""Calibration: fitted, stored with an adapter, and applied in place of the raw score."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def evidence(opening: float = 0.9, place: float = 0.5, area: float = 0.2) -> Box
 
 
 class TestFit:
-    def test_what_tells_right_boxes_from_others_is_found(self) -> None:
+    def test_the_fit_finds_the_feature_that_separates_correct_boxes(self) -> None:
         random_ = random.Random(0)
         places = [random_.random() for _ in range(400)]
         boxes = [evidence(place=place) for place in places]
@@ -33,14 +33,14 @@ class TestFit:
         assert low == pytest.approx(0.1, abs=0.1)
         assert high == pytest.approx(0.9, abs=0.12)
 
-    def test_boxes_that_are_all_right_tell_nothing(self) -> None:
+    def test_fitting_needs_both_correct_and_wrong_boxes(self) -> None:
         with pytest.raises(ValueError, match="right and boxes that are wrong"):
             fit([evidence(), evidence()], [True, True])
 
 
 class TestCalibration:
     @given(chances, chances, chances, st.none() | chances)
-    def test_whatever_the_evidence_a_probability_comes_out(
+    def test_any_evidence_gives_a_probability(
         self, opening: float, place: float, area: float, agreement: float | None
     ) -> None:
         features = BoxEvidence(opening, place, area, agreement).features()

@@ -1,4 +1,4 @@
-"""The second tower on tiny random weights: its convolutions, its maps, its features beside the first's."""
+"""The second tower with tiny random weights: convolutions, maps, and features joined with the first tower's."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class TestSamePadding:
         assert wanted.shape[-1] == -(-size // stride)
         torch.testing.assert_close(convolution(maps), wanted)
 
-    def test_each_side_is_padded_for_itself(self) -> None:
+    def test_each_side_is_padded_independently(self) -> None:
         assert SameConv2d(1, 1, 3, 2)(torch.zeros(1, 1, 8, 5)).shape == (1, 1, 4, 3)
 
 
 class TestBlocks:
-    def test_a_folded_batch_normalisation_changes_nothing(self) -> None:
+    def test_folding_batch_normalisation_changes_nothing(self) -> None:
         torch.manual_seed(0)
         convolution, norm = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, eps=1e-3).eval()
         for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
@@ -93,7 +93,7 @@ class TestTower:
         assert len(model.blocks) == 21
         assert sum(weight.numel() for weight in model.parameters()) == 4_330_184
 
-    def test_the_maps_are_the_ones_asked_for_in_order_and_on_one_grid(self) -> None:
+    def test_the_configured_maps_come_in_order_on_one_grid(self) -> None:
         pixels = torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE)
         both, first, last = (tower(outputs=blocks) for blocks in ((2, 3), (2,), (3,)))
         with torch.no_grad():
@@ -110,7 +110,7 @@ class TestTower:
             plain, marked = (model(it).last_hidden_state for it in (torch.zeros_like(pixels), pixels))
         assert int((marked - plain).norm(dim=-1).argmax()) == 3
 
-    def test_it_is_given_pixels_as_it_was_trained_on_them(self) -> None:
+    def test_it_renormalises_pixels_as_in_its_training(self) -> None:
         model, seen = tower(), list[torch.Tensor]()
         model.stem.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         levels = torch.tensor([0.0, 127.0, 255.0])[:, None, None].expand(3, IMAGE_SIZE, IMAGE_SIZE) / 255
@@ -135,13 +135,13 @@ class TestJoining:
         torch.testing.assert_close(patches[..., :16], first)
         torch.testing.assert_close(patches[..., 16:], second)
 
-    def test_the_linear_layer_takes_them_all(self) -> None:
+    def test_the_linear_layer_takes_all_features(self) -> None:
         model, pixels = tiny_model(BOTH), torch.randn(1, 3, IMAGE_SIZE, IMAGE_SIZE)
         with torch.no_grad():
             tokens, patches = model.get_image_features(pixels), model.get_patches(pixels)
         torch.testing.assert_close(tokens, model.vision_projection(patches))
 
-    def test_without_a_second_tower_there_is_but_the_first(self) -> None:
+    def test_the_second_tower_is_optional(self) -> None:
         model, pixels = tiny_model("dinov2"), torch.randn(1, 3, IMAGE_SIZE, IMAGE_SIZE)
         assert (model.classifier_tower, model.config.patch_features) == (None, 16)
         with torch.no_grad():

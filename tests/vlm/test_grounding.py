@@ -1,4 +1,4 @@
-"""The box language: what is written is read back, and whatever a model writes is read without harm."""
+"""The box format: written text is read back, and any model output is parsed safely."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TestWritingAndReading:
 
 class TestReadingWhatAModelWrites:
     @given(model_text)
-    def test_any_text_is_read_and_every_phrase_stands_where_it_says(self, text: str) -> None:
+    def test_any_text_is_parsed_and_phrases_are_at_their_positions(self, text: str) -> None:
         read = parse(text)
         assert read.raw == text
         assert read.boxes == tuple(span.box for span in find_boxes(text))
@@ -131,7 +131,7 @@ class TestReadingWhatAModelWrites:
         start = time.process_time()
         parse(piece * (200_000 // len(piece)))
         find_boxes(piece * (200_000 // len(piece)))
-        # Some hundredths of a second; were the time quadratic, it would be minutes.
+        # Hundredths of a second; quadratic time would take minutes.
         assert time.process_time() - start < 5
 
     def test_a_thousand_boxes_belong_to_their_phrase(self) -> None:
@@ -153,7 +153,7 @@ class TestReadingWhatAModelWrites:
             pytest.param("{<10><20>{<10><20><30><40>}", B, id="unfinished one before"),
         ],
     )
-    def test_a_box_that_can_be_meant_is_read(self, text: str, box: Box) -> None:
+    def test_a_box_with_small_faults_is_read(self, text: str, box: Box) -> None:
         assert parse(text).boxes == (box,)
 
     @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ class TestReadingWhatAModelWrites:
             "{<1.5><2><3><4>}",
         ],
     )
-    def test_what_is_no_box_gives_none(self, text: str) -> None:
+    def test_a_malformed_box_is_dropped(self, text: str) -> None:
         assert parse(text).boxes == ()
         assert find_boxes(text) == []
 
@@ -216,7 +216,7 @@ class TestPhrases:
             GroundedPhrase("", (B,)),
         )
 
-    def test_words_between_a_phrase_and_a_box_part_them(self) -> None:
+    def test_words_between_a_phrase_and_a_box_separate_them(self) -> None:
         assert parse("<p>a dog</p> and {<1><2><3><4>}").phrases == (GroundedPhrase("", (A,)),)
 
     def test_a_phrase_without_a_box_is_text(self) -> None:
@@ -233,7 +233,7 @@ class TestPhrases:
             pytest.param("<p></p>{<1><2><3><4>}", "", id="empty"),
         ],
     )
-    def test_badly_nested_phrases_are_read_as_far_as_they_go(self, text: str, phrase: str) -> None:
+    def test_badly_nested_phrases_are_read_as_far_as_possible(self, text: str, phrase: str) -> None:
         assert parse(text).phrases == (GroundedPhrase(phrase, (A,)),)
 
 
@@ -254,12 +254,12 @@ class TestBox:
         assert A.with_score(0.5) == A
         assert A.with_score(0.5).score == 0.5
 
-    def test_fractions_truncate_and_are_cut_to_the_picture(self) -> None:
+    def test_fractions_truncate_and_are_clipped_to_the_image(self) -> None:
         assert Box.from_fractions(0.999, -0.5, 0.019, 1.5) == Box(1, 0, 99, 100)
         assert Box.from_pixels(64, 48, 320, 480, 640, 480) == Box(10, 10, 50, 100)
 
     @given(boxes, st.integers(1, 5000), st.integers(1, 5000))
-    def test_pixels_lie_within_the_picture(self, box: Box, width: int, height: int) -> None:
+    def test_pixels_are_within_the_image(self, box: Box, width: int, height: int) -> None:
         x0, y0, x1, y1 = box.to_pixels(width, height)
         assert 0 <= x0 <= x1 <= width
         assert 0 <= y0 <= y1 <= height

@@ -1,4 +1,4 @@
-"""The model on tiny random weights, with both kinds of tower."""
+"""The model with tiny random weights and both kinds of tower."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def mixed_batch(processor: MiniGPTv2Processor) -> dict[str, torch.Tensor]:
 
 
 def answers(model: Model, batch: dict[str, torch.Tensor], **options: bool) -> list[list[int]]:
-    """Return what the model says greedily, without padding."""
+    """Return the model's greedy answer, without padding."""
     output = model.generate(**batch, do_sample=False, max_new_tokens=12, **options)
     new = output[:, batch["input_ids"].shape[1] :].tolist()
     pad = model.generation_config.pad_token_id
@@ -66,7 +66,7 @@ class TestStripMerge:
             [12, 13, 14, 15],
         ]
 
-    def test_the_patches_of_a_strip_stand_one_after_another(self) -> None:
+    def test_the_patches_of_a_strip_are_concatenated(self) -> None:
         patches = torch.randn(2, 8, 5)
         assert torch.equal(StripMerge(4)(patches)[1, 1], patches[1, 4:].flatten())
 
@@ -107,7 +107,7 @@ class TestConfiguration:
 
 
 class TestMerging:
-    def test_visual_tokens_take_the_places_of_the_placeholders_in_order(
+    def test_visual_tokens_replace_the_placeholders_in_order(
         self, dinov2: Model, processor: MiniGPTv2Processor
     ) -> None:
         batch = processor([picture(0), None, picture(1)], [[Turn("what?")]] * 3)
@@ -132,7 +132,7 @@ class TestMerging:
             ),
         ],
     )
-    def test_a_count_that_differs_is_told_with_both_numbers(
+    def test_a_wrong_number_of_placeholders_is_an_error_with_both_numbers(
         self, dinov2: Model, kept: int | None, pictures: int, message: str
     ) -> None:
         ids = torch.tensor([[0] + [dinov2.config.image_token_id] * IMAGE_TOKENS])[:, :kept]
@@ -140,11 +140,11 @@ class TestMerging:
         with pytest.raises(ValueError, match=message):
             dinov2(input_ids=ids, pixel_values=pixels)
 
-    def test_exactly_one_kind_of_input_is_wanted(self, dinov2: Model) -> None:
+    def test_exactly_one_kind_of_input_is_required(self, dinov2: Model) -> None:
         with pytest.raises(ValueError, match="exactly one of input_ids and inputs_embeds"):
             dinov2()
 
-    def test_another_picture_gives_another_prediction(
+    def test_another_image_gives_another_prediction(
         self, model: Model, processor: MiniGPTv2Processor
     ) -> None:
         with torch.no_grad():
@@ -187,7 +187,7 @@ class TestGenerating:
             alone = [model(**processor([image], [turns])).logits[0, -1] for image, turns in MIXED]
         torch.testing.assert_close(padded, torch.stack(alone), rtol=1e-4, atol=1e-4)
 
-    def test_beams_share_their_picture(self, dinov2: Model, processor: MiniGPTv2Processor) -> None:
+    def test_beams_share_their_image(self, dinov2: Model, processor: MiniGPTv2Processor) -> None:
         batch = processor([picture(0), None], [[Turn("what is it?")], [Turn("hello")]])
         together = dinov2.generate(**batch, num_beams=3, do_sample=False, max_new_tokens=4)
         first = dinov2.generate(
@@ -218,7 +218,7 @@ class TestLoss:
         torch.testing.assert_close(output.loss, by_hand)
 
     @pytest.mark.parametrize("divisor", [None, 7])
-    def test_logits_at_the_answers_alone_give_the_same_loss(
+    def test_logits_at_the_answers_only_give_the_same_loss(
         self, dinov2: Model, batch: dict[str, torch.Tensor], divisor: int | None
     ) -> None:
         with torch.no_grad():
@@ -231,7 +231,7 @@ class TestLoss:
         with pytest.raises(ValueError, match="answers_only needs labels"):
             dinov2(input_ids=torch.tensor([[0]]), answers_only=True)
 
-    def test_only_the_last_logits_are_computed_where_no_more_are_wanted(
+    def test_only_the_requested_last_logits_are_computed(
         self, dinov2: Model, batch: dict[str, torch.Tensor]
     ) -> None:
         asked = {name: batch[name] for name in ("input_ids", "pixel_values")}

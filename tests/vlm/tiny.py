@@ -86,7 +86,7 @@ def tiny_config(tower: str = "dinov2") -> MiniGPTv2Config:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=512,
-        # Wide enough that a random model does not say the same token for ever.
+        # Wide enough that a random model does not repeat one token forever.
         initializer_range=0.3,
         bos_token_id=0,
         eos_token_id=1,
@@ -102,7 +102,7 @@ def tiny_config(tower: str = "dinov2") -> MiniGPTv2Config:
 
 
 def tiny_model(tower: str = "dinov2", seed: int = 0) -> MiniGPTv2ForConditionalGeneration:
-    """Build a random model in float32, the same for the same seed, whose answers depend on the picture."""
+    """Build a random model in float32, the same for the same seed, whose answers depend on the image."""
     torch.manual_seed(seed)
     model = MiniGPTv2ForConditionalGeneration(tiny_config(tower))
     model.eval()
@@ -124,13 +124,13 @@ def tiny_processor() -> MiniGPTv2Processor:
 
 
 def picture(seed: int, width: int = 40, height: int = 30) -> Image.Image:
-    """Draw a picture of random coarse blocks."""
+    """Draw an image of random coarse blocks."""
     noise = torch.randint(0, 256, (3, 4, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
     return Image.fromarray(noise.numpy()).resize((width, height), Image.Resampling.NEAREST)
 
 
 def write_photo_folder(folder: Path, records: Sequence[dict[str, Any]]) -> Path:
-    """Write `annotations.jsonl` and one tar shard with a generated picture for each record."""
+    """Write `annotations.jsonl` and one tar shard with a generated image for each record."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"source": "generated", "split": "train"} | record) for record in records]
     (folder / "annotations.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
