@@ -265,6 +265,19 @@ class TokenizerSettings(Settings):
         )
 
 
+class BytePairs(BaseModel):
+    """What `tokenizer.json` says of its pieces; pieces that a prefix continues make its reader panic."""
+
+    type: Literal["BPE"]
+    continuing_subword_prefix: Literal[""] | None = None
+
+
+class TokenizerFile(BaseModel):
+    """`tokenizer.json`, as far as its reader does not check it."""
+
+    model: BytePairs
+
+
 class GenerationSettings(Settings):
     """`generation_config.json`; only the tokens' numbers are used."""
 
@@ -356,14 +369,14 @@ def read_adapter(folder: Path) -> AdapterSettings:
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def read_settings(path: Path, form: type[SettingsT]) -> SettingsT:
+def read_settings(path: Path, form: type[SettingsT], largest: int = _LARGEST_FILE) -> SettingsT:
     """Read a file of JSON that has the form.
 
     Raises:
         WeightsError: the file cannot be read, or has not the form; the key is named.
     """
     try:
-        require_file(path, _LARGEST_FILE)
+        _require_file(path, largest)
         return form.model_validate_json(path.read_bytes())
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}; copy the folder again") from error
@@ -371,12 +384,8 @@ def read_settings(path: Path, form: type[SettingsT]) -> SettingsT:
         raise WeightsError(f"{path}: {_complaint(error)}; copy the folder again, or take another") from error
 
 
-def require_file(path: Path, largest: int) -> None:
-    """Refuse what is no file (a pipe would be waited for), and what is larger than so many bytes.
-
-    Raises:
-        WeightsError: it is one of these.
-    """
+def _require_file(path: Path, largest: int) -> None:
+    """Refuse what is no file (a pipe would be waited for), and what is larger than so many bytes."""
     if not path.is_file():
         raise WeightsError(f"there is no file {path}; copy the folder again")
     if path.stat().st_size > largest:
@@ -418,4 +427,4 @@ def _weights(folder: Path) -> tuple[Path, ...]:
 
 
 __all__ = ["LINEAR_LAYERS", "QUERY_VALUE", "AdapterSettings", "Alpha", "Dropout", "ModelFolder", "Rank"]
-__all__ += ["read_adapter", "read_model_folder", "read_settings", "require_file"]
+__all__ += ["TokenizerFile", "read_adapter", "read_model_folder", "read_settings"]

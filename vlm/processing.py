@@ -21,7 +21,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from .configuration import MiniGPTv2Config
 from .errors import WeightsError, one_line
-from .model_folder import ModelFolder, read_model_folder, require_file
+from .model_folder import ModelFolder, TokenizerFile, read_model_folder, read_settings
 from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
 
@@ -183,14 +183,16 @@ def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
         WeightsError: `tokenizer.json` is none, or has other tokens than the model.
     """
     path, settings = checked.path / "tokenizer.json", checked.tokenizer
-    require_file(path, _LARGEST_TOKENIZER)
+    read_settings(path, TokenizerFile, _LARGEST_TOKENIZER)
     try:
         tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(path),
             clean_up_tokenization_spaces=settings.clean_up_tokenization_spaces,
             **settings.special_tokens(),
         )
-    except Exception as error:  # the readers below raise many kinds
+    except BaseException as error:  # the readers below raise many kinds, panics among them
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise WeightsError(f"{path} cannot be read: {one_line(error)}; copy the folder again") from error
     known = checked.config.text_config.vocab_size
     if len(tokenizer) > known:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from assistant.vlm import processing
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.model_folder import read_adapter, read_model_folder
@@ -371,9 +372,39 @@ def test_weights_that_are_no_numbers_are_refused(folder: Path) -> None:
 )
 def test_a_tokenizer_that_is_none_is_one_line(folder: Path, content: bytes) -> None:
     (folder / "tokenizer.json").write_bytes(content)
-    with pytest.raises(WeightsError, match=r"tokenizer\.json cannot be read") as caught:
+    with pytest.raises(WeightsError, match=r"tokenizer\.json") as caught:
         LocalEngine.load(str(folder))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.continuing_subword_prefix", "#" * 9),
+        ("model.type", "Unigram"),
+        ("model.vocab", []),
+        ("model", None),
+    ],
+)
+def test_a_tokenizer_that_its_reader_cannot_take_is_one_line_and_nothing_else(
+    folder: Path, key: str, value: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    change(folder / "tokenizer.json", key, value)
+    with pytest.raises(WeightsError, match=r"tokenizer\.json") as caught:
+        LocalEngine.load(str(folder))
+    assert str(caught.value).isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_reader_that_panics_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panic = type("PanicException", (BaseException,), {})  # as of a library in Rust
+
+    def panics(**_: object) -> None:
+        raise panic("out of range")
+
+    monkeypatch.setattr(processing, "PreTrainedTokenizerFast", panics)
+    with pytest.raises(WeightsError, match=r"tokenizer\.json cannot be read: out of range"):
+        LocalEngine.load(str(folder))
 
 
 def test_a_token_that_the_model_has_not_is_refused(folder: Path) -> None:
