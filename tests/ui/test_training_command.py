@@ -62,7 +62,7 @@ class TestOwnPhotos:
         right = sum(answer == PLACES[number % len(PLACES)] for number, answer in enumerate(answers))
         assert right == PHOTOS, answers
         again = command("train", *arguments, *rates)
-        assert "going on from step 150 of 150" in again.err
+        assert "resuming from step 150 of 150" in again.err
 
     def test_a_broken_line_is_named_or_left_out(
         self, command: Command, own: Path, model: Path, tmp_path: Path

@@ -90,7 +90,7 @@ def with_broken_settings(folder: Path) -> Path:
     [
         (another_rank, "different shapes"),
         (another_base, "different shapes or models"),
-        (another_training, "do not come from one training"),
+        (another_training, "come from unrelated trainings"),
         (torn, r"adapter_model\.safetensors cannot be read"),
         (without_settings, "there is no file .*adapter_config.json"),
         (with_broken_settings, "adapter_config.json: Invalid JSON"),
@@ -113,7 +113,7 @@ def test_one_adapter_has_no_mean(adapters: list[Path], tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_written_over(adapters: list[Path]) -> None:
     before = (adapters[1] / WEIGHTS).read_bytes()
-    with pytest.raises(WeightsError, match="is there already"):
+    with pytest.raises(WeightsError, match="exists: name a new folder"):
         average_adapters(adapters, adapters[1])
     assert (adapters[1] / WEIGHTS).read_bytes() == before
 

@@ -25,7 +25,7 @@ from assistant.vlm.training.self_critical import (
     SelfCriticalCollator,
     advantages,
     box_reward,
-    write_answers,
+    sample_answers,
 )
 from assistant.vlm.training.trainer import TrainingConfig, train
 
@@ -122,7 +122,7 @@ class TestWriting:
         images = [picture(0), picture(1)]
         requests = ["[caption] what is this?", "[caption] describe the whole image, please"]
         torch.manual_seed(3)
-        written = write_answers(model, processor, images, requests, 3, bf16=False)
+        written = sample_answers(model, processor, images, requests, 3, bf16=False)
         batch = processor(
             [image for image in images for _ in range(3)],
             [[Turn(request)] for request in requests for _ in range(3)],
@@ -137,7 +137,7 @@ class TestWriting:
 
     def test_the_model_goes_on_training_afterwards(self, processor: MiniGPTv2Processor) -> None:
         model = add_adapter(tiny_model(), ADAPTER).train()
-        write_answers(model, processor, [picture(0)], ["[caption]"], 2, bf16=False)
+        sample_answers(model, processor, [picture(0)], ["[caption]"], 2, bf16=False)
         assert model.training
 
 
@@ -241,8 +241,8 @@ class TestLearning:
         assert all(0 <= reward <= 10 for reward in rewards)
         assert all(line["loss_written"] > 0 for line in lines)
         boxes, captions = lines[0]["reward_refer"], lines[0]["reward_caption"]
-        assert f"reward of caption {captions:.3f}" in told[0]
-        assert f"reward of refer {boxes:.3f}" in told[0]
+        assert f"caption reward {captions:.3f}" in told[0]
+        assert f"refer reward {boxes:.3f}" in told[0]
 
     def test_without_captions_by_people_only_boxes_are_rewarded(self, tmp_path: Path) -> None:
         (line, *_), _ = run(tmp_path, [{**record, "captions": []} for record in dog_records(3)])
@@ -252,7 +252,7 @@ class TestLearning:
     def test_data_with_nothing_to_reward_cannot_be_learnt_from_so(self, tmp_path: Path) -> None:
         asked = [{"question": "what is it?", "answer": ["dog"]}]
         records = [{"image": record["image"], "questions": asked} for record in dog_records(3)]
-        with pytest.raises(AssistantError, match="no picture has captions"):
+        with pytest.raises(AssistantError, match="no image has human captions"):
             run(tmp_path, records)
 
     def test_one_caption_has_nothing_to_be_compared_with(self, tmp_path: Path) -> None:

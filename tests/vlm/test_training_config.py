@@ -130,7 +130,7 @@ class TestLayers:
             ("[mixture.per_task]\nsing = 1", "mixture.per_task.sing"),
             ("[mixture]\ncrop = -1", "mixture.crop: Input should be greater than or equal to 0"),
             ("[mixture.sources.gqa]\npth = 1", "unknown key mixture.sources.gqa.pth"),
-            ("steps = ", "is no TOML"),
+            ("steps = ", "is not TOML"),
         ],
     )
     def test_what_is_wrong_in_a_file_is_named_with_the_file(

@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_once_and_the_work_goes_on(
     assert model.features(PICTURES).shape == model.features(PICTURES).shape
     assert model.looked_at == 6
     (line,) = model.told
-    assert "no space left on device; going on without keeping more" in line
+    assert "no space left on device; continuing without the cache" in line
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

@@ -174,11 +174,11 @@ class TestStopping:
             with pytest.raises(TrainingStoppedError) as caught:
                 run(config)
         assert "stopped after step 3 of 6" in str(caught.value)
-        assert "the same command goes on" in str(caught.value)
+        assert "the same command resumes" in str(caught.value)
         assert "\n" not in str(caught.value)
         assert signal.getsignal(signal.SIGINT) is handler
         resumed, told = run(config)
-        assert told[0].startswith("going on from step 3 of 6")
+        assert told[0].startswith("resuming from step 3 of 6")
         assert same(resumed, whole)
         assert [line["step"] for line in log(config)] == [2, 4, 6]
 
@@ -192,7 +192,7 @@ class TestStopping:
             with pytest.raises(TrainingStoppedError):
                 run(config)
         other = [picture(seed) for seed in range(50, 60)]  # as if the data had changed
-        monkeypatch.setattr(trainer_module, "_some_pictures", lambda _: iter(other))
+        monkeypatch.setattr(trainer_module, "_whitening_images", lambda _: iter(other))
         resumed, _ = run(config)
         assert same(resumed, whole)
 
@@ -265,8 +265,8 @@ class TestAccidents:
         assert (config.out / "checkpoint-4").is_dir()
         resumed, told = run(config)
         assert told[:2] == [
-            "removed checkpoint-4: it was cut off while it was written",
-            f"going on from step 2 of 6 ({config.out / 'checkpoint-2'})",
+            "removed checkpoint-4: it is incomplete",
+            f"resuming from step 2 of 6 ({config.out / 'checkpoint-2'})",
         ]
         assert same(resumed, whole)
 
@@ -295,7 +295,7 @@ class TestAccidents:
                 room.__exit__(None, None, None)
         said = str(caught.value)
         assert "cannot write the checkpoint of step 4" in said
-        assert "the same command goes on from step 2" in said
+        assert "the same command resumes from step 2" in said
         assert "\n" not in said
         resumed, _ = run(config)
         assert same(resumed, whole)
@@ -359,7 +359,7 @@ class TestRefusals:
             run(replace(config, gradient_accumulation=4))
 
     def test_weights_are_shared_out_only_among_several_processes(self, config: TrainingConfig) -> None:
-        with pytest.raises(AssistantError, match="start the command by torchrun"):
+        with pytest.raises(AssistantError, match="start the command with torchrun"):
             run(replace(config, fsdp=True))
 
 
@@ -385,4 +385,4 @@ class TestWays:
     ) -> None:
         monkeypatch.setattr(shutil, "which", lambda _: None)
         _, told = run(replace(exact, compile_layers=True))
-        assert told[0] == "no C++ compiler found: going on with layers that are not compiled"
+        assert told[0] == "no C++ compiler found: continuing without compiled layers"

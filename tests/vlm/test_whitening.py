@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
-from assistant.vlm.training.whitening import batched, fold, train_in_basis, whiten, whitening
+from assistant.vlm.training.whitening import batched, restore_weight, train_in_basis, whiten, whitening
 
 from .tiny import IMAGE_SIZE, TOWERS, picture, tiny_model, tiny_processor
 
@@ -41,7 +41,7 @@ class TestWhitening:
         before = layer(features)
         train_in_basis(whitening(features), layer)
         torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
-        fold(layer)
+        restore_weight(layer)
         torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
         assert set(layer.state_dict()) == {"weight", "bias"}
 

@@ -1,1 +1,1 @@
-"""Training of what is ours: the linear layer and LoRA."""
+"""Train the linear layer and LoRA."""

@@ -1,4 +1,4 @@
-"""What is trained and shipped: one PEFT adapter that holds LoRA and the linear layer."""
+"""Create, load and save the PEFT adapter that holds LoRA and the linear layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..tensors import Tensors, read_shapes, read_tensors
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AdapterConfig:
-    """LoRA's rank, alpha and dropout; all linear layers of the language model, or q and v as in the paper."""
+    """LoRA's settings; on all linear layers of the language model, or on q and v as in the paper."""
 
     rank: Rank = 16
     alpha: Alpha = 32
@@ -37,7 +37,7 @@ class AdapterConfig:
     all_linear: bool = True
 
     def lora(self) -> LoraConfig:
-        """Return PEFT's form of it; the linear layer is trained whole."""
+        """Return PEFT's configuration, which also trains the linear layer in full."""
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
@@ -48,16 +48,16 @@ class AdapterConfig:
 
     @classmethod
     def of(cls, settings: AdapterSettings) -> AdapterConfig:
-        """Return that of an adapter whose settings were checked."""
+        """Return the configuration of an adapter's validated settings."""
         return cls(settings.r, settings.lora_alpha, settings.lora_dropout, settings.all_linear)
 
     def fits(self, other: AdapterConfig) -> bool:
-        """Whether another run has this rank, alpha and places; dropout leaves no trace in weights."""
+        """Return whether another configuration has the same weights; dropout does not affect them."""
         return replace(self, dropout=other.dropout) == other
 
 
 def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig) -> PeftModel:
-    """Return the model with a fresh adapter: all else is frozen."""
+    """Return the model with a new adapter and everything else frozen."""
     return _in_full_precision(get_peft_model(model, config.lora()))
 
 
@@ -68,11 +68,11 @@ def load_adapter(
     trainable: bool = False,
     shape: AdapterConfig | None = None,
 ) -> PeftModel:
-    """Return the model with a trained adapter, to be trained on with the dropout of `shape`.
+    """Return the model with a trained adapter; further training uses the dropout of `shape`.
 
     Raises:
-        WeightsError: there is no adapter in the folder, its weights are not exactly those of the model, or
-            it is of another shape.
+        WeightsError: the folder holds no adapter, its weights do not fit the model, or its shape is not
+            `shape`.
     """
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"no adapter in {folder}: train one with `assistant train`, or name another model")
@@ -82,14 +82,14 @@ def load_adapter(
             places = "all linear layers" if config.all_linear else "queries and values"
             raise WeightsError(
                 f"{folder} has LoRA of rank {config.rank} and alpha {config.alpha} on {places}, "
-                "the settings want another: leave their [adapter] out, or --init"
+                "unlike the settings: leave their [adapter] out, or --init"
             )
         config = replace(config, dropout=shape.dropout)
     path = folder / "adapter_model.safetensors"
     state = _read_weights(path, config.rank)
     lora = config.lora()
     lora.inference_mode = not trainable
-    # The name is checked by who chose the base; here it would only be said to differ from the base's folder.
+    # The caller has checked the base; PEFT would only warn that the base's folder has another name.
     lora.base_model_name_or_path = model.name_or_path
     adapted = get_peft_model(model, lora)
     wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
@@ -102,12 +102,12 @@ def load_adapter(
     try:
         set_peft_model_state_dict(adapted, state)
     except RuntimeError as error:
-        raise WeightsError(f"{path} is for a model of another size: copy the adapter again") from error
+        raise WeightsError(f"{path} does not fit the size of the model: copy the adapter again") from error
     return _in_full_precision(adapted) if trainable else adapted
 
 
 def _read_weights(path: Path, rank: int) -> Tensors:
-    """Read an adapter's weights; PEFT would take memory for the settings' rank before it looks at them."""
+    """Read and check an adapter's weights; PEFT would first allocate memory for the rank in the settings."""
     for name, shape in read_shapes([path]).items():
         ranks = shape[:1] if "lora_A" in name else shape[1:2] if "lora_B" in name else (rank,)
         if ranks != (rank,):
@@ -123,17 +123,16 @@ def _read_weights(path: Path, rank: int) -> Tensors:
 
 
 def _in_full_precision(model: PeftModel) -> PeftModel:
-    """Keep what is trained in float32: in bfloat16 a step is often too small to change a weight at all.
+    """Keep trained weights in float32: in bfloat16 an update is often too small to change a weight.
 
-    PEFT does so for LoRA, yet leaves a layer that is trained whole in the precision of the model.
+    PEFT does so for LoRA, but not for layers that are trained in full.
     """
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     for module in model.modules():
         if isinstance(module, LoraLayer):
-            # Autocast casts weights to the inputs; PEFT would widen each layer's input only for it to be
-            # narrowed again.
+            # Autocast casts the weights to the input; PEFT would cast the input up, and autocast down again.
             module.cast_input_dtype_enabled = False
     return model
 
@@ -141,17 +140,17 @@ def _in_full_precision(model: PeftModel) -> PeftModel:
 def save_adapter(
     model: PeftModel, folder: Path, base_name: str, state: dict[str, torch.Tensor] | None = None
 ) -> None:
-    """Write the adapter in bfloat16, small enough to ship, with the name of the model it belongs to.
+    """Write the adapter in bfloat16 with the name of its base model.
 
-    `state` holds the model's trained weights where the model itself has but a share of them. What was in
-    the folder is replaced once all is written.
+    `state` holds all trained weights if the model itself has only a shard of them. The folder is replaced
+    only when the new adapter is complete.
     """
     model.peft_config["default"].base_model_name_or_path = base_name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         written = Path(scratch) / folder.name
         model.save_pretrained(str(written), save_embedding_layers=False, state_dict=state)
-        (written / "README.md").unlink()  # PEFT leaves a card to be filled in by hand
+        (written / "README.md").unlink()  # PEFT's template of a model card
         path = written / "adapter_model.safetensors"
         weights = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
         save_file(weights, path, metadata={"format": "pt"})

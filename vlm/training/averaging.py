@@ -1,7 +1,7 @@
-"""The mean of adapters from one training, often better than each of them.
+"""Average adapters of one training, which is often better than each of them.
 
-Models that were tuned from one another lie in one valley of the loss, and their mean nearer to its middle
-(model soups, Wortsman et al. 2022, arXiv 2203.05482).
+Models fine-tuned from one another share a basin of the loss, and their mean lies closer to its centre (model
+soups, Wortsman et al. 2022, arXiv 2203.05482).
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from ..errors import WeightsError
 from ..model_folder import read_adapter
 from ..tensors import Tensors, read_tensors
 
-# Cosine of two adapters' factors. Of one training it is near 1; LoRA that was drawn anew has one near 0.
+# Cosine of two adapters' LoRA factors: near 1 within one training, near 0 for separate initialisations.
 _RELATED = 0.5
 
 
 def average_adapters(folders: Sequence[Path], out: Path) -> None:
     """Write the mean of adapters, weight by weight, as an adapter in the new folder `out`.
 
-    They are to come from one another: the mean of LoRA's factors is that of what they do only where these
-    are alike.
+    They must be fine-tuned from one another: averaging LoRA's factors averages their products only if the
+    factors are similar.
 
     Raises:
-        WeightsError: there are fewer than two, one cannot be read, they are of different shapes or models,
-            or of trainings that have nothing in common; `out` is there already or cannot be written.
+        WeightsError: there are fewer than two, one cannot be read, they have different shapes or models, or
+            come from unrelated trainings; `out` exists or cannot be written.
     """
     if len(folders) < 2:
-        raise WeightsError("a mean wants two adapters or more: name another folder")
+        raise WeightsError("averaging needs two adapters or more: name another folder")
     if out.exists():
-        raise WeightsError(f"{out} is there already: name a new folder")
+        raise WeightsError(f"{out} exists: name a new folder")
     first, *others = ((folder, _read(folder)) for folder in folders)
     for other in others:
         _check_related(first, other)
@@ -58,19 +58,19 @@ def _read(folder: Path) -> Tensors:
 
 
 def _check_related(one: tuple[Path, Tensors], other: tuple[Path, Tensors]) -> None:
-    """Refuse adapters whose mean would mean nothing."""
+    """Refuse adapters whose mean is meaningless."""
     shapes = [
         (_shape(folder), {name: tensor.shape for name, tensor in weights.items()})
         for folder, weights in (one, other)
     ]
     if shapes[0] != shapes[1]:
-        raise WeightsError(f"{one[0]} and {other[0]} are adapters of different shapes or models")
+        raise WeightsError(f"{one[0]} and {other[0]} have different shapes or models")
     mine, theirs = (
         torch.cat([weights[name].float().flatten() for name in one[1] if "lora_A" in name])
         for weights in (one[1], other[1])
     )
     if torch.cosine_similarity(mine, theirs, dim=0) < _RELATED:
-        raise WeightsError(f"{one[0]} and {other[0]} do not come from one training: their mean does nothing")
+        raise WeightsError(f"{one[0]} and {other[0]} come from unrelated trainings: their mean is useless")
 
 
 def _shape(folder: Path) -> tuple[object, ...]:
@@ -79,7 +79,7 @@ def _shape(folder: Path) -> tuple[object, ...]:
 
 
 def _write(weights: Tensors, config: Path, out: Path) -> None:
-    """Write an adapter whole or not at all."""
+    """Write an adapter atomically."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         written = Path(scratch) / out.name

@@ -1,4 +1,4 @@
-"""Batches for weights that are shared out over processes."""
+"""Batches for sharded weights."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Collate = Callable[[Sequence[Example]], dict[str, torch.Tensor]]
 
 
 class BlankImageCollator:
-    """Gives a batch without pictures a blank one, from which nothing is learnt.
+    """Adds a blank image without labels to batches that have no image.
 
-    Processes gather shared weights together: one that skipped the tower would leave the others waiting.
+    Processes gather sharded weights together: one that skipped the tower would block the others.
     """
 
     def __init__(self, collate: Collate) -> None:
         self._collate = collate
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        """Return the batch, with a row more where there is no picture in it."""
+        """Return the batch, with one more row if it has no image."""
         if any(example.image is not None for example in examples):
             return self._collate(examples)
         blank = Example(Image.new("RGB", (1, 1)), [Sample(None, Turn("?", "."))])

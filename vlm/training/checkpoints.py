@@ -1,4 +1,4 @@
-"""The folder of a run: its settings, its checkpoints, and what is left of one that was cut off."""
+"""Manage the folder of a run: its settings and checkpoints, complete or torn."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..errors import AssistantError
 from ..presets import PRESETS
 from .config import FRESH, TrainingConfig
 
-# What may change when a run goes on: where and how often is written, and how the same work is done.
+# Settings that may change when a run resumes: they do not affect the trained weights.
 _FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers", "feature_cache"}
 _FREE |= {"gradient_checkpointing", "gradient_accumulation", "skip_broken"}
 
 
 def last_whole_checkpoint(out: Path) -> Path | None:
-    """Return the newest checkpoint that was written to its end; `trainer_state.json` is written last."""
+    """Return the newest complete checkpoint: `trainer_state.json` is written last."""
     whole = [folder for folder in _checkpoints(out) if _is_whole(folder)]
     return max(whole, key=step_of, default=None)
 
 
 def step_of(checkpoint: Path) -> int:
-    """Return the step after which a checkpoint was written."""
+    """Return the step of a checkpoint."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 def remove_torn_checkpoints(out: Path) -> list[str]:
-    """Remove checkpoints that were cut off while they were written; return their names."""
+    """Remove incomplete checkpoints; return their names."""
     torn = [folder for folder in _checkpoints(out) if not _is_whole(folder)]
     for folder in torn:
         shutil.rmtree(folder)
@@ -38,7 +38,7 @@ def remove_torn_checkpoints(out: Path) -> list[str]:
 
 
 def refuse_other_settings(config: TrainingConfig) -> None:
-    """Refuse to go on from checkpoints of a run that had other settings.
+    """Refuse to resume a run that had other settings.
 
     Raises:
         AssistantError: there are checkpoints, and a setting differs (each is named with both values).
@@ -46,7 +46,7 @@ def refuse_other_settings(config: TrainingConfig) -> None:
     path = _settings_file(config.out)
     if last_whole_checkpoint(config.out) is None or not path.is_file():
         return
-    # A setting that came later was at its default when the run began.
+    # Settings that did not exist when the run began had their defaults.
     defaults = _settings(TrainingConfig(config.data, config.out))
     before, now = _flat(defaults | json.loads(path.read_text(encoding="utf-8"))), _flat(_settings(config))
     other = [
@@ -61,7 +61,7 @@ def refuse_other_settings(config: TrainingConfig) -> None:
 
 
 def write_settings(config: TrainingConfig) -> None:
-    """Write what the run is determined by to `training.json`, whole or not at all."""
+    """Write the settings of the run to `training.json`, atomically."""
     config.out.mkdir(parents=True, exist_ok=True)
     scratch = _settings_file(config.out).with_suffix(".part")
     scratch.write_text(json.dumps(_settings(config), indent=1) + "\n", encoding="utf-8")
@@ -76,7 +76,7 @@ def _is_whole(checkpoint: Path) -> bool:
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False  # killed, or a full disk
+        return False  # the process was killed, or the disk full
     return True
 
 
@@ -93,7 +93,7 @@ def _settings(config: TrainingConfig) -> dict[str, Any]:
 
 
 def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """Return nested values by their dotted names."""
+    """Flatten nested values to dotted names."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found |= _flat(value, f"{path}{name}.") if isinstance(value, dict) else {f"{path}{name}": value}

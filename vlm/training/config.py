@@ -1,4 +1,4 @@
-"""What a training run is determined by: named stages, a person's file, options; each value is checked."""
+"""Load and validate the settings of a run from a stage, a file and options."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .adapter import AdapterConfig
 
 STAGES = Path(__file__).parent / "stages"
 OWN = "own"
-"""The stage of records that a person wrote by hand, where no other is named."""
+"""The default stage for records written by hand."""
 FRESH = "none"
-"""What `init` says for a fresh adapter where an own one would be the default."""
+"""The value of `init` for a new adapter, where another one is the default."""
 
-# Records written by hand are learnt in about so many passes, in no fewer steps and no more.
+# For records written by hand: passes over the data, and the limits of the steps that follow from them.
 _PASSES, _FEWEST, _MOST = 25, 40, 2600
 
 Count = Annotated[int, Field(gt=0)]
@@ -32,21 +32,21 @@ Rate = Annotated[float, Field(ge=0)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TrainingConfig:
-    """A run: what is trained on which data, where checkpoints go, how long and how fast.
+    """The settings of a run.
 
-    `model` is a preset's name or the folder of a whole model; `init` is an adapter to start from, a preset's
-    name or a folder, of the shape of `adapter` if that is given (`none`: a fresh one).
-    `batch` counts pictures a step, over all processes and all parts of `gradient_accumulation` (each
-    picture carries several samples): a run is the same however many processes share it.
-    `learning_rate` is LoRA's peak; the linear layer starts from nothing and takes a higher one.
-    With `whiten` the linear layer learns in a basis in which the tower's features are alike in size.
-    `max_gradient_norm` of 0 clips nothing. `bf16` computes in bfloat16 what is not trained.
-    `compile_layers` fuses what lies between the matrix products: a minute of preparation, then a fifth
-    less time a step on a CPU (needs a C++ compiler). `gradient_checkpointing` computes a layer twice to
-    keep less in memory; `fsdp` shares the weights out over the processes that torchrun starts.
-    With `self_critical`, the model writes that many captions of each picture, and boxes for one referring
-    expression over it, and learns from those that are better than the others (0: none).
-    In `feature_cache` what the tower says of each picture is kept, for pictures that are not cropped.
+    `model` is a preset or the folder of a whole model; `init` is the adapter to start from, a preset or a
+    folder, of the shape of `adapter` if that is given (`none`: a new adapter).
+    `batch` is the number of images per step, over all processes and gradient accumulation (each image has
+    several samples): a run does not depend on the number of processes.
+    `learning_rate` is LoRA's peak rate; the linear layer starts untrained and needs a higher one.
+    With `whiten` the linear layer is trained in a basis in which the tower's features are whitened.
+    `max_gradient_norm` of 0 disables clipping. `bf16` runs autocast in bfloat16.
+    `compile_layers` fuses operations between matrix products: a minute of preparation, then a fifth less
+    time per step on a CPU (needs a C++ compiler). `gradient_checkpointing` trades compute for memory;
+    `fsdp` shards the weights over the processes of torchrun.
+    With `self_critical`, the model generates that many captions of each image, and answers to one referring
+    expression about it, and is rewarded for the better ones (0: off).
+    `feature_cache` stores the tower's features of each image, for images that are not cropped.
     Every `save_every` steps there is a checkpoint, every `sample_every` a sheet of answers (0: none), every
     `log_every` a line in the log.
     """
@@ -88,13 +88,13 @@ def stage_names() -> list[str]:
 def load_config(
     stage: str | None = None, file: Path | None = None, options: Mapping[str, Any] | None = None
 ) -> TrainingConfig:
-    """Return a run's settings: those of a stage, over them those of a file, over them options.
+    """Merge the settings of a stage, a file and options; later ones win.
 
-    Records written by hand have the stage `own` where none is named, start from the adapter that the model
-    ships with, if it does, and are learnt in as many steps as their pictures want.
+    For records written by hand the default stage is `own`, the default adapter the one that ships with the
+    model, and the default number of steps follows from the number of images.
 
     Raises:
-        AssistantError: there is no such stage or file, or a key or value in them is wrong (it is named).
+        AssistantError: the stage or file does not exist, or a key or value is invalid (it is named).
     """
     layers = [(str(file), _read(file))] if file is not None else []
     layers.append(("options", dict(options or {})))
@@ -113,17 +113,17 @@ def load_config(
     try:
         return TypeAdapter(TrainingConfig).validate_python(merged)
     except ValidationError as error:
-        raise AssistantError(_complaint(error, layers)) from error
+        raise AssistantError(_error_message(error, layers)) from error
 
 
 def _data(layers: list[tuple[str, dict[str, Any]]]) -> Path | None:
-    """Return where the data lies; a value of another kind is told of with all others."""
+    """Return the path of the data, None if missing or of another type, which validation reports."""
     given = next((values["data"] for _, values in reversed(layers) if "data" in values), None)
     return Path(given) if isinstance(given, str | Path) else None
 
 
 def _for_own(given: dict[str, Any], data: Path) -> dict[str, Any]:
-    """Return the settings and what they leave to the records: the adapter to start from, and how long."""
+    """Add the defaults for records written by hand: the initial adapter and the number of steps."""
     model, batch = given.get("model", DEFAULT_MODEL), given.get("batch", TrainingConfig.batch)
     settings = ({"init": model} if isinstance(model, str) and model in PRESETS else {}) | given
     if "steps" not in settings and isinstance(batch, int) and batch > 0:
@@ -136,13 +136,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise AssistantError(f"cannot read {path}: {error.strerror}; name a file of settings") from error
+        raise AssistantError(f"cannot read {path}: {error.strerror}; name a settings file") from error
     except ValueError as error:
-        raise AssistantError(f"{path} is no TOML: {error}") from error
+        raise AssistantError(f"{path} is not TOML: {error}") from error
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, the latter's values where both have one; tables are merged key by key."""
+    """Merge two mappings; `over` wins, and tables are merged key by key."""
     merged = dict(under)
     for name, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
@@ -150,8 +150,8 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _complaint(error: ValidationError, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """Say in one line which key of what is wrong."""
+def _error_message(error: ValidationError, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return one line that names the invalid key and its origin."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     top = first["loc"][0] if first["loc"] else ""

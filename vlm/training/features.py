@@ -1,7 +1,7 @@
-"""What the frozen towers see in a picture, kept on disk: every pass but the first finds it there.
+"""Cache the features of the frozen towers on disk, so that only the first pass computes them.
 
-Of use where pictures come back as they were, that is, without crops, and most where the towers are large
-beside the language model.
+Useful if the same images return, that is, without crops, and if the towers are large compared with the
+language model.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ _NAME = "features"
 
 
 class FeatureCache:
-    """Stands in for a model's `get_patches`; several processes may share a folder.
+    """Replaces a model's `get_patches`; several processes may share a folder.
 
-    The towers of a model have a subfolder named by their weights and settings, and each picture a file named
-    by its pixels, so that features of other towers, another size or picture are never taken for these. A file
-    that cannot be read is written anew; once one cannot be written, this is told and nothing more is kept.
+    The key is a hash of the towers' weights and settings (subfolder) and of the image's pixels (file), so
+    features of other towers, sizes or images are never confused. Unreadable files are rewritten; after the
+    first failed write, which is logged, nothing more is cached.
     """
 
     def __init__(self, folder: Path, model: MiniGPTv2ForConditionalGeneration, log_line: LogLine) -> None:
-        self._look: Callable[[torch.Tensor], torch.Tensor] = model.get_patches
+        self._compute: Callable[[torch.Tensor], torch.Tensor] = model.get_patches
         self._dtype = model.vision_tower.dtype
         self._folder = folder / _digest_of_towers(model)
         self._log_line = log_line
-        self._keeps = True
+        self._can_write = True
 
     def __call__(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Return the patches of pictures (pictures, 3, side, side), merged: (pictures, tokens, features)."""
-        files = [self._folder / f"{_digest(picture)}.safetensors" for picture in pixel_values]
+        """Return the merged patches (images, tokens, features) of pixels (images, 3, side, side)."""
+        files = [self._folder / f"{_digest(image)}.safetensors" for image in pixel_values]
         found = [_read(file) for file in files]
         new = [index for index, features in enumerate(found) if features is None]
         if new:
             with torch.no_grad():
-                seen = self._look(pixel_values[new]).to(self._dtype)
+                seen = self._compute(pixel_values[new]).to(self._dtype)
             for index, features in zip(new, seen, strict=True):
                 found[index] = features
-                self._keep(files[index], features)
+                self._write(files[index], features)
         device = pixel_values.device
         return torch.stack([it.to(device) for it in found if it is not None])
 
-    def _keep(self, file: Path, features: torch.Tensor) -> None:
-        if not self._keeps:
+    def _write(self, file: Path, features: torch.Tensor) -> None:
+        if not self._can_write:
             return
-        part = file.with_suffix(f".{os.getpid()}")  # whole or not at all
+        part = file.with_suffix(f".{os.getpid()}")  # replaced atomically
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             save_file({_NAME: features.cpu().contiguous()}, part)
             part.replace(file)
         except (OSError, RuntimeError, SafetensorError) as error:
-            self._keeps = False
+            self._can_write = False
             part.unlink(missing_ok=True)
-            self._log_line(f"cannot keep features in {self._folder}: {error}; going on without keeping more")
+            self._log_line(f"cannot cache features in {self._folder}: {error}; continuing without the cache")
 
 
 def cache_features(model: MiniGPTv2ForConditionalGeneration, folder: Path, log_line: LogLine) -> None:
-    """Let a model's frozen towers look at each picture once, and find in the folder what they saw."""
+    """Compute the towers' features of each image once, and read them from the folder afterwards."""
     model.get_patches = FeatureCache(folder, model, log_line)  # type: ignore[method-assign]
 
 
@@ -77,7 +77,7 @@ def _read(file: Path) -> torch.Tensor | None:
 
 
 def _digest_of_towers(model: MiniGPTv2ForConditionalGeneration) -> str:
-    """Return a name for all that patches depend on but the picture: weights, and how they are used."""
+    """Return a hash of the towers' weights and settings."""
     towers = [it for it in (model.vision_tower, model.classifier_tower) if it is not None]
     settings = [it.config.to_json_string(use_diff=False) for it in towers]
     settings.append(str(model.config.patches_per_token))

@@ -1,4 +1,4 @@
-"""What is wrong with a run is told before weights are fetched and pictures are read."""
+"""Check a run before weights are fetched and images are read."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from .config import FRESH, TrainingConfig
 from .processes import processes
 from .self_critical import has_reward
 
-# Examples among which there is one to be rewarded, if there are any worth the name.
+# Examples to search for one that can be rewarded.
 _PROBED = 1000
 
 
 def open_data(config: TrainingConfig) -> InstructionMixture:
-    """Return the run's stream of examples, once the run as such is possible.
+    """Check the settings of a run and open its training data.
 
     Raises:
-        DataError: the data is not in the promised form.
-        WeightsError: there is no adapter to start from.
-        AssistantError: settings do not go together, or not with the checkpoints in `config.out`.
+        DataError: the data is invalid.
+        WeightsError: the initial adapter does not exist.
+        AssistantError: settings conflict with each other or with the checkpoints in `config.out`.
     """
     _check_processes(config)
     refuse_other_settings(config)
     initial_adapter(config)
     if config.self_critical == 1:
         raise AssistantError(
-            "an answer is weighed by the others to its question: make self_critical 2 or more"
+            "each answer is compared with the others to its question: set self_critical to 2 or more"
         )
     length = config.steps * config.batch
     data = open_mixture(
@@ -37,22 +37,22 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
     )
     if config.feature_cache and data.crops:
         raise AssistantError(
-            "features of parts that are cut out by chance would be kept for nothing: "
+            "the features of random crops are never reused: "
             "set crop under [mixture] to 0, or leave the feature cache out"
         )
     if config.self_critical and not _is_rewarded(data):
         raise AssistantError(
-            "no picture has captions by people, or a referring expression with its box, to weigh the model's "
-            "own answers by: set self_critical to 0"
+            "no image has human captions or a referring expression with its box to reward answers by: "
+            "set self_critical to 0"
         )
     return data
 
 
 def initial_adapter(config: TrainingConfig) -> Path | None:
-    """Return the folder of the adapter to start from, None for a fresh one.
+    """Return the folder of the adapter to start from, None for a new one.
 
     Raises:
-        WeightsError: there is no such adapter.
+        WeightsError: it does not exist.
     """
     if config.init in (None, FRESH):
         return None
@@ -74,19 +74,19 @@ def _check_processes(config: TrainingConfig) -> None:
     shares = processes() * config.gradient_accumulation
     if config.batch % shares:
         raise AssistantError(
-            f"a batch of {config.batch} pictures does not divide among {processes()} processes with "
-            f"{config.gradient_accumulation} parts each: make --batch a multiple of {shares}"
+            f"a batch of {config.batch} images cannot be divided among {processes()} processes with "
+            f"{config.gradient_accumulation} accumulation steps each: make --batch a multiple of {shares}"
         )
     if config.fsdp and processes() == 1:
-        raise AssistantError("fsdp shares weights out over several processes: start the command by torchrun")
+        raise AssistantError("fsdp shards weights over several processes: start the command with torchrun")
     if config.fsdp and config.whiten:
-        raise AssistantError("with fsdp the linear layer cannot learn in another basis: set whiten to false")
+        raise AssistantError("with fsdp the linear layer keeps its plain basis: set whiten to false")
     if config.fsdp and config.feature_cache:
-        raise AssistantError("with fsdp every process has to run the tower: leave the feature cache out")
+        raise AssistantError("with fsdp every process must run the tower: leave the feature cache out")
     if config.fsdp and config.self_critical:
-        raise AssistantError("with fsdp no process has the weights to write answers: set self_critical to 0")
+        raise AssistantError("with fsdp no process has all weights to sample answers: set self_critical to 0")
     if config.fsdp and config.sample_every:
-        raise AssistantError("with fsdp no process has the weights to draw sheets: set sample_every to 0")
+        raise AssistantError("with fsdp no process has all weights to draw sheets: set sample_every to 0")
 
 
 __all__ = ["initial_adapter", "open_data"]

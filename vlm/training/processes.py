@@ -1,4 +1,4 @@
-"""The processes that torchrun started for one run."""
+"""The processes of a run under torchrun."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def processes() -> int:
 
 
 def is_first_process() -> bool:
-    """Return whether this is the process, of those that torchrun started, that writes and tells."""
+    """Return whether this process writes files and logs."""
     return int(os.environ.get("RANK", 0)) == 0
 
 
 def leave_processes() -> None:
-    """End what torchrun's processes share, once all of them are done.
+    """Wait for all processes and close their process group.
 
-    A process that merely exits may be aborted by a thread of it, and the run be called a failure.
+    Without this, a background thread may abort a process at its exit and fail the run.
     """
     if torch.distributed.is_initialized():
         torch.distributed.barrier()

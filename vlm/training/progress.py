@@ -1,4 +1,4 @@
-"""What a run tells while it goes: loss by task, samples and tokens a second, to a file and in a line."""
+"""Log a run: loss by task, samples and tokens per second, to a file and as lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transformers.integrations import is_tensorboard_available
 from ..data.collator import NO_TASK, TASKS
 
 TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "planning", "written")
-"""The names of the numbers in a batch's `tasks`; the last is of what the model wrote itself."""
+"""The names of the indices in a batch's `tasks`; the last is for generated answers."""
 
 _MEANS = [f"{what}_{name}" for what in ("loss", "reward") for name in TASK_NAMES]
 _REWARDS = ("rewards", "rewarded")
@@ -25,7 +25,7 @@ LogLine = Callable[[str], None]
 
 
 class Meter:
-    """Adds up loss by task, rewards, samples and tokens between two lines of the log."""
+    """Accumulates losses by task, rewards, samples and tokens between two log lines."""
 
     def __init__(self) -> None:
         self._sums = torch.zeros(4 * len(TASK_NAMES) + 2, dtype=torch.double)
@@ -34,10 +34,10 @@ class Meter:
     def add(
         self, inputs: dict[str, torch.Tensor], seen: dict[str, torch.Tensor], logits: torch.Tensor
     ) -> None:
-        """Count a batch; `logits` (labelled positions, vocabulary) are those that predicted its labels.
+        """Add a batch; `logits` (labelled positions, vocabulary) predict its labels.
 
-        `seen` is what the model has no use for: `tasks` (batch, length), and, where it wrote answers, their
-        `rewards` and the tasks `rewarded` (answers).
+        `seen` holds `tasks` (batch, length) and, for generated answers, their `rewards` and task indices
+        `rewarded` (answers).
         """
         tasks = seen["tasks"]
         answered = tasks[:, 1:] != NO_TASK
@@ -45,15 +45,15 @@ class Meter:
         with torch.no_grad():
             losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none").double()
         sums = [_by_task(losses, of_task), _by_task(*(seen.get(name, losses[:0]) for name in _REWARDS))]
-        # An answer is an unbroken run of labels.
+        # An answer is a contiguous run of labels.
         answers = (answered & (tasks[:, :-1] == NO_TASK)).sum()
-        # All but the first token of a row stand behind another; padding is at position 0.
+        # Padding and the first token of each row are at position 0.
         tokens = (inputs["position_ids"] > 0).sum() + len(tasks)
         counted = torch.stack([answers, tokens]).double()
         self._sums = torch.cat([*sums, counted]) + self._sums.to(tasks.device)
 
     def take(self) -> dict[str, float]:
-        """Return the figures of all processes since the last time, and begin anew."""
+        """Return the figures of all processes since the last call, and reset."""
         sums, seconds = self._sums, time.perf_counter() - self._start
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
@@ -67,7 +67,7 @@ class Meter:
 
 
 class RunLog(TrainerCallback):
-    """Writes each line of the log to `log.jsonl`, to TensorBoard where it is installed, and tells it."""
+    """Writes each log line to `log.jsonl` and, if installed, TensorBoard, and passes it to `log_line`."""
 
     def __init__(self, out: Path, log_line: LogLine) -> None:
         self.path = out / "log.jsonl"
@@ -79,7 +79,7 @@ class RunLog(TrainerCallback):
     def on_train_begin(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
     ) -> None:
-        """Drop lines and points of steps that were lost, so that log and curves read as of one run."""
+        """Drop lines and points after the checkpoint, so that the log reads like one run."""
         self._board = _board(self.path.parent / "tensorboard", state.global_step + 1)
         self._start, self._first_step = time.perf_counter(), state.global_step
         if self.path.is_file():
@@ -96,7 +96,7 @@ class RunLog(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Write and tell one line."""
+        """Log one line."""
         if logs is None or "loss" not in logs:
             return
         figures = {name: value for name, value in logs.items() if name != "epoch"}
@@ -111,7 +111,7 @@ class RunLog(TrainerCallback):
     def _line(self, state: TrainerState, figures: dict[str, float]) -> str:
         losses = [f"{name} {figures[f'loss_{name}']:.2f}" for name in TASK_NAMES if f"loss_{name}" in figures]
         losses += [
-            f"reward of {name} {figures[f'reward_{name}']:.3f}"
+            f"{name} reward {figures[f'reward_{name}']:.3f}"
             for name in TASK_NAMES
             if f"reward_{name}" in figures
         ]
@@ -125,7 +125,7 @@ class RunLog(TrainerCallback):
 
 
 def _by_task(values: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
-    """Return the sum and the number of the values of each task, one after the other (2 x names)."""
+    """Return the sum and count of the values of each task, interleaved (2 x tasks)."""
     values = values.double()
     sums = torch.zeros(len(TASK_NAMES), 2, dtype=torch.double, device=values.device)
     sums.index_add_(0, tasks.long().to(values.device), torch.stack([values, torch.ones_like(values)], dim=1))
@@ -133,7 +133,7 @@ def _by_task(values: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
 
 
 def _board(folder: Path, first_step: int) -> Any:
-    """Return a writer of points from a step on, in place of those of other runs; None without TensorBoard."""
+    """Return a TensorBoard writer that drops points from `first_step` on; None without TensorBoard."""
     if not is_tensorboard_available():
         return None
     from torch.utils.tensorboard import SummaryWriter
@@ -142,7 +142,7 @@ def _board(folder: Path, first_step: int) -> Any:
 
 
 def _step(line: str) -> int:
-    """Return the step of a line of the log; a line that was cut off counts as lost."""
+    """Return the step of a log line; a truncated line gets a huge step, so that it is dropped."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError):

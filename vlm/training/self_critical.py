@@ -1,9 +1,9 @@
-"""Answers that the model writes itself, learnt from by the measure that they are evaluated by.
+"""Self-critical sequence training: optimise the evaluation measure on answers sampled from the model.
 
-Self-critical sequence training (Rennie et al. 2017, arXiv 1612.00563): answers are drawn from the model, and
-each is made as much likelier as its reward is above a baseline: for captions their CIDEr-D, for boxes their
-overlap with the one that is sought. The baseline is the mean of the other answers drawn to the same question
-(Luo 2020, arXiv 2003.09971), so that no answer more has to be written.
+After Rennie et al. 2017 (arXiv 1612.00563): the log-likelihood of each sampled answer is weighted by its
+reward above a baseline. The reward is CIDEr-D for captions and the IoU with the true box for referring
+expressions; the baseline is the mean of the other samples for the same question (Luo 2020, arXiv 2003.09971),
+which costs no further generation.
 """
 
 from __future__ import annotations
@@ -24,54 +24,53 @@ from ..processing import MiniGPTv2Processor
 from ..tasks import Task, Turn
 from .batches import Collate
 
-# Tokens of a written answer; people's captions have a dozen, a box has at most two dozen.
+# Tokens of a sampled answer; human captions have a dozen, a box at most two dozen.
 MAX_NEW_TOKENS = 32
-# Drawn as is, most answers of a small model are so far from its best that they say nothing about it.
+# At temperature 1 most samples of a small model are too far from its best answer to teach anything.
 TEMPERATURE = 0.7
-# The overlap from which on a box counts as right.
+# The IoU from which a box is right.
 _RIGHT = 0.5
-# The end is a word too: without it, captions that break off behind "in a" lose nothing by it.
+# Count the end as a word, or captions that break off after "in a" would lose nothing.
 _END = "</s>"
 
 Reward = Callable[[Sequence[str], Sequence[str]], torch.Tensor]
-"""From answers to one question, and people's to it, to how good each of them is (answers)."""
+"""From sampled answers and reference answers to one question to rewards (answers)."""
 
 
 class CaptionReward:
-    """CIDEr-D with the word weights of one set of captioned pictures.
+    """CIDEr-D with the document frequencies of a set of captioned images.
 
     Raises:
         AssistantError: pycocoevalcap is not installed.
     """
 
-    def __init__(self, pictures: Sequence[Sequence[str]]) -> None:
+    def __init__(self, images: Sequence[Sequence[str]]) -> None:
         corpus, _ = caption_scorers()
-        for references in pictures:
+        for references in images:
             corpus += (None, _ended(references))
         corpus.compute_doc_freq()
-        self._pictures = len(pictures)
+        self._images = len(images)
         self._document_frequency = corpus.document_frequency
 
     def __call__(self, captions: Sequence[str], references: Sequence[str]) -> torch.Tensor:
-        """Return the CIDEr-D, 0..10, of each caption of one picture against people's."""
-        people = _ended(references)
-        return torch.tensor([self._score(caption, people) for caption in _ended(captions)])
+        """Return the CIDEr-D, 0..10, of each caption of one image against the human ones."""
+        wanted = _ended(references)
+        return torch.tensor([self._score(caption, wanted) for caption in _ended(captions)])
 
     def _score(self, caption: str, references: Sequence[str]) -> float:
         scorer, _ = caption_scorers()
         scorer += (caption, references)
         scorer.document_frequency = self._document_frequency
-        # The scorer takes the number of pictures that words were counted in from the length of this list.
-        scorer.crefs += [[]] * (self._pictures - 1)
+        # The scorer takes the number of documents from the length of this list.
+        scorer.crefs += [[]] * (self._images - 1)
         return float(scorer.compute_cider()[0])
 
 
 def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tensor:
-    """Return how well each answer's first box meets that of the one reference, 0..1.
+    """Return the reward of each answer's first box against that of the one reference, 0..1.
 
-    Both measures of referring expression comprehension count, the overlap and whether it is 0.5 or more: the
-    former alone is served by a box around everything that may be meant. Of a thing that is not there, the
-    reference has no box, and answers without one are right.
+    The reward is the mean of the IoU and of whether it is 0.5 or more: the IoU alone favours a box around all
+    candidates. For absent things the reference has no box, and answers without a box are right.
     """
     found = [parse(answer).boxes for answer in answers]
     wanted = parse(references[0]).boxes
@@ -83,7 +82,7 @@ def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tenso
 
 @dataclass(frozen=True)
 class _Question:
-    """What the model is asked of the example at an index, and the answers that its own are held against."""
+    """A question about the example at an index, and its reference answers."""
 
     index: int
     task: Task
@@ -92,11 +91,11 @@ class _Question:
 
 
 class SelfCriticalCollator:
-    """Lets the model answer questions of the batch itself, to be learnt by the answers' advantage.
+    """Adds answers sampled from the model to each batch, weighted by their advantage.
 
-    Of each picture, one question for each task that has a reward: captions against all that people wrote of
-    the picture, a referring expression against its box. They are asked in the words of the example's own
-    sample; an example without one, or without a reference, is left as it is.
+    For each image, one question per task with a reward: captions against all human captions, a referring
+    expression against its box. The question is worded as in the example's own sample; examples without such
+    a sample or without references are unchanged.
     """
 
     def __init__(
@@ -117,9 +116,8 @@ class SelfCriticalCollator:
         self._bf16 = bf16
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        """Return the batch with the written answers in it, their `rewards` and `rewarded` (answers).
-
-        The latter is the number in `TASKS` of the task that each answers.
+        """Return the batch with the sampled answers, their `rewards` (answers) and their task indices in
+        `TASKS`, `rewarded` (answers).
         """
         examples = list(examples)
         rewards, rewarded = [], []
@@ -138,10 +136,10 @@ class SelfCriticalCollator:
         )
 
     def _answer(self, questions: Sequence[_Question], examples: list[Example]) -> torch.Tensor:
-        """Add answers to questions of one task to their examples; return the rewards (answers)."""
+        """Add sampled answers for one task to the examples; return their rewards (answers)."""
         task = questions[0].task
         images = [image for item in questions if (image := examples[item.index].image) is not None]
-        written = write_answers(
+        sampled = sample_answers(
             self._model,
             self._processor,
             images,
@@ -151,9 +149,9 @@ class SelfCriticalCollator:
         )
         reward = self._rewards[task]
         rewards = torch.stack(
-            [reward(answers, item.references) for item, answers in zip(questions, written, strict=True)]
+            [reward(answers, item.references) for item, answers in zip(questions, sampled, strict=True)]
         )
-        for item, answers, weights in zip(questions, written, advantages(rewards).tolist(), strict=True):
+        for item, answers, weights in zip(questions, sampled, advantages(rewards).tolist(), strict=True):
             learnt = [
                 Sample(task, Turn(item.words, answer), weight=weight)
                 for answer, weight in zip(answers, weights, strict=True)
@@ -164,16 +162,16 @@ class SelfCriticalCollator:
 
 
 def advantages(rewards: torch.Tensor) -> torch.Tensor:
-    """Return how far each reward (questions, answers) is above the mean of the question's others.
+    """Return each reward (questions, answers) minus the mean of the other rewards of its question.
 
-    In units of the batch's standard deviation: a step is as large however good the answers are by now.
+    Divided by the batch's standard deviation, so that step sizes do not depend on the quality of the answers.
     """
     others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
     above = rewards - others
     return above / above.std().clamp(min=1e-6)
 
 
-def write_answers(
+def sample_answers(
     model: PeftModel,
     processor: MiniGPTv2Processor,
     images: Sequence[Image.Image],
@@ -182,16 +180,16 @@ def write_answers(
     *,
     bf16: bool,
 ) -> list[list[str]]:
-    """Draw `count` answers to each picture's question from the model as it is at this moment.
+    """Sample `count` answers to the question about each image from the current model.
 
-    Every picture is read once; its answers go on from there.
+    The prompt is prefilled once; its answers share the key-value cache.
     """
     batch = processor(list(images), [[Turn(request)] for request in requests]).to(model.device)
     ids, mask = batch["input_ids"], batch["attention_mask"]
     training = model.training
     model.eval()
     precision = torch.autocast(model.device.type, torch.bfloat16, enabled=bf16)
-    # Compiled layers would be prepared anew for decoding with a cache.
+    # Compiled layers would be recompiled for decoding with a cache.
     with torch.no_grad(), torch.compiler.set_stance("force_eager"), precision:
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         past = model(
@@ -218,13 +216,13 @@ def write_answers(
 
 
 def has_reward(samples: Sequence[Sample], captions: Sequence[str]) -> bool:
-    """Return whether answers to any question over a picture can be rewarded; `captions` are people's."""
+    """Return whether any question of the samples has a reward, given the human captions of the image."""
     exchanges = [exchange for sample in samples for exchange in sample.exchanges]
     return any(_references(exchange, captions) for exchange in exchanges)
 
 
 def _question(index: int, example: Example, task: Task) -> _Question | None:
-    """Return the first question of a task whose answers can be rewarded, None where there is none."""
+    """Return the first question of a task with references, None if there is none."""
     if example.image is None:
         return None
     for sample in example.samples:
@@ -236,7 +234,7 @@ def _question(index: int, example: Example, task: Task) -> _Question | None:
 
 
 def _references(exchange: Sample, captions: Sequence[str]) -> Sequence[str]:
-    """Return the answers that others are held against: captions of the whole picture, or the one box."""
+    """Return the references of a question: the captions of the image, or the one box."""
     if exchange.task is Task.CAPTION:
         return captions
     answer = exchange.turn.answer or ""
@@ -248,4 +246,4 @@ def _ended(captions: Sequence[str]) -> list[str]:
 
 
 __all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "box_reward"]
-__all__ += ["has_reward", "write_answers"]
+__all__ += ["has_reward", "sample_answers"]

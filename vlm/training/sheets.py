@@ -1,4 +1,4 @@
-"""Sheets of pictures with what the model in training answers about them, to see it learn."""
+"""Draw sheets of images with the current answers of the model in training."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..data.mixture import Example
 from ..grounding import GroundedText, parse
 from ..processing import MiniGPTv2Processor
 
-# Pictures on a sheet, and the sides in pixels of a picture and of the words below it.
+# Images per sheet and row, and in pixels the side of an image, the height of its text and of a line.
 IMAGES = 6
 COLUMNS = 3
 SIDE = 256
 WORDS = 96
 LINE = 14
-# Tokens of an answer.
+# The most tokens of an answer.
 MAX_NEW_TOKENS = 64
 
 ANSWERED = "#ff5a1f"
@@ -32,7 +32,7 @@ WANTED = "#12b76a"
 
 @dataclass(frozen=True)
 class AnsweredExample:
-    """A picture, what was asked, what the model answered, and what it should have."""
+    """An image, the question, the model's answer, and the right one."""
 
     image: Image.Image | None
     question: str
@@ -43,7 +43,7 @@ class AnsweredExample:
 def answer_examples(
     model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example]
 ) -> list[AnsweredExample]:
-    """Ask one question of each example, another kind of question from one to the next."""
+    """Ask one question about each example, varying the kind of question."""
     samples = [example.samples[index % len(example.samples)] for index, example in enumerate(examples)]
     images = [example.image for example in examples]
     batch = processor(images, [[replace(sample.turn, answer=None)] for sample in samples])
@@ -59,7 +59,7 @@ def answer_examples(
 
 
 def sheet(shown: Sequence[AnsweredExample]) -> Image.Image:
-    """Draw the pictures in rows, the model's boxes in orange and the wanted ones in green."""
+    """Draw the images in rows, the model's boxes in orange and the right ones in green."""
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     page = Image.new("RGB", (columns * SIDE, rows * (SIDE + WORDS)), "white")
@@ -70,7 +70,7 @@ def sheet(shown: Sequence[AnsweredExample]) -> Image.Image:
 
 def _cell(item: AnsweredExample) -> Image.Image:
     cell = Image.new("RGB", (SIDE, SIDE + WORDS), "white")
-    # A square, as the model sees it: the places of boxes need no care for the picture's shape.
+    # Square, as the model sees it, so boxes need no aspect ratio.
     if item.image is not None:
         cell.paste(item.image.convert("RGB").resize((SIDE, SIDE)))
     draw = ImageDraw.Draw(cell)
@@ -86,7 +86,7 @@ def _cell(item: AnsweredExample) -> Image.Image:
 
 
 class SheetWriter(TrainerCallback):
-    """Writes `sheets/step-N.png` every so many steps; `draw` makes the sheet of the moment."""
+    """Writes `step-N.png` every `every` steps, drawn by `draw`."""
 
     def __init__(self, folder: Path, every: int, draw: Callable[[], Image.Image]) -> None:
         self._folder = folder
@@ -96,7 +96,7 @@ class SheetWriter(TrainerCallback):
     def on_step_end(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
     ) -> None:
-        """Write a sheet if its time has come."""
+        """Write a sheet if it is due."""
         if state.global_step % self._every == 0:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._draw().save(self._folder / f"step-{state.global_step:06}.png")
@@ -105,10 +105,10 @@ class SheetWriter(TrainerCallback):
 def draw_sheet(
     model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example], *, bf16: bool
 ) -> Image.Image:
-    """Ask the model as it is at this moment, in the precision that it is trained in."""
-    model.eval()  # the Trainer sets it back before the next step
+    """Draw the answers of the current model, in its training precision."""
+    model.eval()  # the Trainer restores training mode before the next step
     precision = torch.autocast(model.device.type, torch.bfloat16, enabled=bf16)
-    # Compiled layers would be prepared anew for decoding with a cache, which takes longer than these answers.
+    # Compiled layers would be recompiled for decoding with a cache, which takes longer than the answers.
     with torch.inference_mode(), torch.compiler.set_stance("force_eager"), precision:
         return sheet(answer_examples(model, processor, examples))
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, or the signal that ends a job: the step is finished and saved, and the run can go on later."""
+"""On SIGINT or SIGTERM, finish the step and save a checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainingStoppedError(Exception):
-    """A run was stopped by a signal and saved; the message says how it goes on."""
+    """A signal stopped the run after saving it; the message says how to resume."""
 
 
 class StopOnSignal(TrainerCallback):
-    """Stops after the step at hand, with a checkpoint; a second signal is obeyed at once.
+    """Stops after the current step, with a checkpoint; a second signal stops at once.
 
-    A context manager: the signals are caught inside it. All processes stop after the same step, whichever
-    of them was told first.
+    A context manager that handles the signals inside its block. All processes stop after the same step,
+    whichever of them gets the signal first.
     """
 
     def __init__(self, log_line: LogLine) -> None:
         self._process = os.getpid()
         self._log_line = log_line
-        self._wanted = False
+        self._stop_requested = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopOnSignal:
-        if threading.current_thread() is threading.main_thread():  # the only one that may catch signals
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        if threading.current_thread() is threading.main_thread():  # only it may handle signals
+            self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,26 +44,26 @@ class StopOnSignal(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, _state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Have the Trainer save and stop if a signal came to any process."""
-        if self._is_agreed(args.device):
+        """Make the Trainer save and stop if any process got a signal."""
+        if self._any_process_stops(args.device):
             control.should_save = control.should_training_stop = True
 
-    def _is_agreed(self, device: torch.device) -> bool:
+    def _any_process_stops(self, device: torch.device) -> bool:
         if not torch.distributed.is_initialized():
-            return self._wanted
-        wanted = torch.tensor(int(self._wanted), device=device)
-        torch.distributed.all_reduce(wanted)
-        return bool(wanted)
+            return self._stop_requested
+        stops = torch.tensor(int(self._stop_requested), device=device)
+        torch.distributed.all_reduce(stops)
+        return bool(stops)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             self._restore()
-            if number == signal.SIGTERM:  # Ctrl-C reaches them too, while the run still needs them
+            if number == signal.SIGTERM:  # Ctrl-C reaches data workers too, while the run still needs them
                 signal.raise_signal(number)
             return
-        self._wanted = True
+        self._stop_requested = True
         self._restore()
-        self._log_line("stopping after this step; once more stops at once")
+        self._log_line("stopping after this step; a second signal stops at once")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -1,4 +1,4 @@
-"""One stage of training on transformers' Trainer: LoRA and the linear layer, all else frozen."""
+"""Train LoRA and the linear layer with transformers' Trainer; everything else is frozen."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ from .self_critical import CaptionReward, Reward, SelfCriticalCollator, box_rewa
 from .sheets import IMAGES, SheetWriter, draw_sheet
 from .stopping import StopOnSignal, TrainingStoppedError
 from .whitening import IMAGES as WHITENING_IMAGES
-from .whitening import fold, trained_projection, whiten
+from .whitening import restore_weight, trained_projection, whiten
 
-# What a write raises when there is no room: Python's own, torch's, and that of safetensors.
+# Errors on a full disk: of Python, torch and safetensors.
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
-# What a batch tells the log alone.
+# Inputs for the log, not for the model.
 _SEEN = ("tasks", "rewards", "rewarded")
 
 
 def print_to_stderr(line: str) -> None:
-    """Print a line where people look, away from a program's output."""
+    """Print a line to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 class AnswerTrainer(Trainer):
-    """Computes logits where an answer is learnt and nowhere else: the head is a quarter of the work."""
+    """Computes logits only at labelled positions, because the head is a quarter of the work."""
 
     def __init__(self, config: TrainingConfig, **options: Any) -> None:
         self._config = config
@@ -70,7 +70,7 @@ class AnswerTrainer(Trainer):
         super().__init__(**options)
 
     def create_accelerator_and_postprocess(self) -> None:
-        """Let FSDP work on CPUs too: accelerate would silently keep a whole copy in each process there."""
+        """Enable FSDP on CPUs, where accelerate would silently keep a full copy in each process."""
         super().create_accelerator_and_postprocess()
         state = self.accelerator.state
         if self.args.fsdp and state.distributed_type is DistributedType.MULTI_CPU:
@@ -82,7 +82,7 @@ class AnswerTrainer(Trainer):
             self.is_fsdp_enabled = True
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Make AdamW with a rate for LoRA and one for the linear layer; biases do not decay."""
+        """Create AdamW with separate rates for LoRA and the linear layer, and no weight decay for biases."""
         config = self._config
         groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in (model or self.model).named_parameters():
@@ -99,7 +99,7 @@ class AnswerTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, _train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
-        # The steps are the same however many processes and parts share each.
+        # The same steps for any number of processes and accumulation steps.
         return LengthBuckets(self.train_dataset, self._config.batch, self._config.seed)
 
     def compute_loss(
@@ -109,7 +109,7 @@ class AnswerTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Return the mean loss over all labelled tokens of the step, whichever process and part has them."""
+        """Return the mean loss over all labelled tokens of the step, across processes and accumulation."""
         seen = {name: inputs[name] for name in _SEEN if name in inputs}
         inputs = {name: tensor for name, tensor in inputs.items() if name not in seen}
         loss, outputs = super().compute_loss(
@@ -119,7 +119,7 @@ class AnswerTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the losses by task and the rates to a line of the log."""
+        """Add the losses by task and the throughput to a log line."""
         super().log(logs | self._meter.take() if "loss" in logs else logs, start_time)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -137,27 +137,26 @@ def train(
     base_name: str = "",
     log_line: LogLine = print_to_stderr,
 ) -> Path:
-    """Train an adapter for the model; return the folder that it was written to.
+    """Train an adapter for the model; return its folder.
 
-    `base_name` is the preset or the folder that the adapter notes as its base, so that it is loaded on no
-    other. A run that finds checkpoints in `config.out` goes on from the last one. Processes that torchrun
-    started share the work; the first of them writes.
+    `base_name` is the preset or folder that the adapter records as its base model. Resumes from the last
+    checkpoint in `config.out`, if any. Under torchrun the processes share the work and the first one writes.
 
     Raises:
-        DataError: the data is not in the promised form.
-        AssistantError: `config.out` holds a run with other settings or cannot be written, or the processes
-            do not divide the batch.
-        TrainingStoppedError: a signal came; the run was saved.
+        DataError: the data is invalid.
+        AssistantError: `config.out` holds a run with other settings or cannot be written, or the number of
+            processes does not divide the batch.
+        TrainingStoppedError: a signal stopped the run, which was saved.
     """
     return _train_on(open_data(config), model, processor, config, base_name, log_line)
 
 
 def train_named(config: TrainingConfig, log_line: LogLine = print_to_stderr) -> Path:
-    """Train an adapter for `config.model`, a preset or a folder; return the folder that it was written to.
+    """Train an adapter for `config.model`, a preset or a folder; return the adapter's folder.
 
     Raises:
-        WeightsError: there is no such model, or its weights cannot be had.
-        AssistantError, DataError, TrainingStoppedError: as of `train`.
+        WeightsError: the model does not exist, or its weights are unavailable.
+        AssistantError, DataError, TrainingStoppedError: as in `train`.
     """
     folder = Path(config.model)
     named, whole = config.model in PRESETS, (folder / "config.json").is_file()
@@ -168,11 +167,11 @@ def train_named(config: TrainingConfig, log_line: LogLine = print_to_stderr) -> 
     if not named and not whole:
         raise WeightsError(
             f"no model {config.model!r} to train: name {', '.join(PRESETS)} or the folder of a whole model "
-            "(--model), as `assistant models convert` writes it"
+            "(--model), such as one that `assistant models convert` wrote"
         )
-    data = open_data(config)  # what is wrong with it is told before weights are fetched
+    data = open_data(config)  # report errors before fetching weights
     base = base_model(PRESETS[config.model]) if named else folder
-    # On a CPU the backward pass of fused attention is slower than plain matrix products.
+    # On a CPU the backward pass of fused attention is slower than that of plain matrix products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = load_model(base, attn_implementation=attention)
     name = config.model if named else str(folder.resolve())
@@ -191,7 +190,7 @@ def _train_on(
     log_line = log_line if first else _discard
     if first:
         _prepare_folder(config, log_line)
-    set_seed(config.seed)  # before LoRA draws its first weights; the Trainer seeds too late for that
+    set_seed(config.seed)  # before LoRA is initialised, for which the Trainer seeds too late
     layers = _layer_classes(model)
     start = initial_adapter(config)
     adapted = (
@@ -202,7 +201,7 @@ def _train_on(
     if config.feature_cache:
         cache_features(adapted.get_base_model(), config.feature_cache, log_line)
     if config.whiten:
-        whiten(adapted, processor, _some_pictures(data))
+        whiten(adapted, processor, _whitening_images(data))
     if config.compile_layers:
         _compile_layers(adapted, log_line)
     collate: Collate = SharedImageCollator(processor)
@@ -224,7 +223,7 @@ def _train_on(
             trainer.add_callback(_sheet_writer(adapted, processor, data, config))
     _fit(trainer, config, log_line)
     if config.whiten:
-        fold(trained_projection(adapted))
+        restore_weight(trained_projection(adapted))
     state = _gathered(trainer.model) if config.fsdp else None
     if first:
         try:
@@ -235,18 +234,18 @@ def _train_on(
 
 
 def _rewards(data: InstructionMixture) -> dict[Task, Reward]:
-    """Return what the model's own answers are weighed by: captions only where people's are known."""
+    """Return the reward of each task; captions have one only if there are human captions."""
     captions = data.references()
     return {Task.REFER: box_reward} | ({Task.CAPTION: CaptionReward(captions)} if captions else {})
 
 
-def _some_pictures(data: InstructionMixture) -> Iterator[Image.Image]:
+def _whitening_images(data: InstructionMixture) -> Iterator[Image.Image]:
     examples = (data[index] for index in range(min(WHITENING_IMAGES, len(data))))
     return (example.image for example in examples if example.image is not None)
 
 
 def _gathered(model: nn.Module) -> dict[str, Any]:
-    """Return what was trained, whole; every process has to ask."""
+    """Gather the trained weights of all shards; every process must call it."""
     whole = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     return get_model_state_dict(model, options=whole)
 
@@ -254,9 +253,9 @@ def _gathered(model: nn.Module) -> dict[str, Any]:
 def _fit(trainer: AnswerTrainer, config: TrainingConfig, log_line: LogLine) -> None:
     checkpoint = last_whole_checkpoint(config.out)
     if checkpoint is not None:
-        log_line(f"going on from step {step_of(checkpoint)} of {config.steps} ({checkpoint})")
+        log_line(f"resuming from step {step_of(checkpoint)} of {config.steps} ({checkpoint})")
     elif initial_adapter(config):
-        log_line(f"starting from the adapter {config.init}: {config.steps} steps of {config.batch} pictures")
+        log_line(f"starting from the adapter {config.init}: {config.steps} steps of {config.batch} images")
     with StopOnSignal(log_line) as stop:
         trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
@@ -264,7 +263,7 @@ def _fit(trainer: AnswerTrainer, config: TrainingConfig, log_line: LogLine) -> N
     if done < config.steps:
         raise TrainingStoppedError(
             f"stopped after step {done} of {config.steps}, saved in {config.out / f'checkpoint-{done}'}; "
-            "the same command goes on from there"
+            "the same command resumes from there"
         )
 
 
@@ -272,17 +271,17 @@ def _prepare_folder(config: TrainingConfig, log_line: LogLine) -> None:
     try:
         write_settings(config)
         for name in remove_torn_checkpoints(config.out):
-            log_line(f"removed {name}: it was cut off while it was written")
+            log_line(f"removed {name}: it is incomplete")
     except OSError as error:
         raise _cannot_save(config.out, "settings", error) from error
 
 
 def _cannot_save(out: Path, what: str, error: Exception) -> AssistantError:
     last = last_whole_checkpoint(out)
-    onwards = f"goes on from step {step_of(last)}" if last else "starts anew"
+    outcome = f"resumes from step {step_of(last)}" if last else "starts again"
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
     return AssistantError(
-        f"cannot write the {what} to {out}: {reason}; make room there, and the same command {onwards}"
+        f"cannot write the {what} to {out}: {reason}; make room there, and the same command {outcome}"
     )
 
 
@@ -318,7 +317,7 @@ def _arguments(config: TrainingConfig, layers: list[str]) -> TrainingArguments:
         fsdp=config.fsdp or None,
         fsdp_config=sharding if config.fsdp else None,
         gradient_checkpointing=config.gradient_checkpointing and not config.fsdp,
-        # Answers are written where the model is.
+        # Answers are sampled in the process that has the model.
         dataloader_num_workers=8 if gpu and not config.self_critical else 0,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
@@ -331,23 +330,23 @@ def _arguments(config: TrainingConfig, layers: list[str]) -> TrainingArguments:
 
 
 def _layer_classes(model: nn.Module) -> list[str]:
-    """Return the classes of the layers that the model is a stack of, tower and language model."""
+    """Return the class names of the layers in the stacks of the towers and the language model."""
     stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     return sorted({type(layer).__name__ for stack in stacks for layer in stack})
 
 
 def _compile_layers(model: PeftModel, log_line: LogLine) -> None:
-    """Compile one layer of the language model, of which all the others are copies; lengths may vary."""
+    """Compile the layers of the language model, for variable lengths."""
     compilers = (os.environ.get("CXX"), "g++", "clang++", "cl")
     if not torch.cuda.is_available() and not any(name and shutil.which(name) for name in compilers):
-        log_line("no C++ compiler found: going on with layers that are not compiled")
+        log_line("no C++ compiler found: continuing without compiled layers")
         return
     for layer in model.get_base_model().language_model.get_decoder().layers:
         layer.compile(dynamic=True)
 
 
 def _discard(line: str) -> None:
-    """Leave telling to the first process."""
+    """Log nothing: only the first process logs."""
 
 
 __all__ = ["AnswerTrainer", "TrainingConfig", "train", "train_named"]

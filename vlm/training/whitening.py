@@ -1,9 +1,9 @@
-"""The linear layer is trained in a basis in which the frozen tower's features are alike in size.
+"""Train the linear layer in a basis that whitens the features of the frozen tower.
 
 A few directions of the features are a thousand times stronger than most (DINOv2: the largest eigenvalue of
-their second moment is 390 times the mean, the median a sixteenth of it), so that Adam's steps in the plain
-basis serve those few. Training `weight = coordinates @ basis`, with the basis a damped inverse square root of
-the second moment, gives every direction its say; what is saved is the plain weight.
+their second moment is 390 times the mean, the median a sixteenth of it), and dominate Adam's steps in the
+plain basis. Training `weight = coordinates @ basis`, with a damped inverse square root of the second moment
+as the basis, balances the directions; the saved adapter has the plain weight.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from torch.nn.utils import parametrize
 
 from ..processing import MiniGPTv2Processor
 
-# Pictures that the basis is found from; nano has 64 visual tokens a picture, of 1536 numbers each.
+# Images that the basis is computed from; nano has 64 visual tokens per image, of 1536 features each.
 IMAGES = 320
 BATCH = 16
-# Directions weaker than this share of the mean eigenvalue are mostly noise and are not blown up to size one.
+# Damping as a share of the mean eigenvalue: weaker directions are mostly noise and are not scaled up fully.
 DAMPING = 0.03
 
 
 class Basis(nn.Module):
-    """Turns coordinates into the weight of a linear layer; `basis` is square, symmetric and regular.
+    """Turns coordinates into the weight of a linear layer; `basis` is square, symmetric and invertible.
 
-    Checkpoints hold it: coordinates mean nothing in the basis of other pictures, and those may have changed.
+    It is a buffer, saved in checkpoints: recomputed from changed images, it would not fit the coordinates.
     """
 
     basis: torch.Tensor
@@ -39,24 +39,24 @@ class Basis(nn.Module):
         self.register_buffer("basis", basis)
 
     def forward(self, coordinates: torch.Tensor) -> torch.Tensor:
-        """Return the weight (outputs, inputs) of coordinates of the same shape, in their own precision."""
+        """Return the weight (outputs, inputs) for coordinates of that shape, in their precision."""
         with torch.autocast(coordinates.device.type, enabled=False):
             return coordinates @ self.basis
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the coordinates that give a weight."""
+        """Return the coordinates of a weight."""
         exact: torch.Tensor = torch.linalg.solve(self.basis.double(), weight.double(), left=False)
         return exact.to(weight.dtype)
 
 
 def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
-    """Return the basis for features (samples, inputs).
+    """Return the whitening basis of features (samples, inputs).
 
     Raises:
         ValueError: there are no features.
     """
     if not len(features):
-        raise ValueError("no features to find a basis for: give some pictures")
+        raise ValueError("no features to compute a basis from: give some images")
     exact = features.double()
     values, vectors = torch.linalg.eigh(exact.T @ exact / len(exact))
     scale = (values.clamp(min=0) + damping * values.mean()).sqrt()
@@ -64,37 +64,37 @@ def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
 
 
 def train_in_basis(basis: Basis, layer: nn.Linear) -> None:
-    """Make a linear layer learn coordinates in a basis; what it computes stays the same."""
+    """Reparametrise a linear layer to coordinates in a basis; its function stays the same."""
     parametrize.register_parametrization(layer, "weight", basis.to(layer.weight.device))
 
 
-def fold(layer: nn.Linear) -> None:
-    """Give a linear layer its plain weight back."""
+def restore_weight(layer: nn.Linear) -> None:
+    """Restore the plain weight of a linear layer."""
     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
-def whiten(model: PeftModel, processor: MiniGPTv2Processor, pictures: Iterable[Image.Image]) -> None:
-    """Have the model's linear layer learn in the whitened basis of some pictures' features."""
+def whiten(model: PeftModel, processor: MiniGPTv2Processor, images: Iterable[Image.Image]) -> None:
+    """Train the model's linear layer in the whitening basis of the features of some images."""
     base = model.get_base_model()
     features: list[torch.Tensor] = []
     with torch.inference_mode():
-        for some in batched(pictures, BATCH):
+        for some in batched(images, BATCH):
             pixels = processor.pixels(some).to(base.vision_tower.device, base.vision_tower.dtype)
             features.append(base.get_patches(pixels).flatten(0, 1).float())
     train_in_basis(whitening(torch.cat(features) if features else torch.empty(0)), trained_projection(model))
 
 
-def batched(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.Image]]:
-    """Yield lists of `size` pictures, the last one shorter where they do not divide."""
-    remaining = iter(pictures)
+def batched(images: Iterable[Image.Image], size: int) -> Iterator[list[Image.Image]]:
+    """Yield lists of `size` images; the last one may be shorter."""
+    remaining = iter(images)
     while some := list(islice(remaining, size)):
         yield some
 
 
 def trained_projection(model: PeftModel) -> nn.Linear:
-    """Return the copy of the linear layer that PEFT trains."""
+    """Return PEFT's trained copy of the linear layer."""
     layer: nn.Linear = model.get_base_model().vision_projection.modules_to_save["default"]
     return layer
 
 
-__all__ = ["Basis", "fold", "train_in_basis", "trained_projection", "whiten", "whitening"]
+__all__ = ["Basis", "restore_weight", "train_in_basis", "trained_projection", "whiten", "whitening"]
