@@ -51,6 +51,12 @@ class Generator:
         plain = {"refer {thing}", "detection {things}", "caption", "grounding"}
         self.plain = [one for one in self.templates if one.steps in plain and one.group in COUNTS]
 
+    def shuffled(self) -> list[Json]:
+        """Return all messages in the order of the file."""
+        lines = list(self.lines())
+        self.rng.shuffle(lines)
+        return lines
+
     def lines(self) -> Iterator[Json]:
         """Yield the wanted number of different messages of each kind."""
         for kind, count in COUNTS.items():
@@ -182,9 +188,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=HERE / "generated.jsonl")
     options = parser.parse_args()
-    generator = Generator(options.seed)
-    lines = list(generator.lines())
-    generator.rng.shuffle(lines)
+    lines = Generator(options.seed).shuffled()
     with options.output.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 

@@ -23,7 +23,9 @@ def foreign_messages(languages: dict[str, Any]) -> Iterator[tuple[str, str, str,
             continue
         things = [_split(one) for one in language["phrases"].split(";")]
         things += [_thing(noun, code) for noun in nouns if code in noun]
-        many = [(several, "", "", english) for several, english in _pairs(language.get("many", ""))]
+        many: list[tuple[str, ...]] = [
+            (several, "", "", english) for several, english in _pairs(language.get("many", ""))
+        ]
         many += [_many(noun, code, language) for noun in nouns if code in noun]
         for number, line in enumerate(filter(None, language["carriers"].splitlines())):
             random_ = random.Random(f"{code}:{number}")
