@@ -27,7 +27,7 @@ from assistant.vlm.presets import PRESETS
 from assistant.vlm.training import trainer as trainer_module
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.progress import TASK_NAMES
-from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, Shown, sheet
+from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, AnsweredExample, sheet
 from assistant.vlm.training.stopping import StopOnSignal, TrainingStoppedError
 from assistant.vlm.training.trainer import TrainingConfig, train, train_named
 
@@ -155,12 +155,14 @@ class TestSheets:
         assert same(without, with_sheets)
 
     def test_boxes_stand_where_they_are(self) -> None:
-        page = sheet([Shown(picture(0), "where?", parse("{<25><25><50><50>}"), parse("{<60><60><80><80>}"))])
+        page = sheet(
+            [AnsweredExample(picture(0), "where?", parse("{<25><25><50><50>}"), parse("{<60><60><80><80>}"))]
+        )
         assert page.getpixel((SIDE // 4, SIDE // 3)) == tuple(bytes.fromhex(ANSWERED[1:]))
         assert page.getpixel((int(SIDE * 0.6), int(SIDE * 0.7))) == tuple(bytes.fromhex(WANTED[1:]))
 
     def test_a_question_without_a_picture_has_a_place_too(self) -> None:
-        assert sheet([Shown(None, "who are you?", parse("me"), parse("me"))]).width == SIDE
+        assert sheet([AnsweredExample(None, "who are you?", parse("me"), parse("me"))]).width == SIDE
 
 
 class TestStopping:
