@@ -77,7 +77,7 @@ def test_a_run_that_is_stopped_leaves_a_report_of_what_is_done(
     assert result.err == f"refer 3/3\nStopped: {out} holds the tasks that are done.\n"
     report = written(out)
     assert (list(report["tasks"]), report["unfinished"]) == (["refer"], ["caption", "identify"])
-    assert "caption, identify still to come" in out.with_suffix(".html").read_text(encoding="utf-8")
+    assert "caption, identify still to run" in out.with_suffix(".html").read_text(encoding="utf-8")
 
 
 def test_a_run_that_is_stopped_before_a_task_is_done_promises_nothing(

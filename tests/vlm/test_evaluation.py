@@ -429,7 +429,7 @@ class TestReport:
         report = evaluate(ScriptedEngine(), folder, "refer") | {"unfinished": ["caption", "vqa"]}
         write_report(report, tmp_path / "report.json", photo_set(folder).read)
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
-        assert "This run was not finished: caption, vqa still to come." in page
+        assert "This run is unfinished: caption, vqa still to run." in page
 
     def test_the_hash_is_that_of_the_adapter_in_use(self, tmp_path: Path) -> None:
         (tmp_path / "adapter_model.safetensors").write_bytes(b"weights")

@@ -132,5 +132,5 @@ def test_a_question_without_a_photo_is_asked_without_one(file: Path) -> None:
 
 def test_a_task_of_which_there_is_no_line_is_named(file: Path) -> None:
     file.write_text('{"ask": "who are you?", "answer": "Me."}\n')
-    with pytest.raises(DataError, match=r"own\.jsonl has no line of 'refer': choose among chat"):
+    with pytest.raises(DataError, match=r"own\.jsonl has no line for 'refer': choose among chat"):
         own_set(file, ["refer"])

@@ -212,7 +212,7 @@ def test_only_the_split_that_is_asked_for_is_read(tmp_path: Path) -> None:
     WRITERS["refcoco"](tmp_path, lambda rows: rows)
     (item,) = published_set("refcoco", tmp_path, "val").suites["refcoco"].items
     assert (item.texts, item.boxes) == (("left dog",), (Box(5, 5, 55, 55),))
-    with pytest.raises(DataError, match="refcoco has nothing in the split 'testB'"):
+    with pytest.raises(DataError, match="refcoco has no items in the split 'testB'"):
         published_set("refcoco", tmp_path, "testB")
 
 
@@ -305,7 +305,7 @@ def test_a_choice_is_as_unlikely_as_its_tokens_over_the_length_of_it_all() -> No
 
 
 def test_the_papers_sets_that_are_there_are_measured_together(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has none of the paper's sets: there is no folder okvqa, gqa"):
+    with pytest.raises(DataError, match="has none of the paper's datasets: there is no folder okvqa, gqa"):
         paper_set(tmp_path)
     for name in ("gqa", "hm", "vqav2"):
         WRITERS[name](tmp_path, lambda rows: rows)

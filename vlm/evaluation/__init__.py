@@ -1,1 +1,1 @@
-"""How good the model is, on annotated photos."""
+"""Measure a model on annotated images."""

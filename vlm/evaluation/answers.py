@@ -1,4 +1,4 @@
-"""How answers in words are compared: exactly, by the measure of VQAv2, and as numbers."""
+"""Compare text answers: exactly, by VQAv2's accuracy, and as numbers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 
 
 def normalise(answer: str) -> str:
-    """Lower case, no punctuation, no articles, unless there is nothing else: how answers are compared."""
+    """Return an answer in lower case without punctuation and articles, unless nothing else is left."""
     words = re.findall(r"[a-z0-9']+", answer.lower())
     return " ".join(word for word in words if word not in _ARTICLES) or answer.lower().strip()
 
 
 def things(answer: str) -> list[str]:
-    """Return the things that an answer names, normalised: "a cat and a dog" -> cat, dog."""
+    """Split an answer into normalised things: "a cat and a dog" -> cat, dog."""
     return [normalise(part) for part in _BETWEEN_THINGS.split(answer)]
 
 
 def same_answer(predicted: str, wanted: str) -> bool:
-    """Return whether an answer names exactly the things wanted, in any order."""
+    """Return whether two answers name the same things, in any order."""
     return set(things(predicted)) == set(things(wanted))
 
 
 def number_in(answer: str) -> int | None:
-    """Return the first number of an answer, in digits or in words up to ten."""
+    """Return the first number in an answer, in digits or words up to ten."""
     match = re.search(rf"\d+|\b(?:{'|'.join(_NUMBERS)})\b", answer.lower())
     if match is None:
         return None
@@ -37,8 +37,8 @@ def number_in(answer: str) -> int | None:
 def vqa_accuracy(predicted: str, answers: Sequence[str]) -> float:
     """Return VQAv2's accuracy of an answer against those of (ten) people, 0..1.
 
-    An answer that three people gave is right; each person in turn is left out, and the mean is taken
-    (arXiv 1505.00468, section 5, and the evaluation that goes with the data set).
+    Three matching answers count as right; the mean is taken over leaving out each person in turn
+    (arXiv 1505.00468, section 5, and the official evaluation).
     """
     given = [vqa_normalise(answer) for answer in answers]
     same = given.count(vqa_normalise(predicted))
@@ -58,7 +58,7 @@ they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll wha
 when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't
 would've wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've
 """
-# Any one apostrophe left out is put back.
+# Contractions that lack one of their apostrophes.
 _REPAIRED = {
     word[: match.start()] + word[match.end() :]: word
     for word in _CONTRACTIONS.split()
@@ -67,16 +67,16 @@ _REPAIRED = {
 
 
 def vqa_normalise(answer: str) -> str:
-    """Return an answer as VQAv2's evaluation writes it: digits, no articles, no punctuation, apostrophes.
+    """Normalise an answer as VQAv2's evaluation does: digits, no articles, no punctuation, apostrophes.
 
-    The published answers are in this form already.
+    The published answers are already normalised.
     """
     text = answer.replace("\n", " ").replace("\t", " ").strip()
     dropped = re.search(r"\d,\d", text) is not None
     plain = text
     for mark in _PUNCTUATION:
-        beside_space = f"{mark} " in text or f" {mark}" in text
-        plain = plain.replace(mark, "" if dropped or beside_space else " ")
+        adjoins_space = f"{mark} " in text or f" {mark}" in text
+        plain = plain.replace(mark, "" if dropped or adjoins_space else " ")
     plain = re.sub(r"\.(?!\d)", "", plain)
     words = (_DIGITS.get(word, word) for word in plain.lower().split())
     return " ".join(_REPAIRED.get(word, word) for word in words if word not in _ARTICLES)

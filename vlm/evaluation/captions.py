@@ -1,4 +1,4 @@
-"""CIDEr-D and BLEU-4 of captions, by pycocoevalcap's scorers."""
+"""Score captions by CIDEr-D and BLEU-4 with pycocoevalcap."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .metrics import Measure, bootstrap, mean
 def caption_scores(
     predicted: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[dict[str, Measure], list[float]]:
-    """Return the measures of captions, and the CIDEr-D of each.
+    """Return the measures of all captions, and the CIDEr-D of each.
 
-    The words are split by a plain rule instead of the Java tokenizer that belongs to the scorers, so that
-    figures may differ in the second digit from published ones.
+    Words are split by a regular expression instead of the scorers' Java tokenizer, so figures may differ from
+    published ones in the second digit.
 
     Raises:
         AssistantError: the scorers are not installed.
@@ -34,9 +34,9 @@ def caption_scores(
 
 
 def _bleu_4(scorer: Any) -> Measure:
-    """Return corpus BLEU-4, bootstrapped from what the scorer counted for each sentence.
+    """Return corpus BLEU-4, bootstrapped from the scorer's counts for each sentence.
 
-    The formula is the scorer's own (Papineni et al. 2002) over the sums of the resampled sentences.
+    Applies the scorer's formula (Papineni et al. 2002) to the sums over the resampled sentences.
     """
     correct, guessed = (np.array([item[key] for item in scorer.ctest]) for key in ("correct", "guess"))
     length = np.array([item["testlen"] for item in scorer.ctest])
@@ -53,7 +53,7 @@ def _bleu_4(scorer: Any) -> Measure:
 
 
 def caption_scorers() -> tuple[Any, Any]:
-    """Return fresh scorers of CIDEr-D and of BLEU-4.
+    """Return new scorers of CIDEr-D and BLEU-4.
 
     Raises:
         AssistantError: they are not installed.
@@ -66,7 +66,7 @@ def caption_scorers() -> tuple[Any, Any]:
 
 
 def plain_words(text: str) -> str:
-    """Return a caption's words as the scorers count them: in small letters, a blank between two."""
+    """Return a caption as the scorers expect it: words in lower case, separated by spaces."""
     return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
 
 

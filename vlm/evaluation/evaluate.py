@@ -1,4 +1,4 @@
-"""Run the suites over a data set and report."""
+"""Run suites on a dataset and build the report."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .text_suites import caption_score
 BATCH = 32
 
 Progress = Callable[[str, int, int], None]
-"""Is told the suite, how many of its items are answered, and how many there are."""
+"""Called with the suite, the number of answered items, and the number of all items."""
 SaveReport = Callable[[dict[str, Any]], None]
-"""Is given the report so far: before the first suite and after each."""
+"""Called with the report so far: before the first suite and after each one."""
 
 
 def evaluate(
@@ -33,15 +33,15 @@ def evaluate(
     progress: Progress | None = None,
     save: SaveReport | None = None,
 ) -> dict[str, Any]:
-    """Return a report: measures by suite, each with its interval, every answer, and the circumstances.
+    """Return a report: measures by suite with their intervals, all answers, and the provenance.
 
-    `limit` is the most items a suite, drawn by a fixed seed. `unfinished` lists the suites still to come, so
-    that what is kept of a run that is stopped says what it lacks.
+    `limit` is the maximum number of items per suite, sampled with a fixed seed. `unfinished` lists the suites
+    still to run, so that the report of a stopped run says what is missing.
 
     Raises:
-        DataError: a picture cannot be read.
-        AssistantError: captions are asked for, and what scores them is not installed; this is told before
-            the model works.
+        DataError: an image cannot be read.
+        AssistantError: there is a caption suite, and its scorers are not installed; raised before the model
+            runs.
     """
     suites = {
         name: replace(suite, items=sample_items(suite.items, limit)) for name, suite in data.suites.items()
@@ -92,7 +92,7 @@ def _run(
 def _answers(
     model: VisionLanguageModel, requests: Sequence[Request], choices: Sequence[Sequence[str]]
 ) -> list[Generation]:
-    """Return the answers to requests: of those with choices the likeliest, where the engine can rank."""
+    """Answer the requests: those with choices by the likeliest choice, if the engine can rank."""
     ranker = ranker_of(model.engine)
     if ranker is None or not any(choices):
         return model.generate(requests)
@@ -109,14 +109,14 @@ def _answers(
 
 
 def sample_items(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
-    """Return at most `limit` items, always the same ones."""
+    """Sample at most `limit` items with a fixed seed."""
     if limit is None or limit >= len(items):
         return items
     return [items[index] for index in sorted(random.Random(0).sample(range(len(items)), limit))]
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[int]]:
-    """Yield indices of items, those of one task together: a batch decodes until its longest answer ends."""
+    """Yield batches of item indices, grouped by task: a batch decodes until its longest answer ends."""
     tasks: list[Task | None] = [item.request.task for item in items]
     order = sorted(range(len(items)), key=lambda index: tasks.index(tasks[index]))
     return (order[start : start + BATCH] for start in range(0, len(order), BATCH))

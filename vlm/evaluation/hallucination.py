@@ -1,7 +1,7 @@
-"""Suites over things that are not there: named in descriptions, found when asked for, affirmed in answers.
+"""Suites for hallucinated objects: named in descriptions, found when asked for, affirmed in answers.
 
-What is there is what a detector or a person saw: a box of the class, however faint, or a mention in one of
-the photo's captions. So only photos with captions are asked.
+An object counts as present if a detection of any score or a caption shows its class. Only photos with
+captions are used.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from .metrics import Measure, mean, proportion, ratio
 
 LONG_PROMPT = "please describe this image as detailed as possible"
 
-# The three ways of asking for a description that the paper compares (section 4.4).
+# The three prompts for a description that the paper compares (section 4.4).
 PROMPTS: dict[str, Request] = {
     "long": Request(None, LONG_PROMPT),
     "grounded": Request(Task.GROUNDING),
     "short": Request(Task.CAPTION),
 }
 
-# Scores from which a box counts as found; the caller of the model may choose another.
+# Minimum scores of a box to count as found.
 THRESHOLDS = (0.25, 0.5, 0.75)
 
-# Things that people ask for, asked about here where nothing hints at them.
+# Classes to ask for if nothing hints at them in a photo.
 ABSENT = ("dog", "cat", "horse", "car", "bicycle", "boat", "bird", "chair", "bottle", "cow", "umbrella", "tv")
 
-# What most photos show.
+# The most frequent classes.
 COMMONEST = ("person", "dog")
 
-# "orange" is a colour in nearly every caption; any table is one of COCO's.
+# "orange" is a colour in almost every caption; any table counts as a dining table.
 _CLASS_OF = {word: label for word, label in CLASS_OF.items() if label != "orange"} | {"table": "dining table"}
 _CLASS_OF |= {plural(word): label for word, label in _CLASS_OF.items()}
 _NAMES = re.compile(rf"\b(?:{'|'.join(sorted(map(re.escape, _CLASS_OF), key=len, reverse=True))})\b")
-# Games, and what belongs to them or to food, are called after things that need not be there.
+# Names of games, sports gear or food that contain the name of an object.
 _NAMESAKES = re.compile(
     r"\b(?:(?:foot|basket|base|volley)ball|(?:soccer|tennis) ball)s?"
     r"(?=\s+(?:players?|courts?|fields?|games?|teams?|match(?:es)?|caps?|uniforms?|jerseys?|hoops?)\b)"
@@ -51,18 +51,18 @@ _NAMESAKES = re.compile(
 
 
 def named_classes(text: str) -> set[str]:
-    """Return the detector classes that a text names, "hot dog" being no dog and "football field" no ball."""
+    """Return the detector classes in a text; "hot dog" is not a dog and "football field" not a ball."""
     plain = _NAMESAKES.sub("", text.lower().replace("-", " "))
     return {_CLASS_OF[match] for match in _NAMES.findall(plain)}
 
 
 def present_classes(photo: Photo) -> set[str]:
-    """Return the classes that a box or a caption says are in the photo."""
+    """Return the classes in the photo, by its detections and captions."""
     return {it.label for it in photo.objects}.union(*map(named_classes, photo.captions))
 
 
 def description_items(photo: Photo) -> list[Item]:
-    """The photo described on each of the three prompts."""
+    """Return one item for each of the three prompts."""
     if not photo.captions:
         return []
     present = present_classes(photo)
@@ -72,12 +72,12 @@ def description_items(photo: Photo) -> list[Item]:
 
 
 def description_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """CHAIR (arXiv 1809.02156): the share of named objects, and of sentences, that are not in the photo.
+    """Score CHAIR (arXiv 1809.02156): the share of objects, and of sentences, that are hallucinated.
 
-    An answer to any of the prompts counts as one sentence, as captions do there.
+    Each answer counts as one sentence, like captions in the paper.
     """
     named = [named_classes(answer.grounded.text) for answer in answers]
-    false = [len(said - item.about[1]) for item, said in zip(items, named, strict=True)]
+    false = [len(classes - item.about[1]) for item, classes in zip(items, named, strict=True)]
     measures: dict[str, Measure] = {}
     for name in PROMPTS:
         of = [index for index, item in enumerate(items) if item.about[0] == name]
@@ -87,18 +87,18 @@ def description_score(items: Sequence[Item], answers: Sequence[Generation]) -> S
             f"objects_named_{name}": mean([len(named[i]) for i in of]),
             f"words_{name}": mean([len(answers[i].grounded.text.split()) for i in of]),
         }
-    qualities = [1 - count / max(len(said), 1) for count, said in zip(false, named, strict=True)]
+    qualities = [1 - count / max(len(classes), 1) for count, classes in zip(false, named, strict=True)]
     return Scored(measures | {"malformed": malformed(items, answers)}, qualities)
 
 
 def absent_class(photo: Photo) -> str | None:
-    """Return a common class that nothing hints at, always the same; None for a photo without captions."""
+    """Return a fixed common class that is absent from the photo; None without captions."""
     choices = [label for label in ABSENT if label not in present_classes(photo)]
     return random.Random(photo.image).choice(choices) if choices and photo.captions else None
 
 
 def absent_items(photo: Photo) -> list[Item]:
-    """A thing that is not there, asked for by `[refer]` and by `[detection]`."""
+    """Return a `[refer]` and a `[detection]` item for an absent class."""
     absent = absent_class(photo)
     if absent is None:
         return []
@@ -107,7 +107,7 @@ def absent_items(photo: Photo) -> list[Item]:
 
 
 def absent_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """The share of absent things for which the model gives a box, by the least score that is believed."""
+    """Score the share of absent objects for which the model gives a box, by minimum score."""
     best = [max((box.score or 0.0 for box in answer.grounded.boxes), default=None) for answer in answers]
     measures: dict[str, Measure] = {}
     for task in (Task.REFER, Task.DETECTION):
@@ -120,10 +120,10 @@ def absent_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored
 
 
 def presence_items(photo: Photo) -> list[Item]:
-    """Whether a thing is there: the commonest ones, one that is there and one that is not.
+    """Return presence questions: about the most frequent classes, a present one and an absent one.
 
-    As in POPE (arXiv 2305.10355), save that the commonest are asked of every photo, so that a model that
-    only knows what is mostly there is told from one that looks.
+    As in POPE (arXiv 2305.10355), but every photo gets the most frequent classes, which exposes a model that
+    answers by frequency without looking.
     """
     absent = absent_class(photo)
     if absent is None:
@@ -146,13 +146,13 @@ def presence_items(photo: Photo) -> list[Item]:
 
 
 def presence_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Presence: accuracy, beside that of answering by the class alone.
+    """Score presence: accuracy, and the accuracy of answering by class alone.
 
-    `accuracy_rarer_answer` is the accuracy where the right answer is the rarer one for its class, which is 0
-    for a model that answers by the class without looking.
+    `accuracy_rarer_answer` covers items whose right answer is the rarer one for its class: it is 0 for a
+    model that answers by class without looking.
     """
-    told = [normalise(answer.grounded.text) for answer in answers]
-    right = [text == item.texts[0] for item, text in zip(items, told, strict=True)]
+    answered = [normalise(answer.grounded.text) for answer in answers]
+    right = [text == item.texts[0] for item, text in zip(items, answered, strict=True)]
     counts = Counter((item.about, item.texts[0]) for item in items)
     other = {"yes": "no", "no": "yes"}
     rarer = [counts[item.about, item.texts[0]] < counts[item.about, other[item.texts[0]]] for item in items]
@@ -166,7 +166,7 @@ def presence_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scor
         "accuracy_rarer_answer": proportion([hit for hit, it in zip(right, rarer, strict=True) if it]),
         "accuracy_present": proportion(of("yes")),
         "accuracy_absent": proportion(of("no")),
-        "says_yes": proportion([text == "yes" for text in told]),
+        "says_yes": proportion([text == "yes" for text in answered]),
         "malformed": malformed(items, answers),
     }
     return Scored(measures, [float(hit) for hit in right])

@@ -1,4 +1,4 @@
-"""What evaluation is made of: items to ask, suites that score them, and sets of suites over one data set."""
+"""The parts of an evaluation: items to ask, suites that score them, and sets of suites on one dataset."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .metrics import Measure, proportion
 
 @dataclass(frozen=True)
 class Item:
-    """One request over a picture (put in when it is asked), and what its answer is scored by.
+    """One request about an image, and the right answers to score it by.
 
-    `image` names the picture; `texts` are right answers in words, any of them; `boxes` are the right boxes;
-    `about` is what else the suite's scoring has to know. Of `choices` the likeliest is the answer, where the
-    engine can rank them.
+    `image` is the image's name (it is loaded when the item is asked); any of `texts` is a right answer;
+    `boxes` are the right boxes; `about` is further data for the score. If there are `choices` and the engine
+    can rank them, the likeliest one is the answer.
     """
 
     image: str
@@ -33,10 +33,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Scored:
-    """Measures of all answers together, and how good each of them is.
+    """Measures of all answers, and the quality of each.
 
-    `qualities` has one number an answer: a hit from 0.5 on where the suite tells hits from misses, else the
-    more the better. `notes` say what could not be measured, and why.
+    `qualities` has one number per answer: a hit is 0.5 or more where a suite has hits, otherwise higher is
+    better. `notes` say what could not be measured, and why.
     """
 
     measures: dict[str, Measure]
@@ -49,7 +49,7 @@ Score = Callable[[Sequence[Item], Sequence[Generation]], Scored]
 
 @dataclass(frozen=True)
 class Suite:
-    """Items and how their answers are scored together."""
+    """Items and their joint score."""
 
     items: Sequence[Item]
     score: Score
@@ -57,9 +57,9 @@ class Suite:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The suites over one split of one data set; `read` opens a picture by its name, in RGB and upright.
+    """The suites on one split of a dataset; `read` opens an image by its name, in RGB and upright.
 
-    The name `""` is that of no picture. `split` is empty where a data set has none.
+    The name `""` means no image. `split` is empty if the dataset has none.
     """
 
     name: str
@@ -75,11 +75,10 @@ def paired(items: Sequence[Item], answers: Sequence[Generation]) -> list[tuple[I
 
 
 def is_malformed(task: Task | None, raw: str) -> bool:
-    """Return whether an answer is not in its task's form, as training writes it.
+    """Return whether an answer violates its task's format in training.
 
-    `[refer]` wants one box and nothing else, `[detection]` phrases with their boxes, and both may answer that
-    nothing of the kind is there; `[grounding]` wants text whose boxes follow phrases, and every other task
-    words without markup.
+    `[refer]` needs exactly one box, `[detection]` phrases with boxes, and both may refuse; `[grounding]`
+    needs text with boxes after phrases, and other tasks text without markup.
     """
     grounded = parse(raw)
     if task in (Task.REFER, Task.DETECTION) and raw == ABSENT_ANSWER:
@@ -94,7 +93,7 @@ def is_malformed(task: Task | None, raw: str) -> bool:
 
 
 def malformed(items: Sequence[Item], answers: Sequence[Generation]) -> Measure:
-    """Return the share of answers that are not in their task's form."""
+    """Return the share of answers that violate their task's format."""
     return proportion(
         [is_malformed(item.request.task, answer.raw) for item, answer in paired(items, answers)]
     )

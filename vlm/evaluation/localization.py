@@ -1,4 +1,4 @@
-"""Suites over boxes: referring expressions, detection, grounded captions."""
+"""Suites for boxes: referring expressions, detection, grounded captions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..tasks import Task
 from .items import Item, Scored, malformed, paired
 from .metrics import Measure, average_precision, bootstrap, match_boxes, mean, proportion
 
-# The one thing of its class, or the photo's own: one expression a box, so that none counts twice.
+# The kinds for the only object of its class: one expression per box, so that no box counts twice.
 _UNIQUE = (ExpressionKind.CLASS, ExpressionKind.NAME)
 _WHOLE = Box(0, 0, 100, 100)
 _HIT = 0.5
 
 
 def refer_items(photo: Photo) -> list[Item]:
-    """Every referring expression of a photo."""
+    """Return an item for every referring expression of a photo."""
     return [
         Item(photo.image, Request(Task.REFER, it.definite), (it.definite,), (it.box,), it)
         for it in expressions(photo)
@@ -31,7 +31,7 @@ def refer_items(photo: Photo) -> list[Item]:
 
 
 def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Referring expression comprehension (REC): the first box against the wanted one, by kind."""
+    """Score referring expression comprehension (REC): the first box, by kind of expression."""
     overlaps = [_overlap(item, answer) for item, answer in paired(items, answers)]
 
     def of(kept: Callable[[Expression], bool]) -> list[float]:
@@ -52,11 +52,10 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def rec_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """REC on a published set as the reference measures it: accuracy at an IoU above 0.5, and the mean IoU.
+    """Score REC on a published set like the reference: accuracy at an IoU above 0.5, and the mean IoU.
 
-    `about` holds the wanted box in fractions of the picture and the picture's size in pixels. Boxes are
-    compared in pixels, each a pixel wider and higher than its corners are apart; what begins with anything
-    but a box has none.
+    `about` holds the true box in fractions of the image and the image's size in pixels. Boxes are compared in
+    pixels, with one pixel added to width and height; an answer that does not begin with a box has none.
     """
     overlaps = [_exact_overlap(item, answer) for item, answer in paired(items, answers)]
     accuracy = proportion([overlap > _HIT for overlap in overlaps])
@@ -84,7 +83,7 @@ def _exact_overlap(item: Item, answer: Generation) -> float:
 
 
 def detection_items(photo: Photo) -> list[Item]:
-    """Every class of a photo whose boxes are beyond doubt."""
+    """Return an item for every class of a photo whose boxes are all certain."""
     labels = dict.fromkeys(it.label for it in photo.objects)
     return [
         Item(photo.image, Request(Task.DETECTION, label), (label,), boxes, label)
@@ -94,7 +93,7 @@ def detection_items(photo: Photo) -> list[Item]:
 
 
 def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Detection: precision and recall of each phrase's boxes at IoU 0.5, and the average precision of all."""
+    """Score detection: precision and recall per phrase at IoU 0.5, and the average precision of all boxes."""
     found: list[list[tuple[float, bool]]] = []
     for item, answer in paired(items, answers):
         boxes = tuple(dict.fromkeys(answer.grounded.boxes))
@@ -119,7 +118,7 @@ def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
 
 
 def grounding_items(photo: Photo) -> list[Item]:
-    """The grounded caption of a photo in which some class has exactly one sure thing."""
+    """Return a grounded caption item if some class has exactly one certain object."""
     boxes = {label: box for label in {it.label for it in photo.objects} if (box := _only(photo, label))}
     if not boxes:
         return []
@@ -132,9 +131,9 @@ def _only(photo: Photo, label: str) -> Box | None:
 
 
 def grounding_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Grounded captions: boxes of the phrases that can only mean one thing, against that thing's box.
+    """Score grounded captions: the boxes of phrases that can mean only one object.
 
-    A phrase counts where it alone in the caption names its class and the photo has one sure thing of it.
+    A phrase counts if no other phrase names its class and the photo has one certain object of that class.
     """
     overlaps = [_phrase_overlaps(item.about, answer.grounded) for item, answer in paired(items, answers)]
     every = [overlap for each in overlaps for overlap in each]

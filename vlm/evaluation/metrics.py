@@ -1,4 +1,4 @@
-"""Measures over many answers, with 95 % confidence intervals, and how boxes are compared."""
+"""Measures with 95 % confidence intervals, and the matching of boxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Z = 1.96
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure over `count` items and the interval that holds it with 95 % confidence, None if unknown."""
+    """A figure over `count` items with its 95 % confidence interval, None if unknown."""
 
     value: float
     low: float | None
@@ -42,9 +42,9 @@ def mean(values: Sequence[float]) -> Measure:
 
 
 def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Measure:
-    """Return the sum of `parts` over the sum of `wholes`, with the interval that resampling the items gives.
+    """Return the sum of `parts` over the sum of `wholes`, with a bootstrap interval over the items.
 
-    The count is that of the wholes; without any the ratio is 0, of which nothing is known.
+    The count is the sum of the wholes; if it is 0, so is the ratio, without an interval.
     """
     above, below = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
 
@@ -57,10 +57,9 @@ def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Measure:
 def bootstrap(
     size: int, statistic: Callable[[np.ndarray], float], resamples: int = RESAMPLES, count: int | None = None
 ) -> Measure:
-    """Return a statistic of `size` items, given by their indices, with its percentile interval.
+    """Return a statistic of the indices of `size` items, with its percentile interval.
 
-    `count` is what is told to be counted where that is not the items; no item at all gives 0, of which
-    nothing is known.
+    `count` is the reported count, by default `size`; without items the value is 0, without an interval.
     """
     if size == 0:
         return Measure(0.0, None, None, 0)
@@ -71,10 +70,10 @@ def bootstrap(
 
 
 def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 0.5) -> list[bool]:
-    """Return for each found box whether it is paired with a wanted box of its own at the IoU threshold.
+    """Return for each found box whether it matches a wanted box of its own at the IoU threshold.
 
-    As in COCO's evaluation, boxes choose by falling score, each the free box that it overlaps most; of boxes
-    with one score, or none, that with the largest overlap comes first.
+    As in COCO's evaluation, boxes match by descending score, each with the free box that it overlaps most;
+    among equal or missing scores the largest overlap comes first.
     """
     pairs = sorted(
         ((f.score or 0.0, f.iou(w), i, j) for i, f in enumerate(found) for j, w in enumerate(wanted)),
@@ -94,7 +93,7 @@ def average_precision(scored: Sequence[tuple[float, bool]], wanted: int) -> floa
         return 0.0
     hits = np.array([hit for _, hit in sorted(scored, key=lambda pair: -pair[0])])
     precisions = hits.cumsum() / np.arange(1, len(hits) + 1)
-    # The curve is made monotone: at each recall the best precision at that recall or beyond counts.
+    # Make the curve monotone: at each recall use the best precision at that recall or beyond.
     best = np.maximum.accumulate(precisions[::-1])[::-1]
     return float(best[hits].sum() / wanted)
 

@@ -1,4 +1,4 @@
-"""The suites over records that a person wrote by hand, one a task: `assistant evaluate --data own.jsonl`."""
+"""Suites for records written by hand, one per task: `assistant evaluate --data own.jsonl`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _HIT = 0.5
 
 
 def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
-    """Return the named suites over a file of records, by default those of all tasks in it.
+    """Return the named suites for a file of records, by default those of all tasks in it.
 
     Raises:
-        DataError: a line is not in the form that docs/own-data.md describes, or none is of a named suite.
+        DataError: a line is invalid, or the file has no line for a named suite.
     """
     items: dict[str, list[Item]] = {}
     pictures: dict[str, ImageReference] = {}
@@ -42,9 +42,9 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
             items.setdefault(item.request.task or CHAT, []).append(item)
     for name in names or items:
         if name not in items:
-            raise DataError(f"{path} has no line of {name!r}: choose among {', '.join(items)}")
+            raise DataError(f"{path} has no line for {name!r}: choose among {', '.join(items)}")
     if not items:
-        raise DataError(f"{path} holds no record to be asked about")
+        raise DataError(f"{path} holds no records")
     wanted = [name for name in OWN_SUITES if name in (names or items)]
     suites = {
         name: Suite(_merged(items[name]) if name in _TEXT else items[name], _SCORES[name]) for name in wanted
@@ -59,7 +59,7 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
 
 
 def _name(picture: ImageReference | None, folder: Path) -> str:
-    """Return a name that no two pictures, or parts of one, share."""
+    """Return a unique name for an image or a part of one."""
     if picture is None:
         return ""
     path = os.path.relpath(picture.path, folder)
@@ -67,7 +67,7 @@ def _name(picture: ImageReference | None, folder: Path) -> str:
 
 
 def _items(record: Record, picture: str) -> Iterator[Item]:
-    """Yield the turns of a record; later ones are asked with the right answers to those before."""
+    """Yield the turns of a record; the history of later ones has the right answers."""
     history: list[Turn] = []
     for turn in record.turns:
         request = Request(turn.task, turn.argument, turn.region, history=tuple(history))
@@ -81,7 +81,7 @@ def _item(picture: str, request: Request, turn: TaskTurn) -> Item:
 
 
 def _merged(items: Sequence[Item]) -> list[Item]:
-    """Return the items, those that ask the same of a picture as one: any of their answers is right."""
+    """Merge items with the same question about an image: any of their answers is right."""
     merged: dict[tuple[str, Request], Item] = {}
     for item in items:
         other = merged.setdefault((item.image, item.request), item)
@@ -91,8 +91,8 @@ def _merged(items: Sequence[Item]) -> list[Item]:
 
 
 def text_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Answers in words: those that are right but for case, articles and punctuation, and words in common."""
-    each = _words_in_common(items, answers)
+    """Score text answers: equal but for case, articles and punctuation, and the F1 of their words."""
+    each = _word_f1(items, answers)
     exact = [
         normalise(answer.grounded.text) in map(normalise, item.texts)
         for item, answer in paired(items, answers)
@@ -102,7 +102,7 @@ def text_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """The first box against the wanted one, and how often a thing is refused that is not there."""
+    """Score the first box against the right one, and refusals of absent things."""
     each = [_overlap(item, answer) for item, answer in paired(items, answers)]
     overlaps = [overlap for item, overlap in zip(items, each, strict=True) if item.boxes]
     measures = {
@@ -114,24 +114,24 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Boxes of all phrases together, and how often things are refused that are not there."""
+    """Score the boxes of all phrases together, and refusals of absent things."""
     measures, each = _boxes(items, answers)
     measures |= _refused_absent(items, answers) | {"malformed": malformed(items, answers)}
     return Scored(measures, each)
 
 
 def grounding_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Boxes of all phrases together, and words in common."""
+    """Score the boxes of all phrases together, and the F1 of the words."""
     measures, each = _boxes(items, answers)
     measures |= {
-        "word_f1": mean(_words_in_common(items, answers)),
+        "word_f1": mean(_word_f1(items, answers)),
         "malformed": malformed(items, answers),
     }
     return Scored(measures, each)
 
 
 def _overlap(item: Item, answer: Generation) -> float:
-    """Return the IoU of the first box; of a thing that is not there, 1 where no box is given."""
+    """Return the IoU of the first box; for an absent thing, 1 if no box is given."""
     boxes = answer.grounded.boxes
     if not item.boxes:
         return float(not boxes)
@@ -139,7 +139,7 @@ def _overlap(item: Item, answer: Generation) -> float:
 
 
 def _boxes(items: Sequence[Item], answers: Sequence[Generation]) -> tuple[dict[str, Measure], list[float]]:
-    """Return recall and precision of boxes at IoU 0.5, and each answer's harmonic mean of the two."""
+    """Return recall and precision of boxes at IoU 0.5, and the F1 of each answer."""
     found = [tuple(dict.fromkeys(answer.grounded.boxes)) for answer in answers]
     counts = [
         (sum(match_boxes(boxes, item.boxes)), len(boxes), len(item.boxes))
@@ -155,21 +155,21 @@ def _refused_absent(items: Sequence[Item], answers: Sequence[Generation]) -> dic
     return {"refused_absent": proportion(refused)} if refused else {}
 
 
-def _words_in_common(items: Sequence[Item], answers: Sequence[Generation]) -> list[float]:
+def _word_f1(items: Sequence[Item], answers: Sequence[Generation]) -> list[float]:
     return [
         max(_f1_of_words(answer.grounded.text, text) for text in item.texts)
         for item, answer in paired(items, answers)
     ]
 
 
-def _f1_of_words(said: str, wanted: str) -> float:
-    """Return the harmonic mean of the shares of words that two texts have in common, as SQuAD's F1."""
-    first, second = Counter(normalise(said).split()), Counter(normalise(wanted).split())
+def _f1_of_words(answer: str, wanted: str) -> float:
+    """Return the F1 of the words of two texts, as in SQuAD."""
+    first, second = Counter(normalise(answer).split()), Counter(normalise(wanted).split())
     return _f1((first & second).total(), first.total(), second.total())
 
 
 def _f1(hits: int, found: int, wanted: int) -> float:
-    """Return the harmonic mean of precision and recall; nothing is right where nothing is wanted."""
+    """Return the harmonic mean of precision and recall, 1 if nothing is wanted or found."""
     return 2 * hits / (found + wanted) if found + wanted else 1.0
 
 

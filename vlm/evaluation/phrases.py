@@ -1,4 +1,4 @@
-"""Suites over what people named and boxed themselves (Flickr30k Entities), and over what is not there."""
+"""Suites for phrases that people boxed (Flickr30k Entities), and for absent things."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .items import Item, Scored, malformed, paired
 from .metrics import Measure, match_boxes, mean, proportion, ratio
 
 HIT = 0.5
-# Things that cover less than this share of the picture are small.
+# Boxes that cover less than this share of the image are small.
 SMALL = 0.1
 
 Build = Callable[[Photo], list[Item]]
 
 
 def refer_items(photo: Photo) -> list[Item]:
-    """Every name of a photo's phrases that means exactly one box."""
+    """Return an item for every name that means exactly one box."""
     return [
         Item(photo.image, Request(Task.REFER, it.definite), (it.definite,), (it.referent.box,), it)
         for it in unique_names(photo)
@@ -32,7 +32,7 @@ def refer_items(photo: Photo) -> list[Item]:
 
 
 def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Referring expression comprehension (REC): accuracy at IoU 0.5 of all, of small things and by kind."""
+    """Score referring expression comprehension (REC): accuracy at IoU 0.5, in total, by size and kind."""
     overlaps = [_overlap(item, answer) for item, answer in paired(items, answers)]
 
     def of(kept: Callable[[Item], bool]) -> Measure:
@@ -57,7 +57,7 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def identify_items(photo: Photo) -> list[Item]:
-    """Each thing that people boxed alone."""
+    """Return an item for each referent with one box."""
     return [
         Item(photo.image, Request(Task.IDENTIFY, region=it.box), it.names, (it.box,), it)
         for it in referents(photo)
@@ -66,7 +66,7 @@ def identify_items(photo: Photo) -> list[Item]:
 
 
 def identify_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Referring expression generation (REG): whether one of the five people's nouns is used."""
+    """Score referring expression generation (REG): whether the noun is one that people used."""
     right = [_same_noun(answer.grounded.text, item.about.names) for item, answer in paired(items, answers)]
     others = [hit for item, hit in zip(items, right, strict=True) if item.about.type != "people"]
     measures = {
@@ -78,13 +78,13 @@ def identify_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scor
 
 
 def grounding_items(photo: Photo) -> list[Item]:
-    """The grounded caption of a photo that people grounded."""
+    """Return a grounded caption item if the photo has a referent with one box."""
     single = tuple(it for it in referents(photo) if len(it.boxes) == 1)
     return [Item(photo.image, Request(Task.GROUNDING), photo.captions, about=single)] if single else []
 
 
 def grounding_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Grounded captions: the boxes of phrases whose noun names exactly one of the things people boxed."""
+    """Score grounded captions: the boxes of phrases whose noun names exactly one referent."""
     overlaps = [
         list(phrase_overlaps(item.about, answer.grounded).values()) for item, answer in paired(items, answers)
     ]
@@ -100,7 +100,7 @@ def grounding_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
 
 
 def detection_items(photo: Photo) -> list[Item]:
-    """The caption with the most boxed phrases, to be parsed and grounded; each thing by its first name."""
+    """Return an item for the caption with the most boxed phrases, and one for each referent's first name."""
     captions = sorted(grounded_captions(photo), key=lambda it: -len(it.phrases))[:1]
     items = [
         Item(photo.image, Request(Task.DETECTION, it.text), (it.text,), it.boxes, True) for it in captions
@@ -112,7 +112,7 @@ def detection_items(photo: Photo) -> list[Item]:
 
 
 def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Parse and ground: recall and precision of boxes at IoU 0.5, from captions and from phrases."""
+    """Score detection: recall and precision of boxes at IoU 0.5, for captions and for phrases."""
     right, found = [], []
     for item, answer in paired(items, answers):
         boxes = tuple(dict.fromkeys(answer.grounded.boxes))
@@ -129,7 +129,7 @@ def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
 
 
 def absent_items(photos: Sequence[Photo]) -> Build:
-    """Return what asks of each photo for a thing that it shows and for one that is only in other photos."""
+    """Return a builder of `[refer]` items for a present thing and one that is only in other photos."""
     absent = AbsentNames(photos)
 
     def build(photo: Photo) -> list[Item]:
@@ -154,7 +154,7 @@ def absent_items(photos: Sequence[Photo]) -> Build:
 
 
 def absent_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """How many things are refused (answered without a box) that are not there, and that are."""
+    """Score the share of absent and of present things that are refused (answered without a box)."""
     refused = [not answer.grounded.boxes for answer in answers]
     of_absent = [hit for item, hit in zip(items, refused, strict=True) if not item.boxes]
     of_present = [hit for item, hit in zip(items, refused, strict=True) if item.boxes]
@@ -164,7 +164,7 @@ def absent_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored
 
 
 def presence_items(photos: Sequence[Photo]) -> Build:
-    """Return what asks of each photo whether a thing is there that is, and one that is only in others."""
+    """Return a builder of presence questions for a present thing and one that is only in other photos."""
     build = absent_items(photos)
 
     def presence(photo: Photo) -> list[Item]:
@@ -180,7 +180,7 @@ def _presence(item: Item) -> Item:
 
 
 def presence_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """ "Is there a ...?": accuracy where it is there, where it is not, and the mean of both."""
+    """Score presence: accuracy for present things, for absent things, and the mean of both."""
     right = [normalise(answer.grounded.text) == item.texts[0] for item, answer in paired(items, answers)]
     present = [hit for item, hit in zip(items, right, strict=True) if item.boxes]
     absent = [hit for item, hit in zip(items, right, strict=True) if not item.boxes]
@@ -216,9 +216,9 @@ def _same_noun(text: str, names: Sequence[str]) -> bool:
 
 
 def phrase_overlaps(things: Sequence[Referent], grounded: GroundedText) -> dict[int, float]:
-    """Return the IoU of a grounded text's boxes, by their number in the order written, where it is known.
+    """Return the IoU of the boxes of a grounded text, by their index in the text, where known.
 
-    It is known of the only box of a phrase whose noun names exactly one of the things.
+    It is known for the single box of a phrase whose noun names exactly one of the referents.
     """
     overlaps, number = {}, 0
     for phrase in grounded.phrases:

@@ -1,7 +1,4 @@
-"""The suite over messages: is the plan that the model writes the one that is wanted?
-
-The messages are of families that are held out of training, told apart by kind.
-"""
+"""The planning suite: whether the model writes the wanted plans for held-out messages, by kind."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ BATCH = 16
 
 
 class PlanningModel(Protocol):
-    """A model that goes on with texts, by its name."""
+    """A named model that completes texts."""
 
     @property
     def name(self) -> str:
@@ -29,7 +26,7 @@ class PlanningModel(Protocol):
         ...
 
     def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
-        """Go on with texts."""
+        """Complete texts."""
         ...
 
 
@@ -38,10 +35,10 @@ def evaluate_planning(
     messages: Sequence[Message],
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Return a report in the form of `evaluate`, of the one suite `planning`.
+    """Return a report like that of `evaluate`, with one suite `planning`.
 
-    `plan` counts whole plans, arguments compared without case, articles and punctuation; `tasks` counts the
-    tasks and the boxes that they are about. Both are told of all messages, and of those of each kind.
+    `plan` is the share of right plans, with arguments compared without case, articles and punctuation, for
+    all messages and by kind; `tasks` is the share of plans with the right tasks and boxes.
     """
     start = time.perf_counter()
     written: list[Continuation] = []
@@ -74,19 +71,19 @@ def evaluate_planning(
 
 
 def completion(message: Message) -> Completion:
-    """Return what the model is asked of a message."""
+    """Return the completion to ask the model for."""
     prompt = message.prompt
     copied = f" {message.line.user[:1].lower()}{message.line.user[1:]}"
     return Completion(prompt.text, prompt.choices, copied, MOST_TOKENS)
 
 
 def same_plan(wanted: str, written: str) -> bool:
-    """Return whether two plans have the same tasks, boxes and, but for their spelling, arguments."""
+    """Return whether two plans have the same tasks, boxes and normalised arguments."""
     return list(map(normalise, wanted.split(SEPARATOR))) == list(map(normalise, written.split(SEPARATOR)))
 
 
 def _tasks(plan: str) -> list[list[str]]:
-    """Return each step's task, its box or what is replied."""
+    """Return each step's task, with its box or reply."""
     steps = (step.split()[:2] for step in plan.split(SEPARATOR))
     return [
         words if len(words) < 2 or words[1][:1] in "RTA" or words[0] == "chat" else words[:1]

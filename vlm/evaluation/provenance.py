@@ -1,4 +1,4 @@
-"""The circumstances of a figure: when, by which code, on which machine and with which weights."""
+"""Record the provenance of figures: date, code, machine and weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def provenance(model: str) -> dict[str, Any]:
-    """Return the circumstances of now, for the model of this name or in this folder."""
+    """Return the current provenance, for a model's name or folder."""
     return {
         "model": model,
         "weights_sha256": weights_hash(model),
@@ -30,7 +30,7 @@ def provenance(model: str) -> dict[str, Any]:
 
 
 def weights_hash(model: str) -> str | None:
-    """Return the SHA-256 of the adapter's, else of the model's weights; None if they are not files here."""
+    """Return the SHA-256 of the weights of an adapter or model; None if they are not local files."""
     folder = PRESETS[model].adapter if model in PRESETS else Path(model)
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     if not files:
@@ -44,7 +44,7 @@ def weights_hash(model: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the repository's commit, marked if files differ from it; None where there is no repository."""
+    """Return the repository's commit, marked if files differ from it; None without a repository."""
     if not (_REPOSITORY / ".git").exists():
         return None
     try:

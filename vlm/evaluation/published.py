@@ -1,10 +1,9 @@
-"""The evaluation sets of the paper, read in their published layout under one data folder.
+"""The evaluation datasets of the paper, read in their published layouts under one data folder.
 
-Wordings and measures are the reference's (github.com/Vision-CAIR/MiniGPT-4, `eval_scripts`). Its wordings are
-for a model of its prompt form; one of another form is asked the bare question, in the form that it knows.
+Prompts and measures follow the reference (github.com/Vision-CAIR/MiniGPT-4, `eval_scripts`). Its prompts are
+used for models of its prompt form; others get the plain question in their own form.
 
-Those that are trained on too are read by the readers of training, where these look for them; of the others
-the folder holds
+Datasets that are also trained on use the readers and paths of training; the paths of the others are
 
 | set | files |
 |---|---|
@@ -54,7 +53,7 @@ _OR_UNANSWERABLE = (
 
 
 def _of_expressions(name: str, *splits: str) -> PublishedSet:
-    """Return a set of referring expressions; the box to find is exact, not in the bins of training."""
+    """Return a dataset of referring expressions, with exact boxes instead of the bins of training."""
 
     def items(data: Path, split: str) -> Iterator[Item]:
         def of(content: Any) -> Iterator[Item]:
@@ -79,7 +78,7 @@ def _gqa(data: Path, split: str) -> Iterator[Item]:
 
 
 def _of_ten_people(name: str) -> PublishedSet:
-    """Return a set in the form of VQAv2, of which training reads the most frequent answer alone."""
+    """Return a dataset in the format of VQAv2, with all ten answers (training uses the most frequent one)."""
 
     def items(data: Path, split: str) -> Iterator[Item]:
         def of(content: Any) -> Iterator[Item]:
@@ -112,7 +111,7 @@ def _vsr(data: Path, split: str) -> Iterator[Item]:
 
 
 class Problem(Published):
-    """What stands under one number in IconQA's problems."""
+    """One problem of IconQA."""
 
     question: str
     choices: list[str]
@@ -120,7 +119,7 @@ class Problem(Published):
 
 
 def _iconvqa(data: Path, split: str) -> Iterator[Item]:
-    """Questions with choices in words, the likeliest of which is the answer."""
+    """Yield questions with text choices, of which the likeliest is the answer."""
     folder = data / "iconqa_data"
     chosen: set[str] = set()
     for row in json_pairs(folder / "pid_splits.json"):
@@ -168,7 +167,7 @@ class Meme(Published):
 def _memes(data: Path, split: str) -> Iterator[Item]:
     def of(line: bytes) -> Iterator[Item]:
         row = Meme.model_validate(parse_line(line))
-        # As the reference spells it, and without an identifier.
+        # Spelled as in the reference, and without an identifier.
         asked = f"This is an image writting '{row.text}'. Is this image hateful? Answer yes or no. Answer:"
         request = Request(None, asked, typed=asked)
         yield _item(f"hateful_memes/{row.img}", request, "yes" if row.label else "no")
@@ -181,19 +180,19 @@ def _items(rows: Iterable[Row], of: Callable[[Any], Iterable[Item]]) -> Iterator
 
 
 def _short(picture: str, question: str, *answers: str) -> Item:
-    """Return a question for a short answer, which the reference says in so many words."""
+    """Return a question with the reference's instruction to answer briefly."""
     return _item(picture, Request(Task.VQA, question, typed=SHORT_ANSWER.format(argument=question)), *answers)
 
 
 def _item(picture: str, request: Request, *answers: str) -> Item:
     if not answers:
-        raise ValueError("answers: there is none")
+        raise ValueError("answers: there are none")
     return Item(picture, request, answers)
 
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A data set: its folder, its splits, the usual one first, its reader of a split, and its own measure."""
+    """A dataset: its folder, its splits (the default first), its reader of a split, and its measure."""
 
     folder: str
     splits: tuple[str, ...]
@@ -217,7 +216,7 @@ PUBLISHED: dict[str, PublishedSet] = {
         "hateful_memes", ("dev_seen", "dev_unseen", "test_seen", "test_unseen", "dev"), _memes, exact_score
     ),
 }
-"""The sets by the names that the paper's tables give them."""
+"""The datasets by their names in the paper's tables."""
 
 
 PAPER: dict[str, float] = {
@@ -236,14 +235,14 @@ PAPER: dict[str, float] = {
     "refcocog val": 84.44,
     "refcocog test": 84.66,
 }
-"""The figures of MiniGPT-v2 in percent (arXiv 2310.09478), by set, and split where it has more than one."""
+"""MiniGPT-v2's figures in percent (arXiv 2310.09478), by dataset and, where it has several, split."""
 
 
 def paper_set(data: Path) -> EvaluationSet:
-    """Return the sets of the paper's tables that lie under a data folder, one suite a set and split.
+    """Return the datasets of the paper's tables under a data folder, one suite per dataset and split.
 
     Raises:
-        DataError: none is there, or one is not whole.
+        DataError: there are none, or one is incomplete.
     """
     suites: dict[str, Suite] = {}
     pictures = 0
@@ -255,7 +254,7 @@ def paper_set(data: Path) -> EvaluationSet:
             pictures += found.pictures
     if not suites:
         folders = ", ".join(dict.fromkeys(PUBLISHED[name.split()[0]].folder for name in PAPER))
-        raise DataError(f"{data} has none of the paper's sets: there is no folder {folders}")
+        raise DataError(f"{data} has none of the paper's datasets: there is no folder {folders}")
     read = data.absolute()
     return EvaluationSet(
         "paper", "", pictures, suites, lambda image: ImageReference(str(read / image)).read()
@@ -263,11 +262,10 @@ def paper_set(data: Path) -> EvaluationSet:
 
 
 def published_set(name: str, data: Path, split: str | None = None) -> EvaluationSet:
-    """Return a split (by default the usual one) of a set that lies under a data folder, as one suite.
+    """Return a split of a dataset under a data folder as one suite, by default its first split.
 
     Raises:
-        DataError: there is no such split, a file or a picture is missing, or a row is not in the published
-            form (named with its place).
+        DataError: the split does not exist, a file or an image is missing, or a row is invalid (it is named).
     """
     published = PUBLISHED[name]
     split = split or published.splits[0]
@@ -276,11 +274,11 @@ def published_set(name: str, data: Path, split: str | None = None) -> Evaluation
     data = data.absolute()
     items = list(published.items(data, split))
     if not items:
-        raise DataError(f"{data}: {name} has nothing in the split {split!r}")
+        raise DataError(f"{data}: {name} has no items in the split {split!r}")
     pictures = dict.fromkeys(item.image for item in items)
     missing = [picture for picture in pictures if not (data / picture).is_file()]
     if missing:
-        raise DataError(f"{len(missing)} pictures of {name} are not in {data}, {missing[0]} for one")
+        raise DataError(f"{data} lacks {len(missing)} images of {name}, for example {missing[0]}")
     return EvaluationSet(
         name,
         split,

@@ -1,4 +1,4 @@
-"""A report as JSON, and as a page with pictures of hits and misses that stands by itself."""
+"""Write a report as JSON and as a self-contained HTML page with images of hits and misses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from ..errors import AssistantError
 from ..grounding import Box, parse
 
-# How many hits, and how many misses, a suite shows, and how long a picture's longer side is in pixels.
+# The number of hits and of misses shown per suite, and the longer side of an image in pixels.
 SHOWN = 8
 LONG_SIDE = 320
 
@@ -23,9 +23,9 @@ ReadImage = Callable[[str], Image.Image | None]
 
 
 def write_report(report: dict[str, Any], path: Path, read: ReadImage) -> None:
-    """Write the report as JSON to `path`, and its page beside it, each whole or not at all.
+    """Write the report as JSON to `path` and as a page next to it, each atomically.
 
-    `read` opens a picture of the data set by its name; there may be none.
+    `read` opens an image of the dataset by its name, or returns None.
 
     Raises:
         AssistantError: the files cannot be written.
@@ -38,7 +38,7 @@ def write_report(report: dict[str, Any], path: Path, read: ReadImage) -> None:
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
-    """Write the report as JSON alone, whole or not at all.
+    """Write the report as JSON, atomically.
 
     Raises:
         AssistantError: the file cannot be written.
@@ -51,7 +51,7 @@ def write_json(report: dict[str, Any], path: Path) -> None:
 
 
 def page_path(path: Path) -> Path:
-    """Return where the page of the report at `path` lies."""
+    """Return the path of the page of the report at `path`."""
     return path.with_suffix(".html")
 
 
@@ -75,43 +75,43 @@ def _page(report: dict[str, Any], read: ReadImage) -> str:
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # what data and model say is text, never markup
+        autoescape=True,  # data and answers are text, never markup
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     shown = {
-        name: [_figure(row, read) for row in _chosen(result["answers"])]
+        name: [_example(row, read) for row in _examples(result["answers"])]
         for name, result in report["tasks"].items()
     }
     return environment.get_template("report.html.jinja").render(report=report, shown=shown)
 
 
-def _chosen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return some of the best answers and some of the worst, drawn by a fixed seed where many are alike."""
+def _examples(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return some of the best and worst answers, with ties broken by a fixed seed."""
     mixed = random.Random(0).sample(rows, len(rows))
     ranked = sorted(mixed, key=lambda row: -row["quality"])
     return ranked if len(ranked) <= 2 * SHOWN else ranked[:SHOWN] + ranked[-SHOWN:]
 
 
-def _figure(row: dict[str, Any], read: ReadImage) -> dict[str, Any]:
-    picture = read(row["image"])
+def _example(row: dict[str, Any], read: ReadImage) -> dict[str, Any]:
+    image = read(row["image"])
     found = parse(row["raw"])
     return {
         **row,
         "hit": row["quality"] >= 0.5,
-        "source": picture and _thumbnail(picture),
-        "said": found.text,
+        "source": image and _thumbnail(image),
+        "answered": found.text,
         "found": [_rectangle(box.bins) for box in found.boxes],
         "right": [_rectangle(bins) for bins in row["wanted_boxes"]],
         "wanted": list(dict.fromkeys(row["wanted"])),
     }
 
 
-def _thumbnail(picture: Image.Image) -> str:
-    picture.thumbnail((LONG_SIDE, LONG_SIDE))
+def _thumbnail(image: Image.Image) -> str:
+    image.thumbnail((LONG_SIDE, LONG_SIDE))
     content = BytesIO()
-    picture.save(content, "JPEG", quality=80)
+    image.save(content, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 

@@ -1,4 +1,4 @@
-"""The suites over a folder of annotated photos."""
+"""The suites for annotated photos."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from .items import EvaluationSet, Item, Score, Suite
 Build = Callable[[Photo], list[Item]]
 
 
-def _alone(build: Build) -> Callable[[Sequence[Photo]], Build]:
-    """Return a builder for suites that ask of each photo by itself, whatever the others show."""
+def _per_photo(build: Build) -> Callable[[Sequence[Photo]], Build]:
+    """Adapt a builder that needs one photo only to the signature that also takes all photos."""
     return lambda _: build
 
 
 SUITES: dict[str, tuple[Callable[[Sequence[Photo]], Build], Score]] = {
-    "phrase_refer": (_alone(phrases.refer_items), phrases.refer_score),
-    "phrase_identify": (_alone(phrases.identify_items), phrases.identify_score),
-    "phrase_grounding": (_alone(phrases.grounding_items), phrases.grounding_score),
-    "phrase_detection": (_alone(phrases.detection_items), phrases.detection_score),
+    "phrase_refer": (_per_photo(phrases.refer_items), phrases.refer_score),
+    "phrase_identify": (_per_photo(phrases.identify_items), phrases.identify_score),
+    "phrase_grounding": (_per_photo(phrases.grounding_items), phrases.grounding_score),
+    "phrase_detection": (_per_photo(phrases.detection_items), phrases.detection_score),
     "phrase_absent": (phrases.absent_items, phrases.absent_score),
     "phrase_presence": (phrases.presence_items, phrases.presence_score),
-    "refer": (_alone(localization.refer_items), localization.refer_score),
-    "caption": (_alone(text_suites.caption_items), text_suites.caption_score),
-    "vqa": (_alone(text_suites.vqa_items), text_suites.vqa_score),
-    "counting": (_alone(text_suites.counting_items), text_suites.counting_score),
-    "identify": (_alone(text_suites.identify_items), text_suites.identify_score),
-    "detection": (_alone(localization.detection_items), localization.detection_score),
-    "grounding": (_alone(localization.grounding_items), localization.grounding_score),
-    "hallucination": (_alone(hallucination.description_items), hallucination.description_score),
-    "absent": (_alone(hallucination.absent_items), hallucination.absent_score),
-    "presence": (_alone(hallucination.presence_items), hallucination.presence_score),
+    "refer": (_per_photo(localization.refer_items), localization.refer_score),
+    "caption": (_per_photo(text_suites.caption_items), text_suites.caption_score),
+    "vqa": (_per_photo(text_suites.vqa_items), text_suites.vqa_score),
+    "counting": (_per_photo(text_suites.counting_items), text_suites.counting_score),
+    "identify": (_per_photo(text_suites.identify_items), text_suites.identify_score),
+    "detection": (_per_photo(localization.detection_items), localization.detection_score),
+    "grounding": (_per_photo(localization.grounding_items), localization.grounding_score),
+    "hallucination": (_per_photo(hallucination.description_items), hallucination.description_score),
+    "absent": (_per_photo(hallucination.absent_items), hallucination.absent_score),
+    "presence": (_per_photo(hallucination.presence_items), hallucination.presence_score),
 }
-"""What is asked over photos, and how all the answers are scored, by the suite's name.
+"""The item builder and score of each suite.
 
-Those called `phrase_...` ask about what people named and boxed; the others about a detector's boxes.
+The `phrase_...` suites ask about phrases that people boxed; the others about detections.
 """
 
 
 def photo_set(folder: PhotoFolder, names: Sequence[str] | None = None) -> EvaluationSet:
-    """Return the named suites over annotated photos, by default every one that the annotations allow.
+    """Return the named suites for annotated photos, by default all that the annotations allow.
 
     Raises:
-        DataError: no photo has what a named suite needs, or what any suite needs.
+        DataError: no photo has the annotations for a named suite, or for any.
     """
     photos = {photo.image: photo for photo in folder.photos}
     suites: dict[str, Suite] = {}
@@ -58,7 +58,7 @@ def photo_set(folder: PhotoFolder, names: Sequence[str] | None = None) -> Evalua
         elif names:
             raise DataError(f"no photo of {folder.folder} ({folder.split}) has what {name!r} needs")
     if not suites:
-        raise DataError(f"no photo of {folder.folder} ({folder.split}) has anything to be asked about")
+        raise DataError(f"no photo of {folder.folder} ({folder.split}) has annotations for any suite")
     return EvaluationSet(
         folder.folder.name, folder.split, len(photos), suites, lambda image: folder.read(photos[image])
     )

@@ -1,4 +1,4 @@
-"""Suites over answers in words: captions, questions, counting, names of regions."""
+"""Suites for text answers: captions, questions, counting, names of regions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .items import Item, Scored, malformed, paired
 from .metrics import Measure, mean, proportion
 from .wups import wordnet_similarity, wups
 
-# The data set whose own measure WUPS is.
+# The dataset that is measured by WUPS.
 _DAQUAR = "daquar"
 
 
 def caption_items(photo: Photo) -> list[Item]:
-    """The caption of a photo that people have captioned."""
+    """Return a caption item if the photo has human captions."""
     return [Item(photo.image, Request(Task.CAPTION), photo.captions)] if photo.captions else []
 
 
 def caption_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Captions: CIDEr-D and BLEU-4 against those of people."""
+    """Score captions: CIDEr-D and BLEU-4 against the human ones."""
     measures, each = caption_scores(
         [answer.grounded.text for answer in answers], [item.texts for item in items]
     )
@@ -36,7 +36,7 @@ def caption_score(items: Sequence[Item], answers: Sequence[Generation]) -> Score
 
 
 def vqa_items(photo: Photo) -> list[Item]:
-    """Each question that people asked about a photo, with every answer given to it."""
+    """Return an item for each human question, with all its answers."""
     accepted: dict[str, list[str]] = {}
     for it in photo.questions:
         accepted.setdefault(it.question, []).append(", ".join(it.answer))
@@ -47,9 +47,9 @@ def vqa_items(photo: Photo) -> list[Item]:
 
 
 def vqa_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Human questions: top-1 by source, and WUPS for those of DAQUAR.
+    """Score human questions: top-1 by source, and WUPS for those of DAQUAR.
 
-    A blind answer is the commonest one to the other questions that begin with the same two words.
+    A blind answer is the most frequent one to other questions with the same first two words.
     """
     texts = [answer.grounded.text for answer in answers]
     right = [any(same_answer(text, it) for it in item.texts) for item, text in zip(items, texts, strict=True)]
@@ -67,13 +67,13 @@ def vqa_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     notes: tuple[str, ...] = ()
     try:
         measures |= _wups_of_daquar(items, texts)
-    except AssistantError as error:  # an extra that most do without: all else is measured all the same
+    except AssistantError as error:  # WordNet is optional: report the other measures
         notes = (f"no WUPS: {error}",)
     return Scored(measures | {"malformed": malformed(items, answers)}, [float(hit) for hit in right], notes)
 
 
 def _blind(items: Sequence[Item]) -> list[bool]:
-    """Return which questions are answered rightly by what is mostly said to others of their first words."""
+    """Return which questions the most frequent answer to others with the same first words gets right."""
     kinds = [(item.about, *normalise(item.request.argument).split()[:2]) for item in items]
     answers: dict[tuple[str, ...], Counter[str]] = {}
     for kind, item in zip(kinds, items, strict=True):
@@ -98,7 +98,7 @@ def _wups_of_daquar(items: Sequence[Item], texts: Sequence[str]) -> dict[str, Me
 
 
 def exact_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Top-1 as the reference measures it: the answer is the wanted one to the letter, but for case."""
+    """Score top-1 like the reference: the answer equals a right one, ignoring case."""
     right = [
         _plain(answer) in {text.lower() for text in item.texts} for item, answer in paired(items, answers)
     ]
@@ -107,7 +107,7 @@ def exact_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
 
 
 def agreement_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """VizWiz as the reference measures it: a third for each person who gave the answer, at most 1."""
+    """Score VizWiz like the reference: a third for each person who gave the answer, at most 1."""
     each = [
         min([text.lower() for text in item.texts].count(_plain(answer)) / 3, 1.0)
         for item, answer in paired(items, answers)
@@ -120,13 +120,13 @@ def _plain(answer: Generation) -> str:
 
 
 def consensus_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """VQAv2's accuracy, for sets with ten people's answers a question."""
+    """Score VQAv2's accuracy, for datasets with ten answers per question."""
     each = [vqa_accuracy(answer.grounded.text, item.texts) for item, answer in paired(items, answers)]
     return Scored({"vqa_accuracy": mean(each), "malformed": malformed(items, answers)}, each)
 
 
 def counting_items(photo: Photo) -> list[Item]:
-    """How many there are of each class whose boxes are beyond doubt."""
+    """Return a counting question for each class whose boxes are all certain."""
     labels = dict.fromkeys(it.label for it in photo.objects)
     return [
         Item(
@@ -138,16 +138,16 @@ def counting_items(photo: Photo) -> list[Item]:
 
 
 def counting_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Counting: exact, within one, and what always answering one would have."""
+    """Score counting: exact, within one, and the baseline of always answering one."""
     pairs = [(len(item.boxes), number_in(answer.grounded.text)) for item, answer in paired(items, answers)]
-    exact = [told == count for count, told in pairs]
+    exact = [answer == count for count, answer in pairs]
     measures = {
         "exact": proportion(exact),
         "exact_if_always_one": proportion([count == 1 for count, _ in pairs]),
-        "exact_of_several": proportion([told == count for count, told in pairs if count > 1]),
-        "within_1": proportion([told is not None and abs(told - count) <= 1 for count, told in pairs]),
+        "exact_of_several": proportion([answer == count for count, answer in pairs if count > 1]),
+        "within_1": proportion([answer is not None and abs(answer - count) <= 1 for count, answer in pairs]),
         "within_1_of_several": proportion(
-            [told is not None and abs(told - count) <= 1 for count, told in pairs if count > 1]
+            [answer is not None and abs(answer - count) <= 1 for count, answer in pairs if count > 1]
         ),
         "malformed": malformed(items, answers),
     }
@@ -155,7 +155,7 @@ def counting_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scor
 
 
 def identify_items(photo: Photo) -> list[Item]:
-    """One item a box: of several expressions for it, any names the class."""
+    """Return one item per box; if it has several expressions, the last one."""
     by_box = {it.box: it for it in expressions(photo)}
     return [
         Item(photo.image, Request(Task.IDENTIFY, region=box), (it.text,), (box,), it)
@@ -164,7 +164,7 @@ def identify_items(photo: Photo) -> list[Item]:
 
 
 def identify_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Referring expression generation (REG): whether the class is named."""
+    """Score referring expression generation (REG): whether the answer names the class."""
     named = [_names(item.about, answer.grounded.text) for item, answer in paired(items, answers)]
     others = [hit for item, hit in zip(items, named, strict=True) if item.about.label != "person"]
     measures = {
@@ -176,7 +176,7 @@ def identify_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scor
 
 
 def _names(expression: Expression, text: str) -> bool:
-    """Return whether a text names the expression's class; a photo's own class must be named to the letter."""
+    """Return whether a text names the expression's class; a photo's `name` must match exactly."""
     if expression.kind is ExpressionKind.NAME:
         return normalise(text) == normalise(expression.text)
     return class_of(text) == expression.label

@@ -1,8 +1,7 @@
-"""WUPS, the measure of DAQUAR: answers compared by how near their nouns stand in WordNet.
+"""WUPS, the measure of DAQUAR: compares answers by the similarity of their nouns in WordNet.
 
-As in the script that goes with the data set (Malinowski and Fritz, arXiv 1410.0210, section 5): two words
-score their Wu-Palmer similarity, a tenth of it below a threshold; an answer of several things scores what its
-worst matched set does.
+As in the official script (Malinowski and Fritz, arXiv 1410.0210, section 5): two words score their Wu-Palmer
+similarity, a tenth of it below a threshold; answers with several things score the lower of both directions.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from ..errors import AssistantError
 from .answers import things
 
 Similarity = Callable[[str, str], float]
-"""How alike two words are, 0..1; 0 where one of them is unknown."""
+"""The similarity of two words, 0..1; 0 if one of them is unknown."""
 
 
 def wups(predicted: str, wanted: str, threshold: float, similarity: Similarity) -> float:
-    """Return the WUPS of an answer, 0..1, at a threshold: 0.9 is the strict one, 0 the lenient one."""
-    said, true = set(things(predicted)), set(things(wanted))
+    """Return the WUPS of an answer, 0..1, at a threshold: 0.9 is strict, 0 lenient."""
+    answered, true = set(things(predicted)), set(things(wanted))
 
     def alike(first: str, second: str) -> float:
         if first == second:
@@ -29,7 +28,7 @@ def wups(predicted: str, wanted: str, threshold: float, similarity: Similarity) 
         score = similarity(first, second)
         return score if score >= threshold else 0.1 * score
 
-    return min(_membership(said, true, alike), _membership(true, said, alike))
+    return min(_membership(answered, true, alike), _membership(true, answered, alike))
 
 
 def _membership(these: Iterable[str], those: Sequence[str] | set[str], alike: Similarity) -> float:
@@ -37,7 +36,7 @@ def _membership(these: Iterable[str], those: Sequence[str] | set[str], alike: Si
 
 
 def wordnet_similarity() -> Similarity:
-    """Return the Wu-Palmer similarity of nouns, the most over their senses, by NLTK's WordNet.
+    """Return the Wu-Palmer similarity of nouns in NLTK's WordNet, the maximum over their senses.
 
     Raises:
         AssistantError: NLTK or its WordNet is not installed.
