@@ -1,14 +1,14 @@
-"""What each choice of nano's model and training is worth: short runs from nothing, alike but for one thing.
+"""Ablate the choices of nano's model and training: short runs from scratch that differ in one setting.
 
     python benchmarks/ablation.py --data photos --runs runs --steps 400 --seed 0 --seed 1 --limit 200 \\
         --compile --out benchmarks/results/ablation.json
     python benchmarks/ablation.py --data photos --runs runs --steps 150 --arm base --arm pixels-336 \\
         --arm tower-9 --arm rank-64 --arm query-value-64 --out benchmarks/results/choices.json
 
-The first is the paper's ablation: with and without task identifiers (arXiv 2310.09478), in
-training and evaluation alike. All arms of a seed see the same photos, views and questions in the same order.
-Measured are the loss by task on validation photos and, with `--limit`, the suites on so many items each. A
-run that was stopped goes on from its checkpoints, and figures are written after each arm.
+The first command is the paper's ablation: with and without task identifiers (arXiv 2310.09478), in both
+training and evaluation. All arms of a seed see the same photos, views and questions in the same order. The
+script measures the loss by task on validation photos and, with `--limit`, the suites on that many items each.
+Stopped runs resume from their checkpoints, and figures are written after each arm.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from assistant.vlm.weights import base_model
 
 SUITES = ("refer", "caption", "vqa", "identify", "detection")
 PICTURES = 4
-# One sample of each task over a picture: short steps, so that each arm sees more photos.
+# One sample per task and image keeps steps short, so that each arm sees more photos.
 SAMPLES = dict.fromkeys(Task, 1)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What one run has that the base has not."""
+    """How one run differs from the base."""
 
     about: str
     identifiers: bool = True
@@ -62,14 +62,14 @@ class Arm:
     samples: Mapping[Task, int] = field(default_factory=dict)
 
     def mixture(self) -> MixtureConfig:
-        """Return how photos are asked about in training."""
+        """Return the training mixture."""
         return MixtureConfig(identifiers=self.identifiers, per_task={**SAMPLES, **self.samples})
 
 
 ARMS = {
     "base": Arm("11 blocks of the tower, 224 pixels, LoRA of rank 16 on all linear layers, whitened"),
     "without-identifiers": Arm("prompts in words alone", identifiers=False),
-    "pixels-336": Arm("pictures of 336 x 336: 144 visual tokens instead of 64", image_size=336),
+    "pixels-336": Arm("images of 336 x 336: 144 visual tokens instead of 64", image_size=336),
     "tower-9": Arm("9 blocks of the tower", tower_layers=9),
     "tower-7": Arm("7 blocks of the tower", tower_layers=7),
     "rank-4": Arm("LoRA of rank 4", adapter=AdapterConfig(rank=4, alpha=8)),
@@ -79,41 +79,41 @@ ARMS = {
         adapter=AdapterConfig(rank=64, alpha=128, all_linear=False),
     ),
     "plain-basis": Arm("the linear layer in its plain basis", whiten=False),
-    "captions-3": Arm("three captions a picture", samples={Task.CAPTION: 3}),
-    "refer-3": Arm("three referring expressions a picture", samples={Task.REFER: 3}),
+    "captions-3": Arm("three captions per image", samples={Task.CAPTION: 3}),
+    "refer-3": Arm("three referring expressions per image", samples={Task.REFER: 3}),
 }
 
 
 @dataclass(frozen=True)
 class PlainRequest(Request):
-    """A request whose prompt bears no identifier."""
+    """A request without a task identifier in its prompt."""
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The conversation, its open question in words alone."""
+        """The conversation, with its last question in words alone."""
         *history, last = super().turns
         return (*history, Turn(split_identifier(last.user)[1]))
 
 
 def plain(data: EvaluationSet) -> EvaluationSet:
-    """Return the same suites, asked without identifiers."""
+    """Return the same suites without identifiers."""
 
-    def asked(suite: Suite) -> Suite:
+    def without_identifiers(suite: Suite) -> Suite:
         items = [replace(item, request=PlainRequest(**vars(item.request))) for item in suite.items]
         return replace(suite, items=items)
 
-    return replace(data, suites={name: asked(suite) for name, suite in data.suites.items()})
+    return replace(data, suites={name: without_identifiers(suite) for name, suite in data.suites.items()})
 
 
 def whole_model(arm: Arm, folder: Path) -> str:
-    """Return the model to train: nano, or a folder that nano with another tower or size is written to."""
+    """Return the model to train: nano, or the folder of a nano with another tower or image size."""
     if arm.image_size == NANO.image_size and arm.tower_layers is None:
         return NANO.name
     base = base_model(NANO)
     model, processor = load_model(base), MiniGPTv2Processor.load(base)
     if arm.tower_layers is not None:
         model.vision_tower.encoder.layer = model.vision_tower.encoder.layer[: arm.tower_layers]
-        # The names of the layers follow from their number.
+        # These depend on the number of layers.
         values = model.config.vision_config.to_dict()
         for name in ("stage_names", "out_features", "out_indices"):
             values.pop(name, None)
@@ -146,7 +146,7 @@ def train_arm(arm: Arm, options: argparse.Namespace, runs: Path, seed: int) -> P
 
 @torch.inference_mode()
 def losses(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[str, float]:
-    """Return the mean loss of an answer's token by task, over the same validation photos for every arm."""
+    """Return the mean loss per answer token by task, on the same validation photos for every arm."""
     mixture = MixtureConfig(identifiers=arm.identifiers, per_task=SAMPLES, mirror=0.0, crop=0.0)
     held_out = open_mixture(options.data, "val", mixture, options.pictures, seed=0)
     collate, meter = SharedImageCollator(engine.processor), Meter()
@@ -162,7 +162,7 @@ def losses(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[s
 
 
 def measures(arm: Arm, engine: LocalEngine, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the suites measure, each figure with its interval."""
+    """Return the measures of the suites with their intervals."""
     data = photo_set(PhotoFolder(options.data, "val"), SUITES)
     report = evaluate(
         VisionLanguageModel(engine), data if arm.identifiers else plain(data), limit=options.limit
@@ -194,12 +194,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run every arm with every seed."""
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
-    parser.add_argument("--runs", type=Path, required=True, help="where runs keep their checkpoints")
+    parser.add_argument("--runs", type=Path, required=True, help="a folder for the checkpoints")
     parser.add_argument("--arm", action="append", choices=ARMS, help="default: the paper's ablation")
     parser.add_argument("--steps", type=int, default=400, help="training steps of each run")
-    parser.add_argument("--seed", type=int, action="append", help="every arm runs with each; default: 0")
+    parser.add_argument("--seed", type=int, action="append", help="run every arm with it; default: 0")
     parser.add_argument("--pictures", type=int, default=160, help="validation pictures for the losses")
-    parser.add_argument("--limit", type=int, help="also run the suites, on so many items each")
+    parser.add_argument("--limit", type=int, help="also run the suites, on this many items each")
     parser.add_argument("--compile", action="store_true", help="compile the layers, as training may")
     options = parser.parse_args(argv)
     names = options.arm or ["base", "without-identifiers"]

@@ -1,4 +1,4 @@
-"""How quick and how large `assistant ask` is: help, cold start, warm questions by task, peak memory.
+"""Measure `assistant ask`: help, cold start, warm latency by task, peak memory.
 
     python benchmarks/asking.py --out benchmarks/results/asking.json
 
@@ -30,14 +30,14 @@ REPEATS = 5
 
 
 def seconds_of(*command: str) -> float:
-    """Return the wall time of a command that must succeed."""
+    """Return the wall time of a command; it must succeed."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def warm_questions() -> dict[str, float]:
-    """Return the median seconds of a question by task, over a model that is loaded."""
+    """Return the median seconds of a question by task, with a loaded model."""
     from assistant.agent.plan import PlanContext
     from assistant.agent.planner import Planner
     from assistant.agent.turn import run
@@ -50,8 +50,8 @@ def warm_questions() -> dict[str, float]:
     medians = {}
     for task, question in QUESTIONS.items():
         plan = planner.plan(question, PlanContext())
-        run(model, plan, image)  # kernels are prepared on first use
-        # A little is cut off each time: a picture that was asked about before is answered sooner.
+        run(model, plan, image)  # the first use prepares kernels
+        # Crop a little differently each time: questions about a known image are answered from the cache.
         medians[task] = statistics.median(
             run(model, plan, image.crop((left, 0, *image.size))).seconds for left in range(1, REPEATS + 1)
         )
@@ -59,15 +59,15 @@ def warm_questions() -> dict[str, float]:
 
 
 def measure() -> dict[str, object]:
-    """Run everything and return the figures."""
+    """Run all measurements."""
     program = [str(Path(sys.executable).parent / "assistant")]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ASSISTANT_DB"] = str(Path(folder) / "sessions.db")
         help_seconds = statistics.median(seconds_of(*program, "--help") for _ in range(REPEATS))
         ask = [*program, "ask", str(PHOTO), QUESTIONS["refer"]]
-        seconds_of(*ask)  # files into the page cache
+        seconds_of(*ask)  # fill the page cache
         cold = statistics.median(seconds_of(*ask) for _ in range(3))
-    unit = 1024**2 if sys.platform == "darwin" else 1024  # a Mac counts bytes, others kilobytes
+    unit = 1024**2 if sys.platform == "darwin" else 1024  # macOS reports bytes, others kilobytes
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
     return {
         "help_seconds": round(help_seconds, 3),

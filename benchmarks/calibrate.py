@@ -1,11 +1,11 @@
-"""Fit the probabilities that nano's boxes carry, and measure how far they can be trusted.
+"""Fit the calibration of nano's box scores, and measure how reliable they are.
 
     python benchmarks/calibrate.py --data photos --out benchmarks/results/calibration.json \\
         --diagram docs/images/reliability.svg
 
 Asks about photos of the val split: for things that people boxed, and for things that are only in other
-photos. Half of the photos (by a hash of their names) fit the weights and the least probability that is
-believed; the other half measures them. The weights are written to the adapter's folder.
+photos. Half of the photos (by a hash of their names) fit the weights and the refusal threshold; the other
+half measures them. The weights are written to the adapter's folder.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from assistant.vlm.tasks import Task
 
 SUITES = {"phrase_refer": 700, "phrase_absent": 700, "phrase_grounding": 160, "phrase_detection": 300}
 BATCH = 32
-# Of things that are there, at most this share is refused.
+# The largest share of present things to refuse.
 MOST_REFUSED = 0.11
 BINS = 10
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One answer: its task, whether the thing is there, and whether each box is right, with its evidence.
+    """One answer: its task, whether the thing is present, and the evidence of each box with its correctness.
 
-    `fitted` is whether the photo is of the half that the calibration is fitted on.
+    `fitted` is whether the photo belongs to the half for fitting.
     """
 
     task: Task
@@ -62,7 +62,7 @@ def ask(engine: ZoomRefiner, data: EvaluationSet, items: Sequence[Item]) -> list
 
 
 def judge(item: Item, answer: Generation) -> Judged:
-    """Compare an answer's boxes with those of people, at IoU 0.5."""
+    """Compare an answer's boxes with the human ones, at IoU 0.5."""
     task = item.request.task
     assert task is not None
     if task is Task.GROUNDING:
@@ -76,7 +76,7 @@ def judge(item: Item, answer: Generation) -> Judged:
 
 
 def fitted(judged: Sequence[Judged]) -> Calibration:
-    """Return the calibration of the half that it is fitted on."""
+    """Fit the calibration on its half of the answers."""
     weights = {}
     for task in (Task.REFER, Task.DETECTION, Task.GROUNDING):
         boxes = [box for it in judged if it.task is task and it.fitted for box in it.boxes]
@@ -85,7 +85,7 @@ def fitted(judged: Sequence[Judged]) -> Calibration:
 
 
 def _refuse_below(calibration: Calibration, judged: Sequence[Judged]) -> float:
-    """Return the probability below which the most that may be of the things that are there is refused."""
+    """Return the threshold that refuses at most `MOST_REFUSED` of the present things."""
     present = [it for it in judged if it.task is Task.REFER and it.fitted and it.there]
     best = sorted(_best(calibration, it) for it in present)
     return round(best[int(MOST_REFUSED * len(best))], 3)
@@ -96,7 +96,7 @@ def _best(calibration: Calibration, it: Judged) -> float:
 
 
 def measured(calibration: Calibration, judged: Sequence[Judged]) -> dict[str, Any]:
-    """Return how right boxes are by their probability, and what is refused, on the other half."""
+    """Measure the reliability of boxes by probability, and refusals, on the other half."""
     others = [it for it in judged if not it.fitted]
     found: dict[str, Any] = {}
     for task in (Task.REFER, Task.DETECTION, Task.GROUNDING):
@@ -132,7 +132,7 @@ def _bins(boxes: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
 
 
 def diagram(reliability: Sequence[dict[str, Any]]) -> str:
-    """Return an SVG with the share of right boxes over their mean probability, and its intervals."""
+    """Return an SVG of the share of right boxes over their mean probability, with intervals."""
     side, margin = 300, 40
 
     def point(probability: float, share: float) -> tuple[float, float]:
@@ -166,9 +166,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Ask, fit, measure, and write."""
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
-    parser.add_argument("--limit", type=int, help="the most items a suite, to try the script")
-    parser.add_argument("--adapter", type=Path, default=PRESETS["nano"].adapter, help="where the weights go")
-    parser.add_argument("--diagram", type=Path, help="draw the reliability of [refer] as SVG")
+    parser.add_argument("--limit", type=int, help="the most items per suite, to try the script")
+    parser.add_argument(
+        "--adapter", type=Path, default=PRESETS["nano"].adapter, help="the adapter to calibrate"
+    )
+    parser.add_argument("--diagram", type=Path, help="write the reliability diagram of [refer] as SVG")
     options = parser.parse_args(argv)
     engine = ZoomRefiner(LocalEngine.load(str(options.adapter)))
     data = photo_set(PhotoFolder(options.data, "val"), list(SUITES))

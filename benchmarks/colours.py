@@ -1,9 +1,9 @@
-"""How often the colour measured in a box is one that people name, where one thing of its class is seen.
+"""Measure how often the colour of a single object agrees with the colour that captions name.
 
     python benchmarks/colours.py --data FOLDER --out benchmarks/results/colours.json
 
-An animal's or thing's colour is read from the words before its noun ("a brown dog"), a person's from what is
-said of the clothes ("in a red shirt"); photos whose captions name no colour do not count.
+Captions name the colour of an animal or object before its noun ("a brown dog"), and that of a person with the
+clothes ("in a red shirt"); photos whose captions name no colour do not count.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def named_colours(photo: Photo, label: str) -> set[str]:
 
 
 def agreement(photos: list[Photo]) -> dict[str, dict[str, float]]:
-    """Return by kind how many colours were measured where people name one, and the part that they name."""
+    """Return by kind how many measured colours have a caption's colour, and the share that agrees."""
     counts: Counter[tuple[str, bool]] = Counter()
     for photo in photos:
         for label in {item.label for item in photo.objects}:
-            things, said = distinct(photo, label), named_colours(photo, label)
-            if len(things) != 1 or things[0].score < CONFIDENT or not said:
+            things, named = distinct(photo, label), named_colours(photo, label)
+            if len(things) != 1 or things[0].score < CONFIDENT or not named:
                 continue
             colour = dominant_colour(things[0], SURE_COLOUR)
             if colour is not None:
                 kind = "clothes" if label == "person" else "animals" if label in ANIMALS else "things"
-                counts[kind, colour in said] += 1
+                counts[kind, colour in named] += 1
     kinds = {kind: counts[kind, True] + counts[kind, False] for kind, _ in sorted(counts)}
     return {kind: {"n": n, "agree": round(counts[kind, True] / n, 3)} for kind, n in kinds.items()}
 

@@ -1,4 +1,4 @@
-"""What a benchmark does with its figures: print them, and write them with the circumstances they hold in."""
+"""Print the figures of a benchmark, and write them with their provenance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assistant.vlm.presets import DEFAULT_MODEL
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of the options that every benchmark has."""
+    """Return a parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -21,7 +21,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def publish(figures: Mapping[str, object], out: Path | None) -> None:
-    """Print figures of the default model as JSON, and write them to a file if one is named."""
+    """Print the figures as JSON with the default model's provenance, and write them to `out` if given."""
     text = json.dumps({**provenance(DEFAULT_MODEL), **figures}, indent=1)
     print(text)
     if out:

@@ -1,10 +1,10 @@
-"""Every figure of nano's card, on the photos of a folder's `val` split.
+"""Measure every figure of nano's model card, on the `val` split of a folder of photos.
 
     python benchmarks/nano_val.py --data photos --out benchmarks/results/nano-val.json
 
-These are the suites of `assistant evaluate`, on as many items each as two cores answer in ten minutes. With
-`--limit` fewer, to try the script. Figures are written after each suite. `phrase_refer_one_look` is
-`phrase_refer` without calibration and without the closer look at small things.
+Runs the suites of `assistant evaluate` on as many items each as two cores answer in ten minutes, or fewer
+with `--limit`, to try the script. Figures are written after each suite. `phrase_refer_one_look` is
+`phrase_refer` without calibration and without zooming in on small objects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
-# The most items a suite; None for all of them. Long answers take most of the time.
+# The most items per suite; None for all. Long answers take most of the time.
 LIMITS: dict[str, int | None] = {
     "caption": None,
     "phrase_refer": 300,
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the suites one by one."""
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
-    parser.add_argument("--limit", type=int, help="the most items a suite")
+    parser.add_argument("--limit", type=int, help="the most items per suite")
     options = parser.parse_args(argv)
     folder = PhotoFolder(options.data, "val")
     shipped = VisionLanguageModel.load(DEFAULT_MODEL)

@@ -1,9 +1,9 @@
-"""What a handful of one's own photos teaches nano, and what it forgets, by the commands of docs/own-data.md.
+"""Measure what nano learns from a handful of own photos, and what it forgets, as in docs/own-data.md.
 
     python benchmarks/own_photos.py --data FOLDER --out toy
 
-Ten photos of one dog each, taken from the split `val` of annotated photos, are said to show Rex: six are
-learnt from and four kept to measure on. What the model forgets is measured by its captions of other photos.
+Ten photos with one dog each, from the `val` split of annotated photos, are labelled as showing Rex: six train
+the model and four measure it. Captions of other photos measure what it forgets.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Line = dict[str, Any]
 
 
 def only_dog(photo: Photo) -> tuple[float, float, float, float] | None:
-    """Return the box of the one dog of a photo, in fractions, if it is sure, large, and without people."""
+    """Return the box in fractions of a photo's only dog, if certain, large, and without people."""
     dogs = [it.box for it in photo.objects if it.label == "dog" and it.score > SURE]
-    said = bool(photo.captions) and all("dog" in caption.lower() for caption in photo.captions)
-    if len(dogs) != 1 or not said or any(it.label == "person" for it in photo.objects):
+    mentioned = bool(photo.captions) and all("dog" in caption.lower() for caption in photo.captions)
+    if len(dogs) != 1 or not mentioned or any(it.label == "person" for it in photo.objects):
         return None
     x0, y0, x1, y1 = dogs[0]
     return dogs[0] if (x1 - x0) * (y1 - y0) > LARGE else None
 
 
 def lines_about_rex(folder: PhotoFolder, photo: Photo, out: Path) -> list[Line]:
-    """Keep the photo and return what is to be learnt of it."""
+    """Save the photo and return its training records."""
     image = folder.read(photo)
     image.save(out / photo.image, quality=92)
     corners = zip(only_dog(photo) or (), (*image.size, *image.size), strict=True)
@@ -47,12 +47,12 @@ def lines_about_rex(folder: PhotoFolder, photo: Photo, out: Path) -> list[Line]:
 
 
 def write(path: Path, lines: list[Line]) -> None:
-    """Write one object a line."""
+    """Write one object per line."""
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def make(data: Path, out: Path) -> None:
-    """Write `own.jsonl`, `held-out.jsonl`, `others.jsonl` and their photos."""
+    """Write `own.jsonl`, `held-out.jsonl`, `others.jsonl` and their images."""
     folder = PhotoFolder(data, "val")
     out.mkdir(parents=True, exist_ok=True)
     dogs = [photo for photo in folder.photos if only_dog(photo)][: LEARNT + HELD_OUT]
@@ -68,11 +68,11 @@ def make(data: Path, out: Path) -> None:
 
 
 def main() -> None:
-    """Make the set, then measure, train and measure again; the figures go to stdout."""
+    """Make the dataset, then evaluate, train and evaluate again; the figures go to stdout."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="annotated photos")
     parser.add_argument(
-        "--out", type=Path, required=True, help="a folder for the set, the run and the reports"
+        "--out", type=Path, required=True, help="a folder for the data, the run and the reports"
     )
     options = parser.parse_args()
     make(options.data, options.out)

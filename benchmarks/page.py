@@ -1,11 +1,11 @@
-"""How quick the page is in a browser.
+"""Measure the latency of the page in a browser.
 
     python benchmarks/page.py --out benchmarks/results/page.json
 
-It needs Chromium, pytest-playwright and the default model. Measured, with the model in memory: from going to
-an address to a page drawn whole (a new session, and one with a picture, an answer and its box), and from
-pressing Enter to an answer drawn with its box; and how many frames a second are drawn while a picture of 24
-megapixels is zoomed.
+Needs Chromium, pytest-playwright and the default model. With the model in memory, measures the time from
+opening an address to a complete page (a new session, and one with an image, an answer and its box), and from
+pressing Enter to the answer with its box; and the frames per second while zooming into an image of 24
+megapixels.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 REPEATS = 5
-# How long anything may take; loading a model that must be fetched takes longest.
+# The timeout of every step; fetching the model takes longest.
 SECONDS = 600
 QUESTION = "Where is the cat?"
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print, and write the figures if asked to."""
     options = arguments(__doc__).parse_args()
-    with browsed() as (browser, address):
+    with open_browser() as (browser, address):
         page = browser.new_page(viewport={"width": 1280, "height": 860})
         begin(page, address)
         picture(page, "Cat")
-        ask(page, QUESTION, 1)  # from here on the model is in memory
+        ask(page, QUESTION, 1)  # loads the model
         session = page.url
         figures = {
             "first_page_seconds": measured(lambda: begin(page, address)),
@@ -52,12 +52,12 @@ def main() -> None:
 
 
 def measured(do: Callable[[], float | None]) -> dict[str, float]:
-    """Return the median and the longest of some repeats; `do` may tell the seconds itself."""
+    """Return the median and the longest of the repeats; `do` may return its own seconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        told = do()
-        times.append(time.perf_counter() - start if told is None else told)
+        seconds = do()
+        times.append(time.perf_counter() - start if seconds is None else seconds)
     return {"median": round(statistics.median(times), 2), "longest": round(max(times), 2)}
 
 
@@ -65,8 +65,8 @@ def measured(do: Callable[[], float | None]) -> dict[str, float]:
 
 
 @contextmanager
-def browsed() -> Iterator[tuple[Browser, str]]:
-    """Serve the page with a database of its own, and give a browser and the page's address."""
+def open_browser() -> Iterator[tuple[Browser, str]]:
+    """Serve the page with a temporary database, and yield a browser and the page's address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -98,7 +98,7 @@ def _wait(port: int) -> None:
 
 
 def begin(page: Page, address: str) -> None:
-    """Go to a new session, until all of it is drawn."""
+    """Open a new session and wait until it is complete."""
     page.goto(address)
     expect(page.get_by_role("button", name="Rocket", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stChatInput")).to_be_visible()
@@ -106,18 +106,18 @@ def begin(page: Page, address: str) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Take a sample photo."""
+    """Choose a sample photo."""
     page.get_by_role("button", name=name, exact=True).click()
     expect(page.get_by_role("application")).to_be_visible()
     settled(page)
 
 
 def ask(page: Page, message: str, number: int) -> None:
-    """Ask, and wait for the answer of turn `number`."""
+    """Ask, and wait for the answer to turn `number`."""
     field = page.get_by_test_id("stChatInput").locator("textarea")
     expect(field).to_be_enabled()
     field.fill(message)
-    while field.input_value():  # nothing is sent while the page is being drawn
+    while field.input_value():  # the page ignores Enter while it runs
         field.press("Enter")
         page.wait_for_timeout(100)
     expect(page.get_by_test_id("stFeedback")).to_have_count(number)
@@ -125,7 +125,7 @@ def ask(page: Page, message: str, number: int) -> None:
 
 
 def ask_in_new_session(page: Page, address: str) -> float:
-    """Ask in a new session, and return how many seconds the answer took to be drawn."""
+    """Ask in a new session, and return the seconds until the answer is complete."""
     begin(page, address)
     picture(page, "Cat")
     start = time.perf_counter()
@@ -135,7 +135,7 @@ def ask_in_new_session(page: Page, address: str) -> float:
 
 
 def reopen(page: Page, session: str) -> None:
-    """Go to a session by its address, until its answer and its boxes are drawn."""
+    """Open a session by its address and wait for its answer and boxes."""
     page.goto(session)
     expect(page.get_by_test_id("stFeedback")).to_be_visible()
     expect(page.locator(".box")).to_have_count(1)
@@ -143,7 +143,7 @@ def reopen(page: Page, session: str) -> None:
 
 
 def zoom(page: Page, address: str) -> float:
-    """Zoom a picture of 24 megapixels nearer and away for some seconds; return the frames drawn a second."""
+    """Zoom in and out of an image of 24 megapixels for some seconds; return the frames per second."""
     begin(page, address)
     buffer = BytesIO()
     Image.effect_noise((6000, 4000), 60).convert("RGB").save(buffer, "JPEG")
@@ -168,7 +168,7 @@ def zoom(page: Page, address: str) -> float:
 
 
 def settled(page: Page) -> None:
-    """Wait until the page is not being drawn."""
+    """Wait until the page has stopped running."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 

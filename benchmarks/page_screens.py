@@ -1,6 +1,6 @@
-"""Take the pictures of the page that the documentation shows: `python benchmarks/page_screens.py`.
+"""Take the screenshots of the page for the documentation: `python benchmarks/page_screens.py`.
 
-It needs Chromium, pytest-playwright and the default model; the pictures go to `docs/images`.
+Needs Chromium, pytest-playwright and the default model; writes to `docs/images`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from page import ask, begin, browsed, picture
+from page import ask, begin, open_browser, picture
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -20,9 +20,9 @@ DESCRIPTION = "Describe the picture in detail and show where everything is"
 
 
 def main() -> None:
-    """Serve the page, use it, and keep what it looks like."""
+    """Serve the page, use it, and take screenshots."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with browsed() as (browser, address):
+    with open_browser() as (browser, address):
         take(browser, address, "page-welcome", DESKTOP, "light", welcome)
         take(browser, address, "page-desktop", DESKTOP, "light", found)
         take(browser, address, "page-dark", DESKTOP, "dark", described)
@@ -37,16 +37,16 @@ def take(
     scheme: str,
     use: Callable[[Page], None],
 ) -> None:
-    """Keep what the page looks like after `use`, in the `light` or `dark` scheme."""
+    """Take a screenshot after `use`, in the `light` or `dark` scheme."""
     viewport = {"width": size[0], "height": size[1]}
     context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
     begin(page, address)
     use(page)
     page.mouse.move(0, 0)
-    page.wait_for_timeout(1000)  # the page moves to the answer
+    page.wait_for_timeout(1000)  # the page scrolls to the answer
     shot = Image.open(BytesIO(page.screenshot()))
-    # A palette makes the file a third as large, and nobody sees it.
+    # A palette cuts the file to a third without a visible difference.
     shot.convert("RGB").quantize(256).save(FOLDER / f"{name}.png", optimize=True)
     context.close()
 
@@ -57,14 +57,14 @@ def welcome(page: Page) -> None:
 
 
 def found(page: Page) -> None:
-    """Have one thing found, and the whole described."""
+    """Find one thing, and describe the image."""
     picture(page, "Astronaut")
     ask(page, QUESTION, 1)
     ask(page, "Describe the picture", 2)
 
 
 def described(page: Page) -> None:
-    """Have the whole described, and unfold how that came about."""
+    """Describe the image, and unfold the details of the answer."""
     picture(page, "Astronaut")
     ask(page, DESCRIPTION, 1)
     page.get_by_test_id("stExpander").last.click()

@@ -1,7 +1,7 @@
-"""How fast messages are planned: latency over the messages that are held out, and a cold `assistant plan`.
+"""Measure the planner: latency over the held-out messages, and a cold `assistant plan`.
 
 Run `python benchmarks/planner.py [--messages N] [--runs N] [--out FILE]` on an idle machine with nano's
-weights in the cache. Seconds of wall clock; `benchmarks/asking.py` has those of the answers themselves.
+weights in the cache. Reports wall-clock seconds; `benchmarks/asking.py` measures the answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MESSAGE = "Where is the dog in the red coat, and what is it looking at?"
 
 
 def cold_start() -> float:
-    """Return the time of the command, from nothing to the plan."""
+    """Return the wall time of the command."""
     program = Path(sys.executable).parent / "assistant"
     start = time.perf_counter()
     subprocess.run([str(program), "plan", MESSAGE], check=True, capture_output=True)
@@ -30,7 +30,7 @@ def cold_start() -> float:
 
 
 def latencies(count: int) -> list[float]:
-    """Return the time of each of so many messages with nano loaded, after a few that warm up."""
+    """Return the times of `count` messages with nano loaded, after a warm-up."""
     planner = Planner.for_model(VisionLanguageModel.load())
     messages = read_messages(held_out=True)
     messages = messages[:: max(1, len(messages) // count)]
@@ -47,10 +47,10 @@ def latencies(count: int) -> list[float]:
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
     parser = arguments(__doc__)
-    parser.add_argument("--messages", type=int, default=200, help="how many messages are planned")
-    parser.add_argument("--runs", type=int, default=3, help="how often the command is started")
+    parser.add_argument("--messages", type=int, default=200, help="the number of messages")
+    parser.add_argument("--runs", type=int, default=3, help="the number of cold starts")
     options = parser.parse_args()
-    cold_start()  # files into the page cache
+    cold_start()  # fill the page cache
     cold = [cold_start() for _ in range(options.runs)]
     times = latencies(options.messages)
     deciles = statistics.quantiles(times, n=10)

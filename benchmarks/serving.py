@@ -1,15 +1,14 @@
-"""What serving many costs, against transformers' own `generate` over the same weights, in one run.
+"""Compare serving concurrent users with transformers' `generate` on the same weights, in one run.
 
     python benchmarks/serving.py --out benchmarks/results/serving.json
 
-Ten threads ask one model at the same moment, as ten people in the browser do. The ideal is the time that
-transformers' own `generate` takes for a ready batch of the same ten, called directly: nobody could have his
-answer sooner if all were to be had together. Both are measured in turn, on captions, which are all of about
-one length, and on questions of every kind, where short answers need not wait for long ones.
+Ten threads ask one model at the same moment, like ten users in the browser. The baseline is the time of
+transformers' `generate` for the same ten requests as one batch. Both are measured in turn, on captions, which
+have similar lengths, and on mixed questions, where short answers need not wait for long ones.
 
-Eight referring expressions, each over another picture: one by one by `generate`, one by one and all at
-once by the engine, and how many answers are the same. And the time to the first token of a picture's first
-question and of its second, which is read from where it differs from the first.
+Eight referring expressions, each about another image: one by one with `generate`, one by one and concurrently
+with the engine, and how many answers are equal. Also the time to the first token of the first and the second
+question about an image, where the second one reuses the key-value cache of the common prefix.
 
 Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`): three minutes.
 """
@@ -65,7 +64,7 @@ _CUTS = itertools.count(1)
 
 
 def unseen(requests: Sequence[Request]) -> list[Request]:
-    """Return the requests with pictures that are new: a little is cut off of them each time."""
+    """Return the requests with new images, each cropped a little differently."""
     asked = []
     for request in requests:
         top, left = divmod(next(_CUTS), 50)
@@ -75,7 +74,7 @@ def unseen(requests: Sequence[Request]) -> list[Request]:
 
 
 def batch_seconds(engine: LocalEngine, requests: Sequence[Request]) -> float:
-    """Return the seconds of one batch of the requests, decoded until its longest answer ends."""
+    """Return the seconds of `generate` on one batch of the requests."""
     start = time.perf_counter()
     batch = engine.processor([request.image for request in requests], [request.turns for request in requests])
     with torch.inference_mode():
@@ -88,11 +87,11 @@ def batch_seconds(engine: LocalEngine, requests: Sequence[Request]) -> float:
 
 
 def waits(engine: LocalEngine, requests: Sequence[Request]) -> list[float]:
-    """Return the seconds that each of as many threads waits for its answer, all asking at once."""
-    together = threading.Barrier(len(requests))
+    """Return the seconds that each thread waits for its answer when all ask at once."""
+    start_together = threading.Barrier(len(requests))
 
     def ask(request: Request) -> float:
-        together.wait()
+        start_together.wait()
         start = time.perf_counter()
         (answer,) = engine.generate([request])
         if not answer.raw:
@@ -104,7 +103,7 @@ def waits(engine: LocalEngine, requests: Sequence[Request]) -> list[float]:
 
 
 def measure(engine: LocalEngine, requests: Sequence[Request]) -> dict[str, float]:
-    """Return the medians over the rounds of the batch's time and of the users' median and longest wait."""
+    """Return the medians over the rounds of the batch time and of the median and longest wait."""
     rounds = []
     for _ in range(ROUNDS):
         asked = unseen(requests)
@@ -121,7 +120,7 @@ def measure(engine: LocalEngine, requests: Sequence[Request]) -> dict[str, float
 
 
 def one_by_one(engine: LocalEngine, requests: Sequence[Request]) -> list[str]:
-    """Return the answers of a plain loop over `generate`."""
+    """Return the answers of a loop over `generate`."""
     answers = []
     for request in requests:
         batch = engine.processor([request.image], [request.turns]).to(engine.model.device)
@@ -136,14 +135,14 @@ def _new(ids: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> int:
 
 
 def timed(answer: Callable[[], list[str]]) -> tuple[float, list[str]]:
-    """Return the seconds that answers take, and them."""
+    """Return the seconds that answers take, and the answers."""
     start = time.perf_counter()
     answers = answer()
     return time.perf_counter() - start, answers
 
 
 def eight_refer(engine: LocalEngine) -> dict[str, float]:
-    """Return the seconds of eight referring expressions one by one and together, and what is the same."""
+    """Time eight referring expressions one by one and together, and count equal answers."""
     rounds, same = [], 0
     for _ in range(ROUNDS):
         ways: list[Callable[[list[Request]], list[str]]] = [
@@ -151,7 +150,7 @@ def eight_refer(engine: LocalEngine) -> dict[str, float]:
             lambda asked: [engine.generate([request])[0].raw for request in asked],
             lambda asked: [answer.raw for answer in engine.generate(asked)],
         ]
-        # Pictures of its own for each way: what one has read is no help to the next.
+        # New images for each way, so that none profits from the cache of another.
         rounds.append([timed(partial(way, unseen(REFER)))[0] for way in ways])
         asked = unseen(REFER)
         alone, _, together = (way(asked) for way in ways)
@@ -167,14 +166,14 @@ def eight_refer(engine: LocalEngine) -> dict[str, float]:
 
 
 def first_token_seconds(engine: LocalEngine, request: Request) -> float:
-    """Return the seconds until the first piece of an answer is there."""
+    """Return the seconds to the first token of an answer."""
     start = time.perf_counter()
     next(engine.stream(request))
     return time.perf_counter() - start
 
 
 def second_question(engine: LocalEngine) -> dict[str, float]:
-    """Return the median time to the first token of a first and of a second question about a picture."""
+    """Return the median time to the first token of the first and second question about an image."""
     pairs = []
     for request in unseen(MIXED[:4] * ROUNDS):
         second = replace(request, argument="what is the weather like?")
@@ -191,7 +190,7 @@ def main() -> None:
     """Measure, print, and write the figures if asked to."""
     options = arguments(__doc__).parse_args()
     engine = LocalEngine.load(DEFAULT_MODEL)
-    waits(engine, MIXED[:2])  # kernels are prepared on first use
+    waits(engine, MIXED[:2])  # the first use prepares kernels
     kinds = {"captions": CAPTIONS, "mixed": MIXED}
     figures: dict[str, object] = {name: measure(engine, requests) for name, requests in kinds.items()}
     figures |= {"eight_refer": eight_refer(engine), "second_question": second_question(engine)}

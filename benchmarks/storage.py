@@ -1,7 +1,7 @@
-"""How fast conversations are kept and found again: a session of 500 turns in a SQLite file.
+"""Measure the storage of sessions: 500 turns in a SQLite file.
 
-Run `python benchmarks/storage.py [--turns N] [--out FILE]`. Times are milliseconds of wall clock, the median
-of several runs; a turn has a picture, two steps and three boxes.
+Run `python benchmarks/storage.py [--turns N] [--out FILE]`. Times are wall-clock milliseconds, the median of
+several runs; a turn has an image, two steps and three boxes.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def median_milliseconds(action: Callable[[], object]) -> float:
 
 
 def open_and_close(database: Path) -> None:
-    """Do what every command begins and ends with."""
+    """Open and close the store, as every command does."""
     SessionStore.open(database).close()
 
 
 def example_turn(number: int, image: StoredImage) -> NewTurn:
-    """Return a turn of ordinary length."""
+    """Return a typical turn."""
     question = f"Question {number}: where is the man in the red coat, and what is he holding in his hand?"
     answer = f"Answer {number}: the man in the red coat stands on the left and holds a blue umbrella."
     phrases = (
@@ -68,12 +68,12 @@ def fill(database: Path, turns: int) -> tuple[str, list[float], list[int]]:
             for number in range(first, first + count):
                 store.append_turn(session_id, example_turn(number, image))
             times.append(round((time.perf_counter() - start) * 1000 / count, 2))
-        sizes.append(database.stat().st_size)  # closed, so that all is in this one file
+        sizes.append(database.stat().st_size)  # closed, so that the file is complete
     return session_id, times, sizes
 
 
 def measure(folder: Path, turns: int) -> dict[str, object]:
-    """Return every figure by its name."""
+    """Return all figures by name."""
     database = folder / "assistant.db"
     start = time.perf_counter()
     SessionStore.open(database).close()
@@ -98,7 +98,7 @@ def measure(folder: Path, turns: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the figures as a table; write them as JSON where asked to."""
+    """Print the figures as a table, and write them as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=500)
     parser.add_argument("--out", type=Path, help="a JSON file to write")

@@ -1,13 +1,13 @@
-"""How quick training is: samples and tokens a second, and what each trick gains.
+"""Measure training: samples and tokens per second, and the gain of each optimisation.
 
     python benchmarks/training.py --data FOLDER --out benchmarks/results/training.json
     python benchmarks/training.py --shape nano --shape 7b --out benchmarks/results/training-gpu.json
 
-With `--data`, nano learns from annotated photos in four ways side by side: every sample with a picture of its
-own; samples sharing their picture's tokens; batches of about one length; layers compiled. With `--shape`, a
-model of that shape with random weights learns random tokens, as on a GPU, with the memory at its peak and the
-share of the device's peak rate (model FLOP utilisation: what a step without recomputation needs, counted by
-torch, over what the device could do). `tiny` tries the script. Run it on an idle machine.
+With `--data`, trains nano on annotated photos in four ways: one image per sample; samples that share their
+image's tokens; batches of similar length; compiled layers. With `--shape`, trains a model of that shape with
+random weights on random tokens, for instance on a GPU, and reports peak memory and model FLOP utilisation
+(the FLOPs of a step without recomputation, counted by torch, over the device's peak). `tiny` tries the
+script. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from assistant.vlm.weights import base_model
 
 PICTURES = 4
 STEPS = 10
-# The first steps prepare kernels; compiled layers are prepared for one length, then for any.
+# The first steps prepare kernels; compiled layers compile for one length, then for any.
 WARM_UP = 2
-# Dense bfloat16 products a second, by the makers' data sheets.
+# Dense bfloat16 FLOP/s, by the manufacturers' data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 
 Batch = dict[str, torch.Tensor]
 Counted = tuple[Batch, int]
-"""A batch, and how many samples it has."""
+"""A batch and its number of samples."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A model, LoRA, and a step: pictures, samples over each, tokens of a sample, half of them learnt."""
+    """A model, LoRA, and a step: images, samples per image, tokens per sample, half of them labelled."""
 
     config: Callable[[], MiniGPTv2Config]
     adapter: AdapterConfig
@@ -99,7 +99,7 @@ SHAPES = {
 
 
 class Learner:
-    """A model with a fresh adapter that takes steps of training."""
+    """A model with a new adapter that takes training steps."""
 
     def __init__(self, model: MiniGPTv2ForConditionalGeneration, adapter: AdapterConfig) -> None:
         self.model: PeftModel = add_adapter(model, adapter).train()
@@ -108,7 +108,7 @@ class Learner:
         self._optimizer = torch.optim.AdamW(trained, lr=1e-4)
 
     def step(self, batch: Batch) -> None:
-        """Take one step and wait for its end."""
+        """Take one step and wait until it is done."""
         with torch.autocast(self.device, dtype=torch.bfloat16):
             loss = self.model(**batch, answers_only=True, use_cache=False).loss
         loss.backward()
@@ -123,7 +123,7 @@ class Learner:
             layer.compile(dynamic=True)
 
     def rates(self, warm_up: Iterable[Counted], measured: Iterable[Counted]) -> dict[str, float]:
-        """Return samples and tokens a second over batches, each with its number of samples."""
+        """Return samples and tokens per second over batches."""
         for batch, _ in warm_up:
             self.step(batch)
         steps: list[float] = []
@@ -141,7 +141,7 @@ class Learner:
 
 
 def measure_ways(data: Path) -> dict[str, object]:
-    """Return nano's rates on photos in the four ways."""
+    """Measure nano on photos in the four ways."""
     folder = base_model(PRESETS["nano"])
     learner = Learner(load_model(folder, attn_implementation="eager"), AdapterConfig())
     collate = SharedImageCollator(MiniGPTv2Processor.load(folder))
@@ -154,7 +154,7 @@ def measure_ways(data: Path) -> dict[str, object]:
             examples = [one for example in chosen for one in _apart(example)] if apart else chosen
             yield _collated(collate, examples)
 
-    # The stream has no end: what lies behind the measured examples is new.
+    # The stream is endless: examples after the measured ones are new.
     others = range(count, count + WARM_UP * PICTURES)
     buckets = LengthBuckets(mixture, PICTURES, seed=0)
     ways = {
@@ -168,7 +168,7 @@ def measure_ways(data: Path) -> dict[str, object]:
 
 
 def measure_shape(name: str) -> dict[str, object]:
-    """Return a shape's rates, peak memory and model FLOP utilisation on this machine's best device."""
+    """Measure throughput, peak memory and model FLOP utilisation of a shape on the best device."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = SHAPES[name]
     torch.manual_seed(0)
@@ -197,7 +197,7 @@ def measure_shape(name: str) -> dict[str, object]:
 
 
 def _random_batch(config: MiniGPTv2Config, shape: Shape) -> Batch:
-    """Return a batch in the form of the collator: each picture, then its samples, which see it alone."""
+    """Return a batch like the collator's: each image, then its samples, which attend to it and themselves."""
     length = config.image_tokens + shape.samples * shape.tokens
     text = torch.randint(3, config.text_config.vocab_size, (shape.pictures, length))
     visual = torch.arange(length) < config.image_tokens
@@ -226,7 +226,7 @@ def _apart(example: Example) -> list[Example]:
 
 
 def _tokens(batch: Batch) -> int:
-    """Return how many tokens a batch has, padding (at position 0 like the first of a row) left out."""
+    """Count the tokens of a batch without padding, which is at position 0 like the first token of a row."""
     return int((batch["position_ids"] > 0).sum()) + len(batch["input_ids"])
 
 

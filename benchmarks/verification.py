@@ -1,11 +1,11 @@
-"""Whether boxes that the model confirms when it is asked back are more often right than others.
+"""Measure whether boxes that the model confirms in a check question are right more often.
 
     python benchmarks/verification.py --data photos --out benchmarks/results/verification.json
 
-Each of `--limit` photos from all over the split gives an expression that means one box. The model is asked
-for that box (`refer`) and asked back what the box that it gave shows; for something that is not in the photo,
-likewise; and it is asked what the true box shows (`identify`) and asked back where that is. A box is right at
-IoU 0.5 or more, a name where its noun is the expression's or of its class.
+Each of `--limit` photos from all over the split gives an expression that means one box. The model locates it
+(`refer`), then names the content of its own box as a check; the same for something absent. It also names
+the true box (`identify`), then locates that name as a check. A box is right at IoU 0.5 or more, a name if its
+noun is the expression's or of its class.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 HIT = 0.5
 Outcome = tuple[bool, bool | None, float | None]
-"""Whether an answer is right, whether the model agrees when asked back, and the score of its box."""
+"""Whether an answer is right, whether the check agrees, and the score of the box."""
 
 
 def questions(photos: Iterable[Photo], limit: int) -> list[tuple[Photo, Expression]]:
-    """Return photos from all over the folder, each with an expression for the one thing of its class."""
+    """Return photos from all over the folder, each with an expression for a single object of its class."""
     found = []
     for photo in photos:
         unique = [it for it in expressions(photo) if it.kind in (ExpressionKind.CLASS, ExpressionKind.NAME)]
@@ -46,19 +46,19 @@ def questions(photos: Iterable[Photo], limit: int) -> list[tuple[Photo, Expressi
 
 
 def located(expression: Expression, result: StepResult) -> Outcome:
-    """Judge a box that was found for an expression."""
+    """Judge the box for an expression."""
     box = result.phrases[0].boxes[0] if result.phrases else None
     return box is not None and box.iou(expression.box) >= HIT, _agrees(result), box.score if box else None
 
 
 def named(expression: Expression, result: StepResult) -> Outcome:
-    """Judge a name that was given to the expression's box."""
-    said = result.phrases[0].text if result.phrases else ""
-    return same_thing(expression.label, said) or same_thing(expression.text, said), _agrees(result), None
+    """Judge the name for the expression's box."""
+    name = result.phrases[0].text if result.phrases else ""
+    return same_thing(expression.label, name) or same_thing(expression.text, name), _agrees(result), None
 
 
 def _asked_back(model: VisionLanguageModel, result: StepResult, image: Image.Image) -> StepResult:
-    """Return a result with what the model says of its boxes; an answer would leave out what it takes back."""
+    """Return a result with the checks of its boxes; a normal answer drops boxes that fail the check."""
     return replace(result, verifications=ask_back(model, result.step, result.phrases, image))
 
 
@@ -68,13 +68,13 @@ def _agrees(result: StepResult) -> bool | None:
 
 
 def share(outcomes: Sequence[Outcome]) -> dict[str, float | int | None]:
-    """Return how many of the outcomes are right."""
+    """Return the share of right outcomes."""
     right, count = sum(outcome[0] for outcome in outcomes), len(outcomes)
     return {"right": right, "of": count, "share": round(right / count, 3) if count else None}
 
 
 def table(outcomes: Sequence[Outcome]) -> dict[str, object]:
-    """Return the shares of right answers: of all, of those confirmed when asked back, and of the others."""
+    """Return the shares of right answers: of all, of those confirmed, and of the others."""
     return {
         "all": share(outcomes),
         "confirmed": share([it for it in outcomes if it[1]]),
@@ -83,16 +83,16 @@ def table(outcomes: Sequence[Outcome]) -> dict[str, object]:
 
 
 def by_score(outcomes: Sequence[Outcome]) -> dict[str, object]:
-    """Return the same apart for boxes whose score is sure, and those whose is not."""
+    """Return the shares separately for boxes with sure and unsure scores."""
     sure = [it for it in outcomes if it[2] is not None and it[2] >= UNSURE]
     return {"sure": table(sure), "unsure": table([it for it in outcomes if it not in sure])}
 
 
 def measure(model: VisionLanguageModel, folder: PhotoFolder, limit: int) -> dict[str, object]:
-    """Ask everything and return the figures, with what they were measured on."""
+    """Ask all questions and return the figures with their provenance."""
     found: list[Outcome] = []
     names: list[Outcome] = []
-    invented: list[bool | None] = []  # whether the model agrees with a box for what is not there
+    invented: list[bool | None] = []  # whether the check confirms a box for an absent thing
     asked_in_vain = 0
     start = time.perf_counter()
     for photo, expression in questions(folder.photos, limit):
