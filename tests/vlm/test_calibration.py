@@ -34,7 +34,7 @@ class TestFit:
         assert high == pytest.approx(0.9, abs=0.12)
 
     def test_fitting_needs_both_correct_and_wrong_boxes(self) -> None:
-        with pytest.raises(ValueError, match="right and boxes that are wrong"):
+        with pytest.raises(ValueError, match="needs correct boxes and wrong ones"):
             fit([evidence(), evidence()], [True, True])
 
 

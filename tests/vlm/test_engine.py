@@ -461,7 +461,7 @@ class TestConcurrency:
     ) -> None:
         class SlowQueue(SimpleQueue[Row]):
             def put(self, *arguments: Any) -> None:
-                time.sleep(3 * batching._PATIENCE)
+                time.sleep(3 * batching._POLL_SECONDS)
                 super().put(*arguments)
 
         monkeypatch.setattr(batching, "SimpleQueue", SlowQueue)
@@ -588,6 +588,7 @@ class TestPictures:
     ) -> None:
         asked = [Request(Task.VQA, "what is it?", image=picture(seed)) for seed in range(3)]
         engine.generate([asked[0]])
+        wait_for(lambda: not engine._decoder._working)  # the answer is cached after its end
         of_one = sum(map(len, engine._decoder._prefixes._kept))
         monkeypatch.setattr(prefix_cache, "KEPT_TOKENS", 2 * of_one)
         for seed in (1, 0, 2, 0, 1):

@@ -112,7 +112,7 @@ class TestRegionOfARequest:
         assert engine.requests[0].image is not self.PICTURE
 
     def test_needs_an_image(self) -> None:
-        with pytest.raises(ValueError, match="there is none: give one"):
+        with pytest.raises(ValueError, match="needs a picture: give one"):
             VisionLanguageModel(Engine("words")).generate([Request(Task.VQA, "what?", self.REGION)])
 
     def test_is_refused_by_an_engine(self) -> None:
