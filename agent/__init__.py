@@ -1,4 +1,4 @@
-"""The agent: the planner chooses, for every message, what is asked of the model."""
+"""The agent: a planner turns each message into steps, and the assistant runs them on the model."""
 
 from .plan import PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner

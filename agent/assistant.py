@@ -1,4 +1,4 @@
-"""The assistant: a model, a planner, and the sessions that they are used in."""
+"""The assistant: plans each message, runs the plan on the model, and saves the turn in a session."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
 from .turn import StepResult, TurnResult, run
 
-# How many earlier turns the planner sees, and how many the model reads in free conversation.
+# Earlier turns that the planner sees, and those that the model reads in free conversation.
 CONTEXT_TURNS = 20
 CHAT_TURNS = 3
-# A new session is called by the beginning of its first message.
+# A new session takes the beginning of its first message as its title.
 TITLE_LENGTH = 60
 
 
 class Assistant:
-    """Answers the turns of sessions and keeps them."""
+    """Answers messages and saves the turns in sessions."""
 
     def __init__(
         self, model: VisionLanguageModel, store: SessionStore, planner: MessagePlanner | None = None
@@ -46,20 +46,20 @@ class Assistant:
         listener: TurnListener | None = None,
         verify: bool = False,
     ) -> tuple[StoredTurn, TurnResult]:
-        """Answer one message, and return the turn as it was kept with the result as it came.
+        """Answer one message; return the stored turn and the result.
 
-        `picture` is what the model looks at, in any form, and `kept` the same one in the store; a `task`
-        chosen by hand takes the place of the plan. Without a session a new one is made once there is an
-        answer, so that an interrupted question leaves none behind. `replaces` is the number of the session's
-        last turn, whose place the new one takes. `listener` follows the turn and may stop it: what has been
-        said is kept. `verify` has the model asked back about each box.
+        `picture` is the image for the model, in any form, and `kept` the same image in the store; an explicit
+        `task` overrides the planner. Without a session, a new one is created once there is an answer, so an
+        interrupted question leaves no empty session. `replaces` is the number of the session's last turn,
+        which the new turn replaces. `listener` follows the turn and may stop it; the partial answer is saved.
+        `verify` makes the model check each of its boxes.
 
         Raises:
-            ImageError: the picture cannot be opened.
+            ImageError: the image cannot be opened.
             SessionNotFoundError: there is no such session.
-            StorageError: the turn could not be kept, or `replaces` is not the session's last.
-            AssistantError: the message asks nothing, or nothing came of it that could take the place of the
-                turn `replaces`, which stays.
+            StorageError: the turn cannot be saved, or `replaces` is not the session's last.
+            AssistantError: the message asks nothing, or no step succeeded, in which case the turn `replaces`
+                stays.
         """
         check_asked(message, task, region)
         picture = None if picture is None else open_picture(picture)
@@ -67,7 +67,7 @@ class Assistant:
         guard = GuardedListener(listener) if listener else None
         result = run(
             self.model,
-            self.plan(message, _over(past, kept), region, task, picture),
+            self.plan(message, _about_image(past, kept), region, task, picture),
             picture.image if picture else None,
             _conversation(past),
             guard,
@@ -77,12 +77,12 @@ class Assistant:
             if guard:
                 guard.raise_interruption()
             raise AssistantError(f"{result.answer} The earlier answer stays.")
-        stored = self._keep(session_id, replaces, self._new_turn(message, result, kept, region))
+        stored = self._save(session_id, replaces, self._new_turn(message, result, kept, region))
         if guard:
             guard.raise_interruption()
         return stored, result
 
-    def _keep(self, session_id: str | None, replaces: int | None, turn: NewTurn) -> StoredTurn:
+    def _save(self, session_id: str | None, replaces: int | None, turn: NewTurn) -> StoredTurn:
         try:
             if session_id is None:
                 session_id = self.store.create_session(turn.user[:TITLE_LENGTH]).id
@@ -106,7 +106,7 @@ class Assistant:
             result.answer,
             image=kept,
             region=region if kept else None,
-            steps=tuple(_stored(self.model.name, item) for item in result.steps),
+            steps=tuple(_stored_step(self.model.name, item) for item in result.steps),
             model=self.model.name,
             seconds=result.seconds,
             why=result.plan.why,
@@ -121,7 +121,7 @@ class Assistant:
         task: Task | None = None,
         picture: Picture | None = None,
     ) -> Plan:
-        """Plan a message in the light of a session's earlier turns; a task chosen by hand is obeyed."""
+        """Plan a message given a session's earlier turns; an explicit task overrides the planner."""
         size = (picture.width, picture.height) if picture else None
         context = PlanContext(tuple(map(_past_turn, past)), region, size)
         if task is None:
@@ -130,8 +130,8 @@ class Assistant:
         return replace(self.planner.plan(typed, context), why=f"{task.identifier}, because you chose it")
 
 
-def _over(past: list[StoredTurn], kept: StoredImage | None) -> list[StoredTurn]:
-    """Return the turns over the picture that is asked about: what was found in another is not in this one."""
+def _about_image(past: list[StoredTurn], kept: StoredImage | None) -> list[StoredTurn]:
+    """Return the latest turns about this image; boxes found in another image do not apply."""
     if kept is None:
         return past
     others = [number for number, turn in enumerate(past) if turn.image and turn.image.sha256 != kept.sha256]
@@ -153,7 +153,7 @@ def _past_turn(turn: StoredTurn) -> PastTurn:
 
 
 def _boxes(turn: StoredTurn, step: StoredStep) -> tuple[Box, ...]:
-    """Return what a step found, as a person corrected it where no other step of the turn looks for things."""
+    """Return a step's boxes, or the person's corrections if no other step of the turn locates anything."""
     located = [other for other in turn.steps if other.task in (Task.REFER, Task.DETECTION, Task.GROUNDING)]
     if turn.corrections is None or turn.image is None or located != [step]:
         return tuple(box for phrase in step.phrases for box in phrase.boxes)
@@ -166,7 +166,7 @@ def _conversation(past: list[StoredTurn]) -> tuple[Turn, ...]:
     return tuple(Turn(instruction(None, turn.user), defuse(turn.answer)) for turn in answered[-CHAT_TURNS:])
 
 
-def _stored(model: str, result: StepResult) -> StoredStep:
+def _stored_step(model: str, result: StepResult) -> StoredStep:
     step = result.step
     return StoredStep(
         task=step.task,

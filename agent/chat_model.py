@@ -1,12 +1,12 @@
-"""The planner as a LangChain chat model, so that it can drive a stock agent with the six tools.
+"""The planner as a LangChain chat model that drives a stock agent with the six tools.
 
     tools = VisionToolkit(model=model).get_tools()
     agent = create_agent(PlannerChatModel(model=model), tools)
     question = {"messages": [HumanMessage("where is the dog?")]}
     agent.invoke(question, {"configurable": {"current_image": photo}})
 
-It calls one tool at a time, since a step may need what an earlier one found, and answers when all are done.
-A message is planned once: the plan goes along in the metadata of every call and of the answer.
+It calls one tool at a time, since a step may need an earlier step's box, and answers after the last one.
+A message is planned once: the metadata of each call and of the answer carries the plan.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from .turn import NO_REGION, STEP_LIMIT, StepResult, failed, finish, in_place
 
 logger = logging.getLogger(__name__)
 
-# How the ids of calls begin: those of the plan's steps, and the look by which a picture's size is learnt.
+# Prefixes of call ids: a step of the plan, or a call made only to learn the image's size.
 _STEP, _LOOK = "step", "look"
-# Where a message's metadata has the plan that it came of.
+# The key of the plan in a message's metadata.
 _PLAN = "plan"
-_PLANS = TypeAdapter(Plan)
+_PLAN_ADAPTER = TypeAdapter(Plan)
 
 
 @dataclass
 class _Exchange:
-    """A person's message, its plan if it has one yet, the calls made for it with results, and the answer.
+    """A person's message, its plan (if made), its tool calls with their results, and the answer.
 
-    `pictured` says that the message brings a picture of its own: what was seen before was another.
+    `pictured` marks a message that attaches an image, so that earlier results describe another one.
     """
 
     user: str
@@ -63,15 +63,15 @@ class _Exchange:
     answer: str = ""
 
     def made(self, kind: str) -> list[ToolMessage]:
-        """Return the results of the calls of one kind."""
+        """Return the results of the calls whose id starts with `kind`."""
         return [result for call, result in self.results if str(call["id"]).startswith(kind)]
 
 
 class PlannerChatModel(BaseChatModel):
-    """Calls the tools that the planner chooses, and answers in words that agree with what they found.
+    """Calls the tools that the planner chooses, and answers in sentences that agree with their results.
 
-    `model`, loaded or by name, is what free conversation is had with; the tools have their own. The picture
-    is the run's current one, or that of the person's latest message that has one.
+    `model`, loaded or by name, replies in free conversation; the tools have their own. The image is the run's
+    current one, or that of the person's latest message with an attachment.
     """
 
     model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL), exclude=True, repr=False)
@@ -85,7 +85,7 @@ class PlannerChatModel(BaseChatModel):
 
     @property
     def model_name(self) -> str:
-        """What LangChain's traces call it."""
+        """The name in LangChain's traces."""
         return self._llm_type
 
     def bind_tools(
@@ -95,7 +95,7 @@ class PlannerChatModel(BaseChatModel):
         tool_choice: str | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Take the tools that may be called; `tool_choice` means nothing to a planner."""
+        """Bind the callable tools; `tool_choice` is ignored."""
         names = [convert_to_openai_tool(tool)["function"]["name"] for tool in tools]
         return self.bind(tool_names=names, **kwargs)
 
@@ -111,16 +111,16 @@ class PlannerChatModel(BaseChatModel):
         *earlier, now = _exchanges(messages)
         look, _ = TOOLS[Task.CAPTION]
         if now.plan is None and wants_size(now.user) and look in tool_names and not now.made(_LOOK):
-            return _said(AIMessage("", tool_calls=[_called(look, {}, _LOOK, [*earlier, now])]))
+            return _chat_result(AIMessage("", tool_calls=[_tool_call(look, {}, _LOOK, [*earlier, now])]))
         context = PlanContext(tuple(map(_past_turn, earlier)), size=_picture_size([*earlier, now]))
         try:
             plan = now.plan or self._plan(now.user, context)
         except AssistantError as error:
-            return _said(AIMessage(f"I could not plan this: {error}."))
-        said = self._next(plan, now, earlier, tool_names)
-        kept = _PLANS.dump_python(plan, mode="json")
-        said.response_metadata = {"model_name": self.model_name, "why": plan.why, _PLAN: kept}
-        return _said(said)
+            return _chat_result(AIMessage(f"I could not plan this: {error}."))
+        reply = self._next(plan, now, earlier, tool_names)
+        dumped = _PLAN_ADAPTER.dump_python(plan, mode="json")
+        reply.response_metadata = {"model_name": self.model_name, "why": plan.why, _PLAN: dumped}
+        return _chat_result(reply)
 
     def _plan(self, message: str, context: PlanContext) -> Plan:
         if self.planner is None:
@@ -130,7 +130,7 @@ class PlannerChatModel(BaseChatModel):
     def _next(
         self, plan: Plan, now: _Exchange, earlier: Sequence[_Exchange], tool_names: Sequence[str]
     ) -> AIMessage:
-        """Return the call that the plan needs next, or the answer."""
+        """Return the plan's next tool call, or the answer."""
         done = iter(now.made(_STEP))
         exchanges = [*earlier, now]
         results: list[StepResult] = []
@@ -143,8 +143,8 @@ class PlannerChatModel(BaseChatModel):
                 results.append(_step_result(step, result))
             else:
                 return AIMessage("", tool_calls=[_call(step, exchanges)])
-        told = [it if it.step.task or it.text else self._talk(it.step, earlier) for it in results]
-        return AIMessage(finish(plan, tuple(told), 0.0).answer)
+        answered = [it if it.step.task or it.text else self._talk(it.step, earlier) for it in results]
+        return AIMessage(finish(plan, tuple(answered), 0.0).answer)
 
     def _talk(self, step: Step, earlier: Sequence[_Exchange]) -> StepResult:
         history = [Turn(instruction(None, it.user), defuse(it.answer)) for it in earlier if it.answer]
@@ -158,7 +158,7 @@ class PlannerChatModel(BaseChatModel):
 
 
 def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
-    """Return what was said, by the person's messages; what stands before the first of them is left out."""
+    """Group messages by the person's message that starts each exchange; drop any before the first."""
     found: list[_Exchange] = []
     calls: dict[str | None, ToolCall] = {}
     for message in messages:
@@ -167,20 +167,20 @@ def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
         elif isinstance(message, AIMessage) and found:
             calls.update((call["id"], call) for call in message.tool_calls)
             found[-1].answer = message.text
-            found[-1].plan = found[-1].plan or _kept_plan(message)
+            found[-1].plan = found[-1].plan or _plan_in(message)
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls and found:
             found[-1].results.append((calls[message.tool_call_id], message))
     return found or [_Exchange("")]
 
 
-def _said(message: AIMessage) -> ChatResult:
+def _chat_result(message: AIMessage) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-def _kept_plan(message: AIMessage) -> Plan | None:
-    """Return the plan in a message's metadata, None where there is none, as in what another model said."""
+def _plan_in(message: AIMessage) -> Plan | None:
+    """Return the plan in a message's metadata; None if there is none, as in another model's messages."""
     try:
-        return _PLANS.validate_python(message.response_metadata.get(_PLAN))
+        return _PLAN_ADAPTER.validate_python(message.response_metadata.get(_PLAN))
     except ValidationError:
         return None
 
@@ -203,7 +203,7 @@ def _past_step(call: ToolCall, result: VisionResult) -> PastStep:
 
 
 def _problem(step: Step, tool_names: Sequence[str], exchanges: Sequence[_Exchange]) -> str | None:
-    """Return why a step cannot be asked of the tools, if so."""
+    """Return why the tools cannot run a step, or None."""
     if step.task is Task.IDENTIFY and step.region is None:
         return NO_REGION
     if step.task is not None and TOOLS[step.task][0] not in tool_names:
@@ -222,18 +222,18 @@ def _call(step: Step, exchanges: Sequence[_Exchange]) -> ToolCall:
     if step.region is not None:
         size = _picture_size(exchanges)
         if size is None:
-            return _called(TOOLS[Task.CAPTION][0], {}, _LOOK, exchanges)
+            return _tool_call(TOOLS[Task.CAPTION][0], {}, _LOOK, exchanges)
         arguments["region"] = list(step.region.to_pixels(*size))
-    return _called(name, arguments, _STEP, exchanges)
+    return _tool_call(name, arguments, _STEP, exchanges)
 
 
-def _called(name: str, arguments: dict[str, Any], kind: str, exchanges: Sequence[_Exchange]) -> ToolCall:
+def _tool_call(name: str, arguments: dict[str, Any], kind: str, exchanges: Sequence[_Exchange]) -> ToolCall:
     made = sum(len(exchange.results) for exchange in exchanges)
     return ToolCall(name=name, args=arguments, id=f"{kind}-{made + 1}", type="tool_call")
 
 
 def _picture_size(exchanges: Sequence[_Exchange]) -> tuple[int, int] | None:
-    """Return width and height in pixels of the picture that is talked about, once it was looked at."""
+    """Return the current image's width and height in pixels, or None before the first tool result."""
     for exchange in reversed(exchanges):
         for _, message in reversed(exchange.results):
             if (result := VisionResult.of(message.artifact)) is not None:
@@ -247,7 +247,7 @@ def _step_result(step: Step, message: ToolMessage) -> StepResult:
     if message.status == "error":
         return failed(step, message.text.rstrip("."))
     result = VisionResult.of(message.artifact)
-    if result is None:  # of a tool of the same name, whose words are all that we know
+    if result is None:  # another tool of the same name: only its text is known
         return StepResult(step, message.text)
     grounded = GroundedText(result.text, result.phrases)
     return StepResult(step, compose(step, grounded), phrases=result.phrases)

@@ -1,7 +1,7 @@
 """The turn as a LangGraph graph: plan, run the steps one by one, answer.
 
-It calls the same functions as `Assistant.ask`, and is for programs that are graphs themselves: to put a turn
-into a larger graph, or to stream its states. LangGraph comes with `pip install 'visual-assistant[agents]'`.
+It calls the same functions as `Assistant.ask`. Use it to put a turn into a larger graph or to stream its
+states. LangGraph comes with `pip install 'visual-assistant[agents]'`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .turn import StepResult, Surroundings, TurnResult, finish, run_next
 
 
 class TurnState(TypedDict, total=False):
-    """What a turn knows; `message` and, if there were earlier turns, `context` are to be given.
+    """The state of a turn; the input is `message` and, after earlier turns, `context`.
 
-    `seconds` is the time that the steps took so far.
+    `seconds` is the time spent on steps so far.
     """
 
     message: str
@@ -39,8 +39,8 @@ TurnGraph = CompiledStateGraph[TurnState, Surroundings, TurnState, TurnState]
 def build_graph(planner: MessagePlanner | None = None) -> TurnGraph:
     """Return the graph; run it with `invoke({"message": …}, context=Surroundings(model, image))`.
 
-    The answer is `answer` of the state that comes out, a `TurnResult`. The model and the picture are in the
-    context of the run, which no checkpoint keeps.
+    The final state's `answer` is a `TurnResult`. The model and the image are in the run's context, which is
+    never checkpointed.
     """
 
     def plan(state: TurnState, runtime: Runtime[Surroundings]) -> TurnState:

@@ -1,4 +1,4 @@
-"""Identifiers that a person typed: obeyed at either end of a message, read as text anywhere else."""
+"""Task identifiers that a person typed: commands at either end of a message, plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..vlm.tasks import Task, split_identifier
 
 _NAMES = "|".join(Task)
 _LEADING = re.compile(rf"\s{{0,9}}\[\s{{0,9}}({_NAMES})\s{{0,9}}\]\s{{0,9}}[:,-]?\s*", re.IGNORECASE)
-# Behind a word that speaks of it ("the sign says [refer]"), it is not used.
+# After a word that mentions it ("the sign says [refer]"), an identifier is plain text.
 _TRAILING = re.compile(
     r"(?<!\bsays)(?<!\bsay)(?<!\bsaying)(?<!\bmeans)(?<!\bmean)(?<!\bdoes)(?<!\bis)(?<!\bof)(?<!\bthe)(?<!\ba)"
     rf"(?<!\bread)(?<!\breads)(?<!\btype)(?<!\bword)\s\[\s{{0,9}}({_NAMES})\s{{0,9}}\][\s.!?]{{0,9}}$",
@@ -19,7 +19,7 @@ _TRAILING = re.compile(
 
 
 def typed_identifier(text: str) -> tuple[Task | None, str]:
-    """Split a typed identifier from the words around it: `[ Refer ]the dog` and `the dog [refer]` alike."""
+    """Split a typed identifier from the text: `[ Refer ]the dog` and `the dog [refer]` alike."""
     match = _LEADING.match(text)
     if match:
         return split_identifier(f"[{match[1]}] {text[match.end() :]}")
@@ -30,7 +30,7 @@ def typed_identifier(text: str) -> tuple[Task | None, str]:
 
 
 def check_asked(message: str, task: Task | None = None, region: Box | None = None) -> None:
-    """Refuse a message that asks nothing, where no task and no region chosen by hand says what is wanted.
+    """Refuse a message that asks nothing, unless a chosen task or region makes it clear.
 
     Raises:
         AssistantError: it is empty, or a task that needs words has none.

@@ -1,4 +1,4 @@
-"""Following a turn while it is worked at, and ending it early."""
+"""Follow a turn while it runs, and stop it early."""
 
 from __future__ import annotations
 
@@ -15,52 +15,51 @@ logger = logging.getLogger(__name__)
 
 
 class TurnListener(Protocol):
-    """Is told of a turn as it goes on; steps are counted from 0."""
+    """Receives the events of a running turn; steps count from 0."""
 
     def planned(self, plan: Plan) -> None:
-        """Hear what is going to be done."""
+        """Receive the plan."""
         ...
 
     def heard(self, step: int, raw: str) -> None:
-        """Hear all that the model has written for a step so far, markup included."""
+        """Receive everything that the model has written for a step so far, markup included."""
         ...
 
     def finished(self, step: int, result: StepResult) -> None:
-        """Hear what a step came to."""
+        """Receive the result of a step."""
         ...
 
     def wants_stop(self) -> bool:
-        """Return whether the turn is to end here, with what has been said so far."""
+        """Return whether to stop the turn now and keep the partial answer."""
         ...
 
 
 class GuardedListener:
-    """A listener whose exceptions do not lose the turn that it listens to.
+    """Wraps a listener so that its exceptions do not lose the turn.
 
-    After an error of its own it is told nothing more, and the turn goes on. What is no error but an
-    interruption (Ctrl-C, a page that is drawn anew) ends the turn; `raise_interruption` raises it again once
-    the turn is kept.
+    After an error the listener gets no more events, and the turn goes on. An interruption (Ctrl-C, a rerun of
+    the page) stops the turn; `raise_interruption` raises it again after the turn is saved.
     """
 
     def __init__(self, listener: TurnListener) -> None:
         self._listener = listener
-        self._deaf = False
+        self._failed = False
         self._interruption: BaseException | None = None
 
     def planned(self, plan: Plan) -> None:
-        """Pass the plan on."""
+        """Forward the plan."""
         self._guard(lambda: self._listener.planned(plan))
 
     def heard(self, step: int, raw: str) -> None:
-        """Pass on what the model has written."""
+        """Forward the text so far."""
         self._guard(lambda: self._listener.heard(step, raw))
 
     def finished(self, step: int, result: StepResult) -> None:
-        """Pass a step's result on."""
+        """Forward a step's result."""
         self._guard(lambda: self._listener.finished(step, result))
 
     def wants_stop(self) -> bool:
-        """Return whether the listener wants the turn to end, or was interrupted."""
+        """Return whether the listener wants to stop or was interrupted."""
         return bool(self._guard(self._listener.wants_stop)) or self._interruption is not None
 
     def raise_interruption(self) -> None:
@@ -69,15 +68,15 @@ class GuardedListener:
             raise self._interruption
 
     def _guard(self, call: Callable[[], bool | None]) -> bool | None:
-        if self._deaf:
+        if self._failed:
             return None
         try:
             return call()
         except Exception:
-            logger.exception("a listener failed and is told nothing more of its turn")
+            logger.exception("a listener failed and gets no more events of its turn")
         except BaseException as interruption:  # raised again by `raise_interruption`
             self._interruption = interruption
-        self._deaf = True
+        self._failed = True
         return None
 
 

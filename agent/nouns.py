@@ -1,4 +1,4 @@
-"""The noun that a phrase is about, and its number: what answers and asking back need of grammar."""
+"""Find the head noun of a phrase and its number, for answers and verification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"[\w'-]+")
-# What a noun is behind, and what it ends before.
+# Words before a noun phrase, and words that end it.
 _DETERMINERS = _words(
     "a an the any some all every each both no my your his her its our their this that these those of "
     "one two three four five six seven eight nine ten"
@@ -29,7 +29,7 @@ _ENDS = _words(
 _NOUNS_IN_ING = _words(
     "building ceiling painting railing string ring wing king swing awning clothing crossing drawing earring"
 )
-# One thing although its noun is plural.
+# Plural nouns for a single thing.
 PAIRS = _words(
     "glasses sunglasses scissors trousers pants jeans shorts binoculars headphones tongs pliers "
     "pyjamas goggles tweezers leggings tights spectacles stairs"
@@ -54,12 +54,12 @@ PEOPLE = (
 
 
 def bare(phrase: str) -> str:
-    """Return a phrase without the determiners that it opens with."""
+    """Return a phrase without its leading determiners."""
     return _OPENING.sub("", phrase)
 
 
 def core(phrase: str) -> list[str]:
-    """Return the words of a phrase up to and with its noun, without determiners."""
+    """Return the words of a phrase up to and including its noun, without determiners."""
     found: list[str] = []
     for word in _WORD.findall(phrase):
         lower = word.lower()
@@ -72,18 +72,18 @@ def core(phrase: str) -> list[str]:
 
 
 def noun_of(phrase: str) -> str:
-    """Return the noun that a phrase is about, or nothing: `the red car by the tree` -> `car`."""
+    """Return the head noun of a phrase, or "": `the red car by the tree` -> `car`."""
     return core(phrase)[-1] if core(phrase) else ""
 
 
 def is_plural(noun: str) -> bool:
-    """Return whether a noun is plural by its form."""
+    """Return whether a noun is in the plural."""
     lower = noun.lower()
     return lower in PAIRS or lower in _MANY or (bool(lower) and _singular(lower) != lower)
 
 
 def singular(noun: str) -> str:
-    """Return the singular of a noun, in small letters."""
+    """Return the singular of a noun, in lower case."""
     return _singular(noun.lower()) if noun else ""
 
 

@@ -1,4 +1,4 @@
-"""What the planner is told and what it answers: plain frozen values, no behaviour."""
+"""The planner's input and output: frozen values without behaviour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..vlm.planning import CHAT, PastStep, PastTurn, PlanContext, Step
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps that answer one message, in order, and a sentence for a person that explains the choice."""
+    """The steps that answer one message, in order, and a sentence that explains the choice."""
 
     steps: tuple[Step, ...]
     why: str
@@ -21,7 +21,7 @@ class MessagePlanner(Protocol):
     """Chooses the steps that answer a message."""
 
     def plan(self, message: str, context: PlanContext) -> Plan:
-        """Return the steps that answer `message` in its context, at least one."""
+        """Return at least one step for `message`."""
         ...
 
 

@@ -1,8 +1,8 @@
-"""The planner: from a message and what came before it to the steps that answer it.
+"""The planner: turn a message and its context into the steps that answer it.
 
-The language model writes the plan (`vlm/planning.py`). What is plain without it is not left to it: a typed
-identifier, a region with nothing said, an empty message, a question about several pictures. The same message
-in the same context always has the same plan.
+The language model writes the plan (`vlm/planning.py`). Rules handle the clear cases: a typed identifier, a
+region without a message, an empty message, a question about several images. The same message in the same
+context always gets the same plan.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from .identifiers import typed_identifier
 from .plan import Plan, PlanContext, Step
 from .replies import CANNOT, SEVERAL, UNCLEAR
 
-# A plan less sure than this is not carried out: the person is asked what is wanted. Of the messages that were
-# held out, most such plans were wrong.
+# Below this confidence the assistant asks the person to clarify: on held-out messages, most such plans were
+# wrong.
 SURE = 0.4
-# A question over several pictures, unless they hang in the picture that is looked at.
+# A question about several images, unless they are things in the image ("pictures on the wall").
 _SEVERAL = re.compile(
     r"\b(?:(?:compare|between|both|common|difference)\b.{0,30}\b(?:pictures|images|photos)"
     r"|(?:previous|earlier|last|other) (?:picture|image|photo))\b(?! (?:on|in|hanging|frame)\b)",
     re.IGNORECASE,
 )
-# The place of a typed box: in a question it is "this", elsewhere it is left out.
+# The symbol of a typed box: "this" in a question, dropped elsewhere.
 _THIS, _PLACE = re.compile(r"\bT[1-9]\b"), re.compile(r"\s*(?:\b(?:in|at) )?\bT[1-9]\b")
 
 
 class Planner:
     """Chooses the steps for each message of a conversation; holds no state of its own.
 
-    `writer` is the model that writes the plan, by default the default model's language model alone, which is
-    loaded for the first message. With `talks`, what no task serves is left to the model that is asked, else
-    the assistant says that it cannot.
+    `writer` is the model that writes the plan; the default is the default model's language model, loaded on
+    the first message. With `talks`, the model answers requests that fit no task; otherwise the assistant
+    declines them.
     """
 
     def __init__(self, writer: PlanWriter | None = None, *, talks: bool = False) -> None:
@@ -47,22 +47,22 @@ class Planner:
 
     @classmethod
     def for_model(cls, model: VisionLanguageModel) -> Planner:
-        """Return a planner that writes with the model itself, if it has learnt to plan."""
+        """Return a planner that uses the model itself, if it was trained to plan."""
         return cls(model) if model.plans else cls(talks=True)
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
-        """Return the steps that answer `message`, at least one, whatever the text.
+        """Return at least one step for `message`, whatever the text.
 
         Raises:
-            AssistantError: a box that is typed in the message is none of the picture's.
-            WeightsError: the model that plans cannot be had.
+            AssistantError: a box typed in the message is invalid or outside of the image.
+            WeightsError: the planning model cannot be loaded.
         """
         if not any(map(str.isalnum, message)):
             return _wordless(message, context)
         check_typed_regions(message, context.size)
         task, rest = typed_identifier(message)
         if task is not None:
-            return Plan(self._obeyed(task, rest, context), f"[{task}], because you typed it")
+            return Plan(self._explicit(task, rest, context), f"[{task}], because you typed it")
         prompt = plan_prompt(message, context)
         written = self._write(prompt, message)
         confidence = plan_confidence(written)
@@ -73,15 +73,15 @@ class Planner:
             )
         read = prompt.read(written.text, message)
         alone = message if len(read) == 1 else ""
-        steps = _about_what_is_found([self._served(step, alone) for step in read])
+        steps = _link_traits([self._supported(step, alone) for step in read])
         names = ", ".join(f"[{step.name}]" if step.task else step.name for step in steps)
         return Plan(steps, f"{names}, read from your words (probability {confidence:.2f})")
 
-    def _obeyed(self, task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
-        """Return the steps of a task that was chosen by hand: its argument is what stands beside it.
+    def _explicit(self, task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
+        """Return the steps of an explicit task; the text around the identifier is its argument.
 
-        Where there were earlier turns, the model says what of them is meant; where there were none, it may
-        leave out what is not the thing itself: "give me the place of the dog".
+        The model resolves references to earlier turns; without any, it may drop words around the thing
+        itself: "give me the place of the dog".
         """
         steps = _verbatim(task, text, context)
         reads = bool(context.turns) or task in (Task.REFER, Task.DETECTION)
@@ -106,8 +106,8 @@ class Planner:
         completion = Completion(prompt.text, choices or prompt.choices, copied, MOST_TOKENS)
         return self._writer.complete([completion])[0]
 
-    def _served(self, step: Step, message: str) -> Step:
-        """Return the step, or what is said in its place where no picture answers it."""
+    def _supported(self, step: Step, message: str) -> Step:
+        """Return the step, or a fixed reply if the image cannot answer it."""
         looks = step.task in (Task.VQA, Task.CAPTION, Task.GROUNDING)
         if (looks or step.reply == CANNOT) and _SEVERAL.search(f"{step.argument}\n{message}"):
             return Step(None, step.argument or message, reply=SEVERAL)
@@ -125,8 +125,8 @@ def _wordless(message: str, context: PlanContext) -> Plan:
     return Plan((step,), "[identify], because a region was drawn and nothing said")
 
 
-def _about_what_is_found(steps: list[Step]) -> tuple[Step, ...]:
-    """Have a trait of what an earlier step finds asked of its box: "find the dog. what colour is it?"."""
+def _link_traits(steps: list[Step]) -> tuple[Step, ...]:
+    """Ask about a trait within the box of an earlier step: "find the dog. what colour is it?"."""
     for place, step in enumerate(steps):
         for earlier, found in enumerate(steps[:place]):
             trait = rf"(?:what|which) \w+ is {re.escape(found.argument)}\?"
@@ -138,8 +138,8 @@ def _about_what_is_found(steps: list[Step]) -> tuple[Step, ...]:
 def _verbatim(task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
     words, typed = typed_regions(text, context.size)
     regions = typed or ([context.region] if context.region else [])
-    said = _THIS.sub("this", words) if task is Task.VQA else _PLACE.sub(" ", words)
-    argument = " ".join(said.split())
+    cleaned = _THIS.sub("this", words) if task is Task.VQA else _PLACE.sub(" ", words)
+    argument = " ".join(cleaned.split())
     if task is Task.IDENTIFY:
         regions = regions or list(plan_prompt(text, context).symbols.values())[:1]
         return tuple(Step(task, "", region, typed=argument) for region in regions) or (Step(task),)

@@ -1,4 +1,4 @@
-"""What the assistant says by itself, where there is nothing to look for in the picture."""
+"""Fixed replies for messages that ask nothing of the image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _CAN = (
     "and name what is in a box that you draw"
 )
 
-# What is asked back where it is not clear what is wanted.
+# The reply that asks the person to clarify.
 UNCLEAR = "unclear"
 SEVERAL = "several"
 CANNOT = "cannot"
@@ -23,6 +23,6 @@ REPLIES: dict[str, str] = {
     SEVERAL: "I look at one picture at a time: ask me about each of them by itself, and compare the answers.",
     UNCLEAR: "Shall I find something, describe the picture, or answer a question about it?",
 }
-"""The text of each reply that a step of a plan may have."""
+"""The text of each fixed reply by the name that a plan's step has for it."""
 
 __all__ = ["CANNOT", "REPLIES", "SEVERAL", "UNCLEAR"]

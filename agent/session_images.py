@@ -1,4 +1,4 @@
-"""The pictures of the sessions, for tools: a model may name one by its id, wherever the store keeps it."""
+"""Session images for tools: a model names one by its id, wherever the store keeps it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ID = re.compile(r"[0-9a-f]{64}")
 class SessionImages:
     """An `ImageSource` over a store: give it to `VisionToolkit(sources=…)`.
 
-    A picture's id is the hash that the store knows it by, which cannot be guessed and is no path.
+    An image's id is the hash of its content, which cannot be guessed and is not a path.
     """
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
 
     def find(self, reference: str) -> Path | None:
-        """Return the file of the picture of that id, or None where there is no such picture."""
+        """Return the file of the image with that id, or None."""
         if not _ID.fullmatch(reference):
             return None
         try:

@@ -1,4 +1,4 @@
-"""Planning by a LangChain chat model that can call tools, in the place of the local planner."""
+"""Plan with a tool-calling LangChain chat model instead of the local planner."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _Region = Annotated[list[Annotated[int, Field(ge=0, le=100)]], Field(min_length=
 
 
 def _call_of(tool: type[VisionTool]) -> type[BaseModel]:
-    """Return what the chat model fills in to call a tool: its words, and a region in hundredths."""
+    """Return the schema of a tool call for the chat model: the tool's text, and a region in hundredths."""
     fields: dict[str, Any] = {
         name: (argument.annotation, argument)
         for name, argument in tool.model_fields["args_schema"].default.model_fields.items()
@@ -62,14 +62,14 @@ _CALLS = {tool.task: _call_of(tool) for tool in VISION_TOOLS}
 
 
 class _BadCallError(AssistantError):
-    """A call of the chat model that no step can be made of; the message is for the chat model."""
+    """A tool call that makes no valid step; the message is for the chat model."""
 
 
 class ToolCallingPlanner:
-    """Has a chat model choose the steps, by calls of the six tools that are made into a plan, not run.
+    """Lets a chat model choose the steps: its calls of the six tools become a plan and are not run.
 
-    A chat model whose calls are wrong is told so and tried once more. Where that fails, or the chat model
-    cannot be reached, `fallback` plans, and the plan's `why` says so; a typed identifier is `fallback`'s too.
+    Wrong calls are sent back once with the error. If that fails too, or the chat model cannot be reached,
+    `fallback` plans, and the plan's `why` says so. `fallback` also handles typed identifiers.
     """
 
     def __init__(self, model: BaseChatModel, fallback: Planner | None = None) -> None:
@@ -78,32 +78,32 @@ class ToolCallingPlanner:
 
     @classmethod
     def load(cls, name: str) -> ToolCallingPlanner:
-        """Return a planner over a chat model by LangChain's name for it, `provider:model`.
+        """Return a planner for a chat model by its LangChain name, `provider:model`.
 
         Raises:
-            AssistantError: there is no such model, or what it needs is not installed or not set.
+            AssistantError: there is no such model, or a package, key or setting of it is missing.
         """
         require("agents", f"planning with {name!r}")
         from langchain.chat_models import init_chat_model
 
         try:
             return cls(init_chat_model(name))
-        except Exception as error:  # each provider has its own for a missing package, key or setting
-            told = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise AssistantError(f"no planning with {name!r}: {told}") from error
+        except Exception as error:  # each provider raises its own for a missing package, key or setting
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise AssistantError(f"cannot plan with {name!r}: {reason}") from error
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
-        """Return the steps that answer `message`, at least one, whatever the chat model does.
+        """Return at least one step for `message`, whatever the chat model does.
 
         Raises:
-            AssistantError: a box that is typed in the message is none of the picture's.
+            AssistantError: a box typed in the message is invalid or outside of the image.
         """
         check_typed_regions(message, context.size)
         if typed_identifier(message)[0] is not None:
             return self._fallback.plan(message, context)
         try:
             steps = self._steps(message, _conversation(message, context))
-        except Exception as error:  # whatever a provider's client raises, the message is answered
+        except Exception as error:  # a provider's client may raise anything; the message still gets an answer
             logger.info("the chat model gave no plan", exc_info=True)
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             plan = self._fallback.plan(message, context)
@@ -123,17 +123,17 @@ class ToolCallingPlanner:
 def _conversation(message: str, context: PlanContext) -> list[BaseMessage]:
     messages: list[BaseMessage] = [SystemMessage(_RULES)]
     for turn in context.turns:
-        messages += [HumanMessage(turn.user), AIMessage(_told(turn))]
+        messages += [HumanMessage(turn.user), AIMessage(_turn_summary(turn))]
     marked = f"\n(The person marked the region {list(context.region.bins)}.)" if context.region else ""
     return [*messages, HumanMessage(in_hundredths(message, context.size) + marked)]
 
 
-def _told(turn: PastTurn) -> str:
-    """Return an earlier turn as it went: what was asked of the vision model, what it found, the answer."""
-    return "\n".join([*map(_told_step, turn.steps), turn.answer or "(no answer)"])
+def _turn_summary(turn: PastTurn) -> str:
+    """Return an earlier turn as text: the requests to the vision model, their boxes, and the answer."""
+    return "\n".join([*map(_step_summary, turn.steps), turn.answer or "(no answer)"])
 
 
-def _told_step(step: PastStep) -> str:
+def _step_summary(step: PastStep) -> str:
     name = TOOLS[step.task][0] if step.task else "chat"
     region = f" in {list(step.region.bins)}" if step.region else ""
     found = f" found {[list(box.bins) for box in step.boxes]}" if step.boxes else ""
@@ -141,7 +141,7 @@ def _told_step(step: PastStep) -> str:
 
 
 def _read(answer: AIMessage, message: str) -> tuple[Step, ...]:
-    """Return the steps that the calls of an answer mean.
+    """Return the steps that an answer's tool calls make.
 
     Raises:
         _BadCallError: a call cannot be read, names no tool of ours, or has wrong arguments.
@@ -174,12 +174,12 @@ def _step(name: str, arguments: dict[str, Any], earlier: Sequence[Step]) -> Step
 
 
 def _complaint(answer: AIMessage, error: str) -> list[BaseMessage]:
-    """Return the answer with what is wrong with it, in the form in which chat models are told."""
+    """Return the answer and its errors as messages for the chat model."""
     calls = [*answer.tool_calls, *answer.invalid_tool_calls]
-    told = [
+    errors = [
         ToolMessage(f"Wrong: {error}. Make all calls anew.", tool_call_id=call["id"] or "") for call in calls
     ]
-    return [answer, *told]
+    return [answer, *errors]
 
 
 __all__ = ["ToolCallingPlanner"]

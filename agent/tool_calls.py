@@ -1,4 +1,4 @@
-"""Which of the six tools does which task, and which of its arguments takes the step's."""
+"""The tool of each task, and the name of the tool's argument that takes the step's argument."""
 
 from __future__ import annotations
 

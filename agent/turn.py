@@ -1,4 +1,4 @@
-"""One turn: run the steps of a plan over a picture, and answer in words."""
+"""One turn: run the steps of a plan on an image, and compose the answer."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 
 NO_REGION = "no region is marked: draw a box, or give --region x0,y0,x1,y1"
 NOTHING_SAID = "You stopped me before I had an answer."
-# A message that asks for more than this is a list to be worked off: the person is told to ask again.
+# The first steps of a longer plan are run; the answer says to ask again for the rest.
 STEP_LIMIT = 8
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """A step as it was run, the sentence that it came to, and what the model wrote.
+    """A step as it was run, its answer sentence, and the model's raw output.
 
-    `error` says why it failed, or is None; `stopped` tells that it was ended before the model had done.
-    `verifications` is empty, or has one for each box in the order of the phrases; a box that the model takes
-    back is in neither, only in `raw`.
+    `error` says why it failed, or is None; `stopped` means that it was stopped before the model finished.
+    `verifications` is empty, or has one per box in the order of the phrases; a withdrawn box is in neither
+    `phrases` nor `verifications`, only in `raw`.
     """
 
     step: Step
@@ -52,7 +52,7 @@ class StepResult:
 class TurnResult:
     """The answer to one message; `seconds` is wall time.
 
-    `stopped` tells that the person ended it: the last of `steps` may be unfinished, and further ones of the
+    `stopped` means that the person stopped it: the last of `steps` may be unfinished, and later steps of the
     plan were not run.
     """
 
@@ -64,13 +64,13 @@ class TurnResult:
 
     @property
     def phrases(self) -> tuple[GroundedPhrase, ...]:
-        """Every phrase that was grounded, in the order of the steps."""
+        """All grounded phrases, in the order of the steps."""
         return tuple(phrase for step in self.steps for phrase in step.phrases)
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every step of a turn is run with; `verify` has the model asked back about its boxes."""
+    """The context that all steps of a turn share; `verify` makes the model check its boxes."""
 
     model: VisionLanguageModel
     image: Image.Image | None
@@ -87,10 +87,10 @@ def run(
     listener: TurnListener | None = None,
     verify: bool = False,
 ) -> TurnResult:
-    """Run the steps in order; one that fails says so and leaves the others their results.
+    """Run the steps in order; a failed step does not affect the others.
 
-    A listener that wants a stop ends the running step with what the model has written so far. What a
-    listener raises is the caller's: see `GuardedListener`.
+    When the listener wants to stop, the running step ends with its partial answer. Exceptions of the listener
+    reach the caller: see `GuardedListener`.
     """
     start = time.perf_counter()
     surroundings = Surroundings(model, image, history, listener, verify)
@@ -105,7 +105,7 @@ def run(
 def run_next(
     surroundings: Surroundings, plan: Plan, results: tuple[StepResult, ...]
 ) -> tuple[StepResult, ...] | None:
-    """Run the step that comes next; return the results with its own, or None where the turn is at its end."""
+    """Run the next step and return the results including its own, or None at the end of the turn."""
     number, listener = len(results), surroundings.listener
     if number == min(len(plan.steps), STEP_LIMIT) or (results and results[-1].stopped):
         return None
@@ -118,17 +118,17 @@ def run_next(
 
 
 def finish(plan: Plan, results: tuple[StepResult, ...], seconds: float) -> TurnResult:
-    """Answer in words, from the results of all steps that were run."""
+    """Compose the answer from the results of the steps."""
     one = len(plan.steps) == 1
-    texts = [_told(result, one) for result in results if result.text] or [NOTHING_SAID]
+    texts = [_part(result, one) for result in results if result.text] or [NOTHING_SAID]
     stopped = len(results) < min(len(plan.steps), STEP_LIMIT) or results[-1].stopped
     if len(plan.steps) > STEP_LIMIT and not stopped:
         texts.append(f"I do at most {STEP_LIMIT} things at once: ask me again for the rest.")
     return TurnResult(plan, results, " ".join(dict.fromkeys(texts)), seconds, stopped)
 
 
-def _told(result: StepResult, one: bool) -> str:
-    """Return what a step came to; among others a short answer stands behind its question."""
+def _part(result: StepResult, one: bool) -> str:
+    """Return a step's part of the answer; among several, a short answer repeats its question."""
     if one or result.error or result.step.task is not Task.VQA:
         return result.text
     question = result.step.argument.strip()
@@ -136,12 +136,12 @@ def _told(result: StepResult, one: bool) -> str:
 
 
 def failed(step: Step, error: str, seconds: float = 0.0) -> StepResult:
-    """Return what is told of a step that could not be done."""
+    """Return the result of a step that failed."""
     return StepResult(step, f"I could not do [{step.name}]: {error}.", error=error, seconds=seconds)
 
 
 def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
-    """Return the step with the region that an earlier one found, if the model is sure of that."""
+    """Return the step with the box of the step it refers to as its region, if that box is certain."""
     if step.region_from is None:
         return step
     found = results[step.region_from]
@@ -151,8 +151,8 @@ def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
     return replace(step, region=boxes[0] if sure else None)
 
 
-class _Ear:
-    """What the model is given to tell one step's listener; the step is the only request of its batch."""
+class _StepListener:
+    """Forwards the generation of one step, the only request of its batch, to the turn's listener."""
 
     def __init__(self, listener: TurnListener, step: int) -> None:
         self._listener = listener
@@ -172,21 +172,21 @@ def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult
         return StepResult(step, REPLIES[step.reply])
     start = time.perf_counter()
     image, listener = surroundings.image, surroundings.listener
-    ear = _Ear(listener, number) if listener else None
+    step_listener = _StepListener(listener, number) if listener else None
     try:
         request = _request(step, image, surroundings.history)
-        generation = surroundings.model.generate([request], ear)[0]
+        generation = surroundings.model.generate([request], step_listener)[0]
     except (AssistantError, ValueError) as error:
         logger.info("step %s failed", step.name, exc_info=True)
         return failed(step, str(error), time.perf_counter() - start)
     grounded = generation.grounded
-    # An answer may also be incomplete because it came to its longest.
-    stopped = ear is not None and not generation.complete and ear.wants_stop()
+    # An answer is also incomplete when it reaches its maximum length.
+    stopped = step_listener is not None and not generation.complete and step_listener.wants_stop()
     text = (compose_unfinished if stopped else compose)(step, grounded)
     phrases = _phrases(step, grounded)
     verifications: tuple[Verification | None, ...] = ()
     if surroundings.verify and image is not None and not stopped:
-        verifications = ask_back(surroundings.model, step, phrases, image, ear)
+        verifications = ask_back(surroundings.model, step, phrases, image, step_listener)
         boxes = [box for phrase in phrases for box in phrase.boxes]
         text = compose_doubt(step, text, boxes, verifications)
         if is_retracted(step, boxes, verifications):
@@ -206,17 +206,17 @@ def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -
 
 
 def _phrases(step: Step, grounded: GroundedText) -> tuple[GroundedPhrase, ...]:
-    """Name boxes that the model wrote without a phrase after what was asked for."""
+    """Return the phrases; a box without a phrase takes the step's argument as its name."""
     if step.task is Task.IDENTIFY and step.region is not None:
         return (GroundedPhrase(grounded.text, (step.region,)),)
     named = (replace(phrase, text=phrase.text or step.argument) for phrase in grounded.phrases)
     if step.task is Task.REFER:
         return tuple(GroundedPhrase(phrase.text, phrase.boxes[:1]) for phrase in named)[:1]
-    return _once(named)
+    return _without_repeats(named)
 
 
-def _once(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
-    """Leave out what a small model repeats: a box that the same phrase has had before."""
+def _without_repeats(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase, ...]:
+    """Drop boxes that a small model repeats for the same phrase."""
     seen: set[tuple[str, Box]] = set()
     kept: list[GroundedPhrase] = []
     for phrase in phrases:

@@ -1,4 +1,4 @@
-"""Asking the model back about its own boxes: does it name what it found, and find what it named?"""
+"""Make the model check its own boxes: identify what it located, and locate what it identified."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .plan import Step
 
 logger = logging.getLogger(__name__)
 
-# Boxes of one step that are asked about; a small model would rather repeat itself than find more.
+# The most boxes of one step to check; beyond these, a small model mostly repeats itself.
 MOST_BOXES = 16
-# How far a box must overlap the first one to be the same, as in the measure of referring expressions.
+# The least IoU of two boxes of the same thing, as in the referring expression benchmarks.
 SAME_BOX = 0.5
-# Nouns that fit things of many kinds: who says one of them contradicts nobody.
+# Nouns too general to contradict another one.
 _VAGUE = frozenset(
     {"thing", "something", "anything", "object", "item", "one", "subject", "animal", "creature", "pet"}
     | {"vehicle", "toy", "food", "fruit", "furniture"}
@@ -40,12 +40,11 @@ def ask_back(
     image: Image.Image,
     listener: GenerationListener | None = None,
 ) -> tuple[Verification | None, ...]:
-    """Return what the model says when it is asked back about each box of a step, all in one batch.
+    """Check each box of a step with the model, all in one batch.
 
-    What was found is named (`identify`), and what was named is looked for (`refer`). None stands for a box
-    that was not asked about, or whose answer is missing, was stopped, or cannot be compared; where that is
-    so of every box, the tuple is empty. `listener` may stop the questions but does not hear them, since they
-    are no part of the answer.
+    Located boxes are identified (`identify`), and identified regions are located (`refer`). A box that was
+    not checked, or whose check failed, was stopped or is inconclusive, gets None; if all do, the tuple is
+    empty. `listener` may stop the checks but does not receive their text, which is not part of the answer.
     """
     found = [(phrase.text, box) for phrase in phrases for box in phrase.boxes]
     asked = [(name, box) for name, box in found[:MOST_BOXES] if name.strip()]
@@ -55,9 +54,9 @@ def ask_back(
         for name, box in asked
     ]
     try:
-        answers = model.generate(requests, _Stop(listener) if listener else None)
-    except (AssistantError, ValueError):  # the answer stands, without a second opinion
-        logger.info("asking back about %s failed", step.name, exc_info=True)
+        answers = model.generate(requests, _StopListener(listener) if listener else None)
+    except (AssistantError, ValueError):  # the answer stays, unverified
+        logger.info("verification of %s failed", step.name, exc_info=True)
         return ()
     stopped = listener is not None and listener.wants_stop()
     judge = _judge_place if named else _judge_name
@@ -70,8 +69,8 @@ def ask_back(
     return verifications if any(verifications) else ()
 
 
-class _Stop:
-    """Passes on that a listener wants a stop, and nothing else."""
+class _StopListener:
+    """Forwards only the listener's wish to stop."""
 
     def __init__(self, listener: GenerationListener) -> None:
         self._listener = listener
@@ -84,10 +83,10 @@ class _Stop:
 
 
 def same_thing(first: str, second: str) -> bool:
-    """Return whether two phrases may name the same thing, judged by their nouns.
+    """Return whether two phrases may name the same thing, judging by their nouns.
 
-    People are people unless one is male and the other female; other things agree if they have a noun in
-    common (`the traffic light`, `a light`) or belong to one class (`the sofa`, `a couch`).
+    Two words for people agree unless one is male and the other female; other phrases agree if they share a
+    noun (`the traffic light`, `a light`) or a class (`the sofa`, `a couch`).
     """
     nouns = tuple(singular(noun_of(phrase)).lower() for phrase in (first, second))
     if all(noun in PEOPLE for noun in nouns):
@@ -101,27 +100,27 @@ def _words(phrase: str) -> set[str]:
 
 
 def _is_known(phrase: str) -> bool:
-    """Return whether it is known what a phrase names: `the dog`, but not `the leftmost` or `le chien`."""
+    """Return whether a phrase has a known noun: `the dog`, but not `the leftmost` or `le chien`."""
     noun = singular(noun_of(phrase)).lower()
     return noun not in _VAGUE and (noun in PEOPLE or class_of(phrase) is not None)
 
 
-def _says_what(phrase: str) -> bool:
-    """Return whether a phrase has a noun that tells one kind of thing from others."""
+def _is_specific(phrase: str) -> bool:
+    """Return whether the noun of a phrase names one kind of thing."""
     return singular(noun_of(phrase)).lower() not in _VAGUE | COLOURS | {""}
 
 
-def _judge_name(name: str, box: Box, said: GroundedText) -> Verification | None:  # noqa: ARG001
-    opinion = said.text.strip()
+def _judge_name(name: str, box: Box, answer: GroundedText) -> Verification | None:  # noqa: ARG001
+    opinion = answer.text.strip()
     if opinion and same_thing(name, opinion):
         return Verification(True, opinion)
-    return Verification(False, opinion) if _is_known(name) and _says_what(opinion) else None
+    return Verification(False, opinion) if _is_known(name) and _is_specific(opinion) else None
 
 
-def _judge_place(name: str, box: Box, said: GroundedText) -> Verification:  # noqa: ARG001
-    if not said.boxes:
+def _judge_place(name: str, box: Box, answer: GroundedText) -> Verification:  # noqa: ARG001
+    if not answer.boxes:
         return Verification(False, "nowhere")
-    return Verification(said.boxes[0].iou(box) >= SAME_BOX, place(said.boxes[0]))
+    return Verification(answer.boxes[0].iou(box) >= SAME_BOX, place(answer.boxes[0]))
 
 
 __all__ = ["MOST_BOXES", "SAME_BOX", "ask_back", "same_thing"]

@@ -1,4 +1,4 @@
-"""The words of an answer: they agree with what was found and with how sure the model is."""
+"""Answer sentences agree with the boxes and with the model's confidence."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ class TestReferring:
         assert said(Task.REFER, BOX, expression, 0.9) == answer
 
     @pytest.mark.parametrize("score", [0.0, UNSURE - 0.001])
-    def test_an_unlikely_box_is_said_with_a_doubt(self, score: float) -> None:
+    def test_a_low_score_makes_the_answer_unsure(self, score: float) -> None:
         assert said(Task.REFER, BOX, "the dog", score) == "I am not sure, but the dog may be on the left."
 
     @pytest.mark.parametrize("score", [None, UNSURE, 1.0])
-    def test_a_likely_box_and_one_without_a_score_are_said_without(self, score: float | None) -> None:
+    def test_a_high_or_missing_score_makes_it_certain(self, score: float | None) -> None:
         assert said(Task.REFER, BOX, "the dog", score) == "The dog is on the left."
 
     @pytest.mark.parametrize("raw", ["", "nothing", "{<1><2>", "<p>dog</p>", "{<200><200><300><300>}"])
-    def test_no_box_is_said_so(self, raw: str) -> None:
+    def test_a_missing_box_means_not_seen(self, raw: str) -> None:
         assert said(Task.REFER, raw, "the dog") == "I see no dog."
 
     def test_the_first_of_several_boxes_counts(self) -> None:
@@ -100,7 +100,7 @@ class TestDetecting:
         assert said(Task.DETECTION, f"<p>{phrase}</p> {boxes(2)}") == f"I see {two}."
 
     @pytest.mark.parametrize("asked", ["everything", "all objects", "things"])
-    def test_who_asks_for_everything_is_asked_for_a_kind(self, asked: str) -> None:
+    def test_asking_for_everything_suggests_naming_a_kind(self, asked: str) -> None:
         name = "Name a kind of thing, and I look for all of that kind."
         assert said(Task.DETECTION, "", asked) == f"I see nothing. {name}"
         assert said(Task.DETECTION, f"<p>dog</p> {boxes(2)}", asked) == f"I see 2 dogs. {name}"
@@ -118,7 +118,7 @@ class TestDetecting:
             f"<p>a dog</p> {BOX} <p>the dog</p> {BOX}",
         ],
     )
-    def test_what_the_model_repeats_is_counted_once(self, raw: str) -> None:
+    def test_repeated_boxes_count_once(self, raw: str) -> None:
         assert said(Task.DETECTION, raw) == "I see 1 dog."
 
     def test_the_same_phrase_with_another_box_is_another_thing(self) -> None:
@@ -128,7 +128,7 @@ class TestDetecting:
         assert said(Task.DETECTION, boxes(2), "the dogs") == "I see 2 dogs."
 
     @pytest.mark.parametrize("asked", ["the dogs", "any dogs", "dogs"])
-    def test_nothing_found_is_said_so(self, asked: str) -> None:
+    def test_no_detection_means_not_seen(self, asked: str) -> None:
         assert said(Task.DETECTION, "", asked) == "I see no dogs."
 
 
@@ -158,6 +158,6 @@ class TestSpeaking:
         assert said(task, "is it?") == "Is it?"
         assert said(task, "") == "I have no answer to that."
 
-    def test_markup_is_not_spoken(self) -> None:
+    def test_markup_is_removed(self) -> None:
         assert said(Task.GROUNDING, f"<p>a dog</p>{BOX} runs") == "A dog runs."
         assert said(Task.CAPTION, BOX) == "I have no answer to that."

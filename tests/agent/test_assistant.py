@@ -1,4 +1,4 @@
-"""The assistant over a real store: what is kept of a turn, and what earlier turns do to a later one."""
+"""The assistant with a real store: saving turns, and context from earlier turns."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_picture_may_come_in_any_form(
 
 
 class RememberingPlanner(Planner):
-    """Plans as ever, and keeps what it was told."""
+    """A planner that records the contexts it receives."""
 
     def __init__(self) -> None:
         super().__init__(PlanWriter())
@@ -81,7 +81,7 @@ class RememberingPlanner(Planner):
 
 
 class TestKeeping:
-    def test_a_turn_is_kept_whole(self, assistant: Assistant, picture: Picture) -> None:
+    def test_a_turn_is_saved_whole(self, assistant: Assistant, picture: Picture) -> None:
         given = ask(assistant, picture, "describe the picture and find the dog", region=Box(1, 2, 30, 40))
         (kept,) = assistant.store.turns(given.session_id)
         assert kept == given
@@ -103,7 +103,7 @@ class TestKeeping:
         assert second.model == "scripted"
         assert kept.seconds >= sum(step.seconds for step in kept.steps)
 
-    def test_a_new_session_is_called_by_its_first_message(
+    def test_a_new_session_takes_its_title_from_the_first_message(
         self, assistant: Assistant, picture: Picture
     ) -> None:
         turn = ask(assistant, picture, "where is the dog?" + " please" * 20)
@@ -127,7 +127,7 @@ class TestKeeping:
             REPLIES["hello"],
         )
 
-    def test_an_unknown_session_is_told_before_the_model_works(
+    def test_an_unknown_session_is_an_error_before_the_model_runs(
         self, assistant: Assistant, engine: ScriptedEngine
     ) -> None:
         with pytest.raises(SessionNotFoundError, match="nobody"):
@@ -142,12 +142,12 @@ class TestKeeping:
             assistant.ask(None, "describe it", picture)
         assert assistant.store.list_sessions() == []
 
-    def test_why_a_turn_was_answered_so_is_kept(self, assistant: Assistant, picture: Picture) -> None:
+    def test_the_reason_for_the_plan_is_saved(self, assistant: Assistant, picture: Picture) -> None:
         turn = ask(assistant, picture, "where is the dog?")
         assert turn.why == assistant.plan("where is the dog?", []).why
         assert not turn.stopped
 
-    def test_an_answer_that_was_stopped_is_kept_as_far_as_it_came(
+    def test_a_stopped_turn_is_saved_with_its_partial_answer(
         self, assistant: Assistant, picture: Picture
     ) -> None:
         turn = ask(assistant, picture, "describe the picture and find the dog", listener=Listener(patience=3))
@@ -156,7 +156,7 @@ class TestKeeping:
 
 
 class TestAskingAgain:
-    def test_a_new_answer_takes_the_place_of_the_last_and_does_not_know_of_it(
+    def test_a_new_answer_replaces_the_last_and_does_not_see_it(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
     ) -> None:
         session = ask(assistant, picture, "where is the dog?").session_id
@@ -174,7 +174,7 @@ class TestAskingAgain:
         assert [turn.user for turn in assistant.store.turns(session)] == ["hello", "hello again"]
 
     @pytest.mark.parametrize("patience", [1, 2])  # before the first step, and before its first box is whole
-    def test_an_answer_stays_where_the_new_one_is_stopped_before_a_word(
+    def test_an_answer_stays_if_the_new_one_is_stopped_before_any_text(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture, patience: int
     ) -> None:
         turn = ask(assistant, picture, "where is the dog?")
@@ -184,7 +184,7 @@ class TestAskingAgain:
             ask(assistant, picture, turn.user, turn.session_id, replaces=1, listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]
 
-    def test_an_answer_stays_where_every_step_of_the_new_one_fails(
+    def test_an_answer_stays_if_every_step_of_the_new_one_fails(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
     ) -> None:
         turn = ask(assistant, picture, "where is the dog?")
@@ -193,7 +193,7 @@ class TestAskingAgain:
             ask(assistant, picture, turn.user, turn.session_id, replaces=1)
         assert assistant.store.turns(turn.session_id) == [turn]
 
-    def test_an_interruption_before_a_new_answer_comes_out_as_it_is(self, assistant: Assistant) -> None:
+    def test_an_interruption_before_a_new_answer_is_raised_unchanged(self, assistant: Assistant) -> None:
         turn, _ = assistant.ask(None, "hello")
         listener = Listener(fails_at="planned", error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
@@ -202,7 +202,7 @@ class TestAskingAgain:
 
 
 class TestContext:
-    def test_a_question_points_back_at_what_was_found(
+    def test_a_question_refers_to_an_earlier_box(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
     ) -> None:
         session = ask(assistant, picture, "where is the dog?").session_id
@@ -210,7 +210,7 @@ class TestContext:
         assert (turn.number, turn.answer) == (2, "Brown.")
         assert engine.requests[-1].argument == "what colour is the dog?"
 
-    def test_the_planner_is_told_of_earlier_turns_with_their_boxes(
+    def test_the_planner_receives_earlier_turns_with_their_boxes(
         self, store: SessionStore, engine: ScriptedEngine, picture: Picture
     ) -> None:
         planner = RememberingPlanner()
@@ -223,7 +223,7 @@ class TestContext:
         )
         assert planner.contexts[1] == PlanContext((past,), Box(1, 2, 3, 4), (200, 100))
 
-    def test_a_step_that_failed_is_nothing_to_point_back_at(
+    def test_a_failed_step_is_not_in_the_context(
         self, store: SessionStore, engine: ScriptedEngine, picture: Picture
     ) -> None:
         planner = RememberingPlanner()
@@ -244,7 +244,7 @@ class TestContext:
         expected = tuple(Turn(f"sing {number}", "Hello.") for number in range(CHAT_TURNS))
         assert engine.requests[-1].history == expected
 
-    def test_another_picture_starts_without_what_was_found_before(
+    def test_another_image_starts_without_earlier_boxes(
         self, store: SessionStore, engine: ScriptedEngine, picture: Picture
     ) -> None:
         planner = RememberingPlanner()
@@ -255,7 +255,7 @@ class TestContext:
         ask(assistant, open_picture(content.getvalue()), "what is it?", session)
         assert planner.contexts[1] == PlanContext(size=(50, 50))
 
-    def test_sessions_know_nothing_of_each_other(
+    def test_sessions_are_independent(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture
     ) -> None:
         ask(assistant, picture, "where is the dog?")
@@ -265,7 +265,7 @@ class TestContext:
 
 class TestByHand:
     @pytest.mark.parametrize("task", Task)
-    def test_a_task_chosen_by_hand_takes_the_place_of_the_plan(
+    def test_an_explicit_task_overrides_the_planner(
         self, assistant: Assistant, engine: ScriptedEngine, picture: Picture, task: Task
     ) -> None:
         region = Box(1, 2, 30, 40) if task is Task.IDENTIFY else None
@@ -273,13 +273,13 @@ class TestByHand:
         assert [step.task for step in turn.steps] == [task]
         assert [request.task for request in engine.requests] == [task]
 
-    def test_a_task_chosen_by_hand_wins_over_a_typed_one(
-        self, assistant: Assistant, picture: Picture
-    ) -> None:
+    def test_an_explicit_task_overrides_a_typed_one(self, assistant: Assistant, picture: Picture) -> None:
         turn = ask(assistant, picture, "[caption] the dog", task=Task.REFER)
         assert [(step.task, step.argument) for step in turn.steps] == [("refer", "the dog")]
 
-    def test_a_task_chosen_by_hand_may_point_back(self, assistant: Assistant, picture: Picture) -> None:
+    def test_an_explicit_task_may_refer_to_an_earlier_box(
+        self, assistant: Assistant, picture: Picture
+    ) -> None:
         session = ask(assistant, picture, "where is the dog?").session_id
         turn = ask(assistant, picture, "what colour is it?", session, task=Task.VQA)
         assert turn.steps[0].argument == "what colour is the dog?"

@@ -1,4 +1,4 @@
-"""The planner driving LangChain's stock agent with our six tools."""
+"""The planner drives LangChain's stock agent with our six tools."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def agent(engine: ScriptedEngine) -> Any:
 
 
 def talking(engine: ScriptedEngine) -> Any:
-    """Return an agent over a model that converses freely about what no task serves."""
+    """Return an agent whose model replies freely to messages that fit no task."""
     model = VisionLanguageModel(engine)
     planner = PlannerChatModel(model=model, planner=Planner(PlanWriter(), talks=True))
     tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
@@ -52,7 +52,7 @@ def talking(engine: ScriptedEngine) -> Any:
 
 
 def ask(agent: Any, message: str, config: dict[str, Any] | None = None) -> tuple[str, list[ToolMessage]]:
-    """Return the answer, and the results of the calls that were made for it."""
+    """Return the answer and the results of its tool calls."""
     messages = agent.invoke({"messages": [HumanMessage(message)]}, config or CAT)["messages"]
     last = max(index for index, said in enumerate(messages) if isinstance(said, HumanMessage))
     return messages[-1].text, [said for said in messages[last:] if isinstance(said, ToolMessage)]
@@ -64,9 +64,7 @@ def test_each_task_goes_to_its_tool_and_the_answer_is_in_words(agent: Any) -> No
     assert answer == "A dog runs through the snow. The dog is on the left. How many cats are there? Brown."
 
 
-def test_a_question_about_what_was_just_found_is_asked_about_its_box(
-    agent: Any, engine: ScriptedEngine
-) -> None:
+def test_a_question_about_the_last_detection_uses_its_box(agent: Any, engine: ScriptedEngine) -> None:
     answer, results = ask(agent, "find the dog and tell me what colour it is")
     assert [result.name for result in results] == ["refer", "vqa"]
     assert answer == "The dog is on the left. What colour is the dog? Brown."
@@ -76,7 +74,7 @@ def test_a_question_about_what_was_just_found_is_asked_about_its_box(
     assert image.size == crop(whole, Box(12, 30, 35, 92)).size
 
 
-def test_a_later_message_points_back_at_what_the_tools_found(agent: Any, engine: ScriptedEngine) -> None:
+def test_a_later_message_refers_to_a_box_of_the_tools(agent: Any, engine: ScriptedEngine) -> None:
     ask(agent, "where is the dog?")
     _, results = ask(agent, "what is it?")
     assert [result.name for result in results] == ["identify"]
@@ -85,9 +83,7 @@ def test_a_later_message_points_back_at_what_the_tools_found(agent: Any, engine:
     assert (engine.requests[-1].task, engine.requests[-1].argument) == (Task.REFER, "the cat")
 
 
-def test_greetings_and_what_cannot_be_done_have_replies_of_their_own(
-    agent: Any, engine: ScriptedEngine
-) -> None:
+def test_greetings_and_unsupported_requests_get_fixed_replies(agent: Any, engine: ScriptedEngine) -> None:
     assert ask(agent, "hello")[0] == REPLIES["hello"]
     assert ask(agent, "write a poem")[0] == REPLIES["cannot"]
     assert engine.requests == []
@@ -110,15 +106,13 @@ def test_a_region_typed_in_pixels_is_read_once_the_pictures_size_is_known(
     assert engine.requests[-1].region == Box(10, 20, 50, 60)
 
 
-def test_a_typed_region_outside_of_the_picture_is_told(agent: Any, engine: ScriptedEngine) -> None:
+def test_a_typed_region_outside_of_the_image_is_an_error(agent: Any, engine: ScriptedEngine) -> None:
     answer, _ = ask(agent, "what is in [10, 20, 900, 180]?")
     assert answer.startswith("I could not plan this: [10, 20, 900, 180] lies outside of the picture of 451 x")
     assert [request.task for request in engine.requests] == [Task.CAPTION]
 
 
-def test_the_picture_of_the_message_is_asked_about_and_has_a_size_of_its_own(
-    agent: Any, engine: ScriptedEngine
-) -> None:
+def test_an_attached_image_is_used_with_its_own_size(agent: Any, engine: ScriptedEngine) -> None:
     for name in ("cat.jpg", "coffee.jpg"):
         data = base64.b64encode((SAMPLES / name).read_bytes()).decode()
         parts = [
@@ -134,7 +128,7 @@ def test_the_picture_of_the_message_is_asked_about_and_has_a_size_of_its_own(
 
 @pytest.mark.parametrize("artifact", [None, "text", {"boxes": 3}, {"structured_content": {}}, object(), [1]])
 @pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
-def test_tools_of_others_with_the_same_names_never_break_it(
+def test_foreign_tools_with_the_same_names_do_not_break_it(
     engine: ScriptedEngine, artifact: object, message: str
 ) -> None:
     def foreign(name: str) -> StructuredTool:
@@ -155,7 +149,7 @@ def test_tools_of_others_with_the_same_names_never_break_it(
     assert state["messages"][-1].text == (told if "[" in message else "refer says so")
 
 
-def test_results_that_came_over_mcp_are_read(engine: ScriptedEngine) -> None:
+def test_results_from_mcp_are_read(engine: ScriptedEngine) -> None:
     (tool,) = (
         tool for tool in VisionToolkit(model=VisionLanguageModel(engine)).get_tools() if tool.name == "refer"
     )
@@ -171,7 +165,7 @@ def test_results_that_came_over_mcp_are_read(engine: ScriptedEngine) -> None:
     assert model.invoke([HumanMessage("where is the dog?"), said, result]).text == "The dog is on the left."
 
 
-def test_free_conversation_is_had_with_the_model_and_its_earlier_turns(engine: ScriptedEngine) -> None:
+def test_free_conversation_gives_the_model_the_earlier_turns(engine: ScriptedEngine) -> None:
     agent = talking(engine)
     assert ask(agent, "sing")[0] == "Hello."
     assert ask(agent, "tell me a joke") == ("Hello.", [])
@@ -187,14 +181,14 @@ def test_free_conversation_reads_the_last_turns_alone(engine: ScriptedEngine) ->
 
 
 @pytest.mark.parametrize("error", [AssistantError("no room"), ValueError("no room")])
-def test_free_conversation_that_fails_is_told_plainly(engine: ScriptedEngine, error: Exception) -> None:
+def test_free_conversation_that_fails_says_why(engine: ScriptedEngine, error: Exception) -> None:
     engine.answers[None] = error
     answer, _ = ask(talking(engine), "tell me a joke")
     assert answer == "I could not do [chat]: no room."
 
 
 class FicklePlanner(Planner):
-    """Never plans the same twice."""
+    """Never makes the same plan twice."""
 
     def __init__(self) -> None:
         self.plans = iter([(Task.REFER, Task.CAPTION), (Task.CAPTION, Task.REFER), (Task.CAPTION,)])
@@ -203,7 +197,7 @@ class FicklePlanner(Planner):
         return Plan(tuple(Step(task, "the dog") for task in next(self.plans)), "as it liked")
 
 
-def test_a_message_is_planned_once_whatever_the_planner_would_say_next(engine: ScriptedEngine) -> None:
+def test_a_message_is_planned_once(engine: ScriptedEngine) -> None:
     model = VisionLanguageModel(engine)
     tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
     planner = PlannerChatModel(model=model, planner=FicklePlanner())
@@ -213,21 +207,21 @@ def test_a_message_is_planned_once_whatever_the_planner_would_say_next(engine: S
 
 
 @pytest.mark.parametrize("plan", [None, "refer", {"steps": [{"task": "dance"}], "why": "for joy"}])
-def test_metadata_that_holds_no_plan_of_ours_is_passed_over(engine: ScriptedEngine, plan: object) -> None:
+def test_metadata_without_a_valid_plan_is_ignored(engine: ScriptedEngine, plan: object) -> None:
     model = PlannerChatModel(model=VisionLanguageModel(engine)).bind_tools([])
     said = [HumanMessage("hello"), AIMessage("", response_metadata={"plan": plan})]
     assert model.invoke(said).text == REPLIES["hello"]
 
 
 @pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
-def test_a_tool_that_fails_is_told_plainly_and_not_called_for_ever(agent: Any, message: str) -> None:
+def test_a_failing_tool_says_why_and_is_not_called_again(agent: Any, message: str) -> None:
     answer, results = ask(agent, message, {"configurable": {"current_image": "no.jpg", "thread_id": "1"}})
     assert [result.status for result in results] == ["error"]
     assert answer.startswith("I could not do [")
     assert "no such picture" in answer
 
 
-def test_naming_without_a_region_and_a_tool_that_is_missing_are_told(engine: ScriptedEngine) -> None:
+def test_identify_without_a_region_and_a_missing_tool_are_errors(engine: ScriptedEngine) -> None:
     model = VisionLanguageModel(engine)
     tools = [tool for tool in VisionToolkit(model=model).get_tools() if tool.name != "refer"]
     alone = create_agent(PlannerChatModel(model=model), tools)

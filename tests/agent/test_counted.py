@@ -1,7 +1,7 @@
-"""What the shipped model plans rightly, counted by kind: a change that loses one message is seen.
+"""Count the messages that the shipped model plans correctly, by kind, so that every regression shows.
 
-`passes.json` holds the counts over every fifth message that is held out; write them anew, after another
-adapter, by `python tests/agent/test_counted.py`.
+`passes.json` holds the counts over every fifth held-out message; after training another adapter, update it by
+`python tests/agent/test_counted.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EVERY = 5
 
 
 def counted() -> dict[str, list[int]]:
-    """Return, by kind, how many messages are planned as is wanted, and how many there are."""
+    """Return the number of correct plans and of messages, by kind."""
     messages = read_messages(held_out=True)[::EVERY]
     written = default_language_model().complete([completion(message) for message in messages])
     right = Counter(
@@ -36,7 +36,7 @@ def counted() -> dict[str, list[int]]:
 
 
 @pytest.mark.skipif(not PASSES.is_file(), reason="the shipped adapter has not been counted")
-def test_as_many_messages_of_each_kind_are_planned_rightly_as_before() -> None:
+def test_no_kind_of_message_is_planned_worse_than_before() -> None:
     assert counted() == json.loads(PASSES.read_text(encoding="utf-8"))
 
 

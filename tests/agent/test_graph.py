@@ -1,4 +1,4 @@
-"""The turn as a graph: the same as the turn as a function, state by state."""
+"""The turn as a graph gives the same results as the function."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def graph() -> TurnGraph:
 
 
 def same(first: TurnResult, second: TurnResult) -> bool:
-    """Whether two results are alike but for the time they took."""
+    """Return whether two results are equal except for their times."""
     return timeless(first) == timeless(second)
 
 

@@ -1,4 +1,4 @@
-"""Following a turn while it is worked at, and ending it early."""
+"""Following a running turn, and stopping it early."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .test_turn import picture
 
 
 class Listener:
-    """Notes what it is told, wants a stop after `patience` of that, and may fail at one."""
+    """Records its events, wants to stop after `patience` of them, and may fail at one."""
 
     def __init__(
         self, patience: int = 1000, fails_at: str | None = None, error: BaseException | None = None
@@ -59,7 +59,7 @@ def listen(listener: TurnListener, *steps: Step, **answers: Answer) -> tuple[Tur
 
 
 class TestFollowing:
-    def test_the_plan_the_words_and_each_result_are_told_in_order(self) -> None:
+    def test_plan_text_and_results_arrive_in_order(self) -> None:
         listener = Listener()
         result, _ = listen(listener, Step(Task.CAPTION), Step(Task.REFER, "the dog"), caption="a dog runs")
         assert listener.told == [
@@ -82,7 +82,7 @@ class TestFollowing:
 
 
 class TestStopping:
-    def test_the_running_step_ends_with_what_was_said_and_later_ones_are_not_run(self) -> None:
+    def test_the_running_step_ends_with_its_partial_answer_and_later_ones_do_not_run(self) -> None:
         result, engine = listen(
             Listener(patience=3), Step(Task.CAPTION), Step(Task.REFER, "the dog"), caption="a dog runs off"
         )
@@ -97,23 +97,23 @@ class TestStopping:
         assert [step.stopped for step in result.steps] == [False]
         assert len(engine.requests) == 1
 
-    def test_a_stop_before_anything_is_said_is_told(self) -> None:
+    def test_a_stop_before_any_text_says_so(self) -> None:
         result, engine = listen(Listener(patience=1), Step(Task.CAPTION))
         assert (result.answer, result.stopped) == ("You stopped me before I had an answer.", True)
         assert (result.steps, engine.requests) == ((), [])
 
-    def test_a_stop_when_all_was_done_is_none(self) -> None:
+    def test_a_stop_after_the_last_step_does_not_count(self) -> None:
         listener = Listener(patience=4)  # the plan, two words, the result
         result, _ = listen(listener, Step(Task.CAPTION), caption="a dog")
         assert (result.answer, result.stopped) == ("A dog.", False)
 
     @pytest.mark.parametrize("step", [Step(Task.REFER, "the dog"), Step(Task.DETECTION, "dogs")])
-    def test_what_was_not_found_yet_is_not_said_to_be_missing(self, step: Step) -> None:
+    def test_a_thing_not_found_yet_is_not_reported_missing(self, step: Step) -> None:
         result, _ = listen(Listener(patience=2), step, refer="{<12> <30>}", detection="<p>dogs </p>{<1>}")
         assert result.stopped
         assert result.answer == "You stopped me before I had an answer."
 
-    def test_boxes_that_were_written_before_the_stop_are_kept(self) -> None:
+    def test_boxes_written_before_the_stop_stay(self) -> None:
         raw = "<p>dogs</p>{<1><2><3><4>} <p>cats</p>{<5><6><7><8>}"
         result, _ = listen(Listener(patience=2), Step(Task.DETECTION, "dogs and cats"), detection=raw)
         assert [phrase.boxes for phrase in result.phrases] == [(Box(1, 2, 3, 4),)]
@@ -136,7 +136,7 @@ class TestFailing:
         assert [kind for kind, _ in listener.told].count(moment) <= 1  # it is told nothing more
 
     @pytest.mark.parametrize("moment", ["planned", "heard", "finished", "wants_stop"])
-    def test_an_interruption_of_the_listener_ends_the_turn_and_comes_out_when_it_is_kept(
+    def test_an_interruption_stops_the_turn_and_is_raised_after_saving(
         self, assistant: Assistant, moment: str
     ) -> None:
         listener = Listener(fails_at=moment, error=KeyboardInterrupt())
@@ -146,6 +146,6 @@ class TestFailing:
         (turn,) = assistant.store.turns(session.id)
         assert turn.stopped == (moment in ("planned", "wants_stop"))
 
-    def test_a_guard_passes_a_wish_to_stop_on(self) -> None:
+    def test_a_guard_forwards_the_wish_to_stop(self) -> None:
         assert not GuardedListener(Listener(patience=1)).wants_stop()
         assert GuardedListener(Listener(patience=0)).wants_stop()

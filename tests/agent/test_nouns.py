@@ -1,4 +1,4 @@
-"""The noun of a phrase, and its number."""
+"""The head noun of a phrase, and its number."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from assistant.agent.nouns import bare, core, is_plural, noun_of, plural, singul
         ("", ""),
     ],
 )
-def test_a_phrase_is_about_its_noun(phrase: str, noun: str) -> None:
+def test_a_phrase_has_a_head_noun(phrase: str, noun: str) -> None:
     assert noun_of(phrase) == noun
 
 
-def test_a_phrase_ends_where_something_is_said_of_it() -> None:
+def test_a_participle_ends_the_noun_phrase() -> None:
     assert core("the big white dog on the sofa") == ["big", "white", "dog"]
 
 
@@ -52,5 +52,5 @@ def test_a_noun_has_a_singular_and_a_plural(one: str, many: str) -> None:
         ("then", "then"),
     ],
 )
-def test_a_phrase_is_bare_without_the_determiners_that_it_opens_with(phrase: str, rest: str) -> None:
+def test_bare_drops_leading_determiners(phrase: str, rest: str) -> None:
     assert bare(phrase) == rest

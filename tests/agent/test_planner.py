@@ -1,4 +1,4 @@
-"""What is planned without the model, what is asked of it, and what becomes of what it writes."""
+"""Plans made by rule, the prompts for the model, and the reading of what it writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOGS = PastTurn("find all dogs", (PastStep(Task.DETECTION, "dogs", (OTHER, BOX))
 
 
 class Model:
-    """Writes what a test wants; keeps what it was asked to go on with."""
+    """Writes a given text and records the prompts."""
 
     def __init__(self, text: str = " chat cannot", probabilities: Sequence[float] = ()) -> None:
         self.text = text
@@ -45,13 +45,13 @@ def planned(message: str, context: PlanContext = PlanContext(), model: Model | N
 
 class TestWhatIsPlain:
     @pytest.mark.parametrize("message", ["", "   ", "?!", "…", "\n"])
-    def test_nothing_said_about_a_drawn_region_asks_what_it_is(self, message: str) -> None:
+    def test_a_region_without_a_message_is_identified(self, message: str) -> None:
         model = Model()
         plan = planned(message, PlanContext(region=BOX), model)
         assert plan.steps == (Step(Task.IDENTIFY, "", BOX),)
         assert not model.asked
 
-    def test_nothing_said_at_all_is_asked_back(self) -> None:
+    def test_an_empty_message_is_asked_back(self) -> None:
         assert planned("  ").steps == (Step(None, "", reply="unclear"),)
 
     @pytest.mark.parametrize("typed", ["[refer] the dog", "[ Refer ]: the dog", "the dog [refer]"])
@@ -65,7 +65,7 @@ class TestWhatIsPlain:
         assert asked.choices is not None
         assert asked.choices("") == [" locate"]
 
-    def test_only_the_thing_is_left_of_the_words_behind_an_identifier(self) -> None:
+    def test_the_argument_of_an_identifier_is_reduced_to_the_thing(self) -> None:
         asked = "give me the place of the big dog"
         (step,) = planned(f"[refer] {asked}", model=Model(" locate the big dog")).steps
         assert (step.argument, step.typed) == ("the big dog", asked)
@@ -76,19 +76,19 @@ class TestWhatIsPlain:
         assert planned("[refer] dog", model=Model(" locate the dog")).steps == (Step(Task.REFER, "the dog"),)
 
     @pytest.mark.parametrize("written", [" locate the cat", " locate big dogs"])
-    def test_the_model_puts_no_word_of_its_own_behind_an_identifier(self, written: str) -> None:
+    def test_the_model_adds_no_word_to_the_argument_of_an_identifier(self, written: str) -> None:
         assert planned("[refer] the big dog", model=Model(written)).steps == (
             Step(Task.REFER, "the big dog"),
         )
 
     @pytest.mark.parametrize("typed", ["[vqa] is it red?", "[grounding] with the boxes", "[caption] please"])
-    def test_other_words_behind_an_identifier_are_taken_as_they_are(self, typed: str) -> None:
+    def test_other_arguments_of_an_identifier_stay_verbatim(self, typed: str) -> None:
         model = Model()
         (step,) = planned(typed, model=model).steps
         assert step.typed == typed.partition("] ")[2]
         assert not model.asked
 
-    def test_earlier_turns_tell_what_is_meant_behind_an_identifier(self) -> None:
+    def test_earlier_turns_resolve_the_argument_of_an_identifier(self) -> None:
         model = Model(" answer what colour is the dog?")
         plan = planned("[vqa] what colour is it?", PlanContext((DOG,)), model)
         assert plan.steps == (Step(Task.VQA, "what colour is the dog?"),)
@@ -106,7 +106,7 @@ class TestWhatIsPlain:
             *(f"it has {word} [refer]" for word in ("the", "a", "the word", "a lot of", "a sign saying")),
         ],
     )
-    def test_an_identifier_that_is_spoken_of_is_text(self, typed: str) -> None:
+    def test_a_mentioned_identifier_is_text(self, typed: str) -> None:
         model = Model(" answer what does it mean?")
         assert planned(typed, model=model).steps == (Step(Task.VQA, "what does it mean?"),)
 

@@ -1,4 +1,4 @@
-"""The README of this room: what it shows runs."""
+"""The examples of the agent's README run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sessions' pictures in the tools."""
+"""Session images in the tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat model that calls tools in the place of the local planner."""
+"""A tool-calling chat model in place of the local planner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOCAL = Planner(PlanWriter())
 
 
 class Recording(ScriptedModel):
-    """Answers by script, and keeps what it was told and which tools it was given."""
+    """Gives scripted answers and records its messages and tools."""
 
     told: list[list[BaseMessage]] = Field(default_factory=list)
     tools: list[dict[str, Any]] = Field(default_factory=list)
@@ -96,12 +96,12 @@ def test_each_tool_of_ours_may_be_called() -> None:
     assert names == [tool.model_fields["name"].default for tool in TOOLS]
 
 
-def test_without_a_call_it_is_conversation() -> None:
+def test_an_answer_without_a_call_is_free_conversation() -> None:
     plan = ToolCallingPlanner(recording(AIMessage("Hi!"))).plan("hello there")
     assert plan.steps == (Step(None, "hello there"),)
 
 
-def test_the_chat_model_is_told_of_earlier_turns_and_of_the_region() -> None:
+def test_the_chat_model_receives_earlier_turns_and_the_region() -> None:
     model = recording(AIMessage(""))
     ToolCallingPlanner(model).plan("what is this?", PlanContext((DOG,), Box(1, 2, 3, 4)))
     (told,) = model.told
@@ -121,7 +121,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("bad", "told"), BAD.values(), ids=BAD)
-def test_a_wrong_call_is_told_and_tried_once_more(bad: AIMessage, told: str) -> None:
+def test_a_wrong_call_is_sent_back_once(bad: AIMessage, told: str) -> None:
     model = recording(bad, GOOD)
     assert len(ToolCallingPlanner(model).plan(ASK).steps) == 2
     *_, answered, complaint = model.told[1]
@@ -130,7 +130,7 @@ def test_a_wrong_call_is_told_and_tried_once_more(bad: AIMessage, told: str) -> 
     assert told in complaint.text
 
 
-def test_boxes_that_a_person_typed_are_told_in_hundredths_and_those_outside_are_refused() -> None:
+def test_typed_boxes_are_sent_in_hundredths_and_those_outside_are_errors() -> None:
     model = recording(calls(("identify", {"region": [10, 20, 40, 60]})))
     planner, context = ToolCallingPlanner(model), PlanContext(size=(640, 480))
     assert planner.plan("what is [64.0, 96.0, 256.0, 288.0]?", context).steps[0].region == Box(10, 20, 40, 60)
@@ -139,7 +139,7 @@ def test_boxes_that_a_person_typed_are_told_in_hundredths_and_those_outside_are_
         planner.plan("what is [64, 96, 900, 288]?", context)
 
 
-def test_a_second_wrong_call_leaves_it_to_the_local_planner_which_says_so() -> None:
+def test_after_a_second_wrong_call_the_local_planner_plans_and_says_so() -> None:
     bad, told = BAD["no such tool"]
     plan = ToolCallingPlanner(recording(bad, bad, GOOD), LOCAL).plan(ASK)
     assert plan.steps == LOCAL.plan(ASK).steps
@@ -147,14 +147,14 @@ def test_a_second_wrong_call_leaves_it_to_the_local_planner_which_says_so() -> N
     assert told in plan.why
 
 
-def test_a_chat_model_that_cannot_be_reached_costs_no_answer() -> None:
+def test_an_unreachable_chat_model_does_not_cost_the_answer() -> None:
     plan = ToolCallingPlanner(Unreachable(responses=[]), LOCAL).plan(ASK)
     assert plan.steps == LOCAL.plan(ASK).steps
     assert "no route to host" in plan.why
     assert "\n" not in plan.why
 
 
-def test_a_typed_identifier_is_obeyed_without_asking() -> None:
+def test_a_typed_identifier_does_not_need_the_chat_model() -> None:
     model = recording(GOOD)
     assert ToolCallingPlanner(model).plan("[caption] the dog").steps[0].task is Task.CAPTION
     assert model.told == []
@@ -196,14 +196,14 @@ def test_the_command_without_the_extra_says_what_to_install() -> None:
     assert done.stderr == f"Error: {told}\n"
 
 
-def test_the_command_tells_of_a_chat_model_that_is_not_there() -> None:
+def test_the_command_reports_an_unknown_chat_model() -> None:
     done = subprocess.run([*PLAN, "--planner", "nonsense"], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: no planning with 'nonsense': ")
+    assert done.stderr.startswith("Error: cannot plan with 'nonsense': ")
 
 
 @pytest.mark.parametrize("name", ["nobody:nothing", "nonsense"])
-def test_a_chat_model_that_is_not_there_is_one_clear_line(name: str) -> None:
+def test_an_unknown_chat_model_is_one_clear_line(name: str) -> None:
     with pytest.raises(AssistantError, match=name) as caught:
         ToolCallingPlanner.load(name)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Running a plan: what the model is asked, what becomes of its answers, and what failures leave."""
+"""Running a plan: requests to the model, its answers, and failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REGION = Box(10, 20, 30, 60)
 
 
 def picture(width: int = 200, height: int = 100) -> Image.Image:
-    """A picture in which every pixel's red is its column and green its row."""
+    """An image whose red channel is the column and green the row."""
     red = Image.linear_gradient("L").rotate(90).resize((width, height))
     green = Image.linear_gradient("L").resize((width, height))
     return Image.merge("RGB", (red, green, Image.new("L", (width, height))))
@@ -34,7 +34,7 @@ def result(
     score: float | None = 0.83,
     **answers: Answer,
 ) -> tuple[TurnResult, list[Request]]:
-    """Run steps over a picture; `answers` are by the task's name, `chat` for free conversation."""
+    """Run steps on an image; `answers` are keyed by task name, `chat` for free conversation."""
     named = {None if name == "chat" else Task(name): answer for name, answer in answers.items()}
     engine = ScriptedEngine(named, score)
     found = run(VisionLanguageModel(engine), Plan(steps, "as told"), image or picture(), history)

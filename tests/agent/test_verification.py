@@ -1,4 +1,4 @@
-"""Asking the model back about its own boxes."""
+"""The model checks its own boxes."""
 
 from __future__ import annotations
 

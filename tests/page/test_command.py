@@ -66,4 +66,4 @@ def test_a_planner_that_is_not_there_is_one_line_and_nothing_is_served(tmp_path:
     with start(8501, tmp_path, "--planner", "nonsense") as command:
         out, err = command.communicate(timeout=120)
     assert (command.returncode, out) == (1, "")
-    assert err.startswith("Error: no planning with 'nonsense': ")
+    assert err.startswith("Error: cannot plan with 'nonsense': ")

@@ -51,5 +51,5 @@ def test_a_chat_model_that_is_not_there_is_told_and_nothing_is_kept(
     question = [WHERE] if name == "ask" else []
     result = command(name, photo, *question, "--planner", "nonsense", stdin=b"")
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("Error: no planning with 'nonsense': ")
+    assert result.err.startswith("Error: cannot plan with 'nonsense': ")
     assert not database.exists()
