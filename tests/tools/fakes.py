@@ -1,4 +1,4 @@
-"""An engine that says what a test wants, and a chat model that calls the tools a test wants."""
+"""A fake engine with fixed answers, and a scripted chat model that calls tools."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANSWERS = {
 
 
 class FakeEngine:
-    """Gives the same answer to each task, with a score of 0.83 to each box; keeps the requests."""
+    """Gives the same answer to each task, with a score of 0.83 to each box; records the requests."""
 
     name = "fake"
     plans = True
@@ -68,7 +68,7 @@ class FakeEngine:
 
 
 class ScriptedModel(FakeMessagesListChatModel):
-    """Answers with the messages of a script, whatever it is told; accepts tools as a real one does."""
+    """Answers with the messages of a script; accepts tools like a real model."""
 
     def bind_tools(self, *_: Any, **__: Any) -> ScriptedModel:
         return self

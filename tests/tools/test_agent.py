@@ -1,4 +1,4 @@
-"""The tools inside LangChain's stock agent, which knows nothing of pictures."""
+"""The tools in LangChain's stock agent, which has no image support of its own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_agent_uses_two_tools_in_a_turn_and_goes_on_in_the_next(toolkit: Visi
     assert {message.artifact["image"]["reference"] for message in results(second)} == {"cat.jpg"}
 
 
-def test_a_wrong_call_is_answered_and_the_agent_mends_it(toolkit: VisionToolkit) -> None:
+def test_a_wrong_call_is_an_error_message_that_the_agent_corrects(toolkit: VisionToolkit) -> None:
     model = script(
         calls(("refer", {"expression": "the cat", "image": "../README.md"})),
         calls(("identify", {"region": [0, 0, 900, 900], "image": "cat.jpg"})),
@@ -66,7 +66,7 @@ def test_a_wrong_call_is_answered_and_the_agent_mends_it(toolkit: VisionToolkit)
     assert all(hint in message.text for hint, message in zip(hints, results(state), strict=False))
 
 
-def test_calls_made_at_once_are_all_answered_each_to_its_own() -> None:
+def test_parallel_calls_each_get_their_own_answer() -> None:
     engine = FakeEngine(seconds=0.02)
     toolkit = VisionToolkit(model=VisionLanguageModel(engine), folders=(SAMPLES,))
     names = ["cat.jpg", "coffee.jpg", "astronaut.jpg", "rocket.jpg"]
@@ -104,7 +104,7 @@ def test_the_block_of_a_persons_message_can_be_the_current_picture(toolkit: Visi
     assert (image["reference"], image["width"], image["height"]) == (None, 600, 400)
 
 
-def test_the_picture_of_a_persons_message_is_found(toolkit: VisionToolkit) -> None:
+def test_the_image_in_a_user_message_is_used(toolkit: VisionToolkit) -> None:
     data = base64.b64encode((SAMPLES / "coffee.jpg").read_bytes()).decode()
     block = {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
     model = script(
@@ -119,18 +119,18 @@ def test_the_picture_of_a_persons_message_is_found(toolkit: VisionToolkit) -> No
     assert listed.artifact.pictures[:2] == ["attached-1", "astronaut.jpg"]
 
 
-async def test_what_is_being_written_is_streamed(toolkit: VisionToolkit, engine: FakeEngine) -> None:
+async def test_the_growing_answer_is_streamed(toolkit: VisionToolkit, engine: FakeEngine) -> None:
     engine.said = ("a", "a cat <p>on a")
     model = script(calls(("caption", {})), AIMessage("A cat."), calls(("caption", {})), AIMessage("A cat."))
     agent = create_agent(model, toolkit.get_tools())
-    told = [{"tool": "caption", "text": text} for text in ("", "a", "a cat on a")]
-    assert list(agent.stream(said("What?"), CAT, stream_mode="custom")) == told
-    assert [chunk async for chunk in agent.astream(said("What?"), CAT, stream_mode="custom")] == told
+    events_sent = [{"tool": "caption", "text": text} for text in ("", "a", "a cat on a")]
+    assert list(agent.stream(said("What?"), CAT, stream_mode="custom")) == events_sent
+    assert [chunk async for chunk in agent.astream(said("What?"), CAT, stream_mode="custom")] == events_sent
     events = [event async for event in toolkit.get_tools()[0].astream_events({"image": "cat.jpg"})]
-    assert [event["data"] for event in events if event["event"] == "on_custom_event"] == told
+    assert [event["data"] for event in events if event["event"] == "on_custom_event"] == events_sent
 
 
-def test_a_checkpoint_keeps_what_was_found(toolkit: VisionToolkit, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_checkpoint_keeps_the_results(toolkit: VisionToolkit, caplog: pytest.LogCaptureFixture) -> None:
     model = script(calls(("refer", {"expression": "the cat"})), AIMessage("There."))
     agent = create_agent(model, toolkit.get_tools(), checkpointer=InMemorySaver())
     agent.invoke(said("Where?"), CAT)
@@ -139,7 +139,7 @@ def test_a_checkpoint_keeps_what_was_found(toolkit: VisionToolkit, caplog: pytes
     assert not caplog.records
 
 
-def test_a_fault_of_ours_ends_the_run_instead_of_passing_for_an_answer(
+def test_a_bug_ends_the_run_instead_of_passing_for_an_answer(
     toolkit: VisionToolkit, engine: FakeEngine
 ) -> None:
     engine.failure = RuntimeError("out of memory")

@@ -1,4 +1,4 @@
-"""Pictures that come as data, in every form that chat models and their makers write."""
+"""Images sent as data, in every format of the chat model providers."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_data_url_is_read_wherever_a_picture_is_named(form: str) -> None:
     ("url", "problem"),
     [("data:image/png;base64,???", "base64 data is damaged"), ("data:image/png,x", "this is no picture")],
 )
-def test_damaged_data_is_said(url: str, problem: str) -> None:
+def test_damaged_data_is_an_error(url: str, problem: str) -> None:
     with pytest.raises(ToolException, match=problem):
         ImageAccess([]).open(url, NOTHING)
 

@@ -1,4 +1,4 @@
-"""Which pictures a model may open, and what counts as the current one."""
+"""Which images a model may open, and which is the current one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def current(image: Any) -> RunnableConfig:
 
 @pytest.fixture
 def allowed(tmp_path: Path) -> Path:
-    """A folder that may be opened, with one picture, beside pictures that may not."""
+    """An allowed folder with one image, next to forbidden images."""
     for outside in ("secret.png", "private/secret.png", "allowed-not/secret.png", "ALLOWED/secret.png"):
         write(tmp_path / outside)
     write(tmp_path / "allowed" / "photo.png")
@@ -156,7 +156,7 @@ def test_an_address_is_refused(address: str, access: ImageAccess) -> None:
         access.open(address, NOTHING)
 
 
-def test_a_folder_that_is_itself_a_symlink_holds_what_it_leads_to(allowed: Path) -> None:
+def test_an_allowed_folder_may_be_a_symlink(allowed: Path) -> None:
     (allowed.parent / "shortcut").symlink_to(allowed)
     access = ImageAccess([allowed.parent / "shortcut"])
     assert access.open("photo.png", NOTHING).picture.width == 8
@@ -337,6 +337,6 @@ def test_a_block_without_a_picture_in_it_is_an_error_for_the_model(
         access.open(None, current(block))
 
 
-def test_something_else_than_a_picture_is_the_programs_fault(access: ImageAccess) -> None:
+def test_a_current_image_of_another_type_is_a_type_error(access: ImageAccess) -> None:
     with pytest.raises(TypeError, match="current_image is a int"):
         access.open(None, current(7))

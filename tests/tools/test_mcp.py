@@ -1,4 +1,4 @@
-"""The MCP server, asked by a real client over stdin and stdout of a process."""
+"""The MCP server, called by a real client over a process's stdin and stdout."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def picture(result: CallToolResult) -> tuple[Image.Image, str]:
     return Image.open(BytesIO(base64.b64decode(content.data))), content.mime_type
 
 
-async def test_a_client_lists_calls_and_is_told_of_errors_through_all_the_noise() -> None:
+async def test_a_client_lists_calls_and_gets_errors_despite_noise_on_stdout() -> None:
     async with connected(FAKE) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert list(tools) == TOOLS
@@ -164,7 +164,7 @@ async def test_without_a_renderer_there_are_words_and_boxes_alone(toolkit: Visio
     assert len(found.structured_content["boxes"]) == 1
 
 
-async def test_the_pictures_that_there_are_are_listed(toolkit: VisionToolkit) -> None:
+async def test_the_available_images_are_listed(toolkit: VisionToolkit) -> None:
     async with Client(create_server(toolkit)) as client:
         listed = await client.call_tool("list_pictures", {})
     pictures = ["astronaut.jpg", "cat.jpg", "coffee.jpg", "rocket.jpg"]
@@ -182,14 +182,14 @@ async def test_a_picture_may_come_as_data_and_goes_back_with_its_boxes(toolkit: 
 
 async def test_a_client_that_asks_is_notified_of_progress(toolkit: VisionToolkit, engine: FakeEngine) -> None:
     engine.said = ("a cat", "a cat <p>on a rug")
-    told: list[tuple[float, str | None]] = []
+    reports: list[tuple[float, str | None]] = []
 
     async def hear(progress: float, _: float | None, message: str | None) -> None:
-        told.append((progress, message))
+        reports.append((progress, message))
 
     async with Client(create_server(toolkit)) as client:
         await client.call_tool("caption", {"image": "cat.jpg"}, progress_callback=hear)
-    assert told == [(1, "looking"), (2, "a cat"), (3, "a cat on a rug")]
+    assert reports == [(1, "looking"), (2, "a cat"), (3, "a cat on a rug")]
 
 
 @pytest.mark.parametrize("folder", ["/", "~", "~/..", "~/sub/.."])
@@ -218,7 +218,7 @@ async def test_the_command_serves_its_folders_and_loads_no_model_before_it_is_ne
         assert "there is no such picture" in text(outside)
 
 
-async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_where_it_is_told_of_them(
+async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_with_the_db_option(
     tmp_path: Path,
 ) -> None:
     database = tmp_path / "sessions.db"

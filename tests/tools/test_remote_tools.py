@@ -1,4 +1,4 @@
-"""The tools over a model behind an address, inside LangChain's stock agent."""
+"""The tools with a remote model, in LangChain's stock agent."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def results(server: ModelServer, *wanted: AIMessage) -> list[ToolMessage]:
     return [message for message in state["messages"] if isinstance(message, ToolMessage)]
 
 
-def test_an_agent_gets_boxes_and_is_told_that_their_confidence_is_unknown(server: ModelServer) -> None:
+def test_an_agent_gets_boxes_with_unknown_confidence(server: ModelServer) -> None:
     (found,) = results(server, calls(WHERE), AIMessage("There."))
     assert "- the cat: [45.1, 60, 225.5, 300], confidence unknown" in found.text
     assert found.artifact["boxes"][0]["score"] is None
 
 
-def test_an_agent_is_told_how_sure_the_server_is(server: ModelServer) -> None:
+def test_an_agent_gets_the_servers_confidence(server: ModelServer) -> None:
     server.usually = says(BOX, probability=0.83)
     (found,) = results(server, calls(WHERE), AIMessage("There."))
     assert "confidence 83%" in found.text

@@ -1,4 +1,4 @@
-"""The six tools: what a model reads, what a program gets, what goes wrong."""
+"""The six vision tools: the text for a model, the result for a program, errors."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_artifact_that_was_saved_and_read_is_a_dict_with_the_same_subscripts(
 
 
 @pytest.mark.parametrize("foreign", [None, "text", 7, [], {}, {"boxes": 3}, {"structured_content": []}])
-def test_what_is_no_result_of_ours_is_none(foreign: Any) -> None:
+def test_a_foreign_artifact_is_none(foreign: Any) -> None:
     assert VisionResult.of(foreign) is None
 
 
@@ -137,7 +137,7 @@ def test_the_phrases_of_a_result_are_grouped_for_drawing(tools: Tools) -> None:
         ("ground", "", "The vision model gave no answer."),
     ],
 )
-def test_finding_nothing_is_said_in_words(
+def test_finding_nothing_is_an_answer(
     name: str, answers: str, text: str, tools: Tools, engine: FakeEngine
 ) -> None:
     engine.answers = dict.fromkeys(Task, answers)
@@ -184,12 +184,12 @@ def test_a_question_may_be_about_a_region(tools: Tools, engine: FakeEngine) -> N
     call(tools["vqa"], image="cat.jpg", question=" What is it? ", region=[0, 0, 451, 150])
     (request,) = engine.requests
     assert (request.argument, request.region) == ("What is it?", None)
-    # The upper half is looked at alone, with a margin below: 150 + 22 pixels of 300.
+    # The crop is the upper half with a margin below: 150 + 22 of 300 pixels.
     assert request.image is not None
     assert request.image.size == (451, 172)
 
 
-def test_what_is_found_in_a_region_is_told_of_the_whole_picture(tools: Tools) -> None:
+def test_boxes_of_a_region_are_mapped_to_the_full_image(tools: Tools) -> None:
     found = call(tools["refer"], image="cat.jpg", expression="the cat", region=[0, 0, 451, 150])
     # 10..50 by 20..100 of the upper 172 pixels
     assert found.artifact.boxes[0].bins == [10, 11, 50, 57]
@@ -236,7 +236,7 @@ def test_the_current_picture_is_used_where_none_is_named(tools: Tools) -> None:
     assert call(tools["caption"], config, image="cat.jpg").artifact["image"]["reference"] == "cat.jpg"
 
 
-# --- what a model is told of a tool ----------------------------------------------------------------------
+# --- the schemas -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -288,7 +288,7 @@ def test_the_unit_of_a_region_is_said_where_a_region_is_asked_for(tools: Tools) 
         pytest.param("detect", {"phrase": "a", "count": 3}, "count: Extra inputs are not", id="unknown"),
     ],
 )
-def test_a_model_is_told_what_is_wrong_and_the_run_goes_on(
+def test_a_wrong_call_is_an_error_message(
     name: str, arguments: dict[str, Any], message: str, tools: Tools, engine: FakeEngine
 ) -> None:
     if name != "caption":
@@ -312,15 +312,13 @@ def test_a_model_cannot_forge_what_the_program_gives(key: str, tools: Tools) -> 
 @pytest.mark.parametrize(
     "failure", [WeightsError("there are no weights: fetch them"), ValueError("the question is too long")]
 )
-def test_what_can_be_mended_in_the_model_is_an_error_message(
-    failure: Exception, tools: Tools, engine: FakeEngine
-) -> None:
+def test_a_failing_model_is_an_error_message(failure: Exception, tools: Tools, engine: FakeEngine) -> None:
     engine.failure = failure
     answer = call(tools["caption"], image="cat.jpg")
     assert (answer.status, answer.text) == ("error", str(failure))
 
 
-def test_a_fault_of_ours_is_raised(tools: Tools, engine: FakeEngine) -> None:
+def test_a_bug_is_raised(tools: Tools, engine: FakeEngine) -> None:
     engine.failure = RuntimeError("shapes do not match")
     with pytest.raises(RuntimeError, match="shapes"):
         call(tools["caption"], image="cat.jpg")
@@ -331,7 +329,7 @@ def test_a_fault_of_ours_is_raised(tools: Tools, engine: FakeEngine) -> None:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let loading a model take a while and give a fake; the list fills with the names that were loaded."""
+    """Make loading slow and return a fake; the list collects the loaded names."""
     loaded: list[str] = []
 
     def load(name: str) -> VisionLanguageModel:
@@ -441,7 +439,7 @@ def test_the_tools_are_those_of_the_toolkit_in_order() -> None:
     assert [tool.__name__.removesuffix("Tool").lower() for tool in TOOLS] == list(CALLS)
 
 
-def test_every_public_name_of_the_room_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert sorted(assistant.tools._MODULES) == sorted(assistant.tools.__all__)
     assert all(getattr(assistant.tools, name).__name__ == name for name in assistant.tools.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Toolkit'"):
@@ -459,7 +457,7 @@ def test_every_public_name_of_the_room_is_there() -> None:
         ("import assistant.ui.cli", {"torch", "langchain_core", "mcp", "supervision"}),
     ],
 )
-def test_the_room_is_entered_without_what_is_heavy(statement: str, absent: set[str]) -> None:
+def test_the_package_imports_no_heavy_libraries(statement: str, absent: set[str]) -> None:
     code = f"{statement}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert absent.intersection(json.loads(done.stdout)) == set()
