@@ -1,4 +1,4 @@
-"""Threads next to other processes."""
+"""Threads on a busy machine."""
 
 from __future__ import annotations
 
