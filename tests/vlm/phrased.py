@@ -1,4 +1,4 @@
-"""Photos with people's phrases and boxes, written by hand."""
+"""Photos with phrases and boxes, written by hand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def phrased(*captions: str, objects: tuple[DetectedObject, ...] = (), **fields: 
 
 
 def seen(label: str, box: Fractions, score: float = 0.9) -> DetectedObject:
-    """Return a detector's box."""
+    """Return a detected object."""
     return DetectedObject(label=label, score=score, box=box)
 
 

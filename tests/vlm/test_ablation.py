@@ -1,4 +1,4 @@
-"""The ablation's runs, tried on a tiny model: arms that differ in one thing, measured alike."""
+"""The ablation on a tiny model: arms that differ in one setting, measured equally."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_without_identifiers_the_same_is_asked_in_words_alone(ablation: ModuleTy
             assert after.request.task is before.request.task
 
 
-def test_arms_are_trained_and_measured_alike(
+def test_arms_are_trained_and_measured_equally(
     ablation: ModuleType, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = tmp_path / "tiny"

@@ -1,4 +1,4 @@
-"""Names of things that are not in a photo: never one that anything hints at, and how they are denied."""
+"""Names of absent things: never one that the photo hints at, and the samples that refuse them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TestHints:
             pytest.param(phrased("it runs", objects=(seen("dog", LEFT, 0.1),)), id="a faint box"),
         ],
     )
-    def test_a_thing_that_anything_hints_at_is_spoken_of(self, photo: Photo) -> None:
+    def test_a_hint_at_a_thing_is_found(self, photo: Photo) -> None:
         assert may_show(photo, "dog")
         assert may_show(photo, "brown dog in the snow")
         assert not may_show(photo, "cat")
@@ -73,28 +73,28 @@ class TestDrawing:
         assert {"red car", "trumpet", "bench"} <= found
         assert found <= {"red car", "trumpet", "bench", *PLAIN_CLASSES}
 
-    def test_what_nobody_would_mention_and_what_is_several_is_left_out(self) -> None:
+    def test_unmentionable_and_plural_names_are_skipped(self) -> None:
         found = set(drawn(phrased("two boys on a beach"), OTHERS))
         assert not {"hat", "street", "trucks", "some sheep"} & found
 
     def test_a_names_adjectives_do_not_make_it_absent(self) -> None:
         assert "red car" not in drawn(phrased("boys by a blue car"), OTHERS)
 
-    def test_of_uncaptioned_photos_only_what_a_detector_hardly_misses_is_denied(self) -> None:
+    def test_uncaptioned_photos_deny_only_what_the_detector_rarely_misses(self) -> None:
         found = set(drawn(phrased(objects=(seen("cat", LEFT),)), OTHERS))
         assert found == set(PLAIN_CLASSES) - {"cat"}
 
-    def test_of_a_photo_that_nothing_is_known_of_nothing_is_denied(self) -> None:
+    def test_a_photo_without_annotations_denies_nothing(self) -> None:
         assert set(drawn(phrased(), OTHERS)) == {None}
 
-    def test_where_everything_is_there_nothing_is_denied(self) -> None:
+    def test_a_photo_that_shows_everything_denies_nothing(self) -> None:
         crowded = phrased(objects=tuple(seen(label, LEFT) for label in PLAIN_CLASSES))
         assert set(drawn(crowded, OTHERS)) == {None}
 
 
 class TestDenying:
     @pytest.mark.parametrize("task", ABSENT_TASKS)
-    def test_each_task_says_no_in_its_own_form(self, task: Task) -> None:
+    def test_each_task_refuses_in_its_own_format(self, task: Task) -> None:
         for seed in range(20):
             sample = absent_sample(task, "old car", random.Random(seed))
             asked, words = split_identifier(sample.turn.user)
@@ -120,7 +120,7 @@ class TestDenying:
         grounded = parse(ABSENT_ANSWER)
         assert (grounded.text, grounded.boxes, grounded.phrases) == (ABSENT_ANSWER, (), ())
 
-    def test_to_refer_is_answered_by_a_box_or_by_that_alone(self) -> None:
+    def test_refer_needs_a_box_or_a_refusal(self) -> None:
         TaskTurn(Task.REFER, "the dog", ABSENT_ANSWER)
         with pytest.raises(ValueError, match="with one box or 'not in the image', not 'nowhere'"):
             TaskTurn(Task.REFER, "the dog", "nowhere")

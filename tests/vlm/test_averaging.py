@@ -1,4 +1,4 @@
-"""The mean of adapters that were trained from one another."""
+"""Averaging adapters that were trained from one another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEIGHTS = "adapter_model.safetensors"
 def write_adapter(
     folder: Path, *, seed: int = 0, moved: float = 0.0, rank: int = 2, base: str = "tiny"
 ) -> Path:
-    """Write an adapter that was drawn by a seed and has moved a little since, the same way for each."""
+    """Write an adapter from a seed, moved a little in the same direction for all."""
     torch.manual_seed(seed)
     model = add_adapter(tiny_model(), AdapterConfig(rank=rank, alpha=4))
     with torch.no_grad():
@@ -59,7 +59,7 @@ def another_base(folder: Path) -> Path:
 
 
 def another_training(folder: Path) -> Path:
-    """An adapter whose factors were drawn anew."""
+    """An adapter with another initialisation."""
     write_adapter(folder)
     weights = load_file(folder / WEIGHTS)
     torch.manual_seed(5)
@@ -86,7 +86,7 @@ def with_broken_settings(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (another_rank, "different shapes"),
         (another_base, "different shapes or models"),
@@ -97,10 +97,10 @@ def with_broken_settings(folder: Path) -> Path:
         (lambda folder: folder, r"adapter_model\.safetensors cannot be read"),
     ],
 )
-def test_what_has_no_mean_is_refused_in_a_line_and_nothing_is_written(
-    adapters: list[Path], tmp_path: Path, make: Callable[[Path], Path], told: str
+def test_unrelated_adapters_are_refused_in_one_line_and_nothing_is_written(
+    adapters: list[Path], tmp_path: Path, make: Callable[[Path], Path], message: str
 ) -> None:
-    with pytest.raises(WeightsError, match=told) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         average_adapters([adapters[0], make(tmp_path / "other")], tmp_path / "mean")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "mean").exists()
@@ -111,7 +111,7 @@ def test_one_adapter_has_no_mean(adapters: list[Path], tmp_path: Path) -> None:
         average_adapters(adapters[:1], tmp_path / "mean")
 
 
-def test_what_is_there_is_not_written_over(adapters: list[Path]) -> None:
+def test_an_existing_folder_is_not_overwritten(adapters: list[Path]) -> None:
     before = (adapters[1] / WEIGHTS).read_bytes()
     with pytest.raises(WeightsError, match="exists: name a new folder"):
         average_adapters(adapters, adapters[1])

@@ -1,4 +1,4 @@
-"""Photos on disk and the instructions built from them: clear errors, and no expression in doubt."""
+"""Annotated photos and the samples built from them: clear errors, no uncertain expressions."""
 
 from __future__ import annotations
 
@@ -129,20 +129,20 @@ class TestExpressions:
         assert (only.text, only.definite, only.kind) == ("dog", "the dog", ExpressionKind.CLASS)
         assert only.box == Box(0, 20, 20, 80)
 
-    def test_two_dogs_are_told_apart_by_their_sides(self) -> None:
+    def test_two_dogs_are_distinguished_by_side(self) -> None:
         found = expressions(photo(thing(RIGHT), thing(LEFT)))
         assert {item.text: item.box for item in found} == {
             "dog on the left": Box(0, 20, 20, 80),
             "dog on the right": Box(75, 20, 95, 80),
         }
 
-    def test_of_three_only_the_outer_ones_have_a_side(self) -> None:
+    def test_only_the_outer_two_of_three_have_a_side(self) -> None:
         assert texts(photo(thing(LEFT), thing(MIDDLE), thing(RIGHT))) == [
             "dog on the left",
             "dog on the right",
         ]
 
-    def test_a_side_shared_by_two_is_no_side(self) -> None:
+    def test_a_shared_side_gives_no_expression(self) -> None:
         near = (0.05, 0.0, 0.3, 0.3)
         assert texts(photo(thing(LEFT), thing(near), thing(RIGHT))) == ["dog on the right"]
 
@@ -156,20 +156,20 @@ class TestExpressions:
             pytest.param([thing((0.2 * i, 0, 0.2 * i + 0.1, 1)) for i in range(5)], id="a crowd"),
         ],
     )
-    def test_where_the_photo_leaves_a_doubt_nothing_is_said(self, objects: list[DetectedObject]) -> None:
+    def test_uncertain_photos_give_no_expression(self, objects: list[DetectedObject]) -> None:
         assert texts(photo(*objects)) == []
 
-    def test_a_shadow_of_a_rival_does_not_count(self) -> None:
+    def test_a_rival_with_a_low_score_does_not_count(self) -> None:
         assert texts(photo(thing(LEFT), thing(RIGHT, score=0.2))) == ["dog"]
 
-    def test_two_boxes_of_one_thing_are_one(self) -> None:
+    def test_duplicate_boxes_count_once(self) -> None:
         found = expressions(photo(thing(LEFT, score=0.8), thing((0.0, 0.22, 0.2, 0.8), score=0.9)))
         assert [item.box for item in found] == [Box(0, 22, 20, 80)]
 
-    def test_classes_do_not_rival_one_another(self) -> None:
+    def test_objects_of_other_classes_are_no_rivals(self) -> None:
         assert texts(photo(thing(LEFT), thing(RIGHT, "cat"))) == ["dog", "cat"]
 
-    def test_a_noun_that_captions_agree_on_names_the_thing_too(self) -> None:
+    def test_a_noun_that_captions_agree_on_is_used(self) -> None:
         girl = thing(LEFT, "person")
         assert texts(photo(girl, captions=("a little girl runs", "the girl is happy", "a child"))) == [
             "person",
@@ -225,14 +225,14 @@ class TestColours:
     def test_a_box_without_pixels_has_no_colour(self) -> None:
         assert colour_shares(Image.new("RGB", (10, 10)), thing((0.5, 0.5, 0.5, 0.9))) == {}
 
-    def test_things_of_one_class_are_told_apart_by_their_colour(self) -> None:
+    def test_things_of_one_class_are_distinguished_by_colour(self) -> None:
         found = expressions(photo(self.coloured(LEFT, black=0.9), self.coloured(RIGHT, brown=0.8, black=0.1)))
         assert {item.text: item.box for item in found if item.kind is ExpressionKind.COLOUR} == {
             "brown dog": Box(75, 20, 95, 80),
             "black dog": Box(0, 20, 20, 80),
         }
 
-    def test_a_person_is_told_apart_by_the_clothes(self) -> None:
+    def test_a_person_is_distinguished_by_clothes(self) -> None:
         people = self.coloured(LEFT, "person", red=0.7), self.coloured(RIGHT, "person", black=0.9)
         (only,) = (item for item in expressions(photo(*people)) if item.kind is ExpressionKind.COLOUR)
         assert (only.definite, only.box) == ("the person in red", Box(0, 20, 20, 80))
@@ -245,12 +245,12 @@ class TestColours:
             pytest.param({}, id="not measured"),
         ],
     )
-    def test_a_colour_in_doubt_tells_nothing_apart(self, others: dict[str, float]) -> None:
+    def test_an_uncertain_colour_distinguishes_nothing(self, others: dict[str, float]) -> None:
         found = expressions(photo(self.coloured(LEFT, black=0.9), self.coloured(RIGHT, **others)))
         assert not any("black" in item.text for item in found)
 
     @pytest.mark.parametrize(("share", "asked"), [(0.75, True), (0.65, False)])
-    def test_a_colour_is_asked_for_where_it_is_plain(self, share: float, asked: bool) -> None:
+    def test_a_colour_is_asked_for_if_it_is_certain(self, share: float, asked: bool) -> None:
         seen = photo(self.coloured(MIDDLE, "car", red=share, black=1 - share))
         answers = [
             sample.turn.answer
@@ -327,7 +327,7 @@ class TestNouns:
 
 
 class TestViews:
-    def test_mirrored_boxes_and_words_go_with_the_picture(self) -> None:
+    def test_mirroring_flips_boxes_and_words(self) -> None:
         seen = photo(
             thing(LEFT),
             captions=("A dog on the left of the brightest light",),
@@ -342,7 +342,7 @@ class TestViews:
         assert seen.objects[0].box == LEFT
 
     @pytest.mark.parametrize(
-        ("said", "mirrored_"),
+        ("text", "mirrored_"),
         [
             ("the leftmost dog", "the rightmost dog"),
             ("the left-hand side", "the right-hand side"),
@@ -350,8 +350,8 @@ class TestViews:
             ("a dog right next to a man on the right", "a dog right next to a man on the left"),
         ],
     )
-    def test_words_that_merely_look_like_sides_are_left_alone(self, said: str, mirrored_: str) -> None:
-        assert mirrored(photo(captions=(said,))).captions == (mirrored_,)
+    def test_words_that_only_look_like_sides_are_kept(self, text: str, mirrored_: str) -> None:
+        assert mirrored(photo(captions=(text,))).captions == (mirrored_,)
 
     def test_a_cropped_box_still_encloses_its_thing(self) -> None:
         image = Image.new("L", (200, 100))
@@ -367,7 +367,7 @@ class TestViews:
                 box = [value * side for value, side in zip(item.box, scale, strict=True)]
                 assert box == pytest.approx(drawn, abs=1.5)
 
-    def test_what_a_crop_cuts_off_is_in_doubt_or_gone(self) -> None:
+    def test_what_a_crop_cuts_off_is_uncertain_or_dropped(self) -> None:
         scores: dict[float, int] = {}
         for seed in range(200):
             view = cropped(photo(thing(LEFT)), random_window(random.Random(seed)))
@@ -376,7 +376,7 @@ class TestViews:
         assert set(scores) == {0.9, 0.3}
         assert sum(scores.values()) < 200
 
-    def test_words_on_the_whole_photo_do_not_follow_a_crop(self) -> None:
+    def test_a_crop_drops_annotations_of_the_whole_photo(self) -> None:
         question = Question(question="what?", answer=("dog",))
         seen = photo(thing(LEFT), captions=("a dog",), questions=(question,), name="dog")
         view = cropped(seen, random_window(random.Random(0)))
@@ -401,10 +401,10 @@ class TestInstructions:
             pytest.param([thing(LEFT, "cat")], "a dog runs", id="another thing"),
         ],
     )
-    def test_a_caption_in_doubt_is_not_grounded(self, objects: list[DetectedObject], caption: str) -> None:
+    def test_an_uncertain_caption_is_not_grounded(self, objects: list[DetectedObject], caption: str) -> None:
         assert ground_caption(photo(*objects), caption).phrases == ()
 
-    def test_answers_are_written_in_the_language_of_boxes(self) -> None:
+    def test_answers_have_boxes_as_text(self) -> None:
         seen = photo(thing(LEFT), thing(RIGHT), thing(MIDDLE, "cat"), captions=("a cat sits",))
         random_ = random.Random(0)
         referred = BUILDERS[Task.REFER](seen, random_)
@@ -426,14 +426,14 @@ class TestInstructions:
             pytest.param([thing(LEFT), thing(RIGHT, score=0.3)], id="a faint one"),
         ],
     )
-    def test_dogs_that_may_not_be_all_are_neither_counted_nor_asked_for(
+    def test_possibly_incomplete_boxes_are_neither_counted_nor_asked_for(
         self, objects: list[DetectedObject]
     ) -> None:
         assert BUILDERS[Task.DETECTION](photo(*objects), random.Random(0)) == []
         assert BUILDERS[Task.VQA](photo(*objects), random.Random(0)) == []
 
     @pytest.mark.parametrize(
-        ("objects", "name", "said"),
+        ("objects", "name", "text"),
         [
             pytest.param([], "espresso", "an espresso", id="named"),
             pytest.param([thing(LEFT)], None, "a dog", id="one thing"),
@@ -447,14 +447,14 @@ class TestInstructions:
             pytest.param([], None, None, id="nothing"),
         ],
     )
-    def test_of_an_uncaptioned_photo_what_is_known_is_asked_for_in_other_words(
-        self, objects: list[DetectedObject], name: str | None, said: str | None
+    def test_an_uncaptioned_photo_gets_a_caption_under_another_question(
+        self, objects: list[DetectedObject], name: str | None, text: str | None
     ) -> None:
         made = BUILDERS[Task.CAPTION](photo(*objects, name=name), random.Random(0))
-        assert [sample.turn.answer for sample in made] == ([] if said is None else [said])
+        assert [sample.turn.answer for sample in made] == ([] if text is None else [text])
         assert all(sample.task is None for sample in made)
 
-    def test_a_part_of_a_photo_with_phrases_is_not_captioned_by_its_boxes(self) -> None:
+    def test_a_crop_of_a_photo_with_phrases_is_not_captioned_from_boxes(self) -> None:
         phrase = Phrase(text="a dog", caption=0, start=0, type="animals", chain="1", boxes=(LEFT,))
         assert BUILDERS[Task.CAPTION](photo(thing(LEFT), phrases=(phrase,)), random.Random(0)) == []
 
@@ -486,7 +486,7 @@ class TestMixture:
         short, long = (self.mixture(folder, length, seed=3) for length in (5, 500))
         assert [short[index].samples for index in range(5)] == [long[index].samples for index in range(5)]
 
-    def test_photos_are_drawn_by_their_weight_and_none_waits_long(self, tmp_path: Path) -> None:
+    def test_photos_are_drawn_regularly_by_weight(self, tmp_path: Path) -> None:
         records = dog_records(4)
         records[3]["objects"] = []  # nothing to refer to
         mixture = self.mixture(write_photo_folder(tmp_path, records), 100, seed=0)
@@ -506,7 +506,7 @@ class TestMixture:
             assert max(map(tasks.count, (Task.CAPTION, Task.GROUNDING, None))) <= 1
         assert len({item.task for item in sample.exchanges}) > 1
 
-    def test_half_of_the_examples_are_conversations_where_that_is_the_chance(self, folder: Path) -> None:
+    def test_half_of_the_examples_are_conversations_at_that_probability(self, folder: Path) -> None:
         mixture = self.mixture(folder, 60, seed=0, dialogue=0.5)
         joined = sum(len(mixture.draw(index).samples) == 1 for index in range(60))
         assert joined in range(18, 43)
@@ -518,15 +518,13 @@ class TestMixture:
         ]
         assert streams[0] != streams[1]
 
-    def test_no_task_is_asked_more_often_than_it_may(self, folder: Path) -> None:
+    def test_no_task_has_more_samples_than_its_maximum(self, folder: Path) -> None:
         mixture = self.mixture(folder, 5, seed=0, per_task={Task.REFER: 1}, crop=0.0, absent=0.0)
         assert [[sample.task for sample in mixture[index].samples] for index in range(5)] == [
             [Task.REFER]
         ] * 5
 
-    def test_what_is_not_there_is_asked_for_once_by_each_task_that_is_asked_and_can_say_so(
-        self, folder: Path
-    ) -> None:
+    def test_each_task_that_can_refuse_asks_for_one_absent_thing(self, folder: Path) -> None:
         asked = {Task.REFER: 1, Task.DETECTION: 1, Task.VQA: 0, Task.IDENTIFY: 1}
         mixture = self.mixture(folder, 20, seed=0, per_task=asked, crop=0.0, absent=1.0)
         for index in range(20):
@@ -539,7 +537,7 @@ class TestMixture:
                 Task.IDENTIFY,
             ]
 
-    def test_a_part_of_a_photo_is_not_asked_for_what_is_not_there(self, folder: Path) -> None:
+    def test_a_crop_is_not_asked_for_absent_things(self, folder: Path) -> None:
         mixture = self.mixture(folder, 40, seed=0, per_task={Task.REFER: 1}, crop=1.0, absent=1.0)
         draws = [mixture.draw(index) for index in range(40)]
         absent_sample = {
@@ -548,14 +546,14 @@ class TestMixture:
         }
         assert absent_sample == {True: {True, False}, False: {False}}
 
-    def test_photos_without_an_answer_to_any_task_that_is_asked_are_left_out(self, tmp_path: Path) -> None:
+    def test_photos_without_a_sample_for_any_task_are_dropped(self, tmp_path: Path) -> None:
         records = dog_records(2)
-        records[1]["objects"] = []  # captions alone: nothing to refer to
+        records[1]["objects"] = []  # captions only: nothing to refer to
         mixture = self.mixture(write_photo_folder(tmp_path, records), 20, seed=0, per_task={Task.REFER: 3})
         assert {sample.task for index in range(20) for sample in mixture.draw(index).samples} == {Task.REFER}
         assert len({mixture.draw(index).picture for index in range(20)}) == 1
 
-    def test_no_example_is_empty_where_a_part_shows_nothing_to_ask_for(self, folder: Path) -> None:
+    def test_no_example_is_empty_if_a_crop_has_no_sample(self, folder: Path) -> None:
         mixture = self.mixture(folder, 200, seed=0, per_task={Task.VQA: 1}, crop=1.0, absent=0.0)
         draws = [mixture.draw(index) for index in range(200)]
         assert {draw.view.window is None for draw in draws} == {True, False}
@@ -590,13 +588,13 @@ class TestMixture:
         ],
         ids=str,
     )
-    def test_values_that_mean_nothing_are_refused(self, wrong: dict[str, Any]) -> None:
+    def test_invalid_values_are_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(
             ValidationError, match=f"1 validation error for MixtureConfig\n{next(iter(wrong))}"
         ):
             MixtureConfig(**wrong)
 
-    def test_lengths_are_told_without_reading_a_picture(
+    def test_lengths_are_estimated_without_reading_an_image(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         mixture = self.mixture(folder, 8, seed=3)
@@ -612,7 +610,7 @@ class TestMixture:
 
 class TestLengthBuckets:
     class Lengths:
-        """A data set of nothing but lengths."""
+        """A dataset of lengths only."""
 
         def __init__(self, lengths: list[int]) -> None:
             self.lengths = lengths
@@ -636,7 +634,7 @@ class TestLengthBuckets:
         assert sorted(order[:64]) == list(range(64))
         assert sorted(order[64:128]) == list(range(64, 128))
 
-    def test_a_batch_holds_neighbours_in_length(self, lengths: list[int]) -> None:
+    def test_a_batch_holds_examples_of_similar_length(self, lengths: list[int]) -> None:
         def padded(order: list[int]) -> int:
             rows = [lengths[index] for index in order]
             return sum(4 * max(rows[first : first + 4]) for first in range(0, len(rows), 4))
@@ -652,7 +650,7 @@ class TestLengthBuckets:
         firsts = [lengths[index] for index in self.order(lengths)[:64:4]]
         assert firsts != sorted(firsts)
 
-    def test_the_order_is_that_of_the_seed(self, lengths: list[int]) -> None:
+    def test_the_order_depends_on_the_seed(self, lengths: list[int]) -> None:
         sampler = LengthBuckets(self.Lengths(lengths), 4, seed=0)
         assert list(sampler) == list(sampler) == self.order(lengths)
         assert self.order(lengths) != self.order(lengths, seed=1)
@@ -663,7 +661,7 @@ class TestLengthBuckets:
 
 class TestShuffling:
     @pytest.mark.parametrize("count", [1, 2, 5, 64, 1000])
-    def test_every_pass_is_a_permutation_of_its_own(self, count: int) -> None:
+    def test_every_pass_is_another_permutation(self, count: int) -> None:
         passes = [[shuffled(epoch * count + place, count, 7) for place in range(count)] for epoch in range(2)]
         assert all(sorted(order) == list(range(count)) for order in passes)
         assert count <= 5 or passes[0] != passes[1] != list(range(count))
@@ -673,14 +671,14 @@ class TestShuffling:
         assert orders[0] == orders[1] != orders[2]
 
 
-class TestSharedPicture:
+class TestSharedImage:
     SAMPLES = (
         Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog is running")),
         Sample(Task.REFER, Turn(instruction(Task.REFER, "the dog"), format_box(Box(1, 2, 3, 4)))),
         Sample(None, Turn("how many people are there?", "two")),
     )
 
-    def test_the_loss_is_that_of_the_samples_one_by_one(self) -> None:
+    def test_the_loss_equals_that_of_separate_samples(self) -> None:
         processor = tiny_processor()
         talk = Sample(None, self.SAMPLES[2].turn, follow_ups=self.SAMPLES[:2])
         examples = [
@@ -716,7 +714,7 @@ class TestSharedPicture:
         )
         return output.loss, int((labels != -100).sum())
 
-    def test_rows_are_padded_to_few_lengths_and_padding_is_not_learnt(self) -> None:
+    def test_rows_are_padded_to_few_lengths_without_labels(self) -> None:
         processor = tiny_processor()
         batch = SharedImageCollator(processor)([Example(picture(0), list(self.SAMPLES))])
         assert batch["input_ids"].shape[1] % 32 == 0
@@ -733,7 +731,7 @@ class TestSharedPicture:
         assert (batch["labels"][0] != -100).sum() > 2000
         assert not (batch["labels"] == processor.tokenizer.eos_token_id).any()
 
-    def test_every_answer_is_told_apart_by_its_task(self) -> None:
+    def test_every_answer_has_the_index_of_its_task(self) -> None:
         processor = tiny_processor()
         talk = Sample(None, self.SAMPLES[2].turn, follow_ups=self.SAMPLES[1:2])
         batch = SharedImageCollator(processor)([Example(picture(0), [self.SAMPLES[0], talk])])
@@ -753,7 +751,7 @@ class TestSharedPicture:
         assert not (batch["input_ids"] == processor.image_token_id).any()
         assert batch["input_ids"][0, 0] == processor.tokenizer.bos_token_id
 
-    def test_a_sample_sees_the_picture_and_itself_but_no_other_sample(self) -> None:
+    def test_a_sample_attends_to_the_image_and_itself_only(self) -> None:
         mask = shared_prefix_mask(torch.tensor([[0, 0, 1, 1, 2, -1, -1]]))[0, 0].int().tolist()
         assert mask == [
             [1, 0, 0, 0, 0, 0, 0],

@@ -1,4 +1,4 @@
-"""Sources mixed by ratio: records kept on disk, one stream for one seed, its parts for processes."""
+"""Mixing sources by ratio: cached records, streams that the seed determines, shares of processes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def write_unnatural(data: Path, count: int) -> None:
 
 
 class TestRecordFile:
-    def test_records_come_back_as_they_were_grouped_by_picture(self, tmp_path: Path) -> None:
+    def test_records_are_read_back_grouped_by_image(self, tmp_path: Path) -> None:
         region = TaskTurn(Task.IDENTIFY, "", "a dög", Box(1, 2, 3, 4))
         words = TaskTurn(Task.REFER, "", "{<1><2><3><4>}", words="where is the dog")
         written = [
@@ -86,13 +86,13 @@ class TestRecordFile:
         assert [written[1]] in groups
         assert groups.count([written[3]]) == 2
 
-    def test_pictures_of_one_shard_are_told_apart_by_their_place(self, tmp_path: Path) -> None:
+    def test_images_of_one_shard_are_distinguished_by_offset(self, tmp_path: Path) -> None:
         turns = record(None, "one").turns
         places = [ImageReference("shard.tar", offset, 99) for offset in (0, 512)]
         write_records([Record(place, turns) for place in places], tmp_path / "records")
         assert len(RecordFile.open(tmp_path / "records")) == 2
 
-    def test_parts_of_one_picture_are_told_apart(self, tmp_path: Path) -> None:
+    def test_parts_of_one_image_are_distinguished(self, tmp_path: Path) -> None:
         turns = record(None, "one").turns
         parts = [ImageReference("1.png", part=part) for part in (None, Box(0, 0, 50, 50), Box(9, 9, 50, 50))]
         write_records([Record(part, turns) for part in parts], tmp_path / "records")
@@ -118,7 +118,7 @@ class TestCache:
         source.path.write_text('{"ask": "a", "answer": "c"}\n{"ask": "d", "answer": "e"}\n')
         assert len(cached_records(source, cache)) == 2
 
-    def test_what_was_skipped_is_told_again_and_not_forgiven(
+    def test_skipped_rows_are_reported_again_and_an_error_without_the_option(
         self, source: OwnRecords, cache: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         source.path.write_text('{"ask": "a", "answer": "c"}\n{oops\n')
@@ -130,9 +130,7 @@ class TestCache:
         with pytest.raises(DataError, match=r"own\.jsonl:2: not JSON"):
             cached_records(source, cache)
 
-    def test_a_picture_that_was_skipped_is_learnt_from_once_it_is_there(
-        self, tmp_path: Path, cache: Path
-    ) -> None:
+    def test_a_skipped_row_is_read_once_its_image_exists(self, tmp_path: Path, cache: Path) -> None:
         write_gqa(tmp_path, questions=3, pictures=3)
         (tmp_path / "own.jsonl").write_text(
             '{"ask": "a", "answer": "b"}\n{"image": "1.png", "ask": "c", "answer": "d"}\n'
@@ -149,7 +147,7 @@ class TestCache:
         picture(1).save(tmp_path / "1.png")
         assert pictures() == [2, 3]
 
-    def test_boxes_follow_a_picture_that_was_replaced(self, tmp_path: Path, cache: Path) -> None:
+    def test_boxes_are_read_again_for_a_replaced_image(self, tmp_path: Path, cache: Path) -> None:
         picture(1, width=40, height=20).save(tmp_path / "1.png")
         line = {"image": "1.png", "task": "refer", "ask": "mug", "answer": [[4, 2, 20, 10]]}
         (tmp_path / "own.jsonl").write_text(json.dumps(line))
@@ -161,7 +159,7 @@ class TestCache:
         picture(1, width=80, height=20).save(tmp_path / "1.png")
         assert answer() == "{<5><10><25><50>}"
 
-    def test_what_was_skipped_is_not_read_again_while_nothing_changes(
+    def test_skipped_rows_are_not_read_again_without_a_change(
         self, source: OwnRecords, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         source.path.write_text('{"ask": "a", "answer": "b"}\n{"image": "1.png", "ask": "c", "answer": "d"}\n')
@@ -169,7 +167,7 @@ class TestCache:
         monkeypatch.setattr(record_file, "read_records", None)
         assert len(cached_records(source, cache, skip_broken=True)) == 1
 
-    def test_boxes_that_were_corrected_are_read_again(self, tmp_path: Path, cache: Path) -> None:
+    def test_corrected_boxes_are_read_again(self, tmp_path: Path, cache: Path) -> None:
         flickr30k(tmp_path)
         source = open_source("flickr30k_phrase_to_boxes", tmp_path, SourceConfig())
 
@@ -188,16 +186,16 @@ class TestCache:
             cached_records(source, cache)
         assert [path for path in cache.iterdir() if path.suffix != ".lock"] == []
 
-    def test_a_file_that_is_not_there_is_told(self, tmp_path: Path, cache: Path) -> None:
+    def test_a_missing_file_is_reported(self, tmp_path: Path, cache: Path) -> None:
         with pytest.raises(DataError, match=r"no .*gone\.jsonl"):
             cached_records(OwnRecords(tmp_path / "gone.jsonl"), cache)
 
-    def test_a_source_without_records_is_told(self, source: OwnRecords, cache: Path) -> None:
+    def test_a_source_without_records_is_an_error(self, source: OwnRecords, cache: Path) -> None:
         source.path.write_text("\n")
         with pytest.raises(DataError, match="holds no record"):
             cached_records(source, cache)
 
-    def test_a_full_disk_is_told_with_what_to_do(
+    def test_a_full_disk_is_reported_with_the_remedy(
         self, source: OwnRecords, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*_: Any) -> None:
@@ -244,14 +242,14 @@ class TestMixture:
         ]
         assert [first[index].samples for index in range(40)] != [other[index].samples for index in range(40)]
 
-    def test_adding_nothing_of_a_source_changes_nothing(self, data: Path) -> None:
+    def test_a_source_with_ratio_0_changes_nothing(self, data: Path) -> None:
         alone = open_mixture(data / "own", "train", MixtureConfig(), 20, seed=0)
         with_none = self.mixture(data, 20, ratios={"photos": 5.0, "laion": 0.0})
         assert [alone[index].samples for index in range(20)] == [
             with_none[index].samples for index in range(20)
         ]
 
-    def test_colours_are_measured_where_that_is_wished(self, data: Path, cache: Path) -> None:
+    def test_colours_are_measured_if_asked_to(self, data: Path, cache: Path) -> None:
         def colours(wish: bool) -> list[bool]:
             (stream,) = open_mixture(data / "own", "train", MixtureConfig(colours=wish), 5, seed=0).streams
             assert isinstance(stream, PhotoStream)
@@ -269,7 +267,7 @@ class TestMixture:
         numbers = {int(sample.turn.user.split("what is ")[1].split("?")[0]) % 3 for sample in example.samples}
         assert len(numbers) == 1
 
-    def test_every_picture_is_seen_once_before_any_is_seen_again(self, data: Path) -> None:
+    def test_every_image_is_drawn_once_per_pass(self, data: Path) -> None:
         mixture = self.mixture(data, ratios={"photos": 0.0, "unnatural_instructions": 1.0})
         for epoch in range(3):
             drawn = [mixture[20 * epoch + place].samples[0].turn.answer for place in range(20)]
@@ -316,11 +314,13 @@ class TestMixture:
             pytest.param({"ratios": {"laion": 1.0}}, "no .*laion_dataset", id="not there"),
         ],
     )
-    def test_what_cannot_be_mixed_is_told(self, data: Path, config: dict[str, Any], message: str) -> None:
+    def test_an_impossible_mixture_is_an_error(
+        self, data: Path, config: dict[str, Any], message: str
+    ) -> None:
         with pytest.raises(AssistantError, match=message):
             self.mixture(data, **config)
 
-    def test_a_damaged_picture_is_told_or_passed_over(
+    def test_a_damaged_image_is_an_error_or_replaced(
         self, data: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (data / "gqa/images/1.jpg").write_bytes(b"no picture")
@@ -337,7 +337,7 @@ class TestMixture:
         assert "1.jpg: this is no picture" in caplog.text
         assert [example.samples for example in examples] == [again[index].samples for index in range(30)]
 
-    def test_data_of_nothing_but_damage_is_given_up_on(self, data: Path) -> None:
+    def test_data_of_damaged_images_only_is_an_error(self, data: Path) -> None:
         for number in range(3):
             (data / f"gqa/images/{number}.jpg").write_bytes(b"no picture")
         config = MixtureConfig(ratios={"photos": 0.0, "gqa": 1.0})
@@ -345,7 +345,7 @@ class TestMixture:
         with pytest.raises(DataError, match="cannot read 10 images in a row"):
             mixture[0]
 
-    def test_broken_lines_of_annotated_photos_are_left_out_where_that_is_wished(
+    def test_broken_lines_of_annotated_photos_are_skipped_if_asked_to(
         self, data: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         path = data / "own/annotations.jsonl"

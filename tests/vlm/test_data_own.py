@@ -1,4 +1,4 @@
-"""Records that a person writes by hand: what each line means, and how a mistake is told."""
+"""Records written by hand: the meaning of each line, and the errors."""
 
 from __future__ import annotations
 
@@ -246,12 +246,12 @@ def test_a_conversation_holds_its_turns_in_order(file: Path) -> None:
     assert record.turns == tuple(MEANT[index].values[1] for index in (4, 0, 7))
 
 
-def test_a_line_needs_no_picture_where_none_is_talked_of(file: Path) -> None:
+def test_a_line_needs_no_image(file: Path) -> None:
     (record,) = records(file, {"ask": "who are you?", "answer": "An assistant."})
     assert record == Record(None, (TaskTurn(None, "who are you?", "An assistant."),))
 
 
-def test_empty_lines_are_no_mistake(file: Path) -> None:
+def test_empty_lines_are_ignored(file: Path) -> None:
     assert len(records(file, "", {"ask": "a", "answer": "b"}, "")) == 1
 
 
@@ -291,7 +291,7 @@ def test_phrases_are_found_in_the_answer(file: Path, answer: str, boxes: dict[st
         ({"task": "refer", "ask": "fork", "answer": ABSENT_ANSWER}, ABSENT_ANSWER),
     ],
 )
-def test_a_region_is_looked_at_alone_as_it_is_when_somebody_asks(file: Path, line: Line, answer: str) -> None:
+def test_a_region_is_cropped_as_in_inference(file: Path, line: Line, answer: str) -> None:
     (record,) = records(file, {"image": PHOTO, "region": [10, 4, 30, 16]} | line)
     [turn] = record.turns
     assert (turn.answer, turn.region) == (answer, None)
@@ -302,7 +302,7 @@ def test_a_region_is_looked_at_alone_as_it_is_when_somebody_asks(file: Path, lin
     assert again == [record]
 
 
-def test_what_sticks_out_by_half_a_pixel_is_cut_off(file: Path) -> None:
+def test_boxes_that_stick_out_by_half_a_pixel_are_clipped(file: Path) -> None:
     line = {"image": PHOTO, "task": "refer", "ask": "mug", "answer": [[-0.5, 2, 40.5, 20.4]]}
     (record,) = records(file, line)
     assert record.turns[0].answer == "{<0><10><100><100>}"
@@ -323,7 +323,7 @@ OTHER_FORMS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("content", "named"), OTHER_FORMS, ids=[named for _, named in OTHER_FORMS])
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("in_an_array", [False, True])
-def test_the_forms_of_other_tools_are_named(
+def test_the_formats_of_other_tools_are_named(
     file: Path, content: Any, named: str, indent: int | None, in_an_array: bool
 ) -> None:
     text = json.dumps([content, content] if in_an_array else content, indent=indent)
@@ -333,12 +333,12 @@ def test_the_forms_of_other_tools_are_named(
     assert "\n" not in str(caught.value)
 
 
-def test_an_array_of_lines_in_the_right_form_is_told_to_be_an_array(file: Path) -> None:
+def test_an_array_of_valid_objects_is_reported_as_an_array(file: Path) -> None:
     with pytest.raises(DataError, match=r"a JSON array: write one object per line, as `jq -c"):
         records(file, json.dumps([{"ask": "a", "answer": "b"}], indent=1))
 
 
-def test_a_byte_order_mark_does_no_harm_and_utf_16_is_told(file: Path) -> None:
+def test_a_byte_order_mark_is_ignored_and_utf_16_is_an_error(file: Path) -> None:
     line = json.dumps({"ask": "a", "answer": "b"})
     file.write_text(line, encoding="utf-8-sig")
     assert len(list(read_records(OwnRecords(file)))) == 1
@@ -347,7 +347,7 @@ def test_a_byte_order_mark_does_no_harm_and_utf_16_is_told(file: Path) -> None:
         list(read_records(OwnRecords(file)))
 
 
-def test_a_picture_that_is_damaged_inside_is_told_when_the_data_is_read(file: Path) -> None:
+def test_a_damaged_image_is_reported_when_the_data_is_read(file: Path) -> None:
     photo = file.parent / "photos" / "2.jpg"
     picture(1, width=400, height=200).save(photo)
     photo.write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])
@@ -355,9 +355,7 @@ def test_a_picture_that_is_damaged_inside_is_told_when_the_data_is_read(file: Pa
         records(file, {"image": "photos/2.jpg", "task": "caption", "answer": "a mug"})
 
 
-def test_a_picture_is_decoded_once_however_many_lines_are_about_it(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_is_decoded_once_for_all_its_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
 
     def counted(path: Path) -> Picture:
@@ -370,7 +368,7 @@ def test_a_picture_is_decoded_once_however_many_lines_are_about_it(
 
 
 @pytest.mark.parametrize(("line", "message"), MISTAKES)
-def test_a_mistake_is_told_with_its_line(file: Path, line: Line | str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_line(file: Path, line: Line | str, message: str) -> None:
     good: Line = {"image": PHOTO, "ask": "a", "answer": "b"}
     wrong = line if isinstance(line, str) else {"image": PHOTO} | line
     with pytest.raises(DataError, match=rf"own\.jsonl:2: .*{message}") as caught:
@@ -385,7 +383,7 @@ def test_a_box_without_a_picture_is_a_mistake(file: Path) -> None:
         records(file, {"task": "caption", "answer": "a mug"})
 
 
-def test_lines_with_mistakes_are_left_out_and_counted_where_that_is_wished(
+def test_lines_with_mistakes_are_skipped_and_counted_if_asked_to(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good: Line = {"image": PHOTO, "ask": "a", "answer": "b"}
@@ -430,7 +428,7 @@ CONVERTED = [
 
 
 @pytest.mark.parametrize(("name", "content", "meant"), CONVERTED)
-def test_the_scripts_of_the_documentation_convert_other_forms(
+def test_the_scripts_of_the_documentation_convert_other_formats(
     file: Path, name: str, content: Any, meant: TaskTurn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = Path(__file__).parents[2] / "docs" / "own-data.md"
@@ -443,9 +441,7 @@ def test_the_scripts_of_the_documentation_convert_other_forms(
     assert record.turns == (meant,)
 
 
-def test_a_run_learns_from_the_file_as_from_a_folder_of_photos(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_trains_on_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSISTANT_CACHE", str(file.parent / "cache"))
     write(file, {"image": PHOTO} | MEANT[0].values[0], {"ask": "who are you?", "answer": "An assistant."})
     mixture = open_mixture(file, "train", MixtureConfig(), 6, seed=0)

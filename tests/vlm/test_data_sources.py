@@ -1,4 +1,4 @@
-"""Data sets in the layout they are published in: what is read, and how a broken row is told."""
+"""Datasets in their published layouts: their records, and the errors of broken rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def records(name: str, data: Path, *, skipped: SkippedRows | None = None, **plac
     return list(read_records(open_source(name, data, SourceConfig(**place)), skipped))
 
 
-def told(found: list[Record]) -> list[tuple[Task | None, str, str]]:
+def exchanges(found: list[Record]) -> list[tuple[Task | None, str, str]]:
     """Return task, argument and answer of every turn."""
     return [(turn.task, turn.argument, turn.answer) for record in found for turn in record.turns]
 
@@ -73,7 +73,7 @@ def write_shard(path: Path, members: dict[str, bytes]) -> None:
             shard.addfile(member, io.BytesIO(content))
 
 
-# --- each data set as it is published --------------------------------------------------------------------
+# --- each dataset in its published layout -------------------------------------------------------------------
 
 
 def laion(data: Path, change: Change = unchanged) -> None:
@@ -137,8 +137,8 @@ def textcaps(data: Path, change: Change = unchanged) -> None:
 
 def refcoco(data: Path, change: Change = unchanged, folder: str = "refcoco", edition: str = "unc") -> None:
     def reference(ann_id: int, split: str, *sentences: str) -> dict[str, Any]:
-        said = [{"raw": text.upper(), "sent": text, "tokens": text.split()} for text in sentences]
-        return {"ann_id": ann_id, "split": split, "sentences": said, "image_id": 581857, "ref_id": ann_id}
+        texts = [{"raw": text.upper(), "sent": text, "tokens": text.split()} for text in sentences]
+        return {"ann_id": ann_id, "split": split, "sentences": texts, "image_id": 581857, "ref_id": ann_id}
 
     rows = change([reference(7, "train", "the left dog", "brown dog"), reference(8, "val", "the cat")])
     path = data / "refcoco" / folder / f"refs({edition}).p"
@@ -218,16 +218,16 @@ def ocrvqa(data: Path, change: Change = unchanged) -> None:
 
 
 def llava(data: Path, change: Change = unchanged) -> None:
-    said = ["<image>\nWhat is in it?", "A bus.", "Which colour?", "Red and white."]
-    turns = [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(said)]
+    texts = ["<image>\nWhat is in it?", "A bus.", "Which colour?", "Red and white."]
+    turns = [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(texts)]
     row = {"id": "000000442786", "image": "000000442786.jpg", "conversations": turns}
     write_json(data / "llava/conversation_58k.json", change([row]))
     write_pictures(data / "coco/train2017/000000442786.jpg")
 
 
 def multitask(data: Path, change: Change = unchanged) -> None:
-    said = ["<image>\n[refer] where is the bus", "{<1><2><30><40>}", "how many people?", "two"]
-    turns = [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(said)]
+    texts = ["<image>\n[refer] where is the bus", "{<1><2><30><40>}", "how many people?", "two"]
+    turns = [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(texts)]
     rows = change([{"id": 442786, "conversations": turns}])
     write_json(data / "multitask_conversation/multitask_conversation.json", rows)
     write_pictures(data / "coco/train2014/COCO_train2014_000000442786.jpg")
@@ -382,7 +382,7 @@ SAID: dict[str, list[tuple[Task | None, str, str]]] = {
 
 
 class TestPublishedLayouts:
-    def test_no_source_is_left_out_here(self) -> None:
+    def test_every_source_is_tested(self) -> None:
         assert SOURCES.keys() == WRITERS.keys() == SAID.keys()
 
     def test_the_papers_stages_name_known_sources(self) -> None:
@@ -394,34 +394,34 @@ class TestPublishedLayouts:
         assert [name for name in (*SOURCES, *RECIPES) if f"`{name}`" not in document] == []
 
     @pytest.mark.parametrize("name", SOURCES)
-    def test_a_data_set_is_read_as_it_is_published(self, name: str, tmp_path: Path) -> None:
+    def test_a_dataset_is_read_in_its_published_layout(self, name: str, tmp_path: Path) -> None:
         WRITERS[name](tmp_path)
         found = records(name, tmp_path)
-        assert told(found) == SAID[name]
+        assert exchanges(found) == SAID[name]
         for record in found:
             if record.picture is not None:
                 assert record.picture.read().size == (40, 30)
 
     @pytest.mark.parametrize("name", SOURCES)
-    def test_a_data_set_that_is_not_there_is_told_with_its_place(self, name: str, tmp_path: Path) -> None:
+    def test_a_missing_dataset_is_reported_with_its_path(self, name: str, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"no {tmp_path}.*in its published layout"):
             records(name, tmp_path)
 
-    def test_annotations_and_pictures_can_lie_elsewhere(self, tmp_path: Path) -> None:
+    def test_annotations_and_images_can_be_elsewhere(self, tmp_path: Path) -> None:
         gqa(tmp_path / "here")
         (tmp_path / "here/gqa/images").rename(tmp_path / "images")
         found = records("gqa", Path("nowhere"), path=tmp_path / "here/gqa", pictures=tmp_path)
         assert places(found, tmp_path) == ["images/2375429.jpg"]
 
-    def test_the_box_that_is_asked_about_is_that_of_the_thing(self, tmp_path: Path) -> None:
+    def test_identify_asks_about_the_box_of_the_object(self, tmp_path: Path) -> None:
         refcoco(tmp_path)
         assert {record.turns[0].region for record in records("refcoco_identify", tmp_path)} == {
             Box(5, 5, 55, 55)
         }
 
-    def test_another_split_is_read_where_it_is_asked_for(self, tmp_path: Path) -> None:
+    def test_another_split_can_be_read(self, tmp_path: Path) -> None:
         refcoco(tmp_path)
-        assert told(records("refcoco", tmp_path, split="val")) == [
+        assert exchanges(records("refcoco", tmp_path, split="val")) == [
             (Task.REFER, "the cat", "{<5><5><55><55>}")
         ]
 
@@ -436,7 +436,7 @@ class TestPublishedLayouts:
             return rows
 
         grit(tmp_path, twice)
-        assert [argument for _, argument, _ in told(records("grit_refer", tmp_path))] == [
+        assert [argument for _, argument, _ in exchanges(records("grit_refer", tmp_path))] == [
             "a dog in a field of flowers"
         ]
 
@@ -444,7 +444,7 @@ class TestPublishedLayouts:
     def test_shards_may_hold_folders(self, folder: str, tmp_path: Path) -> None:
         shard = tmp_path / "laion/laion_dataset/0.tar"
         write_shard(shard, {f"{folder}1.{kind}": png() if kind == "jpg" else b"a" for kind in ("jpg", "txt")})
-        assert told(records("laion", tmp_path)) == [(Task.CAPTION, "", "a")]
+        assert exchanges(records("laion", tmp_path)) == [(Task.CAPTION, "", "a")]
 
     def test_covers_saved_under_their_own_extension_are_found(self, tmp_path: Path) -> None:
         def gif(rows: dict[str, Any]) -> dict[str, Any]:
@@ -456,7 +456,7 @@ class TestPublishedLayouts:
         write_pictures(tmp_path / "ocr_vqa/images/0761183272.gif")
         assert places(records("ocrvqa", tmp_path)[:1], tmp_path) == ["ocr_vqa/images/0761183272.gif"]
 
-    def test_written_answers_are_read_back_as_their_boxes(self, tmp_path: Path) -> None:
+    def test_answers_parse_to_their_boxes(self, tmp_path: Path) -> None:
         flickr30k(tmp_path)
         (record,) = records("flickr30k_grounded_caption", tmp_path)
         grounded = parse(record.turns[0].answer)
@@ -468,7 +468,7 @@ class TestPublishedLayouts:
 
 
 def without(key: str) -> Change:
-    """Take a field out of the first row, wherever the rows are."""
+    """Remove a field of the first row, wherever the rows are."""
 
     def change(rows: Any) -> Any:
         first = rows[next(iter(rows))] if isinstance(rows, dict) else rows[0]
@@ -490,7 +490,7 @@ def with_value(key: str, value: Any) -> Change:
 
 
 def replaced(value: Any) -> Change:
-    """Put something else in place of the first row."""
+    """Replace the first row."""
     return lambda rows: [value, *rows[1:]]
 
 
@@ -563,7 +563,7 @@ BROKEN = [
 
 class TestBrokenRows:
     @pytest.mark.parametrize(("name", "change", "message"), BROKEN)
-    def test_a_broken_row_is_named_or_left_out_and_counted(
+    def test_a_broken_row_is_named_or_skipped_and_counted(
         self, name: str, change: Change, message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         WRITERS[name](tmp_path, change)
@@ -577,7 +577,7 @@ class TestBrokenRows:
         assert str(caught.value) in caplog.text
         assert skipped.count == 1
 
-    def test_a_picture_without_width_is_told_or_left_out(self, tmp_path: Path) -> None:
+    def test_an_image_without_width_is_an_error_or_skipped(self, tmp_path: Path) -> None:
         refcoco(tmp_path)
         path = tmp_path / "refcoco/refcoco/instances.json"
         path.write_text(path.read_text().replace('"width": 200', '"width": 0'))
@@ -587,14 +587,14 @@ class TestBrokenRows:
         assert records("refcoco", tmp_path, skipped=skipped) == []
         assert skipped.count == 1
 
-    def test_a_key_that_is_no_key_is_told(self, tmp_path: Path) -> None:
+    def test_an_unhashable_key_is_an_error(self, tmp_path: Path) -> None:
         vqav2(tmp_path)
         path = tmp_path / "vqav2/v2_OpenEnded_mscoco_train2014_questions.json"
         path.write_text(path.read_text().replace('"question_id": 458752000', '"question_id": [1]'))
         with pytest.raises(DataError, match=r"questions\.json, row 1: question_id: must be a number or text"):
             records("vqav2", tmp_path)
 
-    def test_only_the_first_few_are_told_one_by_one(
+    def test_only_the_first_few_are_logged_one_by_one(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         unnatural(tmp_path, lambda rows: ["{\n"] * 9 + rows)
@@ -604,7 +604,7 @@ class TestBrokenRows:
         assert caplog.text.count("not JSON") == 5
         assert skipped.count == 9
 
-    def test_a_file_that_ends_in_the_middle_is_an_error_even_then(self, tmp_path: Path) -> None:
+    def test_a_truncated_file_is_an_error_even_then(self, tmp_path: Path) -> None:
         coco_caption(tmp_path)
         path = tmp_path / "coco/annotations/captions_train2017.json"
         path.write_text(path.read_text()[:-30])
@@ -616,21 +616,21 @@ class TestBrokenRows:
         with pytest.raises(DataError, match="holds no rows"):
             records("coco_caption", tmp_path)
 
-    def test_a_shard_that_ends_in_the_middle_is_told(self, tmp_path: Path) -> None:
+    def test_a_truncated_shard_is_an_error(self, tmp_path: Path) -> None:
         laion(tmp_path)
         shard = tmp_path / "laion/laion_dataset/00000.tar"
         shard.write_bytes(shard.read_bytes()[:1500])
         with pytest.raises(DataError, match=r"00000\.tar is no whole tar file"):
             records("laion", tmp_path)
 
-    def test_a_caption_without_a_picture_beside_it_is_told(self, tmp_path: Path) -> None:
+    def test_a_caption_without_an_image_is_an_error(self, tmp_path: Path) -> None:
         write_shard(tmp_path / "laion/laion_dataset/0.tar", {"7.txt": b"a dog"})
         with pytest.raises(DataError, match=r"0\.tar, 7: \[caption\] needs an image"):
             records("laion", tmp_path)
 
 
 class TestPickles:
-    def test_a_pickle_that_wants_to_run_something_is_refused(self, tmp_path: Path) -> None:
+    def test_a_pickle_that_runs_code_is_refused(self, tmp_path: Path) -> None:
         class Evil:
             def __reduce__(self) -> tuple[Any, ...]:
                 return os.mkdir, (str(tmp_path / "made"),)
@@ -641,7 +641,7 @@ class TestPickles:
         assert not (tmp_path / "made").exists()
 
     @pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"refs": []})])
-    def test_what_is_no_list_in_a_pickle_is_told(self, content: bytes, tmp_path: Path) -> None:
+    def test_a_pickle_without_a_list_is_an_error(self, content: bytes, tmp_path: Path) -> None:
         refcoco(tmp_path)
         (tmp_path / "refcoco/refcoco/refs(unc).p").write_bytes(content)
         with pytest.raises(DataError, match=r"refs\(unc\)\.p (is not a pickle|does not hold a list)"):
@@ -652,10 +652,10 @@ class TestPickles:
         # Protocol 2 of Python 2 writes its plain strings as SHORT_BINSTRING: bytes, not text.
         row = b"\x80\x02]}(U\x06ann_idK\x07U\x05splitU\x05trainU\tsentences]}U\x04sentU\x07the dogsaua."
         (tmp_path / "refcoco/refcoco/refs(unc).p").write_bytes(row)
-        assert told(records("refcoco", tmp_path)) == [(Task.REFER, "the dog", "{<5><5><55><55>}")]
+        assert exchanges(records("refcoco", tmp_path)) == [(Task.REFER, "the dog", "{<5><5><55><55>}")]
 
 
-def test_a_picture_that_is_gone_or_damaged_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_image_is_an_error(tmp_path: Path) -> None:
     gone = ImageReference(str(tmp_path / "gone.jpg"))
     with pytest.raises(DataError, match="gone"):
         gone.read()

@@ -1,4 +1,4 @@
-"""The suites over a folder of generated photos, and their report."""
+"""The suites on a folder of generated photos, and their report."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> PhotoFolder:
 
 
 def knowing(folder: PhotoFolder, answer: Callable[[Photo, Request], str]) -> ScriptedEngine:
-    """A model that is told which photo it sees."""
+    """A model that knows which photo it gets."""
     photos = {folder.read(photo).tobytes(): photo for photo in folder.photos}
 
     def look(request: Request) -> str:
@@ -87,7 +87,7 @@ def knowing(folder: PhotoFolder, answer: Callable[[Photo, Request], str]) -> Scr
 
 
 def right(photo: Photo, request: Request) -> str:
-    """The answer that the annotations have."""
+    """The annotated answer."""
     boxes = {item.label: certain_boxes(photo, item.label) for item in photo.objects}
     match request.task:
         case Task.CAPTION | None:
@@ -123,7 +123,7 @@ class TestSuites:
         named = [measures.pop(f"hallucination.objects_named_{prompt}") for prompt in PROMPTS]
         assert named == pytest.approx([4 / 3] * 3)
         assert measures.pop("grounding.phrases_a_caption") == 1.5
-        # Nobody asks twice in the same words, so that there is nothing to answer blindly by.
+        # All questions begin differently, so there is no blind answer.
         assert [measures.pop(f"vqa.top_1{of}_blind") for of in ("", "_generated")] == [0.0, 0.0]
         none = {name for name in measures if "malformed" in name or "chair_" in name or "false_finds" in name}
         assert measures == pytest.approx({name: float(name not in none) for name in measures})
@@ -146,13 +146,13 @@ class TestSuites:
         }
         assert report["tasks"]["detection"]["measures"]["ap_50"]["count"] == 5
 
-    def test_answers_of_another_form_are_malformed_and_nothing_else(self, folder: PhotoFolder) -> None:
+    def test_answers_in_another_format_are_malformed(self, folder: PhotoFolder) -> None:
         engine = knowing(folder, lambda photo, request: "it is here: " + right(photo, request))
         measures = measured(engine, folder, "refer")
         assert (measures["malformed"], measures["accuracy_at_50_unique"]) == (1.0, 1.0)
 
     @pytest.mark.parametrize("raw", ["", "{<1><2>", "no", "{<900><900><901><901>}"])
-    def test_answers_that_are_no_boxes_score_0(self, folder: PhotoFolder, raw: str) -> None:
+    def test_answers_without_boxes_score_0(self, folder: PhotoFolder, raw: str) -> None:
         engine = knowing(folder, lambda *_: raw)
         values = measured(engine, folder, "refer") | measured(engine, folder, "detection")
         assert values == {name: float(name == "malformed") for name in values}
@@ -166,11 +166,11 @@ class TestSuites:
         assert (measures["exact"], measures["within_1"]) == (pytest.approx(1 / 4), 1.0)
         assert (measures["exact_of_several"], measures["exact_if_always_one"]) == (1.0, pytest.approx(3 / 4))
 
-    def test_a_box_that_is_said_twice_is_one_box(self, folder: PhotoFolder) -> None:
+    def test_a_repeated_box_counts_once(self, folder: PhotoFolder) -> None:
         engine = knowing(folder, lambda photo, request: " ".join([right(photo, request)] * 2))
         assert measured(engine, folder, "detection")["precision_at_50"] == 1.0
 
-    def test_a_phrase_counts_only_where_it_can_mean_one_thing(self, folder: PhotoFolder) -> None:
+    def test_a_phrase_counts_only_if_it_can_mean_one_thing(self, folder: PhotoFolder) -> None:
         raw = "<p>a puppy</p>{<10><20><30><80>} by <p>two cats</p>{<0><0><9><9>}, <p>a bus</p>{<0><0><9><9>}"
         report = evaluate(knowing(folder, lambda *_: raw), folder, "grounding")
         figures = report["tasks"]["grounding"]["measures"]
@@ -183,7 +183,7 @@ class TestSuites:
         assert twice["tasks"]["grounding"]["measures"]["phrase_accuracy_at_50"]["count"] == 0
 
     @pytest.mark.parametrize("source", ["daquar", "another"])
-    def test_wups_is_for_daquar_alone(
+    def test_wups_is_for_daquar_only(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
     ) -> None:
         monkeypatch.setattr(text_suites, "wordnet_similarity", lambda: lambda *_: 0.8)
@@ -194,7 +194,7 @@ class TestSuites:
         expected = {"wups_0.9": 0.08, "wups_0.0": 0.8} if source == "daquar" else {}
         assert wups == pytest.approx(expected)
 
-    def test_without_wordnet_all_else_is_measured_and_the_lack_is_told(
+    def test_without_wordnet_the_rest_is_measured_with_a_note(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "nltk", None)
@@ -224,7 +224,7 @@ class TestHallucination:
     def test_classes_are_named_by_whole_words(self, text: str, classes: set[str]) -> None:
         assert named_classes(text) == classes
 
-    def test_what_a_faint_box_or_one_caption_shows_is_there(self) -> None:
+    def test_a_low_score_or_one_caption_makes_a_class_present(self) -> None:
         photo = Photo(
             image="a.png", source="generated", split="val",
             captions=("a dog", "a puppy by a bench"),
@@ -238,7 +238,7 @@ class TestHallucination:
     def test_chair_counts_objects_and_sentences_for_each_prompt(self, folder: PhotoFolder) -> None:
         answers = {None: "a dog, a cat and a bus", Task.GROUNDING: "a dog", Task.CAPTION: "nothing"}
         measures = measured(ScriptedEngine(answers), folder, "hallucination")
-        # Dog, cat and bus each stand in one of the three photos.
+        # Dog, cat and bus are each in one of the three photos.
         assert {name: value for name, value in measures.items() if name.startswith("chair")} == {
             "chair_objects_long": pytest.approx(2 / 3),
             "chair_sentences_long": 1.0,
@@ -248,7 +248,7 @@ class TestHallucination:
             "chair_sentences_short": 0.0,
         }
 
-    def test_an_absent_thing_that_is_found_counts_by_the_score_of_its_box(self, folder: PhotoFolder) -> None:
+    def test_a_box_for_an_absent_thing_counts_by_its_score(self, folder: PhotoFolder) -> None:
         boxes = {Task.REFER: "{<1><2><30><40>}", Task.DETECTION: ""}
         measures = measured(ScriptedEngine(boxes, score=0.6), folder, "absent")
         assert measures == {
@@ -259,7 +259,7 @@ class TestHallucination:
             **{name: 0.0 for name in measures if name.startswith("detection")},
         }
 
-    def test_a_model_that_answers_by_the_class_is_told_from_one_that_looks(self, folder: PhotoFolder) -> None:
+    def test_a_model_that_answers_by_class_alone_is_exposed(self, folder: PhotoFolder) -> None:
         # A person, a dog and a cat are each in one of the three photos that are asked about them.
         by_class = knowing(folder, lambda _, request: "yes" if request.argument.split()[3] == "bus" else "no")
         blind, looking = (
@@ -272,7 +272,7 @@ class TestHallucination:
         assert blind["accuracy_rarer_answer"] == 0.0
         assert (looking["accuracy"], looking["accuracy_rarer_answer"]) == (1.0, 1.0)
 
-    def test_presence_is_asked_in_the_words_of_training(self, tmp_path: Path) -> None:
+    def test_presence_questions_are_worded_as_in_training(self, tmp_path: Path) -> None:
         records = [record | {"objects": [thing("umbrella", 0.1)]} for record in dog_records(1)]
         (photo,) = PhotoFolder(write_photo_folder(tmp_path, records), "train").photos
         asked = {item.request.argument for item in presence_items(photo)}
@@ -282,7 +282,7 @@ class TestHallucination:
         assert "is there an umbrella in the picture?" in asked
         assert {f"[vqa] {question}" for question in asked if "umbrella" in question} <= trained
 
-    def test_always_yes_is_right_where_something_is_there(self, folder: PhotoFolder) -> None:
+    def test_always_yes_is_right_for_present_things(self, folder: PhotoFolder) -> None:
         measures = measured(ScriptedEngine({Task.VQA: "Yes."}), folder, "presence")
         assert (measures["accuracy_present"], measures["accuracy_absent"], measures["says_yes"]) == (
             1.0,
@@ -292,7 +292,7 @@ class TestHallucination:
 
 
 class TestRuns:
-    def test_the_model_is_asked_in_the_words_of_inference(self, folder: PhotoFolder) -> None:
+    def test_questions_are_worded_as_in_inference(self, folder: PhotoFolder) -> None:
         engine = knowing(folder, right)
         report = evaluate(engine, folder, "refer")
         asked = [row["asked"] for row in report["tasks"]["refer"]["answers"]]
@@ -321,21 +321,21 @@ class TestRuns:
         assert asked(99) == asked(None)
         assert set(asked(3)) < set(asked(None))
 
-    def test_progress_is_told_batch_by_batch(self, tmp_path: Path) -> None:
+    def test_progress_is_reported_per_batch(self, tmp_path: Path) -> None:
         records = [RECORDS[2] | {"image": f"{number}.png"} for number in range(BATCH + 1)]
         folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
-        told: list[tuple[str, int, int]] = []
-        evaluate(ScriptedEngine(), folder, "refer", progress=lambda *step: told.append(step))
-        assert told == [("refer", BATCH, BATCH + 1), ("refer", BATCH + 1, BATCH + 1)]
+        calls: list[tuple[str, int, int]] = []
+        evaluate(ScriptedEngine(), folder, "refer", progress=lambda *step: calls.append(step))
+        assert calls == [("refer", BATCH, BATCH + 1), ("refer", BATCH + 1, BATCH + 1)]
 
-    def test_a_named_suite_that_no_photo_can_be_asked_is_an_error(self, tmp_path: Path) -> None:
+    def test_a_named_suite_without_items_is_an_error(self, tmp_path: Path) -> None:
         records = [{"image": "plain.png", "captions": ["nothing to see"]}]
         folder = PhotoFolder(write_photo_folder(tmp_path, records), "train")
         with pytest.raises(DataError, match=r"no photo of .* \(train\) has what 'refer' needs"):
             photo_set(folder, ["caption", "refer"])
         assert list(photo_set(folder).suites) == ["caption", "hallucination", "absent", "presence"]
 
-    def test_scorers_that_are_not_installed_are_told_before_the_model_works(
+    def test_missing_scorers_are_reported_before_the_model_runs(
         self, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "pycocoevalcap", None)
@@ -344,7 +344,7 @@ class TestRuns:
             evaluate(engine, folder, "refer", "caption")
         assert engine.requests == []
 
-    def test_a_run_that_is_stopped_keeps_the_suites_that_are_done(self, folder: PhotoFolder) -> None:
+    def test_a_stopped_run_keeps_the_finished_suites(self, folder: PhotoFolder) -> None:
         kept: list[dict[str, Any]] = []
         engine = ScriptedEngine({Task.CAPTION: KeyboardInterrupt()})
         with pytest.raises(KeyboardInterrupt):
@@ -359,7 +359,7 @@ class TestRuns:
 
 
 class TestReport:
-    def test_it_is_json_with_every_answer_and_how_it_was_had(
+    def test_it_is_json_with_every_answer_and_its_provenance(
         self, folder: PhotoFolder, tmp_path: Path
     ) -> None:
         report = evaluate(knowing(folder, right), folder, limit=5)
@@ -397,7 +397,7 @@ class TestReport:
         assert page.count('<rect class="right" x="') == 5 + 1  # and that of the legend
         assert "http" not in page.replace("http-equiv", "")
 
-    def test_what_data_and_model_say_is_no_markup(self, folder: PhotoFolder, tmp_path: Path) -> None:
+    def test_text_from_data_and_model_is_escaped(self, folder: PhotoFolder, tmp_path: Path) -> None:
         evil = '<script>alert("x")</script><img src=x onerror=alert(1)>'
         page = self.page(folder, tmp_path, evil)
         assert "<script" not in page
@@ -415,7 +415,7 @@ class TestReport:
         write_report(report, tmp_path / "report.json", photo_set(folder).read)
         return page_path(tmp_path / "report.json").read_text(encoding="utf-8")
 
-    def test_a_report_that_cannot_be_written_is_told_before_the_model_works(
+    def test_an_unwritable_report_is_reported_before_the_model_runs(
         self, folder: PhotoFolder, tmp_path: Path
     ) -> None:
         (tmp_path / "file").write_text("in the way")

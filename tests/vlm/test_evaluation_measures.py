@@ -1,4 +1,4 @@
-"""Measures against numbers worked out by hand."""
+"""Measures against values computed by hand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TestIntervals:
         assert (measure.low, measure.high) == pytest.approx((low, high), abs=5e-5)
         assert 0.0 <= measure.low <= measure.value <= measure.high + 1e-12 <= 1.0 + 1e-12
 
-    def test_a_mean_has_the_interval_that_resampling_gives(self) -> None:
+    def test_a_mean_has_a_bootstrap_interval(self) -> None:
         values = [float(number % 2) for number in range(100)]
         measure = mean(values)
         assert (measure.value, measure.count) == (0.5, 100)
@@ -104,7 +104,7 @@ class TestAnswers:
 
 
 class TestConsensus:
-    """VQAv2's accuracy; the figures are those of the evaluation that goes with the data set."""
+    """VQAv2's accuracy; the expected values come from the official evaluation."""
 
     @pytest.mark.parametrize(
         ("same", "accuracy"), [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)]
@@ -160,13 +160,13 @@ class TestWups:
         assert wups(predicted, wanted, 0.9, alike) == pytest.approx(strict)
         assert wups(predicted, wanted, 0.0, alike) == pytest.approx(lenient)
 
-    def test_wordnet_that_is_not_there_is_told_with_the_remedy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_wordnet_is_reported_with_the_remedy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "nltk", None)
         monkeypatch.setitem(sys.modules, "nltk.corpus", None)
         with pytest.raises(AssistantError, match=r"pip install nltk, then python -m nltk.downloader wordnet"):
             wordnet_similarity()
 
-    def test_wordnet_knows_how_near_nouns_are(self) -> None:
+    def test_wordnet_gives_the_similarity_of_nouns(self) -> None:
         try:
             similarity = wordnet_similarity()
         except AssistantError as error:
@@ -217,7 +217,7 @@ class TestForm:
             st.sampled_from(["<p>", "</p>", "{<1><2><3><4>}", "<delim>", "dog", " ", "{<1>"]), max_size=9
         )
     )
-    def test_no_answer_is_too_odd_to_be_judged(self, pieces: list[str]) -> None:
+    def test_any_answer_can_be_checked(self, pieces: list[str]) -> None:
         for task in (*Task, None):
             assert is_malformed(task, "".join(pieces)) in (True, False)
 
@@ -239,7 +239,7 @@ class TestBoxes:
         assert match_boxes((exact, sure), self.WANTED) == [False, True]
         assert match_boxes((exact, sure.with_score(0.2)), self.WANTED) == [True, False]
 
-    def test_half_of_the_union_is_enough_and_less_is_not(self) -> None:
+    def test_an_iou_of_a_half_is_enough_and_less_is_not(self) -> None:
         assert match_boxes([Box(0, 0, 20, 10)], self.WANTED) == [True]
         assert match_boxes([Box(0, 0, 20, 9)], self.WANTED) == [False]
         assert match_boxes([], self.WANTED) == []
@@ -251,7 +251,7 @@ class TestBoxes:
             ([True, True], 2, 1.0),
             ([True, True], 4, 0.5),
             ([True, False, True], 2, (1 + 2 / 3) / 2),
-            ([False, True, True], 2, (2 / 3 + 2 / 3) / 2),  # the best precision from there on counts
+            ([False, True, True], 2, (2 / 3 + 2 / 3) / 2),  # the best precision at that recall or beyond
             ([False, False], 2, 0.0),
             ([], 3, 0.0),
             ([], 0, 0.0),
@@ -284,12 +284,12 @@ class TestCaptions:
         assert caption_scores(predicted, self.REFERENCES)[0]["cider_d"].value == pytest.approx(10.0)
 
     @pytest.mark.parametrize("caption", ["", "zebra zebra zebra zebra zebra", "..."])
-    def test_a_useless_caption_scores_nothing(self, caption: str) -> None:
+    def test_an_unrelated_caption_scores_0(self, caption: str) -> None:
         scores, _ = caption_scores([caption] * 3, self.REFERENCES)
         assert scores["cider_d"].value == 0.0
         assert scores["bleu_4"].value == pytest.approx(0.0, abs=1e-3)
 
-    def test_one_word_right_of_one_caption_is_worth_what_the_formula_says(self) -> None:
+    def test_one_right_word_scores_as_the_formula_says(self) -> None:
         # Each word weighs ln 3, save "a", which two references have: ln 3/2. Of the four lengths of n-grams
         # only the first says anything, and the caption is six pairs of words too short.
         cosine = 1 / math.sqrt(6 + (math.log(3 / 2) / math.log(3)) ** 2)

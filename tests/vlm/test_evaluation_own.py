@@ -1,4 +1,4 @@
-"""Measuring over records that a person wrote by hand: what is asked, and how each task is scored."""
+"""Evaluation on records written by hand: the questions, and the score of each task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measured(file: Path, engine: ScriptedEngine, *lines: Line, image: str = "pho
     }
 
 
-def test_words_are_right_but_for_case_and_articles_or_share_some(file: Path) -> None:
+def test_text_is_compared_exactly_and_by_common_words(file: Path) -> None:
     engine = ScriptedEngine({Task.VQA: lambda it: "Rex." if "dog" in it.argument else "a red mug"})
     figures = measured(
         file,
@@ -63,7 +63,7 @@ def test_any_of_the_captions_of_a_photo_is_right(file: Path) -> None:
     assert len(engine.requests) == 1
 
 
-def test_a_box_is_right_from_half_of_it_on_and_absence_is_measured_apart(file: Path) -> None:
+def test_a_box_is_right_from_an_iou_of_a_half_and_absence_is_measured_separately(file: Path) -> None:
     boxes = {"Rex": "{<10><10><50><50>}", "my mug": "{<0><0><10><10>}"}
     engine = ScriptedEngine({Task.REFER: lambda it: boxes.get(it.argument, "not in the image")})
     figures = measured(
@@ -98,7 +98,7 @@ def test_boxes_of_detection_and_grounding_are_counted(file: Path) -> None:
     assert figures["grounding"]["word_f1"] == pytest.approx(2 / 3)
 
 
-def test_later_turns_are_asked_with_the_right_answers_before_them(file: Path) -> None:
+def test_later_turns_have_the_right_answers_in_their_history(file: Path) -> None:
     engine = ScriptedEngine({None: "Soup."})
     talk = [
         {"task": "refer", "ask": "the pot", "answer": [[10, 10, 50, 50]]},
@@ -111,7 +111,7 @@ def test_later_turns_are_asked_with_the_right_answers_before_them(file: Path) ->
     assert history.answer == "{<10><10><50><50>}"
 
 
-def test_of_a_region_that_part_is_looked_at(file: Path) -> None:
+def test_a_region_is_cropped(file: Path) -> None:
     engine = ScriptedEngine({Task.REFER: "{<0><0><50><100>}"})
     figures = measured(
         file, engine, {"task": "refer", "region": [40, 40, 60, 60], "ask": "x", "answer": [[37, 37, 50, 63]]}
@@ -130,7 +130,7 @@ def test_a_question_without_a_photo_is_asked_without_one(file: Path) -> None:
     assert "<img" not in page_path(file.with_suffix(".json")).read_text(encoding="utf-8")
 
 
-def test_a_task_of_which_there_is_no_line_is_named(file: Path) -> None:
+def test_a_task_without_lines_is_named(file: Path) -> None:
     file.write_text('{"ask": "who are you?", "answer": "Me."}\n')
     with pytest.raises(DataError, match=r"own\.jsonl has no line for 'refer': choose among chat"):
         own_set(file, ["refer"])

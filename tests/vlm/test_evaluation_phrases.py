@@ -1,4 +1,4 @@
-"""The suites over people's phrases, on photos written by hand."""
+"""The suites for human phrases, on photos written by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PHOTOS = (WALK, BOAT)
 LEFT_BOX, MIDDLE_BOX, RIGHT_BOX = Box(0, 20, 20, 80), Box(40, 20, 60, 80), Box(75, 20, 95, 80)
 
 
-def said(*answers: str) -> list[Generation]:
+def answered(*answers: str) -> list[Generation]:
     return [Generation(parse(answer), seconds=0.0) for answer in answers]
 
 
@@ -58,7 +58,7 @@ class TestReferring:
         assert all((it.image, it.request.task) == ("walk.png", Task.REFER) for it in self.ITEMS)
 
     def test_right_answers_score_1(self) -> None:
-        scored = phrases.refer_score(self.ITEMS, said(*[format_box(LEFT_BOX)] * 4))
+        scored = phrases.refer_score(self.ITEMS, answered(*[format_box(LEFT_BOX)] * 4))
         found = values(scored)
         assert found.pop("accuracy_at_50_if_always_whole_picture") == 0.0
         assert (found.pop("refused"), found.pop("malformed")) == (0.0, 0.0)
@@ -76,24 +76,24 @@ class TestReferring:
             "malformed": 4,
         }
 
-    def test_a_refusal_is_a_miss_and_no_fault_of_form(self) -> None:
+    def test_a_refusal_is_a_miss_but_not_malformed(self) -> None:
         answers = {it: format_box(LEFT_BOX) for it in asked(self.ITEMS)}
         answers["the man"] = ABSENT_ANSWER
         answers["the man in a red shirt"] = format_box(RIGHT_BOX)
-        scored = phrases.refer_score(self.ITEMS, said(*(answers[it] for it in asked(self.ITEMS))))
+        scored = phrases.refer_score(self.ITEMS, answered(*(answers[it] for it in asked(self.ITEMS))))
         found = values(scored)
         assert found["accuracy_at_50"] == pytest.approx(2 / 3)
         assert found["accuracy_at_50_people"] == 0.5
         assert (found["accuracy_at_50_joined"], found["refused"], found["malformed"]) == (0.0, 0.25, 0.0)
         assert [quality >= 0.5 for quality in scored.qualities].count(True) == 2
 
-    def test_small_things_are_counted_apart(self) -> None:
+    def test_small_things_are_measured_separately(self) -> None:
         photo = phrased("[a bird|1|animals|middle]")
         small = photo.model_copy(
             update={"phrases": (photo.phrases[0].model_copy(update={"boxes": ((0.4, 0.4, 0.6, 0.6),)}),)}
         )
         (item,) = phrases.refer_items(small)
-        scored = phrases.refer_score([item], said(format_box(item.boxes[0])))
+        scored = phrases.refer_score([item], answered(format_box(item.boxes[0])))
         assert (counts(scored)["accuracy_at_50_small"], counts(scored)["accuracy_at_50_large"]) == (1, 0)
         assert values(scored)["accuracy_at_50_small"] == 1.0
 
@@ -118,7 +118,7 @@ class TestIdentifying:
         ],
     )
     def test_the_noun_counts(self, answers: tuple[str, str], right: float, others: float) -> None:
-        found = values(phrases.identify_score(self.ITEMS, said(*answers)))
+        found = values(phrases.identify_score(self.ITEMS, answered(*answers)))
         assert (found["noun_right"], found["noun_right_but_people"]) == (right, others)
 
 
@@ -129,7 +129,7 @@ class TestGrounding:
             "<p>a guy</p>{<0><20><20><80>} in <p>a shirt</p>{<75><20><95><80>} with "
             "<p>dogs</p>{<40><20><60><80>} by <p>a tree</p>{<1><1><9><9>}"
         )
-        scored = phrases.grounding_score([item], said(raw))
+        scored = phrases.grounding_score([item], answered(raw))
         found = values(scored)
         assert (found["phrase_accuracy_at_50"], counts(scored)["phrase_accuracy_at_50"]) == (0.5, 2)
         assert (found["phrases_a_caption"], found["captions_with_a_box"], found["malformed"]) == (
@@ -140,7 +140,7 @@ class TestGrounding:
         assert scored.qualities == [0.5]
 
     def test_a_caption_without_boxes_counts_as_one(self) -> None:
-        scored = phrases.grounding_score(phrases.grounding_items(WALK), said("a man walks"))
+        scored = phrases.grounding_score(phrases.grounding_items(WALK), answered("a man walks"))
         assert values(scored)["captions_with_a_box"] == 0.0
         assert (counts(scored)["phrase_accuracy_at_50"], scored.qualities) == (0, [0.0])
 
@@ -166,7 +166,7 @@ class TestDetection:
             ABSENT_ANSWER,
             "<p>two dogs</p>{<40><20><60><80>}",
         )
-        scored = phrases.detection_score(self.ITEMS, said(*answers))
+        scored = phrases.detection_score(self.ITEMS, answered(*answers))
         assert values(scored) == pytest.approx(
             {
                 "recall_at_50_caption": 3 / 4,
@@ -182,7 +182,7 @@ class TestDetection:
 class TestAbsent:
     ITEMS = tuple(item for photo in PHOTOS for item in phrases.absent_items(PHOTOS)(photo))
 
-    def test_of_each_photo_a_thing_that_is_there_and_one_that_is_not_is_asked_for(self) -> None:
+    def test_each_photo_has_a_present_and_an_absent_thing(self) -> None:
         assert [(item.image, bool(item.boxes)) for item in self.ITEMS] == [
             ("walk.png", True),
             ("walk.png", False),
@@ -193,7 +193,7 @@ class TestAbsent:
         assert shown in ("the boat", "the ship")
         assert missing not in ("the boat", "the ship", "the sea")
 
-    def test_the_same_is_asked_every_time(self) -> None:
+    def test_the_items_are_always_the_same(self) -> None:
         again = [item for photo in PHOTOS for item in phrases.absent_items(PHOTOS)(photo)]
         assert asked(again) == asked(self.ITEMS)
 
@@ -205,15 +205,15 @@ class TestAbsent:
             (format_box(LEFT_BOX), format_box(LEFT_BOX), [1.0, 0.0]),
         ],
     )
-    def test_refusals_are_counted_of_both(self, present: str, absent: str, qualities: list[float]) -> None:
-        scored = phrases.absent_score(self.ITEMS, said(present, absent, present, absent))
+    def test_refusals_of_both_are_measured(self, present: str, absent: str, qualities: list[float]) -> None:
+        scored = phrases.absent_score(self.ITEMS, answered(present, absent, present, absent))
         assert values(scored) == {
             "refused_absent": float(absent == ABSENT_ANSWER),
             "refused_present": float(present == ABSENT_ANSWER),
         }
         assert scored.qualities == qualities * 2
 
-    def test_photos_of_which_nothing_is_unique_are_not_asked(self) -> None:
+    def test_photos_without_a_unique_name_have_no_items(self) -> None:
         assert phrases.absent_items(PHOTOS)(phrased("[dogs|1|animals|left right]")) == []
 
 
@@ -238,7 +238,7 @@ class TestPresence:
     def test_always_yes_is_no_better_than_chance(
         self, answers: tuple[str, ...], present: float, absent: float, balanced: float
     ) -> None:
-        found = phrases.presence_score(self.ITEMS, said(*answers))
+        found = phrases.presence_score(self.ITEMS, answered(*answers))
         assert values(found) == pytest.approx(
             {"accuracy_present": present, "accuracy_absent": absent, "balanced_accuracy": balanced}
         )
@@ -246,7 +246,7 @@ class TestPresence:
 
     def test_both_halves_weigh_the_same_where_one_is_longer(self) -> None:
         items = self.ITEMS[:3]
-        found = values(phrases.presence_score(items, said("yes", "yes", "yes")))
+        found = values(phrases.presence_score(items, answered("yes", "yes", "yes")))
         assert found["balanced_accuracy"] == pytest.approx(0.5)
 
 
@@ -256,16 +256,16 @@ class TestBlindAnswers:
         given = [{"question": question, "answer": (answer,)} for question, answer in questions]
         return Photo.model_validate({"image": image, "source": source, "split": "val", "questions": given})
 
-    def test_they_say_what_is_said_to_the_other_questions_of_the_same_first_words(self) -> None:
+    def test_they_are_the_most_frequent_answer_to_other_questions_with_the_same_first_words(self) -> None:
         photos = (
             self.photo("a.png", "coco", ("is it day?", "yes"), ("what is it?", "cat")),
             self.photo("b.png", "coco", ("is it night?", "yes"), ("is it warm?", "no")),
             self.photo("c.png", "daquar", ("is it on the table?", "yes")),
         )
         items = [item for photo in photos for item in vqa_items(photo)]
-        found = values(vqa_score(items, said("yes", "dog", "no", "no", "yes")))
-        # Of COCO's three questions that begin with "is it", those answered by yes are told by one another;
-        # nothing else is asked like the others.
+        found = values(vqa_score(items, answered("yes", "dog", "no", "no", "yes")))
+        # Of COCO's three questions that begin with "is it", two with "yes" are blind answers to each other;
+        # no other question begins like another one.
         assert found["top_1"] == pytest.approx(3 / 5)
         assert (found["top_1_coco"], found["top_1_daquar"]) == (pytest.approx(2 / 4), 1.0)
         assert (found["top_1_daquar_blind"], found["top_1_blind"]) == (0.0, pytest.approx(2 / 5))
@@ -274,7 +274,7 @@ class TestBlindAnswers:
 
 class TestSets:
     class Folder:
-        """Photos that lie nowhere."""
+        """Photos without files."""
 
         def __init__(self, photos: Sequence[Photo]) -> None:
             self.photos, self.split, self.folder = photos, "train", Path("nowhere")
@@ -295,7 +295,7 @@ class TestSets:
             "phrase_presence": 4,
         }
 
-    def test_photos_without_are_not(self) -> None:
+    def test_photos_without_phrases_have_no_phrase_items(self) -> None:
         plain = phrased("a dog", objects=())
         found = photo_set(self.Folder([plain])).suites  # type: ignore[arg-type]
         assert not any(name.startswith("phrase_") for name in found)

@@ -1,4 +1,4 @@
-"""The suite over messages."""
+"""The planning suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluation sets of the paper, each read from small files in the form that it is published in."""
+"""The evaluation datasets of the paper, read from small files in their published layouts."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ WRITERS: dict[str, Writer] = {
     "hm": memes,
 }
 
-# What is asked, the right answer, what its measure is called and what it gives.
+# The question, the right answer, and the name of the measure.
 EXPECTED: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(
         ("refcoco", "refcoco_plus", "refcocog"), ("left dog", "{<5><5><55><55>}", "accuracy_at_50")
@@ -158,7 +158,7 @@ EXPECTED: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("name", list(PUBLISHED))
 class TestSets:
-    def test_it_is_read_and_measured_by_its_own_measure(self, tmp_path: Path, name: str) -> None:
+    def test_it_is_read_and_scored_by_its_measure(self, tmp_path: Path, name: str) -> None:
         WRITERS[name](tmp_path, lambda rows: rows)
         asked, right, measure = EXPECTED[name]
         for answer, value in ((right, 1.0), ("something else", 0.0)):
@@ -173,7 +173,7 @@ class TestSets:
                 "name": name, "split": PUBLISHED[name].splits[0], "pictures": 1, "limit": None
             }  # fmt: skip
 
-    def test_a_row_in_another_form_is_named_with_its_field(self, tmp_path: Path, name: str) -> None:
+    def test_an_invalid_row_is_named_with_its_field(self, tmp_path: Path, name: str) -> None:
         fields = {
             "refcoco": "sentences",
             "gqa": "answer",
@@ -192,7 +192,7 @@ class TestSets:
         with pytest.raises(DataError, match=rf"^{tmp_path}.*\.(jsonl?|p)(:\d|, row \d).*{field}"):
             published_set(name, tmp_path)
 
-    def test_a_file_or_a_picture_that_is_missing_is_named(self, tmp_path: Path, name: str) -> None:
+    def test_a_missing_file_or_image_is_named(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(DataError, match=rf"no {tmp_path}"):
             published_set(name, tmp_path)
         WRITERS[name](tmp_path, lambda rows: rows)
@@ -208,7 +208,7 @@ class TestSets:
             published_set(name, tmp_path, "best")
 
 
-def test_only_the_split_that_is_asked_for_is_read(tmp_path: Path) -> None:
+def test_only_the_requested_split_is_read(tmp_path: Path) -> None:
     WRITERS["refcoco"](tmp_path, lambda rows: rows)
     (item,) = published_set("refcoco", tmp_path, "val").suites["refcoco"].items
     assert (item.texts, item.boxes) == (("left dog",), (Box(5, 5, 55, 55),))
@@ -240,22 +240,20 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", list(PUBLISHED))
-def test_a_model_of_the_released_form_is_asked_in_the_words_of_the_reference(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_model_of_the_released_form_gets_the_prompts_of_the_reference(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path, lambda rows: rows)
     (item,) = published_set(name, tmp_path).suites[name].items
     assert item.request.turns_in(RELEASED)[-1].user == ASKED[name]
 
 
-def test_prose_before_a_box_is_no_box(tmp_path: Path) -> None:
+def test_text_before_a_box_makes_it_invalid(tmp_path: Path) -> None:
     WRITERS["refcoco"](tmp_path, lambda rows: rows)
     engine = ScriptedEngine({Task.REFER: "it is at {<5><5><55><55>}"})
     report = evaluate(VisionLanguageModel(engine), published_set("refcoco", tmp_path))
     assert report["tasks"]["refcoco"]["measures"]["accuracy_at_50"]["value"] == 0
 
 
-def test_the_likeliest_choice_is_the_answer_where_the_engine_can_tell(tmp_path: Path) -> None:
+def test_the_likeliest_choice_is_the_answer_if_the_engine_can_rank(tmp_path: Path) -> None:
     class Ranking(ScriptedEngine):
         def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
             assert request.image is not None
@@ -267,14 +265,14 @@ def test_the_likeliest_choice_is_the_answer_where_the_engine_can_tell(tmp_path: 
     assert report["tasks"]["iconvqa"]["measures"]["accuracy"]["value"] == 1
 
 
-def test_people_who_gave_an_answer_count_a_third_each(tmp_path: Path) -> None:
+def test_each_person_with_the_answer_counts_a_third(tmp_path: Path) -> None:
     WRITERS["vizwiz"](tmp_path, lambda rows: rows)
     engine = ScriptedEngine({Task.VQA: "Soda"})  # two of ten people's
     report = evaluate(VisionLanguageModel(engine), published_set("vizwiz", tmp_path))
     assert report["tasks"]["vizwiz"]["measures"]["vqa_accuracy"]["value"] == pytest.approx(2 / 3)
 
 
-def test_a_choice_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+def test_an_invalid_choice_is_an_error(tmp_path: Path) -> None:
     def broken(rows: dict[str, Any]) -> dict[str, Any]:
         rows["35"]["answer"] = 2
         return rows
@@ -284,14 +282,14 @@ def test_a_choice_that_there_is_not_is_an_error(tmp_path: Path) -> None:
         published_set("iconvqa", tmp_path)
 
 
-def test_people_who_disagree_give_a_part_of_the_score(tmp_path: Path) -> None:
+def test_partial_agreement_gives_a_partial_score(tmp_path: Path) -> None:
     WRITERS["okvqa"](tmp_path, lambda rows: rows)
     engine = ScriptedEngine({Task.VQA: "Racing."})  # two of ten people's, each left out in turn
     report = evaluate(VisionLanguageModel(engine), published_set("okvqa", tmp_path))
     assert report["tasks"]["okvqa"]["measures"]["vqa_accuracy"]["value"] == pytest.approx(0.6)
 
 
-def test_a_choice_is_as_unlikely_as_its_tokens_over_the_length_of_it_all() -> None:
+def test_the_loss_of_a_choice_is_divided_by_the_length_of_the_sequence() -> None:
     engine = LocalEngine("tiny", tiny_model(), tiny_processor())
     request = Request(Task.VQA, "what?", image=picture(0))
     prompt = engine.processor([request.image], [request.turns])
@@ -304,7 +302,7 @@ def test_a_choice_is_as_unlikely_as_its_tokens_over_the_length_of_it_all() -> No
         assert loss == pytest.approx(float(costs.sum()) / (whole.shape[1] - 1), rel=1e-4)
 
 
-def test_the_papers_sets_that_are_there_are_measured_together(tmp_path: Path) -> None:
+def test_the_available_datasets_of_the_paper_are_measured_together(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has none of the paper's datasets: there is no folder okvqa, gqa"):
         paper_set(tmp_path)
     for name in ("gqa", "hm", "vqav2"):

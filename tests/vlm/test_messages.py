@@ -1,4 +1,4 @@
-"""Messages and their plans as data: read, held out by family, drawn, and made into batches."""
+"""Messages with plans: reading, holding out families, drawing, and batching."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_whole_writer_is_held_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"steps": []}, "steps"),
         ({"steps": [{"task": "dance", "argument": ""}]}, "steps.0.task"),
@@ -67,15 +67,15 @@ def test_a_whole_writer_is_held_out(tmp_path: Path) -> None:
         ({"more": 1}, "more"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, fields: dict[str, Any], told: str) -> None:
+def test_a_wrong_line_is_named(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     folder = write(tmp_path, line(), line(**fields))
     with pytest.raises(DataError) as error:
         read_messages(folder, held_out=False)
     assert "some.jsonl, line 2" in str(error.value)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_folder_without_messages_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_messages_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no messages"):
         read_messages(tmp_path, held_out=False)
 
@@ -107,7 +107,7 @@ def test_families_of_free_conversation_have_their_replies(tmp_path: Path) -> Non
     ]
 
 
-def test_some_messages_are_learnt_in_small_letters_and_with_slips(tmp_path: Path) -> None:
+def test_some_messages_are_in_lower_case_or_have_typos(tmp_path: Path) -> None:
     (message,) = read_messages(write(tmp_path, line()), held_out=False)
     turns = {message.turn(random.Random(seed)).user for seed in range(200)}
     assert "> Where is the big dog of w:where?\n=>" in turns
@@ -124,7 +124,7 @@ def test_every_message_is_drawn_once_in_a_pass(tmp_path: Path) -> None:
     assert [sample.turn for sample in stream.draw(2, 3).samples] == drawn[10:15]
 
 
-def test_messages_are_a_source_of_the_mixture_without_pictures(tmp_path: Path) -> None:
+def test_messages_are_a_source_of_the_mixture_without_images(tmp_path: Path) -> None:
     config = MixtureConfig(
         ratios={"photos": 0.0, "planning": 1.0},
         sources={"planning": SourceConfig(path=families(tmp_path, 30))},
@@ -137,10 +137,10 @@ def test_messages_are_a_source_of_the_mixture_without_pictures(tmp_path: Path) -
     assert set(learnt.tolist()) == {PLANNING}
     begins = batch["input_ids"] == 0
     assert begins.sum(1).tolist() == [4, 4]
-    # Each message sees itself alone: at its beginning it sees one token.
+    # Each message attends to itself only: its first token sees one token.
     assert (batch["attention_mask"][:, 0].sum(-1)[begins] == 1).all()
 
 
-def test_the_messages_of_the_package_are_in_order() -> None:
+def test_the_messages_of_the_package_are_valid() -> None:
     learnt, measured = read_messages(held_out=False), read_messages(held_out=True)
     assert len(learnt) > 5 * len(measured) > 0

@@ -1,4 +1,4 @@
-"""What is asked about photos whose phrases people boxed, and what is answered."""
+"""The samples of photos with boxed phrases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def made(task: Task, photo: Photo, seed: int = 0) -> list[Sample]:
 
 
 def asked(photo: Photo, seeds: int = 100) -> set[tuple[str, str]]:
-    """Return the questions that are ever asked about a photo, without their identifier, and their answers."""
+    """Return all questions about a photo, without their identifiers, with their answers."""
     samples = (sample for seed in range(seeds) for sample in made(Task.VQA, photo, seed))
     return {
         (it.turn.user.split("] ", 1)[1].removesuffix(" answer briefly"), it.turn.answer or "")
@@ -32,18 +32,18 @@ class TestInstructions:
         objects=(seen("car", MIDDLE), seen("person", LEFT)),
     )
 
-    def test_people_s_names_are_referred_to(self) -> None:
+    def test_human_names_are_referring_expressions(self) -> None:
         found = {(it.turn.user.split("the ")[-1], it.turn.answer) for it in made(Task.REFER, self.PHOTO)}
         assert {answer for _, answer in found} == {format_box(Box(0, 20, 20, 80))}
         assert len(made(Task.REFER, self.PHOTO)) == 4  # man, tall guy, red shirt, man wearing a red shirt
         assert not any("car" in words for words, _ in found)
 
-    def test_where_no_name_is_unique_the_detectors_boxes_are_referred_to(self) -> None:
+    def test_without_a_unique_name_detections_are_referred_to(self) -> None:
         photo = phrased("[a man|1|people|left] by [a man|2|people|right]", objects=(seen("car", MIDDLE),))
         (only,) = made(Task.REFER, photo)
         assert only.turn.answer == format_box(Box(40, 20, 60, 80))
 
-    def test_a_box_is_named_as_people_did(self) -> None:
+    def test_a_box_gets_a_human_name(self) -> None:
         said = {
             (it.turn.answer, it.turn.user.split("{")[1])
             for seed in range(20)
@@ -58,7 +58,7 @@ class TestInstructions:
         ]
         assert ("dogs", 2) in {(it.text, len(it.boxes)) for phrases in found for it in phrases}
 
-    def test_captions_are_grounded_by_people_not_by_a_detector(self) -> None:
+    def test_captions_are_grounded_by_human_boxes_not_detections(self) -> None:
         said = [it.turn.answer for it in made(Task.GROUNDING, self.PHOTO)]
         assert said == [
             "<p>A man</p>{<0><20><20><80>} wearing <p>a red shirt</p>{<0><20><20><80>} walks "
@@ -66,7 +66,7 @@ class TestInstructions:
             "<p>A tall guy</p>{<0><20><20><80>} outside",
         ]
 
-    def test_questions_are_asked_that_phrases_answer(self) -> None:
+    def test_phrases_give_questions(self) -> None:
         found = asked(self.PHOTO)
         assert ("what color is the shirt?", "red") in found
         assert ("what is the man wearing?", "red shirt") in found
@@ -74,7 +74,7 @@ class TestInstructions:
         assert ("is there a tall guy?", "yes") in found
         assert not any("car" in question for question, _ in found)
 
-    def test_what_phrases_leave_in_doubt_is_not_asked(self) -> None:
+    def test_uncertain_phrases_give_no_questions(self) -> None:
         photo = phrased(
             "[a man|1|people|left] wearing [a red shirt|2|clothing|left] by [a man|3|people|right]"
             " in [a red and blue shirt|4|clothing|right] and [three dogs|5|animals|middle right]"

@@ -18,7 +18,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageFile
 
-from assistant.vlm import picture_formats, pictures
+from assistant.vlm import picture_colours, picture_formats, pictures
 from assistant.vlm.errors import ImageError
 from assistant.vlm.pictures import LONG_SIDE, Picture, open_picture
 
@@ -235,9 +235,9 @@ def test_a_large_photo_is_reduced_but_its_own_size_is_told_upright() -> None:
 
 def test_a_large_photo_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    in_rgb = pictures.in_rgb
+    in_rgb = picture_colours.in_rgb
     monkeypatch.setattr(
-        pictures, "in_rgb", lambda image, size: decoded.append(image.size) or in_rgb(image, size)
+        picture_colours, "in_rgb", lambda image, size: decoded.append(image.size) or in_rgb(image, size)
     )
     open_picture(encoded(Image.new("L", (9000, 300)), "JPEG"))
     assert decoded == [(4500, 150)]

@@ -1,4 +1,4 @@
-"""People's phrases: which name one thing alone, which several, and where they stand in their captions."""
+"""Human phrases: unique, ambiguous and plural names, and their spans in the captions."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class TestWords:
             ('a "', '"', ""),
         ],
     )
-    def test_names_are_told_from_their_articles_and_their_nouns(
-        self, name: str, plain: str, noun: str
-    ) -> None:
+    def test_names_lose_their_articles_and_have_a_head_noun(self, name: str, plain: str, noun: str) -> None:
         assert (strip_determiner(name), head(name)) == (plain, noun)
 
     @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ class TestWords:
 
 
 class TestUniqueNames:
-    def test_every_name_of_a_thing_singles_it_out(self) -> None:
+    def test_every_name_of_a_single_thing_is_unique(self) -> None:
         photo = phrased("[A girl|1|people|left] runs", "[The little child|1|people|left] plays")
         assert names(photo) == {"girl": Box(0, 20, 20, 80), "little child": Box(0, 20, 20, 80)}
         assert [it.definite for it in unique_names(photo)] == ["the girl", "the little child"]
@@ -114,13 +112,13 @@ class TestUniqueNames:
             pytest.param(seen("cat", RIGHT), {"puppy", "brown puppy"}, id="another class"),
         ],
     )
-    def test_a_noun_alone_does_where_a_detector_saw_no_other(self, rival: Any, found: set[str]) -> None:
+    def test_a_noun_alone_is_unique_if_no_other_was_detected(self, rival: Any, found: set[str]) -> None:
         photo = phrased("[a puppy|1|animals|left]", "[a brown puppy|1|animals|left]", objects=(rival,))
         assert set(names(photo)) == found
 
 
 class TestJoinedNames:
-    def test_two_phrases_together_tell_one_of_several_apart(self) -> None:
+    def test_two_joined_phrases_name_one_of_several(self) -> None:
         photo = phrased(
             "[a man|1|people|left] in [a red shirt|2|clothing|left] greets [a man|3|people|right]"
             " wearing [a hat|4|clothing|right]"
@@ -146,10 +144,10 @@ class TestJoinedNames:
             pytest.param("[a man|1|people|left] in [his clothes|1|people|left]", id="the same thing"),
         ],
     )
-    def test_phrases_that_tell_nothing_together_are_not_joined(self, caption: str) -> None:
+    def test_phrases_that_do_not_distinguish_are_not_joined(self, caption: str) -> None:
         assert not any(name.joined for name in unique_names(phrased(caption)))
 
-    def test_what_is_said_of_two_in_the_same_words_tells_them_not_apart(self) -> None:
+    def test_joined_names_shared_by_two_things_are_not_unique(self) -> None:
         one, same = (
             "[a man|1|people|left] in [a hat|2|clothing]",
             "[a man|3|people|right] in [a hat|4|clothing]",
@@ -210,14 +208,14 @@ class TestTokens:
             ("a .5 litre bottle", "a .5 litre bottle"),
         ],
     )
-    def test_captions_are_put_as_people_write_them(self, tokens: str, text: str) -> None:
+    def test_captions_are_detokenised(self, tokens: str, text: str) -> None:
         assert detokenise(tokens) == text
 
-    def test_signs_are_closed_up_and_a_full_stop_stays(self) -> None:
+    def test_spaces_before_punctuation_are_removed_and_a_full_stop_stays(self) -> None:
         assert join_punctuation("A dog 's ball , red .") == "A dog's ball, red."
 
     @pytest.mark.parametrize("seed", range(20))
-    def test_every_span_of_words_has_the_same_words_afterwards(self, seed: int) -> None:
+    def test_every_span_keeps_its_words(self, seed: int) -> None:
         random_ = random.Random(seed)
         vocabulary = ["a", "dog", "'s", ",", ".", "!", "St.", "red-haired", '"', "(", "Mt.", "man"]
         for _ in range(50):
@@ -274,7 +272,7 @@ class TestFolder:
     def beside(folder: Path, name: str, *lines: dict[str, Any]) -> None:
         (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
-    def test_a_file_beside_the_annotations_brings_captions_with_phrases(self, folder: Path) -> None:
+    def test_another_file_adds_captions_with_phrases(self, folder: Path) -> None:
         self.beside(folder, "entities.jsonl", ENTITIES)
         girl, dog = PhotoFolder(folder, "train").photos
         assert girl.captions == ("A girl in a pool, on the left",)
@@ -285,7 +283,7 @@ class TestFolder:
         assert [it.label for it in girl.objects] == ["person"]
         assert (dog.captions, dog.phrases) == (("a dog",), ())
 
-    def test_its_objects_stand_in_for_those_of_the_annotations(self, folder: Path) -> None:
+    def test_its_objects_replace_those_of_the_annotations(self, folder: Path) -> None:
         better = [{"label": "dog", "score": 0.8, "box": [0, 0, 1, 1]}]
         self.beside(
             folder,
@@ -298,11 +296,11 @@ class TestFolder:
         assert girl.captions == ("A girl in a pool , on the left .",)
         assert dog.objects == ()
 
-    def test_it_may_speak_of_photos_that_are_not_there(self, folder: Path) -> None:
+    def test_it_may_have_lines_for_unknown_photos(self, folder: Path) -> None:
         self.beside(folder, "boxes.jsonl", {"image": "elsewhere.png", "objects": []})
         assert len(PhotoFolder(folder, "train").photos) == 2
 
-    def test_folders_below_are_read_too(self, folder: Path) -> None:
+    def test_subfolders_are_read_too(self, folder: Path) -> None:
         write_photo_folder(folder / "more", [{"image": "cat.png", "captions": ["a cat"]}])
         self.beside(folder / "more", "boxes.jsonl", {"image": "girl.png", "objects": []})
         self.beside(folder, "entities.jsonl", ENTITIES)
@@ -332,7 +330,7 @@ class TestFolder:
         ],
         ids=["beyond the caption", "negative", "no such caption", "before the first", "no box", "typo"],
     )
-    def test_a_wrong_line_is_named_or_left_out(
+    def test_an_invalid_line_is_named_or_skipped(
         self, folder: Path, change: dict[str, Any], message: str
     ) -> None:
         self.beside(folder, "entities.jsonl", ENTITIES | change)
@@ -367,14 +365,14 @@ class TestViews:
             assert flipped.captions[phrase.caption][phrase.start : phrase.end] == phrase.text
         assert flipped.phrases[0].boxes == (pytest.approx((0.8, 0.2, 1.0, 0.8)),)
 
-    def test_what_is_mirrored_twice_is_as_it_was(self) -> None:
+    def test_mirroring_twice_restores_the_photo(self) -> None:
         twice = mirrored(mirrored(self.PHOTO))
         assert (twice.captions, [it.text for it in twice.phrases]) == (
             self.PHOTO.captions,
             [it.text for it in self.PHOTO.phrases],
         )
 
-    def test_a_side_that_is_none_stays_in_phrase_and_caption(self) -> None:
+    def test_a_word_that_is_no_side_stays_in_phrase_and_caption(self) -> None:
         photo = phrased("[a dog|1|animals|left] on [the right|2|other] behind [a man|3|people]")
         for phrase in mirrored(photo).phrases:
             assert mirrored(photo).captions[0][phrase.start : phrase.end] == phrase.text
@@ -390,7 +388,7 @@ class TestViews:
 
     def test_a_thing_cut_in_two_is_a_rival_and_is_not_asked_for(self) -> None:
         photo = phrased("[a man|1|people|left]", "[a man|2|people|right]")
-        assert names(cropped(photo, (0.1, 0.0, 1.0, 1.0))) == {}  # a half of the one is still to be seen
+        assert names(cropped(photo, (0.1, 0.0, 1.0, 1.0))) == {}  # half of one is still visible
         assert names(cropped(photo, (0.3, 0.0, 1.0, 1.0))) == {"man": Box(64, 20, 92, 80)}
 
     def test_in_a_crop_names_are_not_joined_and_nothing_is_grounded(self) -> None:

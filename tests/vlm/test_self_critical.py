@@ -1,4 +1,4 @@
-"""Answers that the model writes itself: how they are drawn, weighed and learnt from."""
+"""Self-critical training: sampling answers, rewarding them, and training on them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def processor() -> MiniGPTv2Processor:
 
 
 def run(folder: Path, records: list[dict[str, Any]]) -> tuple[list[dict[str, float]], list[str]]:
-    """Train for four steps on photos; return the lines of the log, and what was told."""
+    """Train for four steps on photos; return the log and the printed lines."""
     config = TrainingConfig(
         data=write_photo_folder(folder / "photos", records),
         out=folder / "run",
@@ -55,15 +55,15 @@ def run(folder: Path, records: list[dict[str, Any]]) -> tuple[list[dict[str, flo
         self_critical=3,
         adapter=ADAPTER,
     )
-    told: list[str] = []
-    train(tiny_model(), tiny_processor(), config, log_line=told.append)
-    return [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()], told
+    printed: list[str] = []
+    train(tiny_model(), tiny_processor(), config, log_line=printed.append)
+    return [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()], printed
 
 
 class TestReward:
     reward = CaptionReward(REFERENCES)
 
-    def test_what_people_say_is_worth_more_than_what_they_do_not(self) -> None:
+    def test_a_human_caption_has_a_higher_reward(self) -> None:
         captions = ["a dog runs through the snow", "a dog runs through a field", "men play chess", ""]
         same, near, far, nothing = self.reward(captions, REFERENCES[0]).tolist()
         assert same > near > far >= nothing == 0
@@ -82,42 +82,40 @@ class TestReward:
         ]
         assert found == pytest.approx(wanted.tolist())
 
-    def test_a_caption_that_breaks_off_is_worth_less(self) -> None:
+    def test_a_truncated_caption_has_a_lower_reward(self) -> None:
         whole, cut = self.reward(["a small boat on the sand", "a small boat on the"], REFERENCES[2]).tolist()
         assert whole > cut
 
 
 class TestBoxReward:
-    def test_it_is_the_overlap_and_whether_that_counts_as_right(self) -> None:
+    def test_it_is_the_mean_of_the_overlap_and_whether_it_is_a_hit(self) -> None:
         answers = ["{<0><0><50><100>}", "{<0><0><50><60>}", "{<0><0><50><40>}", "{<60><0><90><90>}"]
         found = box_reward(answers, ["{<0><0><50><100>}"])
         assert found.tolist() == pytest.approx([1.0, 0.8, 0.2, 0.0])
 
     @pytest.mark.parametrize("answer", ["", "the dog", "{<0><0><50>", "{<a><0><50><100>}"])
-    def test_what_is_no_box_is_worth_nothing(self, answer: str) -> None:
+    def test_an_answer_without_a_box_has_no_reward(self, answer: str) -> None:
         assert box_reward([answer], ["{<0><0><50><100>}"]).tolist() == [0.0]
 
-    def test_of_a_thing_that_is_not_there_every_box_is_wrong(self) -> None:
+    def test_every_box_for_an_absent_thing_is_wrong(self) -> None:
         answers = [ABSENT_ANSWER, "{<0><0><50><100>}"]
         assert box_reward(answers, [ABSENT_ANSWER]).tolist() == [1.0, 0.0]
         assert box_reward(answers, ["{<0><0><50><100>}"]).tolist() == [0.0, 1.0]
 
 
 class TestAdvantage:
-    def test_it_is_what_a_caption_is_better_than_the_others_of_its_picture(self) -> None:
+    def test_it_is_the_reward_above_the_mean_of_the_other_captions(self) -> None:
         found = advantages(torch.tensor([[1.0, 0.0, 0.0], [5.0, 5.0, 5.0]]))
         assert found[0, 0] > 0 > found[0, 1] == found[0, 2]
         assert found[1].tolist() == [0, 0, 0]
         assert found.sum().item() == pytest.approx(0, abs=1e-6)
 
-    def test_captions_that_are_all_alike_teach_nothing(self) -> None:
+    def test_equal_rewards_have_no_advantage(self) -> None:
         assert advantages(torch.full((2, 4), 0.3)).abs().max() < 1e-3
 
 
 class TestWriting:
-    def test_captions_are_drawn_as_if_each_had_read_the_picture_itself(
-        self, processor: MiniGPTv2Processor
-    ) -> None:
+    def test_captions_are_sampled_as_from_separate_prompts(self, processor: MiniGPTv2Processor) -> None:
         model = add_adapter(tiny_model(), ADAPTER)
         images = [picture(0), picture(1)]
         requests = ["[caption] what is this?", "[caption] describe the whole image, please"]
@@ -135,7 +133,7 @@ class TestWriting:
         assert [text for captions in written for text in captions] == answers
         assert len(set(answers)) > 1
 
-    def test_the_model_goes_on_training_afterwards(self, processor: MiniGPTv2Processor) -> None:
+    def test_the_model_is_back_in_training_mode_afterwards(self, processor: MiniGPTv2Processor) -> None:
         model = add_adapter(tiny_model(), ADAPTER).train()
         sample_answers(model, processor, [picture(0)], ["[caption]"], 2, bf16=False)
         assert model.training
@@ -148,7 +146,7 @@ class TestBatch:
         rewards = {Task.CAPTION: CaptionReward(REFERENCES), Task.REFER: box_reward}
         return SelfCriticalCollator(collate, model, processor, rewards, 3, bf16=False)
 
-    def test_written_captions_stand_beside_what_is_given(self, processor: MiniGPTv2Processor) -> None:
+    def test_sampled_captions_are_added_to_the_annotated_ones(self, processor: MiniGPTv2Processor) -> None:
         given = Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog"))
         asked = Sample(Task.VQA, Turn("[vqa] what is it?", "a dog"))
         examples = [Example(picture(0), [given, asked], REFERENCES[0]), Example(picture(1), [asked])]
@@ -160,7 +158,7 @@ class TestBatch:
         assert (batch["label_weights"][~written & (batch["labels"] != -100)] == 1).all()
         assert {TASKS.index(Task.CAPTION), TASKS.index(Task.VQA)} < set(batch["tasks"][0].tolist())
 
-    def test_boxes_are_written_where_one_is_sought(self, processor: MiniGPTv2Processor) -> None:
+    def test_boxes_are_sampled_for_referring_expressions(self, processor: MiniGPTv2Processor) -> None:
         def asked(answer: str) -> list[Sample]:
             return [Sample(Task.REFER, Turn(instruction(Task.REFER, "the dog"), answer))]
 
@@ -178,7 +176,7 @@ class TestBatch:
         assert [(row == WRITTEN).any().item() for row in batch["tasks"]] == [True, False, True]
 
     @pytest.mark.parametrize("references", [(), REFERENCES[0]])
-    def test_an_example_without_a_caption_to_score_is_left_as_it_is(
+    def test_an_example_without_references_is_unchanged(
         self, processor: MiniGPTv2Processor, references: tuple[str, ...]
     ) -> None:
         task = Task.VQA if references else Task.CAPTION
@@ -213,7 +211,7 @@ class TestLearning:
         assert after[0] < before[0]
         assert after[1] > before[1]
 
-    def test_captions_come_to_be_as_they_are_rewarded(self, processor: MiniGPTv2Processor) -> None:
+    def test_captions_follow_their_reward(self, processor: MiniGPTv2Processor) -> None:
         model = add_adapter(tiny_model(), AdapterConfig(rank=8, alpha=16)).train()
 
         def brevity(captions: Sequence[str], _references: Sequence[str]) -> torch.Tensor:
@@ -224,7 +222,7 @@ class TestLearning:
         collator = SelfCriticalCollator(collate, model, processor, rewards, 16, bf16=False)
         optimizer = torch.optim.AdamW([item for item in model.parameters() if item.requires_grad], lr=5e-2)
         torch.manual_seed(0)
-        # The picture's own caption is asked for, to be scored, but nothing is learnt from it.
+        # The annotated caption provides the question, but has no labels.
         asked = Sample(Task.CAPTION, Turn("[caption]", "a dog"), weight=0.0)
         means = []
         for _ in range(40):
@@ -235,27 +233,27 @@ class TestLearning:
             optimizer.step()
         assert sum(means[-8:]) / 8 > sum(means[:8]) / 8 + 5
 
-    def test_a_run_tells_the_reward_of_each_stretch(self, tmp_path: Path) -> None:
-        lines, told = run(tmp_path, dog_records(4))
+    def test_a_run_logs_the_rewards(self, tmp_path: Path) -> None:
+        lines, printed = run(tmp_path, dog_records(4))
         rewards = [line["reward_caption"] for line in lines] + [line["reward_refer"] for line in lines]
         assert all(0 <= reward <= 10 for reward in rewards)
         assert all(line["loss_written"] > 0 for line in lines)
         boxes, captions = lines[0]["reward_refer"], lines[0]["reward_caption"]
-        assert f"caption reward {captions:.3f}" in told[0]
-        assert f"refer reward {boxes:.3f}" in told[0]
+        assert f"caption reward {captions:.3f}" in printed[0]
+        assert f"refer reward {boxes:.3f}" in printed[0]
 
-    def test_without_captions_by_people_only_boxes_are_rewarded(self, tmp_path: Path) -> None:
+    def test_without_human_captions_only_boxes_are_rewarded(self, tmp_path: Path) -> None:
         (line, *_), _ = run(tmp_path, [{**record, "captions": []} for record in dog_records(3)])
         assert "reward_refer" in line
         assert "reward_caption" not in line
 
-    def test_data_with_nothing_to_reward_cannot_be_learnt_from_so(self, tmp_path: Path) -> None:
+    def test_data_without_references_is_an_error(self, tmp_path: Path) -> None:
         asked = [{"question": "what is it?", "answer": ["dog"]}]
         records = [{"image": record["image"], "questions": asked} for record in dog_records(3)]
         with pytest.raises(AssistantError, match="no image has human captions"):
             run(tmp_path, records)
 
-    def test_one_caption_has_nothing_to_be_compared_with(self, tmp_path: Path) -> None:
+    def test_one_caption_cannot_be_compared(self, tmp_path: Path) -> None:
         config = TrainingConfig(data=tmp_path, out=tmp_path / "run", self_critical=1)
         with pytest.raises(AssistantError, match="2 or more"):
             train(tiny_model(), tiny_processor(), config)

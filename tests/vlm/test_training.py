@@ -1,4 +1,4 @@
-"""Training on tiny models: what moves, what stays, what a run that was interrupted gives."""
+"""Training tiny models: which weights change, adapters, interrupted runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TestWhatMoves:
         plain = logits(tiny_model(), batch)
         torch.testing.assert_close(logits(add_adapter(tiny_model(), ADAPTER).eval(), batch), plain)
 
-    def test_one_tiny_batch_is_learnt_by_heart(self, batch: State) -> None:
+    def test_one_tiny_batch_is_memorised(self, batch: State) -> None:
         model = add_adapter(tiny_model(), AdapterConfig(rank=8, alpha=16)).train()
         losses = fit(model, batch, steps=60, rate=2e-2)
         assert losses[0] > 3
@@ -108,7 +108,7 @@ class TestAdapterFolder:
         model = add_adapter(tiny_model(), ADAPTER)
         fit(model, batch, steps=2, rate=1e-2)
         trained = model.eval()
-        # Shipped in bfloat16: eight bits of precision.
+        # Saved in bfloat16: eight bits of precision.
         torch.testing.assert_close(loaded, logits(trained, batch), rtol=0.05, atol=0.1)
 
     def test_it_holds_what_was_trained_and_nothing_else(self, folder: Path) -> None:
@@ -116,12 +116,12 @@ class TestAdapterFolder:
         assert all("lora_" in name or "vision_projection" in name for name in state)
         assert {tensor.dtype for tensor in state.values()} == {torch.bfloat16}
 
-    def test_a_loaded_adapter_trains_only_where_asked(self, folder: Path) -> None:
+    def test_a_loaded_adapter_trains_only_if_asked(self, folder: Path) -> None:
         frozen, trainable = (load_adapter(tiny_model(), folder, trainable=wish) for wish in (False, True))
         assert not any(weight.requires_grad for weight in frozen.parameters())
         assert any(weight.requires_grad for weight in trainable.parameters())
 
-    def test_it_is_trained_on_with_another_dropout_but_in_no_other_shape(self, folder: Path) -> None:
+    def test_training_it_further_may_change_dropout_but_not_shape(self, folder: Path) -> None:
         model = load_adapter(tiny_model(), folder, trainable=True, shape=replace(ADAPTER, dropout=0.5))
         assert model.peft_config["default"].lora_dropout == 0.5
         for other in (replace(ADAPTER, rank=3), replace(ADAPTER, all_linear=not ADAPTER.all_linear)):
@@ -133,7 +133,7 @@ class TestAdapterFolder:
             load_adapter(tiny_model(), tmp_path)
 
     @pytest.mark.parametrize("change", ["missing", "unexpected"])
-    def test_weights_that_are_not_exactly_those_wanted_are_refused(self, folder: Path, change: str) -> None:
+    def test_missing_or_unexpected_weights_are_refused(self, folder: Path, change: str) -> None:
         path = folder / "adapter_model.safetensors"
         state = load_file(path)
         if change == "missing":
@@ -162,7 +162,7 @@ class TestRuns:
     @staticmethod
     def run(config: TrainingConfig, drawn_before: int = 0) -> State:
         model, processor = tiny_model(), tiny_processor()
-        torch.rand(drawn_before)  # whatever used random numbers earlier in the process
+        torch.rand(drawn_before)  # random numbers used earlier in the process
         folder = train(model, processor, config)
         assert folder == config.out / "adapter"
         return load_file(folder / "adapter_model.safetensors")
@@ -205,16 +205,16 @@ class TestRuns:
             self.run(replace(config, steps=1, self_critical=3))
         self.run(replace(config, steps=1))
 
-    def test_broken_rows_may_be_left_out_once_they_are_found(self, config: TrainingConfig) -> None:
+    def test_skip_broken_may_be_set_when_resuming(self, config: TrainingConfig) -> None:
         self.run(replace(config, steps=1))
         self.run(replace(config, steps=1, skip_broken=True))
 
-    def test_a_checkpoint_of_ones_own_naming_is_left_alone(self, config: TrainingConfig) -> None:
+    def test_a_checkpoint_with_another_name_is_kept(self, config: TrainingConfig) -> None:
         (config.out / "checkpoint-best").mkdir(parents=True)
         self.run(replace(config, steps=1))
         assert (config.out / "checkpoint-best").is_dir()
 
-    def test_data_that_is_not_there_is_told_before_anything_is_trained(self, config: TrainingConfig) -> None:
+    def test_missing_data_is_reported_before_training(self, config: TrainingConfig) -> None:
         with pytest.raises(DataError, match="no photo in the split"):
             self.run(replace(config, split="validation"))
 

@@ -1,4 +1,4 @@
-"""The benchmark of training, tried on its tiny shape: what it measures on a GPU, on any machine."""
+"""The training benchmark on its tiny shape, which runs on any machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def test_a_shape_with_random_weights_is_measured(tmp_path: Path) -> None:
     tiny = figures["shapes"]["tiny"]
     assert tiny["visual_tokens"] == 4
     assert tiny["seconds_per_step"] > 0
-    # 2 pictures with 2 samples each: 4 visual tokens and 2 x 8 of text a picture.
+    # 2 images with 2 samples each: 4 visual tokens and 2 x 8 text tokens per image.
     assert abs(tiny["tokens_per_second"] / tiny["samples_per_second"] - 20 / 2) < 0.1
-    # At least forward and back through the language model's 20 thousand weights for each of the 40 tokens.
+    # At least forward and backward of the language model's 20 thousand weights for each of the 40 tokens.
     assert 4 * 40 * 20_000 < tiny["teraflop_per_step"] * 1e12 < 400 * 40 * 20_000
 
 
-def test_without_anything_to_measure_it_says_what_to_give() -> None:
+def test_without_options_it_says_what_to_give() -> None:
     run = subprocess.run([sys.executable, SCRIPT], check=False, capture_output=True, text=True)
     assert run.returncode == 2
     assert "give --data, --shape, or both" in run.stderr

@@ -1,4 +1,4 @@
-"""A run's settings: stages that ship, a person's file, options; what is wrong is named."""
+"""The settings of a run: shipped stages, a file, options, and errors that name the key."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class TestStages:
             True,
         ]
 
-    def test_an_unknown_stage_is_told_with_those_there_are(self) -> None:
+    def test_an_unknown_stage_is_reported_with_the_known_ones(self) -> None:
         assert "no stage 'nano-9': choose one of 7b-1" in complaint("nano-9", GIVEN)
 
 
 class TestOwn:
-    """Records that a person wrote by hand."""
+    """Records written by hand."""
 
     @staticmethod
     def own(folder: Path, pictures: int) -> dict[str, Path]:
@@ -71,7 +71,7 @@ class TestOwn:
         (folder / "own.jsonl").write_text("".join(lines))
         return {"data": folder / "own.jsonl", "out": Path("run")}
 
-    def test_they_start_from_nano_at_a_rate_that_keeps_what_it_knew(self, tmp_path: Path) -> None:
+    def test_they_start_from_nano_at_a_low_rate(self, tmp_path: Path) -> None:
         config = load_config(options=self.own(tmp_path, 6))
         assert (config.model, config.init) == ("nano", "nano")
         assert config.learning_rate <= load_config("nano-1", options=GIVEN).learning_rate / 10
@@ -81,15 +81,15 @@ class TestOwn:
     def test_the_steps_follow_from_their_number(self, tmp_path: Path, pictures: int, steps: int) -> None:
         assert load_config(options=self.own(tmp_path, pictures)).steps == steps
 
-    def test_what_is_said_wins(self, tmp_path: Path) -> None:
-        said = {"steps": 7, "init": "none", "learning_rate": 1e-3}
-        config = load_config(options=self.own(tmp_path, 6) | said)
+    def test_options_win(self, tmp_path: Path) -> None:
+        options = {"steps": 7, "init": "none", "learning_rate": 1e-3}
+        config = load_config(options=self.own(tmp_path, 6) | options)
         assert (config.steps, config.init, config.learning_rate) == (7, "none", 1e-3)
 
     def test_another_model_gets_a_fresh_adapter(self, tmp_path: Path) -> None:
         assert load_config(options=self.own(tmp_path, 6) | {"model": "models/7b"}).init is None
 
-    def test_another_stage_is_obeyed(self, tmp_path: Path) -> None:
+    def test_another_stage_wins(self, tmp_path: Path) -> None:
         config = load_config("nano-1", options=self.own(tmp_path, 6))
         assert (config.init, config.learning_rate, config.steps) == (None, 1e-3, 4000)
 
@@ -133,17 +133,15 @@ class TestLayers:
             ("steps = ", "is not TOML"),
         ],
     )
-    def test_what_is_wrong_in_a_file_is_named_with_the_file(
-        self, text: str, named: str, tmp_path: Path
-    ) -> None:
+    def test_an_error_in_a_file_names_the_file(self, text: str, named: str, tmp_path: Path) -> None:
         path = tmp_path / "mine.toml"
         path.write_text(text)
-        said = complaint(None, GIVEN, file=path)
-        assert str(path) in said
-        assert named in said
+        message = complaint(None, GIVEN, file=path)
+        assert str(path) in message
+        assert named in message
 
-    def test_a_file_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_reported(self, tmp_path: Path) -> None:
         assert "cannot read" in complaint(None, GIVEN, file=tmp_path / "none.toml")
 
-    def test_what_is_missing_is_told_with_its_option(self) -> None:
+    def test_a_missing_setting_is_reported_with_its_option(self) -> None:
         assert "out is missing: give it as an option (--out)" in complaint("nano-1", {"data": Path("photos")})

@@ -1,4 +1,4 @@
-"""What the towers see in a picture is computed once and kept, for those towers and that picture alone."""
+"""The cache of tower features: computed once, for those towers and that image only."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PICTURES = torch.randn(3, 3, 56, 56, generator=torch.Generator().manual_seed(0))
 
 
 class CountedModel:
-    """A tiny model whose towers count the pictures they look at, with a cache before them."""
+    """A tiny model with a feature cache that counts the images that its towers encode."""
 
     def __init__(self, folder: Path, model: MiniGPTv2ForConditionalGeneration | None = None) -> None:
         self.model = model or tiny_model(BOTH)
         self.looked_at = 0
-        self.told: list[str] = []
+        self.printed: list[str] = []
         self.model.vision_tower.register_forward_hook(self.count)
-        cache_features(self.model, folder, self.told.append)
+        cache_features(self.model, folder, self.printed.append)
 
     def count(self, _tower: nn.Module, _given: object, seen: BaseModelOutput) -> None:
         self.looked_at += len(seen.last_hidden_state)
@@ -44,7 +44,7 @@ class CountedModel:
 
 
 @pytest.mark.parametrize("towers", TOWERS)
-def test_the_model_says_of_a_picture_what_it_says_without_a_cache(tmp_path: Path, towers: str) -> None:
+def test_the_logits_are_the_same_with_a_cache(tmp_path: Path, towers: str) -> None:
     cached = CountedModel(tmp_path, tiny_model(towers)).model
     with torch.no_grad():
         wanted = tiny_model(towers).get_image_features(PICTURES)
@@ -52,7 +52,7 @@ def test_the_model_says_of_a_picture_what_it_says_without_a_cache(tmp_path: Path
             torch.testing.assert_close(cached.get_image_features(PICTURES), wanted)
 
 
-def test_only_new_pictures_are_looked_at_and_the_features_are_the_towers_own(tmp_path: Path) -> None:
+def test_only_new_images_are_encoded(tmp_path: Path) -> None:
     first = CountedModel(tmp_path)
     first.features(PICTURES[:2])
     second = CountedModel(tmp_path)
@@ -64,7 +64,7 @@ def test_only_new_pictures_are_looked_at_and_the_features_are_the_towers_own(tmp
 
 
 def changed(change: str) -> MiniGPTv2ForConditionalGeneration:
-    """Return the tiny model of two towers with something else about one of them."""
+    """Return the tiny two-tower model with one change in a tower."""
     if change == "patches_per_token":
         config = tiny_config(BOTH)
         config.patches_per_token = 2
@@ -79,14 +79,14 @@ def changed(change: str) -> MiniGPTv2ForConditionalGeneration:
 
 
 @pytest.mark.parametrize("change", ["vision_tower", "classifier_tower", "outputs", "patches_per_token"])
-def test_other_towers_do_not_take_them_for_their_own(tmp_path: Path, change: str) -> None:
+def test_other_towers_have_other_keys(tmp_path: Path, change: str) -> None:
     CountedModel(tmp_path).features(PICTURES)
     other = CountedModel(tmp_path, changed(change))
     other.features(PICTURES)
     assert other.looked_at == 3
 
 
-def test_a_file_cut_off_by_a_kill_is_written_anew(tmp_path: Path) -> None:
+def test_a_truncated_file_is_rewritten(tmp_path: Path) -> None:
     CountedModel(tmp_path).features(PICTURES)
     file, *_ = tmp_path.rglob("*.safetensors")
     file.write_bytes(file.read_bytes()[:50])
@@ -96,7 +96,7 @@ def test_a_file_cut_off_by_a_kill_is_written_anew(tmp_path: Path) -> None:
     assert (second.looked_at, third.looked_at) == (1, 0)
 
 
-def test_a_full_disk_is_told_once_and_the_work_goes_on(
+def test_a_full_disk_is_reported_once_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_state: object, file: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_full_disk_is_told_once_and_the_work_goes_on(
     model = CountedModel(tmp_path)
     assert model.features(PICTURES).shape == model.features(PICTURES).shape
     assert model.looked_at == 6
-    (line,) = model.told
+    (line,) = model.printed
     assert "no space left on device; continuing without the cache" in line
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -137,11 +137,11 @@ def test_a_run_learns_the_same_with_it(config: TrainingConfig, tmp_path: Path) -
         kept = learnt(name, tmp_path / "cache")
         for weight, wanted in plain.items():
             torch.testing.assert_close(kept[weight], wanted, rtol=0.02, atol=1e-3)
-    # Three photos, as they are and mirrored.
+    # Three photos, plain and mirrored.
     assert 3 <= len(list((tmp_path / "cache").rglob("*.safetensors"))) <= 6
 
 
-def test_it_is_refused_where_pictures_are_cut_out_by_chance(config: TrainingConfig, tmp_path: Path) -> None:
+def test_it_is_refused_with_random_crops(config: TrainingConfig, tmp_path: Path) -> None:
     cropped = replace(config, mixture=MixtureConfig(crop=0.2), feature_cache=tmp_path / "cache")
     with pytest.raises(AssistantError, match=r"set crop under \[mixture\] to 0"):
         train(tiny_model(), tiny_processor(), cropped)

@@ -1,4 +1,4 @@
-"""Two processes that share a run: the same steps as one, by data parallel and with weights shared out."""
+"""Two processes take the same steps as one, with data parallelism and with sharded weights."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def losses(out: Path) -> list[float]:
 
 
 def learnt(out: Path) -> State:
-    """What the last checkpoint holds, in float32."""
+    """The weights of the last checkpoint, in float32."""
     return load_file(out / "checkpoint-4" / "adapter_model.safetensors")
 
 
 def write_talk(folder: Path) -> Path:
-    """Write six conversations, two of them over a picture."""
+    """Write six conversations, two of them about an image."""
     picture(0).save(folder / "0.png")
     words = [{"ask": f"who is number {number}?", "answer": "a dog" * number} for number in range(1, 7)]
     rows = [row | {"image": "0.png"} if number in (1, 4) else row for number, row in enumerate(words)]
@@ -43,7 +43,7 @@ def write_talk(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Runs of one process, `one…`, and of two that got the same settings."""
+    """Runs of one process, `one…`, and of two with the same settings."""
     folder = tmp_path_factory.mktemp("processes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASSISTANT_CACHE", str(folder / "cache"))
@@ -65,7 +65,7 @@ def train_in_all_ways(folder: Path) -> None:
         adapter=AdapterConfig(rank=2, alpha=4),
     )
     half = replace(config, out=folder / "one-half", bf16=True)
-    # A process has one conversation a step, most of them without a picture.
+    # Each process has one conversation per step, mostly without an image.
     talk = replace(config, data=write_talk(folder), out=folder / "one-talk", batch=2)
     train(tiny_model(), tiny_processor(), talk)
     train(tiny_model(), tiny_processor(), config)
@@ -100,11 +100,11 @@ def test_two_processes_take_the_steps_of_one(folder: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["parallel-talk", "sharded-talk"])
-def test_a_process_without_a_picture_keeps_step(folder: Path, way: str) -> None:
+def test_a_process_without_an_image_does_not_block_the_others(folder: Path, way: str) -> None:
     assert losses(folder / way) == pytest.approx(losses(folder / "one-talk"), rel=1e-4)
 
 
-def test_sharded_weights_in_half_precision_learn_alike(folder: Path) -> None:
+def test_sharded_weights_in_half_precision_train_equally(folder: Path) -> None:
     assert losses(folder / "sharded-half") == pytest.approx(losses(folder / "one-half"), rel=0.02)
 
 
@@ -120,6 +120,6 @@ def test_the_adapter_is_written_whole(folder: Path, way: str) -> None:
 def test_only_the_first_process_writes(folder: Path) -> None:
     first, second = (json.loads((folder / f"written-{rank}.json").read_text()) for rank in (0, 1))
     assert any(path.endswith("log.jsonl") for path in first)
-    # Each has random numbers of its own to go on with.
+    # Each process saves its own random state.
     assert {Path(path).name for path in second} <= {"rng_state_1.pth"}
     assert len(losses(folder / "parallel")) == 4

@@ -1,4 +1,4 @@
-"""What a run writes and tells, and what is left of one that was stopped, killed or ran out of room."""
+"""The output of runs, and how stopped, killed and failed runs resume."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def config(tmp_path: Path) -> TrainingConfig:
 
 
 def run(config: TrainingConfig) -> tuple[State, list[str]]:
-    """Train the tiny model; return what was learnt and the lines that were told."""
-    told: list[str] = []
-    folder = train(tiny_model(), tiny_processor(), config, log_line=told.append)
-    return load_file(folder / "adapter_model.safetensors"), told
+    """Train the tiny model; return the adapter's weights and the printed lines."""
+    printed: list[str] = []
+    folder = train(tiny_model(), tiny_processor(), config, log_line=printed.append)
+    return load_file(folder / "adapter_model.safetensors"), printed
 
 
 def same(first: State, second: State) -> bool:
@@ -67,7 +67,7 @@ def log(config: TrainingConfig) -> list[dict[str, float]]:
 
 
 def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Press Ctrl-C while the step is computed."""
+    """Press Ctrl-C during a step."""
     compute = trainer_module.AnswerTrainer.compute_loss
 
     def compute_loss(self: trainer_module.AnswerTrainer, *inputs: object, **options: object) -> object:
@@ -79,7 +79,7 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestWhatMoves:
-    def test_a_whole_run_leaves_the_frozen_weights_to_the_bit(self, config: TrainingConfig) -> None:
+    def test_a_whole_run_keeps_the_frozen_weights_exactly(self, config: TrainingConfig) -> None:
         before, model = tiny_model().state_dict(), tiny_model()
         train(model, tiny_processor(), config, log_line=lambda _: None)
         after = {name.replace(".base_layer", ""): weight for name, weight in model.state_dict().items()}
@@ -89,18 +89,18 @@ class TestWhatMoves:
         assert not torch.equal(trained, before["vision_projection.weight"])
 
 
-class TestTelling:
+class TestLog:
     def test_each_line_has_the_loss_by_task_and_the_rates(self, config: TrainingConfig) -> None:
-        _, told = run(config)
+        _, printed = run(config)
         lines = log(config)
         assert [line["step"] for line in lines] == [2, 4, 6]
         for line in lines:
             by_task = [line[f"loss_{name}"] for name in TASK_NAMES if f"loss_{name}" in line]
             assert min(by_task) < line["loss"] < max(by_task)
             assert line["tokens_per_second"] > line["samples_per_second"] > 0
-        assert told[0].startswith(f"step 2/6: loss {lines[0]['loss']:.3f} (caption ")
-        assert told[0].endswith(" left")
-        assert len(told) == 3
+        assert printed[0].startswith(f"step 2/6: loss {lines[0]['loss']:.3f} (caption ")
+        assert printed[0].endswith(" left")
+        assert len(printed) == 3
 
     def test_the_losses_by_task_are_shares_of_the_whole(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
@@ -117,14 +117,14 @@ class TestTelling:
         by_task = sums[0][:-2].reshape(-1, 2)
         assert by_task[:, 0].sum() / by_task[:, 1].sum() == pytest.approx(log(config)[0]["loss"], rel=1e-4)
 
-    def test_curves_are_drawn_where_tensorboard_is_installed(self, config: TrainingConfig) -> None:
+    def test_curves_are_written_if_tensorboard_is_installed(self, config: TrainingConfig) -> None:
         events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         run(config)
         board = events.EventAccumulator(str(config.out / "tensorboard"))
         board.Reload()
         assert [point.step for point in board.Scalars("loss_caption")] == [2, 4, 6]
 
-    def test_curves_of_a_run_that_went_on_have_each_step_once(self, config: TrainingConfig) -> None:
+    def test_curves_of_a_resumed_run_have_each_step_once(self, config: TrainingConfig) -> None:
         events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         run(config)
         for step in (4, 6):
@@ -144,9 +144,7 @@ class TestTelling:
 
 
 class TestSheets:
-    def test_a_sheet_shows_what_the_model_answers_and_training_goes_on_as_without(
-        self, config: TrainingConfig
-    ) -> None:
+    def test_a_sheet_shows_the_answers_and_does_not_affect_training(self, config: TrainingConfig) -> None:
         without, _ = run(replace(config, out=config.out / "without"))
         with_sheets, _ = run(replace(config, sample_every=3))
         written = sorted((config.out / "sheets").iterdir())
@@ -154,19 +152,19 @@ class TestSheets:
         assert Image.open(written[0]).width == 3 * SIDE
         assert same(without, with_sheets)
 
-    def test_boxes_stand_where_they_are(self) -> None:
+    def test_boxes_are_drawn_at_their_place(self) -> None:
         page = sheet(
             [AnsweredExample(picture(0), "where?", parse("{<25><25><50><50>}"), parse("{<60><60><80><80>}"))]
         )
         assert page.getpixel((SIDE // 4, SIDE // 3)) == tuple(bytes.fromhex(ANSWERED[1:]))
         assert page.getpixel((int(SIDE * 0.6), int(SIDE * 0.7))) == tuple(bytes.fromhex(WANTED[1:]))
 
-    def test_a_question_without_a_picture_has_a_place_too(self) -> None:
+    def test_a_question_without_an_image_is_drawn_too(self) -> None:
         assert sheet([AnsweredExample(None, "who are you?", parse("me"), parse("me"))]).width == SIDE
 
 
 class TestStopping:
-    def test_ctrl_c_saves_and_the_same_command_goes_on_as_if_nothing_was(
+    def test_ctrl_c_saves_and_the_same_command_resumes_exactly(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole, _ = run(replace(config, out=config.out / "whole"))
@@ -179,12 +177,12 @@ class TestStopping:
         assert "the same command resumes" in str(caught.value)
         assert "\n" not in str(caught.value)
         assert signal.getsignal(signal.SIGINT) is handler
-        resumed, told = run(config)
-        assert told[0].startswith("resuming from step 3 of 6")
+        resumed, printed = run(config)
+        assert printed[0].startswith("resuming from step 3 of 6")
         assert same(resumed, whole)
         assert [line["step"] for line in log(config)] == [2, 4, 6]
 
-    def test_a_run_that_goes_on_keeps_the_basis_that_it_learns_in(
+    def test_a_resumed_run_keeps_its_basis(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         config = replace(config, whiten=True)
@@ -198,27 +196,27 @@ class TestStopping:
         resumed, _ = run(config)
         assert same(resumed, whole)
 
-    def test_a_second_ctrl_c_is_obeyed_at_once(self) -> None:
-        told: list[str] = []
-        with StopOnSignal(told.append):
-            signal.raise_signal(signal.SIGINT)  # to this thread: another would hear it in its own time
-            assert len(told) == 1
+    def test_a_second_ctrl_c_stops_at_once(self) -> None:
+        printed: list[str] = []
+        with StopOnSignal(printed.append):
+            signal.raise_signal(signal.SIGINT)  # to this thread: another one would handle it later
+            assert len(printed) == 1
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-    def test_a_loaders_process_neither_tells_nor_outlives_its_end(self) -> None:
-        told: list[str] = []
-        with StopOnSignal(told.append):
+    def test_a_loader_process_does_not_log_and_ends_on_sigterm(self) -> None:
+        printed: list[str] = []
+        with StopOnSignal(printed.append):
             child = os.fork()
             if child == 0:  # pragma: no cover
                 os.kill(os.getpid(), signal.SIGINT)
                 signal.raise_signal(signal.SIGTERM)
-                os._exit(7 if told else 0)
+                os._exit(7 if printed else 0)
             _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status)
         assert os.WTERMSIG(status) == signal.SIGTERM
-        assert told == []
+        assert printed == []
 
 
 KILLED = """
@@ -247,7 +245,7 @@ def restored(settings: str) -> TrainingConfig:
 
 @contextmanager
 def little_room(size: int) -> Iterator[None]:
-    """Let no file grow beyond a size in bytes, as on a full disk."""
+    """Limit the size of files in bytes, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -257,7 +255,7 @@ def little_room(size: int) -> Iterator[None]:
 
 
 class TestAccidents:
-    def test_a_run_killed_while_it_saves_goes_on_from_the_checkpoint_before(
+    def test_a_run_killed_while_saving_resumes_from_the_previous_checkpoint(
         self, config: TrainingConfig
     ) -> None:
         whole, _ = run(replace(config, out=config.out / "whole"))
@@ -265,14 +263,14 @@ class TestAccidents:
         killed = subprocess.run([sys.executable, "-c", KILLED, settings], check=False, capture_output=True)
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
         assert (config.out / "checkpoint-4").is_dir()
-        resumed, told = run(config)
-        assert told[:2] == [
+        resumed, printed = run(config)
+        assert printed[:2] == [
             "removed checkpoint-4: it is incomplete",
             f"resuming from step 2 of 6 ({config.out / 'checkpoint-2'})",
         ]
         assert same(resumed, whole)
 
-    def test_a_full_disk_is_one_line_and_costs_the_steps_since_the_last_checkpoint(
+    def test_a_full_disk_is_one_line_and_loses_only_the_steps_since_the_last_checkpoint(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole, _ = run(replace(config, out=config.out / "whole"))
@@ -295,21 +293,21 @@ class TestAccidents:
                     run(config)
             finally:
                 room.__exit__(None, None, None)
-        said = str(caught.value)
-        assert "cannot write the checkpoint of step 4" in said
-        assert "the same command resumes from step 2" in said
-        assert "\n" not in said
+        message = str(caught.value)
+        assert "cannot write the checkpoint of step 4" in message
+        assert "the same command resumes from step 2" in message
+        assert "\n" not in message
         resumed, _ = run(config)
         assert same(resumed, whole)
 
-    def test_a_full_disk_under_the_adapter_leaves_the_one_before(self, config: TrainingConfig) -> None:
+    def test_a_full_disk_keeps_the_previous_adapter(self, config: TrainingConfig) -> None:
         short = replace(config, steps=2)
         before, _ = run(short)
         with little_room(4096), pytest.raises(AssistantError, match="cannot write the"):
             run(short)
         assert same(load_file(config.out / "adapter" / "adapter_model.safetensors"), before)
 
-    def test_settings_that_change_nothing_may_change_when_a_run_goes_on(self, config: TrainingConfig) -> None:
+    def test_settings_without_effect_may_change_when_resuming(self, config: TrainingConfig) -> None:
         whole, _ = run(config)
         for step in (4, 6):
             shutil.rmtree(config.out / f"checkpoint-{step}")
@@ -321,7 +319,7 @@ class TestAccidents:
         with pytest.raises(AssistantError, match=r"learning_rate 0\.01 there, 0\.001 here"):
             run(replace(config, steps=2, learning_rate=1e-3))
 
-    def test_broken_rows_are_skipped_and_told_where_one_says_so(
+    def test_broken_rows_are_skipped_and_logged_if_asked_to(
         self, config: TrainingConfig, caplog: pytest.LogCaptureFixture
     ) -> None:
         whole, _ = run(replace(config, steps=2, out=config.out / "whole"))
@@ -338,21 +336,21 @@ class TestAccidents:
 
 
 class TestRefusals:
-    def test_an_adapter_that_is_not_there_is_told_before_anything_is_fetched(
+    def test_a_missing_adapter_is_reported_before_fetching(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(trainer_module, "base_model", None)
         with pytest.raises(WeightsError, match=r"no adapter 'nani' to start from \(--init\): name nano or"):
             train_named(replace(config, init="nani"))
 
-    def test_an_adapter_in_place_of_a_model_is_told_with_the_option_that_takes_it(
+    def test_an_adapter_instead_of_a_model_is_reported_with_the_right_option(
         self, config: TrainingConfig
     ) -> None:
         folder = PRESETS["nano"].adapter
         with pytest.raises(WeightsError, match="nano is an adapter: start from it with --init"):
             train_named(replace(config, model=str(folder)))
 
-    def test_a_model_that_is_none_is_told_before_anything_is_read(self, config: TrainingConfig) -> None:
+    def test_an_unknown_model_is_reported_before_reading_data(self, config: TrainingConfig) -> None:
         with pytest.raises(WeightsError, match=r"no model '7b' to train: name nano or the folder"):
             train_named(replace(config, model="7b", data=Path("nowhere")))
 
@@ -360,13 +358,13 @@ class TestRefusals:
         with pytest.raises(AssistantError, match="make --batch a multiple of 4"):
             run(replace(config, gradient_accumulation=4))
 
-    def test_weights_are_shared_out_only_among_several_processes(self, config: TrainingConfig) -> None:
+    def test_weights_are_sharded_only_over_several_processes(self, config: TrainingConfig) -> None:
         with pytest.raises(AssistantError, match="start the command with torchrun"):
             run(replace(config, fsdp=True))
 
 
 class TestWays:
-    """The same steps, computed in other ways."""
+    """The same steps with other ways of computing them."""
 
     @pytest.fixture
     def exact(self, config: TrainingConfig) -> TrainingConfig:
@@ -386,5 +384,5 @@ class TestWays:
         self, exact: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(shutil, "which", lambda _: None)
-        _, told = run(replace(exact, compile_layers=True))
-        assert told[0] == "no C++ compiler found: continuing without compiled layers"
+        _, printed = run(replace(exact, compile_layers=True))
+        assert printed[0] == "no C++ compiler found: continuing without compiled layers"

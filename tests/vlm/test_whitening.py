@@ -14,7 +14,7 @@ from .tiny import IMAGE_SIZE, TOWERS, picture, tiny_model, tiny_processor
 
 @pytest.fixture
 def features() -> torch.Tensor:
-    """Features of very different strength, off centre."""
+    """Features of very different scales, off centre."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2000, 8, generator=generator) * torch.logspace(0, 2, 8) + torch.arange(8)
 
@@ -28,7 +28,7 @@ class TestWhitening:
             white.T @ white / len(white), torch.eye(8, dtype=torch.float64), atol=0.01, rtol=0
         )
 
-    def test_weak_directions_are_not_blown_up_to_full_strength(self, features: torch.Tensor) -> None:
+    def test_weak_directions_are_damped(self, features: torch.Tensor) -> None:
         damped, plain = whitening(features), whitening(features, damping=1e-9)
         assert damped.basis.norm() < plain.basis.norm() / 2
 
@@ -36,7 +36,7 @@ class TestWhitening:
         with pytest.raises(ValueError, match="no features"):
             whitening(torch.empty(0, 8))
 
-    def test_a_layer_computes_the_same_in_the_basis_and_once_folded(self, features: torch.Tensor) -> None:
+    def test_a_layer_computes_the_same_in_the_basis_and_restored(self, features: torch.Tensor) -> None:
         layer = nn.Linear(8, 3)
         before = layer(features)
         train_in_basis(whitening(features), layer)
@@ -45,10 +45,10 @@ class TestWhitening:
         torch.testing.assert_close(layer(features), before, atol=1e-3, rtol=1e-4)
         assert set(layer.state_dict()) == {"weight", "bias"}
 
-    def test_it_learns_weak_directions_sooner_than_the_plain_layer(self, features: torch.Tensor) -> None:
-        # Turned, so that no direction is an axis: along the axes Adam finds the right size by itself.
+    def test_it_learns_weak_directions_faster_than_the_plain_layer(self, features: torch.Tensor) -> None:
+        # Rotated, so that no direction is an axis: along the axes Adam adapts its step size.
         turn, _ = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))
-        turned, wanted = features @ turn, features[:, :1]  # the weakest direction of them
+        turned, wanted = features @ turn, features[:, :1]  # the weakest direction
 
         def error(whitened: bool) -> float:
             layer = nn.Linear(8, 1)
@@ -67,7 +67,7 @@ class TestWhitening:
 
 class TestModel:
     @pytest.mark.parametrize("towers", TOWERS)
-    def test_a_whitened_model_says_the_same_of_a_picture(self, towers: str) -> None:
+    def test_a_whitened_model_gives_the_same_logits(self, towers: str) -> None:
         model = add_adapter(tiny_model(towers), AdapterConfig(rank=2))
         pixels = torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE)
         with torch.no_grad():
@@ -76,7 +76,7 @@ class TestModel:
             after = model.get_base_model().get_image_features(pixels)
         torch.testing.assert_close(after, before, atol=1e-2, rtol=1e-2)
 
-    def test_pictures_are_looked_at_some_at_a_time(self) -> None:
+    def test_images_are_encoded_in_batches(self) -> None:
         pictures = [picture(seed) for seed in range(5)]
         some = list(batched(iter(pictures), 2))
         assert [len(them) for them in some] == [2, 2, 1]
