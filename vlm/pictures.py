@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
-import numpy as np
 from PIL import Image
 
 from .errors import ImageError
-from .picture_colours import in_rgb
 from .picture_formats import FORMATS, identify, unsupported
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Source: TypeAlias = "str | Path | bytes | bytearray | BinaryIO | Image.Image | np.ndarray[Any, Any] | Picture"
 """What can be opened as a picture."""
@@ -87,6 +88,8 @@ def open_picture(source: Source) -> Picture:
     Raises:
         ImageError: what is wrong with it and what to do, in one line.
     """
+    import numpy as np  # here, so that storage starts without it
+
     if isinstance(source, Picture):
         return source
     if isinstance(source, np.ndarray):
@@ -237,6 +240,8 @@ def _as_seen(
 
     `size` is the size in the file, where decoding reduces the picture already.
     """
+    from .picture_colours import in_rgb  # imports numpy
+
     width, height = size or image.size
     _refuse_bombs(width, height)
     image.load()
