@@ -34,7 +34,7 @@ MakeTurn = Callable[..., NewTurn]
 
 @contextmanager
 def engine_of(path: Path) -> Iterator[Engine]:
-    engine = database_module.create(database_module.parse_location(path), timeout=5)
+    engine = database_module.create(database_module.parse_location(path), timeout=5, make=True)
     try:
         yield engine
     finally:
