@@ -38,7 +38,7 @@ class ExpressionKind(StrEnum):
     CAPTION = "caption"  # "the girl", a noun that the captions agree on
     NAME = "name"  # the photo's `name`
     SIDE = "side"  # "the dog on the left"
-    COLOUR = "colour"  # "the black dog" beside a brown one, "the person in red"
+    COLOUR = "colour"  # "the black dog" next to a brown one, "the person in red"
 
 
 @dataclass(frozen=True)

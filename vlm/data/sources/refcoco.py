@@ -1,4 +1,4 @@
-"""RefCOCO, RefCOCO+ and RefCOCOg as REFER publishes them: `refs(unc).p` beside `instances.json`.
+"""RefCOCO, RefCOCO+ and RefCOCOg as REFER publishes them: `refs(unc).p` and `instances.json`.
 
 The reference is https://github.com/lichengunc/refer. The expressions are a Python pickle, which could run
 arbitrary code; only containers, numbers and text are accepted.
