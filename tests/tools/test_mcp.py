@@ -206,9 +206,17 @@ def test_a_folder_that_holds_everything_is_refused(
 # --- the command -----------------------------------------------------------------------------------------
 
 
+def broken_model(folder: Path) -> str:
+    """Return a model's folder that is found, and cannot be loaded."""
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}", encoding="utf-8")
+    return str(folder / "model")
+
+
 async def test_the_command_serves_its_folders_and_loads_no_model_before_it_is_needed(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20)).save(tmp_path / "mine.png")
-    command = [*COMMAND, "--folder", str(SAMPLES), "--folder", str(tmp_path), "--model", "no-such-model"]
+    model = broken_model(tmp_path)
+    command = [*COMMAND, "--folder", str(SAMPLES), "--folder", str(tmp_path), "--model", model]
     async with connected(command) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
         for name in ("cat.jpg", "mine.png"):
@@ -225,7 +233,7 @@ async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_with_the_
     with SessionStore.open(database) as store:
         kept = store.add_image(SAMPLES / "cat.jpg")
     call = {"image": kept.sha256, "region": [0, 0, 900, 900]}
-    command = [*COMMAND, "--folder", str(tmp_path), "--model", "no-such-model"]
+    command = [*COMMAND, "--folder", str(tmp_path), "--model", broken_model(tmp_path)]
     async with connected([*command, "--db", str(database)]) as client:
         assert "lies outside of the picture" in text(await client.call_tool("identify", call))
     async with connected(command) as client:
