@@ -1,4 +1,4 @@
-"""Conversations that last: sessions, turns, steps, boxes and pictures, behind one `SessionStore`."""
+"""Saved conversations: sessions, turns, steps, boxes and images, behind one `SessionStore`."""
 
 from .errors import (
     AmbiguousSessionError,

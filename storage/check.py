@@ -1,4 +1,4 @@
-"""Finding what is wrong in a store."""
+"""Check a store for damage and inconsistencies."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .schema import images, metadata, turns
 
 
 def problems(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
-    """Yield all that is wrong; every picture's file is read, so this takes as long as that."""
+    """Yield every problem; this reads all image files, which takes time."""
     if connection.dialect.name == "sqlite":
         for (line,) in connection.execute(text("PRAGMA integrity_check")):
             if line != "ok":
                 yield Problem("database", line)
     yield from _orphans(connection)
     yield from _gaps(connection)
-    yield from _pictures(connection, folder)
+    yield from _images(connection, folder)
 
 
 def _orphans(connection: Connection) -> Iterator[Problem]:
-    """Yield a problem for each foreign key that some rows break."""
+    """Yield a problem for each foreign key that some rows violate."""
     for table in metadata.sorted_tables:
         for constraint in table.constraints:
             if not isinstance(constraint, ForeignKeyConstraint):
@@ -37,7 +37,7 @@ def _orphans(connection: Connection) -> Iterator[Problem]:
             given = and_(*(child.is_not(None) for child, _ in pairs))
             count = connection.scalar(select(func.count()).select_from(table).where(given, missing))
             if count:
-                yield Problem(table.name, f"{count} without their row in {constraint.referred_table.name}")
+                yield Problem(table.name, f"{count} have no row in {constraint.referred_table.name}")
 
 
 def _gaps(connection: Connection) -> Iterator[Problem]:
@@ -48,7 +48,7 @@ def _gaps(connection: Connection) -> Iterator[Problem]:
         yield Problem(f"session {session_id}", "its turns are not numbered 1, 2, 3 and so on")
 
 
-def _pictures(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
+def _images(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
     known = read_images(connection)
     for image in known:
         try:

@@ -1,7 +1,7 @@
-"""A session's boxes in the COCO format, for programs that train or measure detectors.
+"""Export a session's boxes in the COCO format, for training and evaluating detectors.
 
-Every field is there that pycocotools, CVAT, FiftyOne, Label Studio and supervision read; `segmentation` is
-empty. A box without area, at which they fail, is left out.
+The file has every field that pycocotools, CVAT, FiftyOne, Label Studio and supervision read; `segmentation`
+is empty. Boxes without area are left out, because these programs fail on them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from .records import LabelledBox, SessionSummary, StoredImage, StoredTurn, disti
 
 
 def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> str:
-    """Return the JSON: a category for each phrase, an annotation for each box of a turn with a picture.
+    """Return the JSON: a category for each phrase, an annotation for each box of a turn with an image.
 
-    Boxes are as a person corrected them, where somebody did; one without a phrase of its own has its step's
-    argument for one, which is what was looked for.
+    A person's corrections replace the model's boxes; a box without a phrase takes its step's argument.
     """
     found = [
         (turn.image, box.name, box)

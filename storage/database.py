@@ -1,4 +1,4 @@
-"""The connection: how a database is opened, what each transaction is, and how its errors are told."""
+"""Open and migrate a database, set up its transactions, and translate its errors."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from .errors import (
 )
 from .schema import REVISION, VERSION_TABLE, metadata
 
-# SQLite's error names (the beginning of them), and what each is for a person.
+# Prefixes of SQLite's error names, with our exception and message.
 _SQLITE_ERRORS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("SQLITE_NOTADB", DatabaseDamagedError, "is not a database; move it away or name another file"),
-    ("SQLITE_CORRUPT", DatabaseDamagedError, "is damaged; put back a copy, or move it away to begin anew"),
-    ("SQLITE_BUSY", DatabaseBusyError, "is being written by another program; try again when it is done"),
-    ("SQLITE_LOCKED", DatabaseBusyError, "is being written by another program; try again when it is done"),
-    ("SQLITE_READONLY", DatabaseNotWritableError, "may not be written; check the rights of file and folder"),
-    ("SQLITE_CANTOPEN", DatabaseNotWritableError, "cannot be opened; check the rights of file and folder"),
+    ("SQLITE_CORRUPT", DatabaseDamagedError, "is damaged; restore a backup, or move it away to start over"),
+    ("SQLITE_BUSY", DatabaseBusyError, "is locked by another program; try again when it is done"),
+    ("SQLITE_LOCKED", DatabaseBusyError, "is locked by another program; try again when it is done"),
+    ("SQLITE_READONLY", DatabaseNotWritableError, "is not writable; check file and folder permissions"),
+    ("SQLITE_CANTOPEN", DatabaseNotWritableError, "cannot be opened; check file and folder permissions"),
     ("SQLITE_FULL", DiskFullError, "cannot grow: the disk is full; make room and try again"),
     ("SQLITE_IOERR", StorageError, "cannot be read or written; check the disk's free space and health"),
 )
 
 
 def parse_location(location: str | Path) -> URL:
-    """Return the URL of a database: itself, or a SQLite file's where `location` is a path.
+    """Return `location` if it is a URL, or the URL of the SQLite file at that path.
 
     Raises:
-        StorageError: it is a URL that cannot be read, or a SQLite database without a file.
+        StorageError: the URL is invalid, or names a SQLite database without a file.
     """
     if isinstance(location, str) and "://" in location:
         try:
             url = make_url(location)
             backend = url.get_backend_name()
         except (ArgumentError, NoSuchModuleError) as error:
-            raise StorageError(f"not a database's URL: {location!r}; give a path or a URL") from error
+            raise StorageError(f"invalid database URL: {location!r}; give a path or a URL") from error
         if backend == "sqlite" and (url.database or ":memory:") == ":memory:":
-            raise StorageError("conversations are not kept in memory; give the path of a database file")
+            raise StorageError("conversations cannot be stored in memory; give the path of a database file")
         return url
     return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
 
 
 def create(url: URL, timeout: float, *, make: bool) -> Engine:
-    """Return an engine whose errors are ours; a SQLite writer waits `timeout` seconds for another.
+    """Return an engine that raises our errors; a SQLite writer waits `timeout` seconds for the lock.
 
-    With `make` the folder of a SQLite file is made if need be; the file itself is, on the first connection.
+    With `make`, the folder of a SQLite file is created if needed, and the file on the first connection.
 
     Raises:
-        DatabaseMissingError: a SQLite file is not there, and is not to be made.
-        DatabaseNotWritableError: the folder cannot be made.
+        DatabaseMissingError: there is no SQLite file, and `make` is False.
+        DatabaseNotWritableError: the folder cannot be created.
         StorageError: the database's driver is not installed.
     """
     sqlite = url.get_backend_name() == "sqlite"
@@ -70,7 +70,7 @@ def create(url: URL, timeout: float, *, make: bool) -> Engine:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise DatabaseNotWritableError(
-                f"{url.database} cannot be made: {error.strerror}; name another with --db"
+                f"{url.database} cannot be created: {error.strerror}; name another with --db"
             ) from error
     try:
         engine = create_engine(url, connect_args={"timeout": timeout} if sqlite else {})
@@ -84,28 +84,28 @@ def create(url: URL, timeout: float, *, make: bool) -> Engine:
 
 
 def missing(url: URL) -> DatabaseMissingError:
-    """Return the error for a database that is not there, or holds no tables."""
-    return DatabaseMissingError(f"no sessions are kept in {_name(url)}: check --db, or ask something first")
+    """Return the error for a database that is missing or has no tables."""
+    return DatabaseMissingError(f"there are no sessions in {_name(url)}: check --db, or ask something first")
 
 
 def writing(engine: Engine) -> Engine:
-    """Return the same engine for transactions that write: on SQLite they take the lock when they begin.
+    """Return the same engine for write transactions: on SQLite they take the lock when they begin.
 
-    One that read first and took the lock later would fail where another wrote in between.
+    A transaction that reads first and takes the lock later fails if another one writes in between.
     """
     return engine.execution_options(immediate=True)
 
 
 def revision(connection: Connection) -> str | None:
-    """Return the migration at which the database stands, None before the first.
+    """Return the database's current migration, None before the first.
 
     Raises:
-        StorageError: it is a SQLite file of another program.
+        StorageError: the database belongs to another program.
     """
     tables = inspect(connection)
     if tables.has_table(VERSION_TABLE):
-        standing: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-        return standing
+        current: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+        return current
     names = tables.get_table_names()
     foreign = names if connection.dialect.name == "sqlite" else set(names) & set(metadata.tables)
     if foreign:
@@ -114,14 +114,14 @@ def revision(connection: Connection) -> str | None:
 
 
 def migrate(engine: Engine, target: str = "head") -> None:
-    """Bring the database's tables to `target`, wholly or not at all; nothing happens where they stand there.
+    """Migrate the tables to `target` in one transaction; do nothing if they are there already.
 
     Raises:
-        NewerDatabaseError: the database has a migration that this program does not know.
+        NewerDatabaseError: the database has an unknown migration.
     """
     with writing(engine).connect() as connection:
-        _pragma(connection, "journal_mode=WAL")  # lasts in the file, and lets readers read while one writes
-        # Rebuilding a table drops it, which would delete what refers to it.
+        _pragma(connection, "journal_mode=WAL")  # stored in the file; readers can read during a write
+        # Rebuilding a table drops it, which would delete the rows that refer to it.
         _pragma(connection, "foreign_keys=OFF")
         try:
             with connection.begin():
@@ -131,7 +131,7 @@ def migrate(engine: Engine, target: str = "head") -> None:
 
 
 def _run_alembic(connection: Connection, target: str) -> None:
-    # Imported here: a database that is up to date is opened without Alembic.
+    # Imported here, because an up-to-date database does not need Alembic.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -139,29 +139,29 @@ def _run_alembic(connection: Connection, target: str) -> None:
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", f"{__package__}:migrations")
-    standing = revision(connection)
+    current = revision(connection)
     try:
-        ScriptDirectory.from_config(config).get_revision(standing or "base")
+        ScriptDirectory.from_config(config).get_revision(current or "base")
     except CommandError as error:
         raise NewerDatabaseError(
-            f"{_name(connection.engine.url)} was written by a newer version (it stands at {standing!r}, "
-            f"this one knows {REVISION!r}); update the program"
+            f"{_name(connection.engine.url)} was written by a newer version (its migration is {current!r}, "
+            f"this version knows {REVISION!r}); update the program"
         ) from error
     command.upgrade(config, target)
 
 
 def _pragma(connection: Connection, setting: str) -> None:
-    """Set something of SQLite's that has no effect within a transaction, and so goes to the driver itself."""
+    """Set a SQLite pragma directly on the driver, since it has no effect within a transaction."""
     driver = connection.connection.driver_connection
     if isinstance(driver, sqlite3.Connection):
         try:
             driver.execute(f"PRAGMA {setting}")
         except sqlite3.DatabaseError as error:
-            raise _tell(error, connection.engine.url) from error
+            raise _error_for(error, connection.engine.url) from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
-    # The driver would begin transactions by itself, and late; `_begin_sqlite` does.
+    # By itself the driver begins transactions too late; `_begin_sqlite` begins them instead.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys=ON")
 
@@ -172,24 +172,24 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _translate(context: ExceptionContext) -> StorageError | None:
-    """Return our error for one that is the database's doing, None for a mistake of ours.
+    """Return our error for a failure of the database, None for a programming error.
 
-    Every driver calls the former `OperationalError`; SQLite's calls damage `DatabaseError`.
+    Drivers raise `OperationalError` for the former, and SQLite's raises `DatabaseError` for damage.
     """
     original = context.original_exception
     if type(original).__name__ not in ("OperationalError", "DatabaseError"):
         return None
-    return _tell(original, context.engine.url if context.engine is not None else None)
+    return _error_for(original, context.engine.url if context.engine is not None else None)
 
 
-def _tell(original: BaseException, url: URL | None) -> StorageError:
+def _error_for(original: BaseException, url: URL | None) -> StorageError:
     code = getattr(original, "sqlite_errorname", "")
     for prefix, kind, remedy in _SQLITE_ERRORS:
         if code.startswith(prefix):
             return kind(f"{_name(url)} {remedy}")
-    told, *_ = str(original).splitlines() or [""]
-    remedy = "put back a copy" if isinstance(original, sqlite3.Error) else "see that the server runs"
-    return StorageError(f"{_name(url)} cannot be used: {told}; {remedy}")
+    reason, *_ = str(original).splitlines() or [""]
+    remedy = "restore a backup" if isinstance(original, sqlite3.Error) else "check that the server is running"
+    return StorageError(f"{_name(url)} cannot be used: {reason}; {remedy}")
 
 
 def _name(url: URL | None) -> str:

@@ -1,6 +1,6 @@
-"""The boxes of a session, with its pictures, in formats that detectors are trained with: YOLO, Pascal VOC.
+"""Export a session's boxes and images for training detectors: YOLO and Pascal VOC.
 
-Boxes are as a person corrected them, where somebody did.
+A person's corrections replace the model's boxes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Boxes = Sequence[LabelledBox]
 
 
 def yolo(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
-    """Return an archive of `images/`, `labels/` with one text file a picture, and `data.yaml`.
+    """Return an archive of `images/`, `labels/` with one text file per image, and `data.yaml`.
 
-    A line is the number of a class, then centre, width and height as fractions of the picture.
+    Each line is a class number, then centre, width and height as fractions of the image.
     """
     boxes = _by_image(turns)
     names = sorted({box.name for found in boxes.values() for box in found})
@@ -39,7 +39,7 @@ def yolo(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
 
 
 def pascal_voc(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
-    """Return an archive of `JPEGImages/` and of `Annotations/` in XML, whose pixels count from 1."""
+    """Return an archive of `JPEGImages/` and XML `Annotations/`; pixels count from 1."""
     boxes = _by_image(turns)
 
     def annotation(image: StoredImage, found: Boxes) -> str:
@@ -92,13 +92,13 @@ def _archive(
 
 
 def _upright(content: bytes) -> bytes:
-    """Return a picture's file, its pixels turned as EXIF says: boxes are of the picture as a person sees it.
+    """Return an image file with the EXIF orientation applied to its pixels, as boxes expect.
 
-    Programs that train detectors differ in whether they look at EXIF.
+    Programs that train detectors differ in whether they apply EXIF themselves.
     """
     try:
         picture = Image.open(BytesIO(content))
-    except UnidentifiedImageError:  # HEIC, which these programs read as little as Pillow does
+    except UnidentifiedImageError:  # HEIC, which neither Pillow nor these programs read
         return content
     if picture.getexif().get(Base.Orientation, 1) == 1:
         return content

@@ -1,4 +1,4 @@
-"""What can go wrong while conversations are kept, said in one line with the remedy."""
+"""Errors of the store; each message is one line with the remedy."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class SessionNotFoundError(StorageError):
 
 
 class AmbiguousSessionError(StorageError):
-    """Several sessions' ids begin as was said."""
+    """Several session ids begin with the given text."""
 
 
 class DatabaseMissingError(StorageError):
-    """There is no database, and none was to be made."""
+    """There is no database, and it may not be created."""
 
 
 class DatabaseBusyError(StorageError):
-    """Another program kept the database or the pictures locked for longer than the store waits."""
+    """Another program held the lock on the database or the images for longer than the timeout."""
 
 
 class DatabaseDamagedError(StorageError):
-    """The file is no database of ours, or its content is damaged."""
+    """The file is damaged, or not a database of this program."""
 
 
 class DatabaseNotWritableError(StorageError):
-    """The database or its folder may not be written."""
+    """The database or its folder is not writable."""
 
 
 class DiskFullError(StorageError):
-    """There is no room left to write; what was to be written is not there, not even in part."""
+    """The disk is full; nothing was written, not even in part."""
 
 
 class NewerDatabaseError(StorageError):
@@ -42,7 +42,7 @@ class NewerDatabaseError(StorageError):
 
 
 class ExchangeError(StorageError):
-    """A file to import is not in the form that an export has; the message names the field."""
+    """A file to import is not a valid export; the message names the field."""
 
 
 __all__ = [

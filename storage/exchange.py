@@ -1,8 +1,8 @@
-"""A session as one JSON file, pictures included: what is exported here can be imported anywhere.
+"""Export a session as one JSON file, images included, and import it again.
 
-The form is a promise: a change that an older reader would misunderstand gets another `version`, and every
-earlier version can still be read. Version 2 added `why` and `stopped` of a turn and `verification` of a box,
-version 3 `pinned` of a session and `corrections` of a turn.
+The format is stable: a change that an older reader would misunderstand gets a new `version`, and every
+earlier version can still be read. Version 2 added `why` and `stopped` of a turn and `verification` of a box;
+version 3 added `pinned` of a session and `corrections` of a turn.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ VERSION: Literal[3] = 3
 
 
 def _check_bins(bins: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    Box(*bins)  # says what is wrong
+    Box(*bins)  # raises ValueError
     return bins
 
 
 def _check_corners(corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    LabelledBox("", corners)  # says what is wrong
+    LabelledBox("", corners)  # raises ValueError
     return corners
 
 
@@ -141,7 +141,7 @@ def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFol
     """Return a session as JSON.
 
     Raises:
-        ImageError: a picture's file is gone or was changed.
+        ImageError: an image file is missing or was changed.
     """
     images = ((image, b64encode(folder.load(image))) for image in distinct_images(turns))
     content = _File(
@@ -160,10 +160,10 @@ def write(session: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFol
 
 
 def read(content: str | bytes) -> tuple[SessionSummary, list[bytes], list[StoredTurn]]:
-    """Return the session of an export, the bytes of its pictures, and its turns.
+    """Return the session of an export, the bytes of its images, and its turns.
 
     Raises:
-        ExchangeError: the content is no export of a known version; the message names the field.
+        ExchangeError: the content is not an export of a known version; the message names the field.
     """
     try:
         file = _File.model_validate_json(_text(content))
@@ -183,12 +183,12 @@ def read(content: str | bytes) -> tuple[SessionSummary, list[bytes], list[Stored
 
 
 def _text(content: str | bytes) -> str:
-    """Decode UTF-8 or UTF-16, with a byte order mark or without, as editors and shells write it."""
+    """Decode UTF-8 or UTF-16, with or without a byte order mark, as editors and shells write it."""
     try:
         text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
         text.encode()
     except UnicodeError as error:
-        raise ExchangeError("the file: it is not text; export the session again") from error
+        raise ExchangeError("the file is not text; export the session again") from error
     return text.removeprefix("\ufeff")
 
 
@@ -204,7 +204,7 @@ def _explain(error: ValidationError) -> ExchangeError:
 
 
 def _short(text: str) -> str:
-    """Return what stands in a file as a part of one line: printable, and not long."""
+    """Return text from a file in a form for a one-line message: printable and short."""
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= 120 else f"{shown[:119]}…"
 

@@ -1,4 +1,4 @@
-"""Pictures as files beside the database, each named by the hash of its content."""
+"""Image files next to the database, each named by the hash of its content."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from ..vlm.pictures import FORMATS, Picture, open_picture
 from .errors import DatabaseBusyError, DatabaseNotWritableError, DiskFullError
 from .records import StoredImage
 
-# Pillow's name of each format, and how its files end. MPO is the JPEG of many phones, with a second picture
-# behind the first.
+# File extensions by Pillow's format name. MPO is the JPEG of many phones, which holds a second image after
+# the first.
 EXTENSIONS = {name: name.lower() for name in FORMATS} | {"JPEG": "jpg", "MPO": "jpg", "HEIF": "heic"}
 
 _OURS = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(set(EXTENSIONS.values()))})|\.\w+\.part")
 
 
 def read(source: bytes | Path | Picture) -> tuple[bytes, StoredImage]:
-    """Return a picture's bytes and what they are, judged by content.
+    """Return an image's bytes and its description, judged by content.
 
-    A file is opened, since only that shows that it is good; a picture that was opened is taken as it is.
+    A file is opened to validate it; an open `Picture` is taken as it is.
 
     Raises:
-        ImageError: the file cannot be read, or is no picture that can be opened, or there is no file.
+        ImageError: the file cannot be read, is not an image that can be opened, or the image has no file.
     """
     picture = open_picture(source)
     data = picture.content
     if not data:
-        raise ImageError("a picture in memory is no file; save it as one first")
+        raise ImageError("the picture is only in memory; save it to a file first")
     return data, StoredImage(picture.sha256, picture.format, picture.width, picture.height, len(data))
 
 
 class ImageFolder:
-    """The folder of the pictures' files; the database tells which of them are wanted."""
+    """The folder of the image files; the database says which of them are in use."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         self.path = path
         self._timeout = timeout
 
     def file(self, image: StoredImage) -> Path:
-        """Return where the picture's file is, or would be."""
+        """Return the path of the image's file, which may not exist."""
         return self.path / f"{image.sha256}.{EXTENSIONS[image.format]}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other threads and programs from adding and removing files.
+        """Lock out other threads and programs that add or remove files.
 
         Raises:
-            DatabaseBusyError: another holds the lock for longer than `timeout` seconds.
-            DatabaseNotWritableError: the folder may not be written.
+            DatabaseBusyError: another program holds the lock for longer than `timeout` seconds.
+            DatabaseNotWritableError: the folder is not writable.
         """
-        with self._telling():
+        with self._translated_errors():
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = FileLock(self.path / ".lock", timeout=self._timeout)
             try:
@@ -72,15 +72,15 @@ class ImageFolder:
             lock.release()
 
     def write(self, image: StoredImage, data: bytes) -> None:
-        """Write a picture's file so that it is there whole or not at all, even if the power fails.
+        """Write an image file atomically, even if the power fails.
 
-        A file of that name is replaced, which mends one that was changed.
+        An existing file is replaced, which repairs one that was changed.
 
         Raises:
-            DiskFullError: there is no room.
-            DatabaseNotWritableError: the folder may not be written.
+            DiskFullError: the disk is full.
+            DatabaseNotWritableError: the folder is not writable.
         """
-        with self._telling():
+        with self._translated_errors():
             descriptor, name = tempfile.mkstemp(dir=self.path, prefix=".", suffix=".part")
             temporary = Path(name)
             try:
@@ -95,25 +95,25 @@ class ImageFolder:
             self._flush()
 
     def stray(self, images: Iterable[StoredImage]) -> list[Path]:
-        """Return our files of none of `images`: of deleted pictures, or left by an interrupted write."""
+        """Return files that belong to none of `images`: of deleted images, or left by interrupted writes."""
         wanted = {self.file(image) for image in images}
-        with self._telling():
+        with self._translated_errors():
             present = sorted(self.path.iterdir()) if self.path.is_dir() else []
         return [path for path in present if _OURS.fullmatch(path.name) and path not in wanted]
 
     def clear(self, images: Iterable[StoredImage]) -> int:
-        """Delete our files of none of `images` and return how many there were."""
+        """Delete files that belong to none of `images`; return their number."""
         stray = self.stray(images)
-        with self._telling():
+        with self._translated_errors():
             for path in stray:
                 path.unlink(missing_ok=True)
         return len(stray)
 
     def load(self, image: StoredImage) -> bytes:
-        """Return the bytes of a picture.
+        """Return the bytes of an image.
 
         Raises:
-            ImageError: its file is gone or is not what was added.
+            ImageError: its file is missing or was changed.
         """
         path = self.file(image)
         try:
@@ -125,7 +125,7 @@ class ImageFolder:
         return data
 
     def _flush(self) -> None:
-        """Have the folder's own entry on the disk, without which a rename may be lost."""
+        """Sync the folder's entries to the disk, so that a rename is not lost."""
         if os.name == "posix":
             descriptor = os.open(self.path, os.O_RDONLY)
             try:
@@ -134,8 +134,8 @@ class ImageFolder:
                 os.close(descriptor)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Tell the system's errors as ours."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Translate the system's errors into ours."""
         try:
             yield
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A session as a document for people: Markdown with the pictures beside it."""
+"""Export a session as a Markdown document with its image files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .errors import StorageError
 from .images import EXTENSIONS, ImageFolder
 from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, Verification, distinct_images
 
-# What people and models say is shown as they said it: it may not turn into a link, a picture or HTML.
+# Escape text from people and models, so that it does not become a link, an image or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
 def write(session: SessionSummary, turns: Sequence[StoredTurn], pictures: ImageFolder, folder: Path) -> Path:
-    """Write `conversation.md` and the pictures into `folder`; return the path of the former.
+    """Write `conversation.md` and the images to `folder`; return the path of the document.
 
     Raises:
-        ImageError: a picture's file is gone or was changed.
+        ImageError: an image file is missing or was changed.
         StorageError: the folder cannot be written.
     """
     names = {
@@ -77,16 +77,16 @@ def _region(box: Box | None) -> str:
 
 
 def _corners(box: Box) -> str:
-    """Write a box's corners, in hundredths of the picture's width and height."""
+    """Return a box's corners as text, in hundredths of the image's width and height."""
     return f"({box.x0}, {box.y0}) to ({box.x1}, {box.y1})"
 
 
 def _quote(text: str) -> str:
-    """Write text of any number of lines as a quotation that keeps them."""
+    """Return text as a Markdown quotation that keeps its line breaks."""
     lines = [_MARKUP.sub(r"\\\1", line) for line in text.splitlines()]
     return "> " + "  \n> ".join(lines)
 
 
 def _plain(text: str) -> str:
-    """Write text as words on one line."""
+    """Return text escaped, on one line."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))

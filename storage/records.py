@@ -1,4 +1,4 @@
-"""What the store takes and gives: plain values that know no SQL. Times are aware and in UTC."""
+"""The store's values, independent of SQL. Times are timezone-aware, in UTC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Feedback = Literal[-1, 0, 1]
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A conversation without its turns; `updated` is when its last came, `pinned` keeps it at the top."""
+    """A conversation without its turns; `updated` is the time of the last turn, `pinned` keeps it on top."""
 
     id: str
     title: str
@@ -27,10 +27,10 @@ class SessionSummary:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """A picture in the store, known by the hash of its file.
+    """An image in the store, identified by the hash of its file.
 
-    `format` is Pillow's name, such as `JPEG`; `width` and `height` are pixels as a person sees the picture
-    (EXIF orientation applied); `size` is bytes.
+    `format` is Pillow's name, such as `JPEG`; `width` and `height` are in pixels, with the EXIF orientation
+    applied; `size` is in bytes.
     """
 
     sha256: str
@@ -42,7 +42,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class Verification:
-    """What the model said when it was asked back about a box, and whether that agrees with the box."""
+    """The model's own check of a box: whether it agrees, and what it said."""
 
     agrees: bool
     opinion: str
@@ -50,15 +50,15 @@ class Verification:
 
 @dataclass(frozen=True)
 class StoredStep:
-    """One tool call of a turn; steps stand in the order of their calls.
+    """One tool call of a turn.
 
-    `task` is None for free conversation; `text` is what the tool said, `raw` what the model wrote, `error`
-    what went wrong or None; `seconds` is wall time. `verifications` is empty, or has one for each box in
-    the order of the phrases, None where the model was not asked back about that box.
+    `task` is None for free conversation; `text` is the answer sentence, `raw` the model's output, `error` the
+    reason of a failure or None; `seconds` is wall time. `verifications` is empty, or has one per box in the
+    order of the phrases, None for a box that was not checked.
 
     Raises:
-        ValueError: a phrase has no box, `verifications` are not as many as the boxes, or `seconds` is no
-            duration.
+        ValueError: a phrase has no box, the numbers of `verifications` and boxes differ, or `seconds` is not
+            a duration.
     """
 
     task: str | None
@@ -84,13 +84,13 @@ class StoredStep:
 
 @dataclass(frozen=True)
 class LabelledBox:
-    """A box with the name of what is in it.
+    """A box with its label.
 
-    `corners` are left, top, right and bottom in pixels of the picture as a person sees it; `score` is a
-    probability 0..1, None where the model gave none or a person drew the box.
+    `corners` are left, top, right and bottom in pixels of the upright image; `score` is a probability 0..1,
+    None if the model gave none or a person drew the box.
 
     Raises:
-        ValueError: the corners are in the wrong order, or the score is no probability.
+        ValueError: the corners are in the wrong order, or the score is not a probability.
     """
 
     phrase: str
@@ -106,27 +106,27 @@ class LabelledBox:
 
     @property
     def name(self) -> str:
-        """What programs that train detectors call the class of the box."""
+        """The class name of the box in exports for detectors."""
         words = " ".join(self.phrase.lower().split())
         return "".join(character for character in words if character.isprintable()) or "object"
 
     @property
     def has_area(self) -> bool:
-        """Whether there is anything in it: programs that train detectors fail at boxes without."""
+        """Whether the area is above 0: programs that train detectors fail on boxes without area."""
         left, top, right, bottom = self.corners
         return left < right and top < bottom
 
 
 @dataclass(frozen=True)
 class NewTurn:
-    """A finished exchange to be kept: the words of the person, the answer, and the steps that led to it.
+    """A finished turn to save: the person's message, the answer, and the steps that led to it.
 
-    `image` is the picture that the turn looks at (each turn names it), `region` the part of it asked about;
-    `seconds` is wall time; `why` explains the choice of the steps; `stopped` tells that the person ended the
-    turn before it was done.
+    `image` is the turn's image (set on every turn), `region` the part of it that the message is about;
+    `seconds` is wall time; `why` explains the choice of the steps; `stopped` means that the person stopped
+    the turn early.
 
     Raises:
-        ValueError: `seconds` is no duration.
+        ValueError: `seconds` is not a duration.
     """
 
     user: str
@@ -145,9 +145,9 @@ class NewTurn:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTurn(NewTurn):
-    """A turn in the store; the numbers of a session's turns are 1, 2, 3 and so on without a gap.
+    """A turn in the store; a session numbers its turns from 1 without gaps.
 
-    `corrections` are all boxes of the turn as a person left them, None where nobody changed the model's.
+    `corrections` are all boxes of the turn after a person's corrections, None if nobody changed them.
     """
 
     session_id: str
@@ -159,7 +159,7 @@ class StoredTurn(NewTurn):
 
 @dataclass(frozen=True)
 class SearchHit:
-    """A turn that a search found; `snippet` is the part of its question or answer around the words."""
+    """A turn that a search found; `snippet` is the part of its question or answer around the match."""
 
     session_id: str
     session_title: str
@@ -170,7 +170,7 @@ class SearchHit:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong in the store: `subject` is the row or the file, `detail` what is wrong with it."""
+    """A problem in the store: `subject` is the row or file, `detail` the problem."""
 
     subject: str
     detail: str
@@ -180,15 +180,12 @@ class Problem:
 
 
 def distinct_images(turns: Iterable[NewTurn]) -> list[StoredImage]:
-    """Return the pictures of the turns, each once, in the order in which they come up."""
+    """Return the images of the turns without repeats, in order of first use."""
     return list(dict.fromkeys(turn.image for turn in turns if turn.image is not None))
 
 
 def found_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
-    """Return the boxes of a turn as the model gave them.
-
-    A box without a phrase of its own has its step's argument for one, which is what was looked for.
-    """
+    """Return the model's boxes of a turn; a box without a phrase takes its step's argument."""
     if turn.image is None:
         return ()
     width, height = turn.image.width, turn.image.height
@@ -203,7 +200,7 @@ def found_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
 
 
 def labelled_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
-    """Return the boxes of a turn: a person's where somebody corrected them, else the model's."""
+    """Return a turn's corrected boxes if a person corrected them, else the model's."""
     corrections = turn.corrections if isinstance(turn, StoredTurn) else None
     return found_boxes(turn) if corrections is None else corrections
 

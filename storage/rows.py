@@ -1,4 +1,4 @@
-"""Rows into values and values into rows."""
+"""Convert between database rows and values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SESSIONS = select(
 
 
 def read_sessions(connection: Connection, limit: int | None) -> list[SessionSummary]:
-    """Return the sessions: those that are pinned first, then the one with the newest turn."""
+    """Return the sessions, pinned ones first, then by newest turn."""
     query = _SESSIONS.order_by(sessions.c.pinned.desc(), sessions.c.updated.desc(), sessions.c.id).limit(
         limit
     )
@@ -45,7 +45,7 @@ def read_session(connection: Connection, session_id: str) -> SessionSummary:
 
 
 def find_session(connection: Connection, beginning: str) -> SessionSummary:
-    """Return the session whose id is `beginning`, or the only one whose id begins so.
+    """Return the session whose id is `beginning`, or the only one whose id starts with it.
 
     Raises:
         SessionNotFoundError: there is no such session.
@@ -72,21 +72,21 @@ def insert_session(
 
 
 def read_images(connection: Connection) -> list[StoredImage]:
-    """Return all pictures."""
+    """Return all images."""
     return [StoredImage(*row) for row in connection.execute(select(*_IMAGE))]
 
 
 def read_image(connection: Connection, sha256: str) -> StoredImage | None:
-    """Return one picture, None where there is no such."""
+    """Return one image, or None."""
     row = connection.execute(select(*_IMAGE).where(images.c.sha256 == sha256)).one_or_none()
     return None if row is None else StoredImage(*row)
 
 
 def insert_turn(connection: Connection, session_id: str, number: int, turn: NewTurn, **columns: Any) -> None:
-    """Insert a turn with its steps and boxes; `columns` are those that only a stored turn has.
+    """Insert a turn with its steps and boxes; `columns` are the fields that only a `StoredTurn` has.
 
     Raises:
-        ImageError: the turn's picture is not there.
+        ImageError: the turn's image is not in the store.
     """
     if turn.image:
         arrived = update(images).where(images.c.sha256 == turn.image.sha256).values(awaited=None)
@@ -114,7 +114,7 @@ def insert_turn(connection: Connection, session_id: str, number: int, turn: NewT
 
 
 def read_turns(connection: Connection, session_id: str, first: int = 1) -> list[StoredTurn]:
-    """Return a session's turns from number `first` on, whole, in order."""
+    """Return a session's turns from number `first`, in order, with steps and boxes."""
     chosen = (turns.c.session_id == session_id) & (turns.c.number >= first)
     turn_rows = connection.execute(
         select(turns, *_IMAGE[1:]).outerjoin(images).where(chosen).order_by(turns.c.number)
@@ -158,7 +158,7 @@ def _turn(row: Row[Any], steps_: Iterable[StoredStep]) -> StoredTurn:
 
 
 def corrections_json(boxes_: Sequence[LabelledBox] | None) -> list[Any] | None:
-    """Return corrected boxes as their column holds them."""
+    """Return corrected boxes in the form of their column."""
     return None if boxes_ is None else [[box.phrase, list(box.corners), box.score] for box in boxes_]
 
 

@@ -1,4 +1,4 @@
-"""The tables. Alembic (see `migrations/`) makes them; this module is what the store's queries speak of."""
+"""The tables for the store's queries; Alembic creates them (see `migrations/`)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sqlalchemy import (
     false,
 )
 
-# The newest migration. A database that stands here is opened without loading Alembic.
+# The newest migration. A database at this revision is opened without Alembic.
 REVISION = "0004"
-# A name of our own, so that another program's tables may live in the same server database.
+# Not Alembic's default name, so that another program's tables can share the server database.
 VERSION_TABLE = "assistant_version"
 # The name of the full-text index, which only SQLite has.
 SEARCH_TABLE = "turns_search"
@@ -36,24 +36,24 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time, kept as naive UTC: the one form that every database sorts and gives back alike."""
+    """A timezone-aware time stored as naive UTC, which every database sorts and returns alike."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Turn an aware time into UTC without a zone."""
+        """Convert an aware time to naive UTC."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Put the zone back."""
+        """Restore the time zone."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Words(TypeDecorator[str]):
-    """Text from people and models, where what some database cannot hold becomes U+FFFD.
+    """Text from people and models; characters that some database cannot hold become U+FFFD.
 
-    A lone surrogate is what an undecodable byte on the command line turns into.
+    Lone surrogates come from undecodable bytes on the command line.
     """
 
     impl = Text
@@ -92,7 +92,7 @@ images = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("size", Integer, nullable=False),
-    # When the picture was last added for a turn still to come; null once a turn has it.
+    # When the image was last added for a future turn; null once a turn uses it.
     Column("awaited", UtcDateTime),
 )
 
@@ -112,7 +112,7 @@ turns = Table(
     Column("feedback", Integer),
     Column("why", Words, nullable=False, server_default=""),
     Column("stopped", Boolean, nullable=False, server_default=false()),
-    # A list of [phrase, [left, top, right, bottom], score]; null where nobody corrected the model's boxes.
+    # A list of [phrase, [left, top, right, bottom], score]; null if nobody corrected the boxes.
     Column("corrections", JSON(none_as_null=True)),
     UniqueConstraint("session_id", "number"),
     CheckConstraint("feedback IN (-1, 0, 1)", "feedback"),
@@ -134,8 +134,8 @@ steps = Table(
     sqlite_with_rowid=False,
 )
 
-# `position` counts the boxes of a step, `phrase_position` the phrases that they belong to; `start` is where
-# the phrase begins in the step's text. `agrees` and `opinion` are null where the model was not asked back.
+# `position` numbers the boxes of a step, `phrase_position` their phrases; `start` is the phrase's offset in
+# the step's text. `agrees` and `opinion` are null if the box was not checked.
 boxes = Table(
     "boxes",
     metadata,

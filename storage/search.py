@@ -1,4 +1,4 @@
-"""Finding turns by their words: with SQLite's full-text index where there is one, by comparing elsewhere."""
+"""Search turns by words, with SQLite's full-text index or else by substring comparison."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .records import SearchHit
 from .schema import SEARCH_TABLE, sessions, turns
 
 _WORD = re.compile(r"[^\W_]+")
-# Scripts that put no space between words: the index has no entry for a word in the middle of such a run.
+# Scripts without spaces between words: the index has no entries for words inside such a run.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SNIPPET_WORDS = 12  # of the index's snippet
-_SNIPPET_MARGIN = 40  # characters on each side, where we cut it ourselves
+_SNIPPET_MARGIN = 40  # characters on each side, without the index
 
 
 def find(connection: Connection, words: str, limit: int) -> list[SearchHit]:
-    """Return the newest turns whose question and answer hold every word of `words`, or its beginning."""
+    """Return the newest turns whose question and answer contain every word of `words`, or its prefix."""
     terms = words.split()
     if not terms:
         return []
@@ -37,7 +37,7 @@ def _hit(row: Row[Any], terms: list[str]) -> SearchHit:
 
 
 def _matching(words: str) -> Select[Any]:
-    """Return the index's query. Each word is quoted, so that nothing in it is the index's own syntax."""
+    """Return the query of the index; words are quoted, so that none is read as syntax."""
     expression = " ".join(f'"{word}"*' for word in _WORD.findall(words))
     snippet: ColumnElement[str] = literal_column(
         f"snippet({SEARCH_TABLE}, -1, '', '', '…', {_SNIPPET_WORDS})"
@@ -68,7 +68,7 @@ def _select(snippet: ColumnElement[Any]) -> Select[Any]:
 
 
 def _cut(content: str, terms: list[str]) -> str:
-    """Return the part of `content` around the first of the terms."""
+    """Return the part of `content` around the first match."""
     places = [content.lower().find(term.lower()) for term in terms]
     place = min((place for place in places if place >= 0), default=0)
     start, end = max(0, place - _SNIPPET_MARGIN), place + _SNIPPET_MARGIN

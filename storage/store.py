@@ -1,4 +1,4 @@
-"""The one entry to everything that is kept, and the only user of the database."""
+"""The store's public interface, and the only user of the database."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from .schema import REVISION, images, sessions, turns
 
 logger = logging.getLogger(__name__)
 
-# How long a picture is kept for a turn that does not come: longer than any answer takes.
+# How long an image without a turn is kept: longer than any answer takes.
 PATIENCE = timedelta(hours=1)
 
 
 class SessionStore:
-    """Conversations in a database and their pictures in a folder, for any number of threads and programs.
+    """Conversations in a database and their images in a folder; safe across threads and programs.
 
-    What belongs together is written wholly or not at all. Besides what it names, each method raises
-    `StorageError` where the database or the folder cannot be read or written. Begin with `open`.
+    Every write is one transaction. Each method also raises `StorageError` if the database or the folder
+    cannot be read or written. Create a store with `open`.
     """
 
     def __init__(self, engine: Engine, folder: ImageFolder) -> None:
         self._engine = engine
         self._writer = database.writing(engine)
         self._folder = folder
-        # Threads queue here, in order; left to SQLite they would poll for its one write lock.
+        # Threads queue here in order; otherwise they would poll for SQLite's write lock.
         self._writing = threading.RLock()
 
     @classmethod
@@ -59,26 +59,26 @@ class SessionStore:
         timeout: float = 10.0,
         make: bool = True,
     ) -> SessionStore:
-        """Open the store at a database's path or URL; bring it up to date if it is old.
+        """Open the store at a database's path or URL; migrate an old database.
 
-        A database that is not there, or has no tables, is made, unless `make` is False.
+        A missing database or missing tables are created, unless `make` is False.
 
-        `image_folder` is by default beside a SQLite file, named as it with `.images` behind; `timeout` is
-        how many seconds a write waits for another program's.
+        `image_folder` defaults to the path of the SQLite file plus `.images`; `timeout` is how many seconds a
+        write waits for another program.
 
         Raises:
-            DatabaseMissingError: the database is not there, and `make` is False.
-            StorageError: see its other subclasses; also where a server's URL comes without an `image_folder`.
+            DatabaseMissingError: there is no database, and `make` is False.
+            StorageError: see its other subclasses; also if a server's URL comes without an `image_folder`.
         """
         url = database.parse_location(location)
-        folder = ImageFolder(image_folder or _folder_beside(url), timeout)
+        folder = ImageFolder(image_folder or _default_image_folder(url), timeout)
         engine = database.create(url, timeout, make=make)
         try:
             with engine.connect() as connection:
-                standing = database.revision(connection)
-            if standing is None and not make:
+                current = database.revision(connection)
+            if current is None and not make:
                 raise database.missing(url)
-            if standing != REVISION:
+            if current != REVISION:
                 with folder.lock():
                     database.migrate(engine)
         except BaseException:
@@ -87,7 +87,7 @@ class SessionStore:
         return cls(engine, folder)
 
     def close(self) -> None:
-        """Close the connections; the store is not to be used afterwards."""
+        """Close the connections; do not use the store afterwards."""
         self._engine.dispose()
 
     def __enter__(self) -> SessionStore:
@@ -101,13 +101,13 @@ class SessionStore:
     # --- sessions ------------------------------------------------------------------------------------------
 
     def create_session(self, title: str = "") -> SessionSummary:
-        """Begin a conversation."""
+        """Create a session."""
         with self._write() as connection:
             now = datetime.now(UTC)
             return rows.read_session(connection, rows.insert_session(connection, title, now, now))
 
     def list_sessions(self, limit: int | None = None) -> list[SessionSummary]:
-        """Return the sessions, or the first `limit`: those pinned, then the one with the newest turn."""
+        """Return the sessions, or the first `limit`: pinned ones first, then by newest turn."""
         with self._engine.begin() as connection:
             return rows.read_sessions(connection, limit)
 
@@ -121,7 +121,7 @@ class SessionStore:
             return rows.read_session(connection, session_id)
 
     def find_session(self, beginning: str) -> SessionSummary:
-        """Return the session whose id is `beginning`, or the only one whose id begins so.
+        """Return the session whose id is `beginning`, or the only one whose id starts with it.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -131,7 +131,7 @@ class SessionStore:
             return rows.find_session(connection, beginning)
 
     def rename_session(self, session_id: str, title: str) -> SessionSummary:
-        """Give a session another title.
+        """Change the title of a session.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -141,7 +141,7 @@ class SessionStore:
             return rows.read_session(connection, session_id)
 
     def pin_session(self, session_id: str, pinned: bool) -> SessionSummary:
-        """Keep a session at the top of the list, or no longer.
+        """Pin a session to the top of the list, or unpin it.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -151,9 +151,10 @@ class SessionStore:
             return rows.read_session(connection, session_id)
 
     def delete_session(self, session_id: str) -> None:
-        """Delete a session, its turns, and the pictures that no other session uses.
+        """Delete a session, its turns, and the images that no other session uses.
 
-        Where the pictures' folder cannot be written the session is gone all the same; `sweep` does the rest.
+        If the image folder is not writable, the session is deleted all the same; a later `sweep` deletes the
+        images.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -164,19 +165,19 @@ class SessionStore:
         self.sweep()
 
     def first_turns(self, session_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-        """Return the first question of each session that has one, and the hash of its picture."""
+        """Return the first message and its image's hash, by session, for sessions with turns."""
         chosen = turns.c.session_id.in_(session_ids) & (turns.c.number == 1)
         query = select(turns.c.session_id, turns.c.user, turns.c.image).where(chosen)
         with self._engine.begin() as connection:
             return {row.session_id: (row.user, row.image) for row in connection.execute(query)}
 
-    # --- pictures ------------------------------------------------------------------------------------------
+    # --- images --------------------------------------------------------------------------------------------
 
     def add_image(self, source: bytes | Path | Picture) -> StoredImage:
-        """Keep a picture, once however often it is added; without a turn that uses it, for an hour.
+        """Save an image, without duplicates; an image that no turn uses is kept for an hour.
 
         Raises:
-            ImageError: it is no readable picture, or too large a one.
+            ImageError: the image cannot be read or is too large.
         """
         data, image = read(source)
         with self._writing, self._folder.lock(), self._write() as connection:
@@ -188,10 +189,10 @@ class SessionStore:
         return image
 
     def image_path(self, sha256: str) -> Path:
-        """Return the file of a picture; not to be changed.
+        """Return the path of an image's file; do not change the file.
 
         Raises:
-            ImageError: there is no such picture, or its file is gone.
+            ImageError: there is no such image, or its file is missing.
         """
         with self._engine.begin() as connection:
             image = rows.read_image(connection, sha256)
@@ -201,28 +202,28 @@ class SessionStore:
         return path
 
     def sweep(self) -> int:
-        """Delete the pictures that nothing uses and what interrupted writes left; return how many files."""
+        """Delete unused images and leftovers of interrupted writes; return the number of files."""
         unused = ~exists().where(turns.c.image == images.c.sha256)
         forgotten = or_(images.c.awaited.is_(None), images.c.awaited < datetime.now(UTC) - PATIENCE)
         with self._write() as connection:
             connection.execute(delete(images).where(unused, forgotten))
-        # The rows first: a file without a row does no harm. Whoever adds a picture holds the lock until its
-        # row is there, so that a file without one now belongs to nobody.
+        # Rows first: a file without a row does no harm. `add_image` holds the lock until its row is written,
+        # so a file without a row is now a leftover.
         with self._writing, self._folder.lock(), self._engine.begin() as connection:
             return self._folder.clear(rows.read_images(connection))
 
     # --- turns ---------------------------------------------------------------------------------------------
 
     def append_turn(self, session_id: str, turn: NewTurn) -> StoredTurn:
-        """Keep a turn with its steps and boxes as the session's next, and return it as it is kept.
+        """Append a turn with its steps and boxes to a session; return the stored turn.
 
         Raises:
             SessionNotFoundError: there is no such session.
-            ImageError: the turn's picture is not in the store (any more).
+            ImageError: the turn's image is not in the store (any more).
         """
         with self._write() as connection:
             now = datetime.now(UTC)
-            # The row's lock is for databases where other writers go on meanwhile; SQLite has only one.
+            # The row lock is for databases with concurrent writers; SQLite has only one.
             connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
             number = rows.read_session(connection, session_id).turns + 1
             rows.insert_turn(connection, session_id, number, turn, created=now)
@@ -230,15 +231,15 @@ class SessionStore:
             return rows.read_turns(connection, session_id, number)[0]
 
     def replace_turn(self, session_id: str, number: int, turn: NewTurn) -> StoredTurn:
-        """Keep a turn in the place of the session's last, which is `number`; what was thought of that goes.
+        """Replace the session's last turn, `number`, and drop its feedback.
 
-        A turn in the middle stays: what followed it was said in its light. Where the pictures' folder cannot
-        be written the old turn's picture stays for now; `sweep` does the rest.
+        An earlier turn cannot be replaced, because later turns depend on it. If the image folder is not
+        writable, the old turn's image stays until a later `sweep`.
 
         Raises:
             SessionNotFoundError: there is no such turn.
             StorageError: the turn is not the session's last (any more).
-            ImageError: the new turn's picture is not in the store (any more).
+            ImageError: the new turn's image is not in the store (any more).
         """
         with self._write() as connection:
             now = datetime.now(UTC)
@@ -257,8 +258,8 @@ class SessionStore:
         if replaced not in (None, stored.image and stored.image.sha256):
             try:
                 self.sweep()
-            except StorageError:  # the turn is kept: to raise would deny it
-                logger.warning("the picture of a turn that was replaced is not swept yet", exc_info=True)
+            except StorageError:  # the turn is saved, so this is not an error
+                logger.warning("the image of a replaced turn is not deleted yet", exc_info=True)
         return stored
 
     def turns(self, session_id: str, last: int | None = None) -> list[StoredTurn]:
@@ -272,7 +273,7 @@ class SessionStore:
             return rows.read_turns(connection, session_id, 1 if last is None else count - last + 1)
 
     def set_feedback(self, session_id: str, number: int, feedback: Feedback | None) -> None:
-        """Keep what the person thinks of an answer: -1 bad, 0 neither, 1 good, None nothing.
+        """Save a person's rating of an answer: -1 bad, 0 neutral, 1 good, None for no rating.
 
         Raises:
             SessionNotFoundError: there is no such turn.
@@ -286,7 +287,7 @@ class SessionStore:
                 raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
 
     def set_corrections(self, session_id: str, number: int, boxes: Sequence[LabelledBox] | None) -> None:
-        """Keep all boxes of a turn as a person left them, beside the model's own; None takes them back.
+        """Save a person's corrected boxes of a turn; the model's boxes stay. None removes the corrections.
 
         Raises:
             SessionNotFoundError: there is no such turn.
@@ -298,32 +299,32 @@ class SessionStore:
                 raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
 
     def search(self, words: str, limit: int = 20) -> list[SearchHit]:
-        """Return the newest turns whose question and answer together hold every word, or its beginning.
+        """Return the newest turns whose question and answer together contain every word, or its prefix.
 
-        Case does not matter, nor do accents on SQLite; no character of `words` means anything but itself.
-        Databases other than SQLite find words in the middle of words too.
+        Case is ignored, as are accents on SQLite; there is no query syntax. Other databases also match within
+        words.
         """
         with self._engine.begin() as connection:
             return search.find(connection, words, limit)
 
-    # --- in and out ----------------------------------------------------------------------------------------
+    # --- import and export ---------------------------------------------------------------------------------
 
     def export_json(self, session_id: str) -> str:
-        """Return a session, pictures included, as JSON that `import_json` reads.
+        """Return a session, images included, as JSON that `import_json` reads.
 
         Raises:
             SessionNotFoundError: there is no such session.
-            ImageError: a picture's file is gone.
+            ImageError: an image file is missing.
         """
         from . import exchange  # pydantic is not needed for anything else here
 
-        return exchange.write(*self._whole(session_id), self._folder)
+        return exchange.write(*self._session_with_turns(session_id), self._folder)
 
     def import_json(self, content: str | bytes) -> SessionSummary:
-        """Keep an exported session as a new one; all is as it was, times included, except the session's id.
+        """Import an exported session under a new id; everything else is kept, times included.
 
         Raises:
-            ExchangeError: the content is no export of a version that is known; the message names the field.
+            ExchangeError: the content is not an export of a known version; the message names the field.
         """
         from . import exchange
 
@@ -331,8 +332,8 @@ class SessionStore:
         for data in pictures:
             self.add_image(data)
         with self._write() as connection:
-            told = (session.title, session.created, session.updated, session.pinned)
-            session_id = rows.insert_session(connection, *told)
+            values = (session.title, session.created, session.updated, session.pinned)
+            session_id = rows.insert_session(connection, *values)
             for turn in session_turns:
                 corrections = rows.corrections_json(turn.corrections)
                 own = {"created": turn.created, "feedback": turn.feedback, "corrections": corrections}
@@ -340,65 +341,65 @@ class SessionStore:
             return rows.read_session(connection, session_id)
 
     def export_markdown(self, session_id: str, folder: Path) -> Path:
-        """Write a session's pictures and `conversation.md`, which is returned, to `folder`, made if need be.
+        """Write a session's images and `conversation.md` to `folder`; return the path of the document.
 
         Raises:
             SessionNotFoundError: there is no such session.
-            ImageError: a picture's file is gone.
+            ImageError: an image file is missing.
             StorageError: the folder cannot be written.
         """
-        return markdown.write(*self._whole(session_id), self._folder, folder)
+        return markdown.write(*self._session_with_turns(session_id), self._folder, folder)
 
     def export_coco(self, session_id: str) -> str:
         """Return a session's boxes as JSON in the COCO format: `bbox` is x, y, width, height in pixels.
 
-        Pixels are those of the picture as a person sees it; `file_name` is the name of its file in the store.
+        Pixels are those of the upright image; `file_name` is the name of its file in the store.
 
         Raises:
             SessionNotFoundError: there is no such session.
         """
-        return coco.write(*self._whole(session_id), self._folder)
+        return coco.write(*self._session_with_turns(session_id), self._folder)
 
     def export_yolo(self, session_id: str) -> bytes:
-        """Return a session's boxes and pictures as an archive in the YOLO format.
+        """Return a session's boxes and images as an archive in the YOLO format.
 
         Raises:
             SessionNotFoundError: there is no such session.
-            ImageError: a picture's file is gone.
+            ImageError: an image file is missing.
         """
         return detector_formats.yolo(self.turns(session_id), self._folder)
 
     def export_pascal_voc(self, session_id: str) -> bytes:
-        """Return a session's boxes and pictures as an archive in the Pascal VOC format.
+        """Return a session's boxes and images as an archive in the Pascal VOC format.
 
         Raises:
             SessionNotFoundError: there is no such session.
-            ImageError: a picture's file is gone.
+            ImageError: an image file is missing.
         """
         return detector_formats.pascal_voc(self.turns(session_id), self._folder)
 
     def verify(self) -> list[Problem]:
-        """Return what is wrong: damage, rows without their parents, pictures missing, changed or unused.
+        """Return all problems: damage, orphaned rows, and missing, changed or unused images.
 
-        Every picture's file is read. A write that another program is in the midst of may show as a problem.
+        This reads every image file. A write in progress in another program may show as a problem.
         """
         with self._engine.begin() as connection:
             return list(check.problems(connection, self._folder))
 
-    # --- inside --------------------------------------------------------------------------------------------
+    # --- internal ------------------------------------------------------------------------------------------
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         with self._writing, self._writer.begin() as connection:
             yield connection
 
-    def _whole(self, session_id: str) -> tuple[SessionSummary, list[StoredTurn]]:
+    def _session_with_turns(self, session_id: str) -> tuple[SessionSummary, list[StoredTurn]]:
         with self._engine.begin() as connection:
             return rows.read_session(connection, session_id), rows.read_turns(connection, session_id)
 
 
-def _folder_beside(url: URL) -> Path:
-    """Return the default folder of the pictures of a SQLite file."""
+def _default_image_folder(url: URL) -> Path:
+    """Return the default image folder of a SQLite file."""
     if url.get_backend_name() != "sqlite" or url.database is None:
         raise StorageError("a server's database needs an image_folder for the pictures")
     file = Path(url.database)

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection, in the transaction, that the store hands over."""
+"""Alembic's entry point: run the migrations on the store's connection, within its transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Stores on every database at hand, pictures and turns to fill them with."""
+"""Stores on every available database, with images and turns to fill them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _server_program(name: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """The URL of a PostgreSQL server that lives as long as the tests, reached by a socket in a folder."""
+    """The URL of a PostgreSQL server for the test session, on a Unix socket."""
     pytest.importorskip("psycopg", reason="PostgreSQL's driver psycopg is not installed")
     initdb, control = _server_program("initdb"), _server_program("pg_ctl")
     if initdb is None or control is None:
         pytest.skip("no PostgreSQL server is installed on this machine")
-    # The server refuses to run as root, and its socket's path has to be short.
+    # The server refuses to run as root, and the path of its socket must be short.
     user = "postgres" if os.name == "posix" and os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
         if user is not None:
@@ -51,7 +51,7 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.fixture
 def empty_postgresql(postgresql_url: str) -> str:
-    """The URL of a database without a table."""
+    """The URL of a database without tables."""
     engine = create_engine(postgresql_url)
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
@@ -62,7 +62,7 @@ def empty_postgresql(postgresql_url: str) -> str:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Where the store's SQLite file is."""
+    """The path of the store's SQLite file."""
     return tmp_path / "data" / "assistant.db"
 
 
@@ -78,14 +78,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, database: Path) -> Ite
 
 @pytest.fixture
 def sqlite_store(database: Path) -> Iterator[SessionStore]:
-    """An empty store in a SQLite file that waits only briefly for others."""
+    """An empty store in a SQLite file, with a short lock timeout."""
     with SessionStore.open(database, timeout=0.2) as store:
         yield store
 
 
 @pytest.fixture(scope="session")
 def make_picture() -> Callable[..., bytes]:
-    """Make the bytes of a picture of one colour."""
+    """Make the bytes of a single-colour image."""
 
     def make(
         colour: str = "red", size: tuple[int, int] = (64, 48), kind: str = "PNG", **options: object

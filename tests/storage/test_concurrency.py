@@ -1,4 +1,4 @@
-"""Many writers at once, and writers that are killed: nothing is lost and nothing is half there."""
+"""Concurrent and killed writers: no turn is lost or half written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def start(database: Path, threads: int, turns: int, shared: str) -> subprocess.P
 
 
 def said(output: str) -> Counter[str]:
-    """Count the turns of each session that a writer said are kept."""
+    """Count the turns of each session that a writer reported as saved."""
     return Counter(line.split()[0] for line in output.splitlines())
 
 
@@ -51,7 +51,7 @@ def test_two_programs_with_eight_threads_each_lose_nothing(database: Path) -> No
 
 @pytest.mark.skipif(os.name != "posix", reason="a program is killed at once only on a POSIX system")
 def test_a_killed_program_loses_no_turn_that_it_kept_and_leaves_none_half_there(database: Path) -> None:
-    """Set ASSISTANT_TEST_KILLS to kill more often than the usual number of times."""
+    """Set ASSISTANT_TEST_KILLS to kill more writers."""
     chance = random.Random(20)
     with SessionStore.open(database) as store:
         shared = store.create_session().id
@@ -68,7 +68,7 @@ def test_a_killed_program_loses_no_turn_that_it_kept_and_leaves_none_half_there(
         with SessionStore.open(database) as store:
             sessions = {session.id: session.turns for session in store.list_sessions()}
             for session_id, count in kept.items():
-                # A turn may be kept whose writer was killed before it could say so: one of each thread.
+                # Each thread may have saved one more turn that it was killed before reporting.
                 assert count <= sessions[session_id] <= count + 2
             for session_id, count in sessions.items():
                 found = store.turns(session_id)

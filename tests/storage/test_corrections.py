@@ -1,4 +1,4 @@
-"""What a person made of a turn's boxes, and the formats that they are taken away in."""
+"""Corrected boxes of a turn, and their export formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINE = (LabelledBox('A "red" Dog', (10, 20, 110, 70)), LabelledBox("", (0, 0, 20
 
 @pytest.fixture
 def session_id(store: SessionStore, make_picture: MakePicture) -> str:
-    """A session with one picture of 200 x 100 pixels and one box of the model."""
+    """A session with one image of 200 x 100 pixels and one box of the model."""
     session_id = store.create_session("Dogs").id
     image = store.add_image(make_picture("red", (200, 100)))
     phrases = (GroundedPhrase("", (Box(10, 10, 50, 60, 0.7),)),)

@@ -1,4 +1,4 @@
-"""Exports of boxes, read back by the programs that train and measure detectors."""
+"""Exported boxes are read by the programs that train and evaluate detectors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pycocotools.coco import COCO
 from assistant.storage import NewTurn, SessionStore, StoredStep
 from assistant.vlm.grounding import Box, GroundedPhrase
 
-# Of a picture of 200 x 100 as a person sees it.
+# For an image of 200 x 100 pixels, upright.
 CORNERS = [[20, 10, 100, 60], [2.0, 3.0, 190.0, 95.0]]
 
 
 @pytest.fixture
 def session_id(sqlite_store: SessionStore) -> str:
-    """A session over a picture that EXIF turns, with a box of each kind: scored, unscored, without area."""
+    """A session with an EXIF-rotated image and three boxes: with a score, without one, without area."""
     exif, buffer = Image.Exif(), BytesIO()
     exif[0x0112] = 6
     Image.new("RGB", (100, 200), "red").save(buffer, "JPEG", exif=exif)
@@ -41,7 +41,7 @@ def unpack(archive: bytes, folder: Path) -> Path:
 
 
 def assert_same_boxes(dataset: sv.DetectionDataset, tolerance: float) -> None:
-    """The dataset has the picture upright, and on it the two boxes that have an area."""
+    """Assert that the dataset has the upright image and the two boxes with an area."""
     assert dataset.classes == ["a dog", 'the "cat" & <co>']
     ((_, picture, found),) = list(dataset)
     assert picture.shape == (100, 200, 3)

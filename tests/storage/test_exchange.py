@@ -1,4 +1,4 @@
-"""Exports, and the import of one."""
+"""Exports, and importing one."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MakeTurn = Callable[..., NewTurn]
 
 @pytest.fixture
 def fill(make_picture: MakePicture, make_turn: MakeTurn) -> Callable[[SessionStore], str]:
-    """Make a session with two pictures and every field in use."""
+    """Make a session with two images and every field set."""
     return lambda store: _fill(store, make_picture, make_turn)
 
 
 @pytest.fixture
 def session_id(store: SessionStore, fill: Callable[[SessionStore], str]) -> str:
-    """Such a session in the store."""
+    """The session in the store."""
     return fill(store)
 
 
@@ -76,7 +76,7 @@ class TestJson:
             assert other.verify() == []
             assert [hit.number for hit in other.search("nobody")] == [2]
 
-    def test_the_form_is_what_was_promised(self, store: SessionStore, session_id: str) -> None:
+    def test_the_format_is_stable(self, store: SessionStore, session_id: str) -> None:
         content = json.loads(store.export_json(session_id))
         assert list(content) == ["version", "session", "images", "turns"]
         assert content["version"] == 3
@@ -175,7 +175,7 @@ class TestJson:
             pytest.param("session", [], r"^session", id="no session"),
         ],
     )
-    def test_a_file_in_another_form_is_refused_naming_the_field(
+    def test_an_invalid_file_is_an_error_that_names_the_field(
         self,
         sqlite_store: SessionStore,
         fill: Callable[[SessionStore], str],
@@ -200,7 +200,7 @@ class TestJson:
         assert [turn.user for turn in sqlite_store.turns(imported.id)][2] == "狗?"
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", b"\xff\xfe", "[" * 100_000])
-    def test_what_is_no_export_at_all_is_refused(
+    def test_a_file_that_is_no_export_is_an_error(
         self, sqlite_store: SessionStore, content: str | bytes
     ) -> None:
         with pytest.raises(ExchangeError, match=r"export the session again|version"):
@@ -227,7 +227,7 @@ class TestJson:
 
 
 class TestCoco:
-    def test_boxes_are_in_pixels_of_their_pictures(self, store: SessionStore, session_id: str) -> None:
+    def test_boxes_are_in_pixels_of_their_images(self, store: SessionStore, session_id: str) -> None:
         store.set_corrections(session_id, 1, None)
         content = json.loads(store.export_coco(session_id))
         assert [(image["width"], image["height"]) for image in content["images"]] == [(200, 100), (64, 48)]
@@ -238,7 +238,7 @@ class TestCoco:
         assert [annotation["id"] for annotation in content["annotations"]] == list(range(1, 9))
         assert {annotation["image_id"] for annotation in content["annotations"]} == {1, 2}
 
-    def test_categories_are_the_phrases_or_what_was_looked_for(
+    def test_categories_are_the_phrases_or_the_arguments(
         self, store: SessionStore, make_picture: MakePicture
     ) -> None:
         image = store.add_image(make_picture())
@@ -255,13 +255,13 @@ class TestCoco:
         found = [names[annotation["category_id"]] for annotation in content["annotations"]]
         assert found == ["a dog", "the cat", "object"]
 
-    def test_the_files_named_are_those_of_the_store(self, store: SessionStore, session_id: str) -> None:
+    def test_file_names_are_those_of_the_store(self, store: SessionStore, session_id: str) -> None:
         for image in json.loads(store.export_coco(session_id))["images"]:
             assert store.image_path(Path(image["file_name"]).stem).name == image["file_name"]
 
 
 class TestMarkdown:
-    def test_the_folder_holds_the_conversation_and_its_pictures(
+    def test_the_folder_has_the_conversation_and_its_images(
         self, store: SessionStore, session_id: str, tmp_path: Path
     ) -> None:
         document = store.export_markdown(session_id, tmp_path / "out" / "walk")
@@ -280,9 +280,7 @@ class TestMarkdown:
         assert "ended early" in text
         assert "the model gave up" in text
 
-    def test_nothing_that_was_said_becomes_markup(
-        self, store: SessionStore, session_id: str, tmp_path: Path
-    ) -> None:
+    def test_text_does_not_become_markup(self, store: SessionStore, session_id: str, tmp_path: Path) -> None:
         text = store.export_markdown(session_id, tmp_path).read_text(encoding="utf-8")
         assert text.startswith("# A \\*walk\\* in the \\<park\\>\n")
         assert "![x]" not in text

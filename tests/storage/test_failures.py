@@ -1,4 +1,4 @@
-"""What a broken, locked, read-only or full place for the database does: one clear line, and no harm."""
+"""A damaged, locked, read-only or full database gives one clear line and loses nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MakeTurn = Callable[..., NewTurn]
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="this way of failing needs a POSIX system")
 
-# Fills the store at argv[1] until it fails, then says how. Where a turn went wrong, all before it are there.
+# Fills the store at argv[1] until it fails, then prints the error. All turns before the failure are there.
 FILL = """
 import sys
 from assistant.storage import NewTurn, SessionStore
@@ -46,7 +46,7 @@ except AssistantError as error:
 
 
 def run(code: str, *arguments: str | Path) -> list[str]:
-    """Run a program of its own, which prints one line; return the parts of that line."""
+    """Run code that prints one line in a new process; return the parts of that line."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,9 @@ class TestDamage:
         assert "\n" not in str(caught.value)
         assert database.read_bytes() == before
 
-    def test_damage_within_is_told_when_it_is_met(self, database: Path, make_turn: MakeTurn) -> None:
+    def test_damage_within_the_file_is_reported_when_it_is_read(
+        self, database: Path, make_turn: MakeTurn
+    ) -> None:
         with SessionStore.open(database) as store:
             session_id = store.create_session().id
             for _ in range(200):
@@ -79,7 +81,7 @@ class TestDamage:
             store.turns(session_id)
         assert "\n" not in str(caught.value)
 
-    def test_half_a_database_is_told(self, database: Path, make_turn: MakeTurn) -> None:
+    def test_a_truncated_database_is_reported(self, database: Path, make_turn: MakeTurn) -> None:
         with SessionStore.open(database) as store:
             session_id = store.create_session().id
             for _ in range(50):
@@ -95,7 +97,7 @@ class TestDamage:
             connection.execute("DROP TABLE boxes")
         with (
             SessionStore.open(database) as store,
-            pytest.raises(StorageError, match="put back a copy") as caught,
+            pytest.raises(StorageError, match="restore a backup") as caught,
         ):
             store.turns(session_id)
         assert "\n" not in str(caught.value)
@@ -111,13 +113,13 @@ class TestDamage:
             connection.execute("DELETE FROM sessions WHERE id = ?", [session_id])
         with SessionStore.open(database) as store:
             problems = [str(problem) for problem in store.verify()]
-        assert "turns: 3 without their row in sessions" in problems
-        assert "steps: 2 without their row in turns" in problems
+        assert "turns: 3 have no row in sessions" in problems
+        assert "steps: 2 have no row in turns" in problems
         assert any("not numbered" in problem for problem in problems)
 
 
 class TestLocks:
-    def test_a_database_that_another_program_writes_is_told_and_works_afterwards(
+    def test_a_locked_database_is_reported_and_works_afterwards(
         self, sqlite_store: SessionStore, database: Path, make_turn: MakeTurn
     ) -> None:
         session_id = sqlite_store.create_session().id
@@ -130,7 +132,7 @@ class TestLocks:
         assert "\n" not in str(caught.value)
         assert sqlite_store.append_turn(session_id, make_turn()).number == 1
 
-    def test_a_new_database_that_another_program_holds_is_told(self, database: Path) -> None:
+    def test_a_locked_new_database_is_reported(self, database: Path) -> None:
         database.parent.mkdir()
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
@@ -141,17 +143,17 @@ class TestLocks:
 
 @needs_posix
 class TestRights:
-    """Rights do not bind the superuser, so the superuser's tests step down once all is loaded."""
+    """Permissions do not bind root, so tests run by root drop privileges after imports."""
 
     @pytest.fixture
     def public(self) -> Iterator[Path]:
-        """A folder that everybody may enter and nobody else may write."""
+        """A folder that everybody can enter and only its owner can write."""
         with tempfile.TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)
             yield Path(folder)
             Path(folder).chmod(0o755)
 
-    def test_a_folder_that_may_not_be_written_is_told(self, public: Path) -> None:
+    def test_a_read_only_folder_is_reported(self, public: Path) -> None:
         public.chmod(0o555)
         code = """
 from assistant.storage import SessionStore, StorageError
@@ -169,20 +171,21 @@ print()
 """
         first, line, second, deeper, _ = run(code, public)
         assert first == second == DatabaseNotWritableError.__name__
-        assert line.endswith("store.db cannot be opened; check the rights of file and folder")
-        assert "cannot be made: Permission denied" in deeper
+        assert line.endswith("store.db cannot be opened; check file and folder permissions")
+        assert "cannot be created: Permission denied" in deeper
         assert list(public.iterdir()) == []
 
     @pytest.mark.parametrize("folder_mode", [0o555, 0o777])
     @pytest.mark.parametrize("revision", ["0001", "head"])
-    def test_a_database_that_may_not_be_written_is_told(
-        self, public: Path, revision: str, folder_mode: int
-    ) -> None:
-        engine = create(parse_location(public / "store.db"), timeout=1)
+    def test_a_read_only_database_is_reported(self, public: Path, revision: str, folder_mode: int) -> None:
+        engine = create(parse_location(public / "store.db"), timeout=1, make=True)
         migrate(engine, revision)
         engine.dispose()
         with closing(sqlite3.connect(public / "store.db")) as connection, connection:
-            connection.execute("INSERT INTO sessions VALUES ('kept', '', '2026-01-01', '2026-01-01')")
+            columns = "id, title, created, updated"
+            connection.execute(
+                f"INSERT INTO sessions ({columns}) VALUES ('kept', '', '2026-01-01', '2026-01-01')"
+            )
         for path in public.iterdir():
             path.chmod(0o444)
         public.chmod(folder_mode)
@@ -201,7 +204,7 @@ except StorageError as error:
 """
         kind, line = run(code, public / "store.db")
         assert kind == DatabaseNotWritableError.__name__
-        assert "check the rights" in line
+        assert "check file and folder permissions" in line
         public.chmod(0o755)
         with SessionStore.open(public / "store.db") as store:
             assert store.turns("kept") == []
@@ -210,7 +213,7 @@ except StorageError as error:
 @needs_posix
 class TestFullDisk:
     def check(self, database: Path, turns: int) -> None:
-        """The store has what was committed, whole, and takes more once there is room."""
+        """Assert that the store has all committed turns, and accepts more when there is space."""
         with SessionStore.open(database) as store:
             (session,) = store.list_sessions()
             assert session.turns == turns > 0
@@ -218,14 +221,14 @@ class TestFullDisk:
             assert store.verify() == []
             assert store.append_turn(session.id, NewTurn("q", "a")).number == turns + 1
 
-    def test_a_limit_on_file_size_is_told_and_harms_nothing(self, database: Path) -> None:
+    def test_a_file_size_limit_is_reported_and_loses_nothing(self, database: Path) -> None:
         limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
         kind, turns, line = run(FILL.format(before=limit), database)
         assert kind in ("StorageError", "DiskFullError")
         assert "check the disk" in line or "disk is full" in line
         self.check(database, int(turns))
 
-    def test_a_picture_that_finds_no_room_is_told_and_leaves_nothing(
+    def test_an_image_without_disk_space_is_reported_and_leaves_nothing(
         self, database: Path, tmp_path: Path, make_picture: Callable[..., bytes]
     ) -> None:
         SessionStore.open(database).close()
@@ -249,7 +252,7 @@ except StorageError as error:
         with SessionStore.open(database) as store:
             assert store.verify() == []
 
-    def test_a_full_disk_is_told_and_harms_nothing(self, tmp_path: Path) -> None:
+    def test_a_full_disk_is_reported_and_loses_nothing(self, tmp_path: Path) -> None:
         disk = tmp_path / "disk"
         disk.mkdir()
         mounted = subprocess.run(

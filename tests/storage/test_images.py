@@ -1,4 +1,4 @@
-"""Pictures: what is taken, where it lies, and when it goes."""
+"""Images: validation, files, and deletion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def files(store: SessionStore, image: StoredImage) -> list[str]:
 
 class TestAdding:
     @pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
-    def test_a_picture_is_known_by_its_content(
+    def test_an_image_is_identified_by_its_content(
         self, sqlite_store: SessionStore, make_picture: MakePicture, kind: str
     ) -> None:
         data = make_picture(kind=kind)
@@ -39,7 +39,7 @@ class TestAdding:
         assert (image.format, image.width, image.height, image.size) == (kind, 64, 48, len(data))
         assert sqlite_store.image_path(image.sha256).read_bytes() == data
 
-    def test_a_file_is_as_good_as_bytes_whatever_its_name(
+    def test_a_file_equals_its_bytes_whatever_its_name(
         self, sqlite_store: SessionStore, make_picture: MakePicture, tmp_path: Path
     ) -> None:
         path = tmp_path / "photo.txt"
@@ -80,14 +80,14 @@ class TestAdding:
             pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 64, id="broken png"),
         ],
     )
-    def test_what_is_no_picture_is_refused_and_leaves_nothing(
+    def test_a_file_that_is_no_image_is_an_error_and_leaves_nothing(
         self, sqlite_store: SessionStore, data: bytes, database: Path
     ) -> None:
         with pytest.raises(ImageError, match=r"the picture: .*(empty|damaged|SVG|EPS)"):
             sqlite_store.add_image(data)
         assert {path.name for path in database.parent.glob("*.images/*")} == {".lock"}
 
-    def test_what_can_be_opened_can_be_kept(
+    def test_every_image_that_opens_can_be_stored(
         self, sqlite_store: SessionStore, make_picture: MakePicture
     ) -> None:
         without_end = make_picture()[:-14]  # as a copy that broke off with the last pixel
@@ -192,7 +192,7 @@ class TestAdding:
         store.sweep()
         assert store.verify() == []
 
-    def test_a_lock_that_another_program_keeps_is_told(
+    def test_a_lock_of_another_program_is_reported(
         self, sqlite_store: SessionStore, make_picture: MakePicture, database: Path
     ) -> None:
         folder = images_module.ImageFolder(Path(f"{database}.images"), timeout=1)
@@ -218,7 +218,7 @@ class TestDeleting:
         store.delete_session(second)
         assert [path.name for path in folder.iterdir()] == [".lock"]
 
-    def test_a_picture_that_waits_for_its_turn_outlives_other_sessions(
+    def test_an_image_waiting_for_its_turn_outlives_other_sessions(
         self, store: SessionStore, make_picture: MakePicture, make_turn: MakeTurn
     ) -> None:
         old = store.create_session().id
@@ -229,7 +229,7 @@ class TestDeleting:
         assert store.append_turn(new, make_turn(image=waiting)).image == waiting
         assert store.image_path(waiting.sha256).is_file()
 
-    def test_a_picture_whose_turn_never_came_goes_in_time(
+    def test_an_image_without_a_turn_is_deleted_in_time(
         self, sqlite_store: SessionStore, make_picture: MakePicture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sqlite_store.add_image(make_picture())

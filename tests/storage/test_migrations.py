@@ -202,7 +202,9 @@ class TestOpening:
 
     def test_a_server_that_is_not_there_is_one_clear_line(self, tmp_path: Path) -> None:
         pytest.importorskip("psycopg", reason="PostgreSQL's driver psycopg is not installed")
-        with pytest.raises(StorageError, match=r"cannot be used: .*; see that the server runs") as caught:
+        with pytest.raises(
+            StorageError, match=r"cannot be used: .*; check that the server is running"
+        ) as caught:
             SessionStore.open(
                 f"postgresql+psycopg://me:secret@/x?host={tmp_path}", image_folder=tmp_path / "pictures"
             )

@@ -1,4 +1,4 @@
-"""Finding turns by words, with and without an index."""
+"""Searching turns by words, with and without an index."""
 
 from __future__ import annotations
 

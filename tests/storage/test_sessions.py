@@ -1,4 +1,4 @@
-"""Sessions and turns, on every database at hand."""
+"""Sessions and turns, on every available database."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class TestSessions:
 
 
 class TestTurns:
-    def test_a_turn_comes_back_as_it_was_given(
+    def test_a_stored_turn_equals_the_new_one(
         self, store: SessionStore, make_turn: MakeTurn, make_picture: MakePicture
     ) -> None:
         image = store.add_image(make_picture())
@@ -134,7 +134,7 @@ class TestTurns:
         with pytest.raises(SessionNotFoundError, match="turn 2"):
             store.set_feedback(session_id, 2, 1)
 
-    def test_the_last_turn_can_be_replaced_and_what_was_thought_of_it_goes(
+    def test_the_last_turn_can_be_replaced_and_its_feedback_goes(
         self, store: SessionStore, make_turn: MakeTurn, make_picture: MakePicture
     ) -> None:
         session_id = store.create_session().id
@@ -150,9 +150,7 @@ class TestTurns:
         assert (store.search("wrongly"), len(store.search("rightly"))) == ([], 1)
         assert store.verify() == []  # the picture that nothing uses any more is gone too
 
-    def test_a_turn_that_others_followed_is_not_replaced(
-        self, store: SessionStore, make_turn: MakeTurn
-    ) -> None:
+    def test_only_the_last_turn_is_replaced(self, store: SessionStore, make_turn: MakeTurn) -> None:
         session_id = store.create_session().id
         kept = [store.append_turn(session_id, make_turn()) for _ in range(2)]
         with pytest.raises(StorageError, match="turn 1 is not the last of 2"):
@@ -162,7 +160,7 @@ class TestTurns:
                 store.replace_turn(session_id, number, make_turn())
         assert store.turns(session_id) == kept
 
-    def test_a_replacement_is_kept_also_where_the_old_picture_cannot_be_swept_yet(
+    def test_a_replacement_is_saved_even_if_the_old_image_cannot_be_deleted_yet(
         self, tmp_path: Path, make_turn: MakeTurn, make_picture: MakePicture, caplog: pytest.LogCaptureFixture
     ) -> None:
         with SessionStore.open(tmp_path / "sessions.db", timeout=0.2) as store:
@@ -184,7 +182,7 @@ class TestTurns:
             store.replace_turn(session_id, 1, make_turn(image=unknown))
         assert store.turns(session_id) == [kept]
 
-    def test_a_turn_that_cannot_be_kept_whole_leaves_nothing(self, store: SessionStore) -> None:
+    def test_a_turn_that_cannot_be_saved_whole_leaves_nothing(self, store: SessionStore) -> None:
         session_id = store.create_session().id
         before = store.get_session(session_id)
         wrong = Box(1, 2, 3, 4)
@@ -240,7 +238,7 @@ class TestValues:
 
 class TestLocations:
     @pytest.mark.parametrize("location", ["sqlite://", "sqlite:///:memory:", "nonsense://x", "://"])
-    def test_a_location_that_keeps_nothing_is_refused_in_one_line(self, location: str) -> None:
+    def test_a_location_in_memory_is_an_error_in_one_line(self, location: str) -> None:
         with pytest.raises(StorageError) as caught:
             SessionStore.open(location)
         assert "\n" not in str(caught.value)
@@ -257,7 +255,7 @@ class TestFinding:
             assert store.find_session(beginning) == session
 
     @pytest.mark.parametrize("beginning", ["", "nope", "%", "_", "\\"])
-    def test_what_no_id_begins_with_finds_none(self, store: SessionStore, beginning: str) -> None:
+    def test_an_unknown_beginning_finds_none(self, store: SessionStore, beginning: str) -> None:
         store.create_session("a")
         with pytest.raises(SessionNotFoundError):
             store.find_session(beginning)
@@ -276,7 +274,7 @@ class TestFinding:
 
 
 class TestMaking:
-    def test_a_database_is_made_only_where_that_is_wanted(self, tmp_path: Path) -> None:
+    def test_a_database_is_created_only_on_request(self, tmp_path: Path) -> None:
         missing = tmp_path / "folder" / "store.db"
         with pytest.raises(DatabaseMissingError, match=r"store\.db"):
             SessionStore.open(missing, make=False)

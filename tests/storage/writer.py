@@ -1,4 +1,4 @@
-"""A program that writes turns, for tests in which several write at once or one is killed.
+"""A program that writes turns, for tests with concurrent or killed writers.
 
 Usage: writer.py DATABASE THREADS TURNS SHARED. Each thread writes TURNS turns, by turns to the session SHARED
 and to one of its own, and prints the session and the number of each once it is kept. It replaces some of its
@@ -35,7 +35,7 @@ def write(store: SessionStore, turns: int, shared: str) -> None:
         image = store.add_image(picture(count // 8)) if count % 8 == 0 else image  # noqa: F821
         session_id = shared if count % 2 else own
         turn = store.append_turn(session_id, NewTurn("question", "answer", image, steps=STEPS))
-        # At once and whole: a buffer shared by threads may lose lines when the program is killed.
+        # Unbuffered: a buffer shared by threads may lose lines when the program is killed.
         os.write(sys.stdout.fileno(), f"{session_id} {turn.number}\n".encode())
         if count % 4 == 0:
             store.replace_turn(own, turn.number, NewTurn("question", "another answer", image, steps=STEPS))

@@ -1,4 +1,4 @@
-"""Sessions, pictures, turns, steps and boxes: what a conversation is made of."""
+"""Create the tables of sessions, images, turns, steps and boxes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "sessions",
         sa.Column("id", sa.String(32), nullable=False),

@@ -1,7 +1,7 @@
-"""A full-text index over questions and answers, kept true by triggers; SQLite only (FTS5).
+"""Add a full-text index of questions and answers, maintained by triggers; SQLite only (FTS5).
 
-Other databases are searched without an index. A later migration that rebuilds the table `turns` loses the
-triggers with it, so it must create them again; the index then still fits, if the ids stay as they are.
+Other databases are searched without an index. A later migration that rebuilds the table `turns` drops the
+triggers and must create them again; the index stays valid if the ids do not change.
 """
 
 from alembic import op
@@ -11,26 +11,26 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_FORGET = (
+_DELETE = (
     "INSERT INTO turns_search(turns_search, rowid, user, answer) "
     "VALUES ('delete', old.id, old.user, old.answer);"
 )
-_LEARN = "INSERT INTO turns_search(rowid, user, answer) VALUES (new.id, new.user, new.answer);"
+_INSERT = "INSERT INTO turns_search(rowid, user, answer) VALUES (new.id, new.user, new.answer);"
 
 
 def upgrade() -> None:
-    """Make the index, keep it true from now on, and fill it with the turns that are there."""
+    """Create the index and its triggers, and index the existing turns."""
     if op.get_bind().dialect.name != "sqlite":
         return
     op.execute(
         "CREATE VIRTUAL TABLE turns_search USING fts5("
         "user, answer, content='turns', content_rowid='id', tokenize='unicode61 remove_diacritics 2')"
     )
-    op.execute(f"CREATE TRIGGER turns_search_insert AFTER INSERT ON turns BEGIN {_LEARN} END")
-    op.execute(f"CREATE TRIGGER turns_search_delete AFTER DELETE ON turns BEGIN {_FORGET} END")
+    op.execute(f"CREATE TRIGGER turns_search_insert AFTER INSERT ON turns BEGIN {_INSERT} END")
+    op.execute(f"CREATE TRIGGER turns_search_delete AFTER DELETE ON turns BEGIN {_DELETE} END")
     op.execute(
         "CREATE TRIGGER turns_search_update AFTER UPDATE OF user, answer ON turns "
-        f"BEGIN {_FORGET} {_LEARN} END"
+        f"BEGIN {_DELETE} {_INSERT} END"
     )
     op.execute("INSERT INTO turns_search(turns_search) VALUES ('rebuild')")
 

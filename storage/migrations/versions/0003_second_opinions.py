@@ -1,4 +1,4 @@
-"""Why a turn was answered as it was, whether it was stopped, and what the model said of its own boxes."""
+"""Add the reason of a turn's plan, whether it was stopped, and the verification of boxes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; no table is rebuilt, so that the triggers of the search stay."""
+    """Add the columns; no table is rebuilt, so the search triggers stay."""
     op.add_column("turns", sa.Column("why", sa.Text, nullable=False, server_default=""))
     op.add_column("turns", sa.Column("stopped", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("boxes", sa.Column("agrees", sa.Boolean))

@@ -1,4 +1,4 @@
-"""The boxes of a turn as a person corrected them, and sessions that stay at the top."""
+"""Add a person's corrections of boxes, and pinned sessions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; no table is rebuilt, so that the triggers of the search stay."""
+    """Add the columns; no table is rebuilt, so the search triggers stay."""
     op.add_column("turns", sa.Column("corrections", sa.JSON(none_as_null=True)))
     op.add_column("sessions", sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()))
 
