@@ -167,10 +167,10 @@ def write_records(records: Iterable[Record], folder: Path) -> None:
 
 def _image_key(record: Record, number: int) -> int:
     """Return a hash that is the same for all records of an image."""
-    picture = record.picture
-    key = str(number) if picture is None else f"{picture.path}\n{picture.offset}"
-    if picture is not None and picture.part is not None:
-        key += f"\n{picture.part.bins}"
+    image = record.picture
+    key = str(number) if image is None else f"{image.path}\n{image.offset}"
+    if image is not None and image.part is not None:
+        key += f"\n{image.part.bins}"
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
 
 

@@ -33,11 +33,11 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
         DataError: a line is invalid, or the file has no line for a named suite.
     """
     items: dict[str, list[Item]] = {}
-    pictures: dict[str, ImageReference] = {}
+    images: dict[str, ImageReference] = {}
     for record in read_records(OwnRecords(path)):
         name = _name(record.picture, path.parent)
         if record.picture is not None:
-            pictures[name] = record.picture
+            images[name] = record.picture
         for item in _items(record, name):
             items.setdefault(item.request.task or CHAT, []).append(item)
     for name in names or items:
@@ -52,32 +52,32 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
     return EvaluationSet(
         path.name,
         "",
-        len({picture.path for picture in pictures.values()}),
+        len({image.path for image in images.values()}),
         suites,
-        lambda image: pictures[image].read() if image else None,
+        lambda image: images[image].read() if image else None,
     )
 
 
-def _name(picture: ImageReference | None, folder: Path) -> str:
+def _name(image: ImageReference | None, folder: Path) -> str:
     """Return a unique name for an image or a part of one."""
-    if picture is None:
+    if image is None:
         return ""
-    path = os.path.relpath(picture.path, folder)
-    return path if picture.part is None else f"{path} {picture.part.bins}"
+    path = os.path.relpath(image.path, folder)
+    return path if image.part is None else f"{path} {image.part.bins}"
 
 
-def _items(record: Record, picture: str) -> Iterator[Item]:
+def _items(record: Record, image: str) -> Iterator[Item]:
     """Yield the turns of a record; the history of later ones has the right answers."""
     history: list[Turn] = []
     for turn in record.turns:
         request = Request(turn.task, turn.argument, turn.region, history=tuple(history))
-        yield _item(picture, request, turn)
+        yield _item(image, request, turn)
         history.append(replace(request.turns[-1], answer=turn.answer))
 
 
-def _item(picture: str, request: Request, turn: TaskTurn) -> Item:
+def _item(image: str, request: Request, turn: TaskTurn) -> Item:
     wanted = parse(turn.answer)
-    return Item(picture, request, (wanted.text,), wanted.boxes)
+    return Item(image, request, (wanted.text,), wanted.boxes)
 
 
 def _merged(items: Sequence[Item]) -> list[Item]:

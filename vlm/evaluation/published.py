@@ -60,9 +60,9 @@ def _of_expressions(name: str, *splits: str) -> PublishedSet:
             thing = referred_object(content)
             boxes = (Box.from_fractions(*thing.box),)
             for it in thing.expressions:
-                picture = f"coco/train2014/{thing.file_name}"
+                image = f"coco/train2014/{thing.file_name}"
                 request = Request(Task.REFER, it, typed=f"give me the location of {it}")
-                yield Item(picture, request, (it,), boxes, (thing.box, thing.size))
+                yield Item(image, request, (it,), boxes, (thing.box, thing.size))
 
         return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
 
@@ -83,8 +83,8 @@ def _of_ten_people(name: str) -> PublishedSet:
     def items(data: Path, split: str) -> Iterator[Item]:
         def of(content: Any) -> Iterator[Item]:
             question, annotation = question_with_answers(content)
-            picture = image_2014(Path("coco"), split, annotation.image_id)
-            yield _short(picture.path, question, *(it.answer for it in annotation.answers))
+            image = image_2014(Path("coco"), split, annotation.image_id)
+            yield _short(image.path, question, *(it.answer for it in annotation.answers))
 
         return _items(open_source(name, data, SourceConfig(split=split)).rows(), of)
 
@@ -132,8 +132,8 @@ def _iconvqa(data: Path, split: str) -> Iterator[Item]:
             row = Problem.model_validate(problem)
             if not 0 <= row.answer < len(row.choices):
                 raise ValueError(f"answer: there is no choice {row.answer}")
-            picture = f"iconqa_data/iconqa/{split}/choose_txt/{number}/image.png"
-            item = _short(picture, row.question, row.choices[row.answer])
+            image = f"iconqa_data/iconqa/{split}/choose_txt/{number}/image.png"
+            item = _short(image, row.question, row.choices[row.answer])
             yield replace(item, choices=tuple(row.choices))
 
     return _items(json_pairs(folder / "problems.json"), of)
@@ -179,15 +179,15 @@ def _items(rows: Iterable[Row], of: Callable[[Any], Iterable[Item]]) -> Iterator
     return (item for row in rows for item in parse_row(row, of))
 
 
-def _short(picture: str, question: str, *answers: str) -> Item:
+def _short(image: str, question: str, *answers: str) -> Item:
     """Return a question with the reference's instruction to answer briefly."""
-    return _item(picture, Request(Task.VQA, question, typed=SHORT_ANSWER.format(argument=question)), *answers)
+    return _item(image, Request(Task.VQA, question, typed=SHORT_ANSWER.format(argument=question)), *answers)
 
 
-def _item(picture: str, request: Request, *answers: str) -> Item:
+def _item(image: str, request: Request, *answers: str) -> Item:
     if not answers:
         raise ValueError("answers: there are none")
-    return Item(picture, request, answers)
+    return Item(image, request, answers)
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def published_set(name: str, data: Path, split: str | None = None) -> Evaluation
     if not items:
         raise DataError(f"{data}: {name} has no items in the split {split!r}")
     pictures = dict.fromkeys(item.image for item in items)
-    missing = [picture for picture in pictures if not (data / picture).is_file()]
+    missing = [image for image in pictures if not (data / image).is_file()]
     if missing:
         raise DataError(f"{data} lacks {len(missing)} images of {name}, for example {missing[0]}")
     return EvaluationSet(

@@ -39,8 +39,8 @@ class AokVqa:
     def records(self, content: object) -> Iterator[Record]:
         """Return a question with its answer."""
         row = Question.model_validate(content)
-        picture = image_2017(self.pictures, self.split, row.image_id)
-        yield Record(picture, (TaskTurn(Task.VQA, row.question, majority(row.direct_answers)),))
+        image = image_2017(self.pictures, self.split, row.image_id)
+        yield Record(image, (TaskTurn(Task.VQA, row.question, majority(row.direct_answers)),))
 
 
 __all__ = ["AokVqa"]

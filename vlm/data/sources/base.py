@@ -76,8 +76,8 @@ def read_records(source: Source, skipped: SkippedRows | None = None) -> Iterator
     for row in source.rows():
         try:
             records = list(parse_row(row, source.records))
-            for picture in {record.picture for record in records} - {seen, None}:
-                seen = _existing(picture, row.where)
+            for image in {record.picture for record in records} - {seen, None}:
+                seen = _existing(image, row.where)
         except DataError as error:
             if skipped is None:
                 raise
@@ -103,10 +103,10 @@ def parse_row(row: Row, reader: Callable[[Any], Iterable[Parsed]]) -> Iterator[P
         raise DataError(f"{row.where}: {detail}") from error
 
 
-def _existing(picture: ImageReference | None, where: str) -> ImageReference | None:
-    if picture is not None and not Path(picture.path).is_file():
-        raise RowImageError(f"{where}: there is no image {picture.path}", Path(picture.path))
-    return picture
+def _existing(image: ImageReference | None, where: str) -> ImageReference | None:
+    if image is not None and not Path(image.path).is_file():
+        raise RowImageError(f"{where}: there is no image {image.path}", Path(image.path))
+    return image
 
 
 def require(path: Path) -> Path:

@@ -37,8 +37,8 @@ class CocoCaptions:
     def records(self, content: object) -> Iterator[Record]:
         """Return a caption."""
         row = Caption.model_validate(content)
-        picture = image_2017(self.pictures, self.split, row.image_id)
-        yield Record(picture, (TaskTurn(Task.CAPTION, "", row.caption.strip()),))
+        image = image_2017(self.pictures, self.split, row.image_id)
+        yield Record(image, (TaskTurn(Task.CAPTION, "", row.caption.strip()),))
 
 
 def image_2014(pictures: Path, split: str, number: int) -> ImageReference:

@@ -59,8 +59,8 @@ class Flickr30kEntities:
         """Return the records of a caption in this form, if any."""
         number, sentence, annotations = content
         grounded = _grounded(sentence, _boxes(annotations))
-        picture = ImageReference(str(self.pictures / f"{number}.jpg"))
-        yield from (Record(picture, (turn,)) for turn in self._turns(grounded))
+        image = ImageReference(str(self.pictures / f"{number}.jpg"))
+        yield from (Record(image, (turn,)) for turn in self._turns(grounded))
 
     @property
     def _list(self) -> Path:

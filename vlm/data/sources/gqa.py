@@ -38,8 +38,8 @@ class Gqa:
     def records(self, content: tuple[str, object]) -> Iterator[Record]:
         """Return a question with its short answer."""
         row = Question.model_validate(content[1])
-        picture = ImageReference(str(self.pictures / "images" / f"{row.imageId}.jpg"))
-        yield Record(picture, (TaskTurn(Task.VQA, row.question, row.answer),))
+        image = ImageReference(str(self.pictures / "images" / f"{row.imageId}.jpg"))
+        yield Record(image, (TaskTurn(Task.VQA, row.question, row.answer),))
 
 
 __all__ = ["Gqa"]

@@ -60,9 +60,9 @@ class Llava:
         if not messages or speakers != ["human", "gpt"] * (len(messages) // 2):
             raise ValueError("conversations: human and gpt do not take turns, human first")
         turns = (_turn(*pair) for pair in zip(messages[::2], messages[1::2], strict=True))
-        yield Record(self._picture(row), tuple(turns))
+        yield Record(self._image(row), tuple(turns))
 
-    def _picture(self, row: Conversation) -> ImageReference:
+    def _image(self, row: Conversation) -> ImageReference:
         if row.image is not None:
             return ImageReference(str(self.pictures / "train2017" / row.image))
         return image_2014(self.pictures, "train", int(row.id))

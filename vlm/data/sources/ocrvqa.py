@@ -47,11 +47,11 @@ class OcrVqa:
             return
         if len(book.questions) != len(book.answers):
             raise ValueError(f"answers: {len(book.answers)} for {len(book.questions)} questions")
-        picture = self._picture(number, Path(book.imageURL).suffix)
+        image = self._image(number, Path(book.imageURL).suffix)
         for question, answer in zip(book.questions, book.answers, strict=True):
-            yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
+            yield Record(image, (TaskTurn(Task.VQA, question, answer),))
 
-    def _picture(self, number: str, suffix: str) -> ImageReference:
+    def _image(self, number: str, suffix: str) -> ImageReference:
         """Return a cover: the published script saves a few as .gif or .png, other tools all as .jpg."""
         named = self.pictures / "images" / f"{number}{suffix}"
         return ImageReference(str(named if named.is_file() else named.with_suffix(".jpg")))

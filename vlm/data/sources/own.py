@@ -88,8 +88,8 @@ class OwnRecords(LinesFile):
         part = _part(row.conversation, view)
         if view is not None:
             view = replace(view, part=part)
-        picture = None if place is None else ImageReference(str(place), part=part)
-        yield Record(picture, tuple(_turn(turn, view) for turn in row.conversation))
+        image = None if place is None else ImageReference(str(place), part=part)
+        yield Record(image, tuple(_turn(turn, view) for turn in row.conversation))
 
 
 def is_own(path: Path) -> bool:

@@ -35,7 +35,7 @@ class Reference(Published):
     sentences: tuple[Sentence, ...]
 
 
-class Picture(Published):
+class ImageInfo(Published):
     """One item of `images`."""
 
     file_name: str
@@ -72,14 +72,14 @@ def referred_object(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Refe
     row, boxes, pictures = content
     reference = Reference.model_validate(row)
     instance = Instance.model_validate(_known(boxes, reference.ann_id, "ann_id"))
-    picture = Picture.model_validate(_known(pictures, instance.image_id, "image_id"))
+    image = ImageInfo.model_validate(_known(pictures, instance.image_id, "image_id"))
     left, top, width, height = instance.bbox
-    right, bottom = (left + width) / picture.width, (top + height) / picture.height
+    right, bottom = (left + width) / image.width, (top + height) / image.height
     return ReferredObject(
-        picture.file_name,
+        image.file_name,
         tuple(sentence.sent for sentence in reference.sentences),
-        (left / picture.width, top / picture.height, right, bottom),
-        (picture.width, picture.height),
+        (left / image.width, top / image.height, right, bottom),
+        (image.width, image.height),
     )
 
 

@@ -48,8 +48,8 @@ def shard_rows(folder: Path, annotation: str) -> Iterator[Row]:
                 if annotation in places:
                     file.seek(places[annotation].offset)
                     text = file.read(places[annotation].size)
-                    picture = next((places[kind] for kind in PICTURES if kind in places), None)
-                    yield Row(f"{shard}, {key}", Entry(picture, text))
+                    image = next((places[kind] for kind in PICTURES if kind in places), None)
+                    yield Row(f"{shard}, {key}", Entry(image, text))
 
 
 def _split(name: str) -> tuple[str, str]:

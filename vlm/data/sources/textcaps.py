@@ -38,8 +38,8 @@ class TextCaps:
         """Return a caption."""
         row = Caption.model_validate(content)
         # Train and val share one image folder.
-        picture = ImageReference(str(self.pictures / "train_images" / f"{row.image_id}.jpg"))
-        yield Record(picture, (TaskTurn(Task.CAPTION, "", row.caption_str.strip()),))
+        image = ImageReference(str(self.pictures / "train_images" / f"{row.image_id}.jpg"))
+        yield Record(image, (TaskTurn(Task.CAPTION, "", row.caption_str.strip()),))
 
 
 __all__ = ["TextCaps"]

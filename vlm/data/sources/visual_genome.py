@@ -19,7 +19,7 @@ from .base import Published, Row, json_index, json_rows
 LARGEST = 16384
 
 
-class Picture(Published):
+class ImageInfo(Published):
     """One item of `image_data.json`."""
 
     url: str
@@ -68,13 +68,13 @@ class VisualGenome:
         annotated = Regions.model_validate(row)
         if annotated.id not in sizes:
             raise ValueError(f"id: {annotated.id} is not in image_data.json")
-        picture = Picture.model_validate(sizes[annotated.id])
-        folder, name = PurePosixPath(urlsplit(picture.url).path).parts[-2:]
+        image = ImageInfo.model_validate(sizes[annotated.id])
+        folder, name = PurePosixPath(urlsplit(image.url).path).parts[-2:]
         place = ImageReference(str(self.pictures / folder / name))
         for region in annotated.regions:
             if region.width * region.height < LARGEST:
                 corners = (region.x, region.y, region.x + region.width, region.y + region.height)
-                box = Box.from_pixels(*corners, picture.width, picture.height)
+                box = Box.from_pixels(*corners, image.width, image.height)
                 yield Record(place, (TaskTurn(Task.REFER, region.phrase, format_box(box)),))
 
 

@@ -75,8 +75,8 @@ class Vqa:
         """Return a question with its answer."""
         question, annotation = question_with_answers(content)
         answer = majority([item.answer for item in annotation.answers])
-        picture = image_2014(self.pictures, self.split, annotation.image_id)
-        yield Record(picture, (TaskTurn(Task.VQA, question, answer),))
+        image = image_2014(self.pictures, self.split, annotation.image_id)
+        yield Record(image, (TaskTurn(Task.VQA, question, answer),))
 
 
 __all__ = ["Answer", "Vqa", "question_with_answers"]
