@@ -2,7 +2,7 @@
 
     python examples/agent.py [--model NAME|FOLDER]
 
-The chat model is a script here, so that no key is needed: put one that can call tools in its place.
+The chat model is scripted, so that no API key is needed: replace it with one that can call tools.
 """
 
 import argparse
@@ -20,10 +20,10 @@ SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
 
 
 class Script(FakeMessagesListChatModel):
-    """Says the next of its responses, whatever it is told."""
+    """Returns its responses in order, whatever the input."""
 
     def bind_tools(self, *_: Any, **__: Any) -> "Script":
-        """Take the tools as a chat model must."""
+        """Accept tools, as an agent's chat model must."""
         return self
 
 

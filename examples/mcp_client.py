@@ -1,4 +1,4 @@
-"""The same two tools through MCP: this program is the client, `assistant mcp` the server.
+"""Call the same two tools through MCP: this program is the client, `assistant mcp` the server.
 
 python examples/mcp_client.py [--model NAME|FOLDER]
 """
@@ -17,8 +17,8 @@ ASSISTANT = Path(sys.executable).with_name("assistant")
 
 
 async def main(command: list[str]) -> None:
-    """Start a server by its command, ask it, and print what it answers."""
-    # By default a server gets little of the environment, which may say where the weights are kept.
+    """Start a server, call its tools, and print the results."""
+    # By default a server inherits little of the environment, which may set the path of the weights.
     server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
     async with Client(server) as client:
         print("tools:", ", ".join(tool.name for tool in (await client.list_tools()).tools))
