@@ -1,6 +1,6 @@
-"""Foreign weights into our form: SmolLM2 from GGUF, DINOv2 from ONNX, EfficientNet-Lite from PyTorch.
+"""Convert weights to our format: SmolLM2 from GGUF, DINOv2 from ONNX, EfficientNet-Lite from PyTorch.
 
-`eva.py` has the reference's.
+`eva.py` converts the reference's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GGUF_MARKS = ("quantization_config", "_name_or_path", "_model_name_or_path")
 def convert_nano(files: Sequence[Path], image_size: int, folder: Path) -> None:
     """Write a MiniGPT-v2 folder in bfloat16 from the files of language model, vision tower and classifier.
 
-    The linear layer between them is fresh: an adapter brings it.
+    The linear layer between them is newly initialised; the adapter replaces it.
     """
     gguf, onnx, checkpoint = files
     language_model, tokenizer = read_gguf(gguf)
@@ -68,7 +68,7 @@ def read_gguf(path: Path) -> tuple[LlamaForCausalLM, AutoTokenizer]:
     packed = AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False
     )
-    # A model that came from GGUF stays marked as quantised and refuses to be saved.
+    # A model loaded from GGUF stays marked as quantised and cannot be saved.
     values = {key: value for key, value in packed.config.to_dict().items() if key not in _GGUF_MARKS}
     model = LlamaForCausalLM(LlamaConfig(**values))
     model.load_state_dict(packed.state_dict())
@@ -79,8 +79,8 @@ def read_gguf(path: Path) -> tuple[LlamaForCausalLM, AutoTokenizer]:
 def read_dinov2_onnx(path: Path) -> Dinov2Model:
     """Read a DINOv2 ViT-S/14 backbone from an ONNX file, in float32.
 
-    The last block is left out: the block before it, after the final LayerNorm, tells more of the things in
-    a photo (its publisher fine-tuned the tower for saliency, which the last block serves).
+    The last block is dropped: the block before it, after the final LayerNorm, says more about the things in a
+    photo (the publisher fine-tuned the tower for saliency, which the last block serves).
     """
     import onnx
     from onnx import numpy_helper
@@ -93,7 +93,7 @@ def read_dinov2_onnx(path: Path) -> Dinov2Model:
         if name.startswith("backbone.")
     }
     for node in graph.node:
-        # A linear layer's weight has no name of its own: it is the MatMul's input, transposed.
+        # A linear layer's weight is unnamed: it is the MatMul's input, transposed.
         if node.op_type == "MatMul" and node.name.startswith("/backbone/") and node.input[1] in tensors:
             name = node.name.removeprefix("/backbone/").removesuffix("/MatMul").replace("/", ".")
             state[f"{name}.weight"] = tensors[node.input[1]].T.contiguous()
@@ -105,7 +105,7 @@ def read_dinov2_onnx(path: Path) -> Dinov2Model:
         hidden_size=384, num_hidden_layers=11, num_attention_heads=6, patch_size=14, image_size=518
     )
     kept = {name: value for name, value in state.items() if ".layer.11." not in name}
-    # from_pretrained knows the published names of every release of transformers; load_state_dict does not.
+    # from_pretrained maps the published names of every transformers release; load_state_dict does not.
     model, report = Dinov2Model.from_pretrained(
         None, config=config, state_dict=kept, output_loading_info=True, trust_remote_code=False
     )
@@ -116,7 +116,7 @@ def read_dinov2_onnx(path: Path) -> Dinov2Model:
 def read_efficientnet_lite(path: Path) -> EfficientNetLite:
     """Read an EfficientNet-Lite2 from the checkpoint of `efficientnet_lite_pytorch`, without its classifier.
 
-    The trunk up to the last block is kept, in float32, batch normalisation folded in.
+    Keeps the trunk up to the last block, in float32, with batch normalisation folded in.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = EfficientNetLite(EfficientNetLiteConfig())
@@ -137,7 +137,7 @@ def read_efficientnet_lite(path: Path) -> EfficientNetLite:
 
 
 def require_all_keys(report: dict[str, Any], source: Path) -> None:
-    """Raise `WeightsError` unless every weight found its place and every place its weight."""
+    """Raise `WeightsError` if keys are missing, unexpected or mismatched."""
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(wrong.values()):
         raise WeightsError(f"{source} does not fit the model: {one_line(wrong)}")

@@ -1,16 +1,16 @@
-"""Plans as the language model reads and writes them: one form for training, evaluation and inference.
+"""Plans as the language model reads and writes them, in training, evaluation and inference.
 
-A message and what came before it are a few short lines, without a picture:
+A message and its context are a few short lines, without an image:
 
     - detect road signs A1-A2
     > what does the second one say?
     => answer A2 what does the second road sign say?
 
-One line for each of the last turns: what was asked of the model, the symbols of the boxes that can be
-pointed back at, and the answer where it is words. Then the message, `R>` where a region was drawn with it,
-`T1`, `T2` .. in the place of typed boxes. The plan is a task word a step, of one token each, the symbol of
-the box that the step is about, and its argument; ` ;` stands between two steps. Such a prompt lacks the
-`[INST]` that every other one opens with, so that neither can be taken for the other.
+Each of the last turns has a line with its requests to the model, the symbols of the boxes that the message
+may refer to, and the answer if it is text. The message follows, after `R>` if a region was drawn with it,
+with `T1`, `T2` .. in place of typed boxes. The plan has, for each step, a task word of one token, the symbol
+of the step's box, and its argument; ` ;` separates steps. Unlike all other prompts, this one does not begin
+with `[INST]`, so the two cannot be confused.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ WORDS: dict[Task | None, str] = {
     None: "chat",
 }
 TASKS = {word: task for task, word in WORDS.items()}
-# Tasks of which the model writes an argument, and those whose plan has a symbol and nothing else.
+# Tasks for which the model writes an argument.
 _WITH_ARGUMENT = (Task.REFER, Task.DETECTION, Task.VQA)
 SEPARATOR = " ;"
-# What free conversation is about: a greeting; thanks, a remark or a goodbye; the assistant itself; or what
-# cannot be had by looking at the picture.
+# Kinds of free conversation: a greeting; thanks, a remark or a goodbye; a question about the assistant; a
+# request that the image cannot answer.
 REPLIES = ("hello", "thanks", "about", "cannot")
 
-# How many earlier turns are told, and how many words of an answer.
+# The number of earlier turns in the prompt, and of words per answer.
 TURNS = 4
 _ANSWER_WORDS = 16
-# Of a message longer than this the beginning and the end are read.
+# The characters kept of the beginning and the end of a longer message.
 _HEAD, _TAIL = 700, 200
 MOST_STEPS = 12
 MOST_TOKENS = 128
 
 _DIGITS = "0123456789"
 _SYMBOL = re.compile(r"(R|[TA][1-9]\d?)(?:\s+|$)")
-_LEFT = re.compile(r"\b(?:this box |the box )?[TA][1-9]\b")
+_LEFTOVER_SYMBOL = re.compile(r"\b(?:this box |the box )?[TA][1-9]\b")
 _JOINTS = re.compile(r"\s*[\n;]\s*|\s+")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to ask the model; task None is free conversation, region the part that it is about.
+    """One request to the model; task None is free conversation, `region` the part of the image to look at.
 
-    `region_from` is the index of an earlier step of the same plan whose box is that part: "find the dog and
-    tell me what colour it is". Where that step finds none that it is sure of, the whole picture is looked at.
-    `reply` is, of free conversation, which of `REPLIES` is said in place of asking the model; or empty.
-    `typed` is what the person wrote behind an identifier that they typed, without its boxes.
+    `region_from` is the index of an earlier step of the same plan whose box is the region: "find the dog and
+    tell me what colour it is". If that step finds no certain box, the full image is used. `reply` names the
+    one of `REPLIES` to give in free conversation instead of asking the model, or is empty. `typed` is the
+    text that the person wrote after a typed identifier, without its boxes.
     """
 
     task: Task | None
@@ -94,7 +94,7 @@ class PastStep:
 
 @dataclass(frozen=True)
 class PastTurn:
-    """An earlier turn: what the person wrote, what was asked of the model, and the answer."""
+    """An earlier turn: the person's message, the requests to the model, and the answer."""
 
     user: str
     steps: tuple[PastStep, ...] = ()
@@ -103,9 +103,9 @@ class PastTurn:
 
 @dataclass(frozen=True)
 class PlanContext:
-    """What is known besides the message: earlier turns, oldest first, and the region just drawn.
+    """The context of a message: earlier turns, oldest first, and the region just drawn.
 
-    `size` is that of the picture, width and height in pixels, where there is one.
+    `size` is the image's width and height in pixels, or None without an image.
     """
 
     turns: tuple[PastTurn, ...] = ()
@@ -114,22 +114,22 @@ class PlanContext:
 
 
 class PlanWriter(Protocol):
-    """Whatever goes on with texts as the language model does that plans."""
+    """A language model that completes plan prompts."""
 
     def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
-        """Go on with texts."""
+        """Complete texts."""
         ...
 
 
 @dataclass(frozen=True)
 class PlanPrompt:
-    """A message as the model reads it, with the boxes that a plan may speak of by their symbols."""
+    """A message as the model reads it, with the boxes by the symbols that a plan may use."""
 
     text: str
     symbols: dict[str, Box]
 
     def choices(self, written: str) -> Sequence[str] | None:
-        """Return what may follow in a plan: task words, symbols that there are, the end; None for all."""
+        """Return the allowed continuations: task words, existing symbols, the end; None allows any."""
         parts = written.split(SEPARATOR)
         word, _, rest = parts[-1].strip().partition(" ")
         task = TASKS.get(word)
@@ -137,15 +137,15 @@ class PlanPrompt:
             return [f" {name}" for name, task in TASKS.items() if self.symbols or task is not Task.IDENTIFY]
         ends = [""] if len(parts) >= MOST_STEPS else ["", SEPARATOR]
         if task is Task.IDENTIFY:
-            return self._symbol_goes_on(rest) if rest not in self.symbols else self._digits(rest) + ends
+            return self._next_of_symbol(rest) if rest not in self.symbols else self._digits(rest) + ends
         if task is None and not rest:
             return [f" {reply}" for reply in REPLIES]
         if task not in _WITH_ARGUMENT:
             return ends
-        return self._symbol_goes_on(rest) if rest in self._openings() else None
+        return self._next_of_symbol(rest) if rest in self._openings() else None
 
     def read(self, written: str, message: str) -> tuple[Step, ...]:
-        """Return the steps of a plan; `message` takes the place of an argument that was left out."""
+        """Return the steps of a plan; `message` is the default argument."""
         steps: list[Step] = []
         for part in written.split(SEPARATOR):
             word, _, rest = part.strip().partition(" ")
@@ -160,8 +160,8 @@ class PlanPrompt:
         match = _SYMBOL.match(rest)
         region = self.symbols.get(match[1]) if match else None
         argument = (rest[match.end() :] if match else rest).strip()
-        if self.symbols:  # a box has no words: what is left of its symbol is said like this
-            argument = _LEFT.sub("this", argument)
+        if self.symbols:  # a leftover symbol in an argument means the box: replace it by a word
+            argument = _LEFTOVER_SYMBOL.sub("this", argument)
         if task is None:
             return Step(task, message, reply=rest if rest in REPLIES else "")
         if task not in _WITH_ARGUMENT:
@@ -171,18 +171,18 @@ class PlanPrompt:
     def _openings(self) -> set[str]:
         return {symbol[0] for symbol in self.symbols if symbol != "R"}
 
-    def _symbol_goes_on(self, begun: str) -> list[str]:
-        """Return what may follow the beginning of a symbol, which may be nothing yet."""
-        if not begun:
+    def _next_of_symbol(self, start: str) -> list[str]:
+        """Return the allowed continuations of the start of a symbol, which may be empty."""
+        if not start:
             return sorted({f" {symbol[0]}" for symbol in self.symbols})
-        return self._digits(begun)
+        return self._digits(start)
 
-    def _digits(self, begun: str) -> list[str]:
-        return [digit for digit in _DIGITS if any(name.startswith(begun + digit) for name in self.symbols)]
+    def _digits(self, start: str) -> list[str]:
+        return [digit for digit in _DIGITS if any(name.startswith(start + digit) for name in self.symbols)]
 
 
 def plan_prompt(message: str, context: PlanContext) -> PlanPrompt:
-    """Write a message and its context in the form that plans are learnt in."""
+    """Write a message and its context in the form of the training data."""
     text, boxes = typed_regions(_cut(message), context.size)
     symbols = {} if context.region is None else {"R": context.region}
     symbols |= {f"T{number}": box for number, box in enumerate(boxes, 1)}
@@ -193,11 +193,11 @@ def plan_prompt(message: str, context: PlanContext) -> PlanPrompt:
     lines = [_past_line(turn, pointed_at=index == latest) for index, turn in enumerate(turns)]
     mark = "R>" if context.region else ">"
     text = "\n".join([*lines, f"{mark} {_one_line(_lowered(text))}", "=>"])
-    return PlanPrompt(text.encode(errors="replace").decode(), symbols)  # half a surrogate pair is no text
+    return PlanPrompt(text.encode(errors="replace").decode(), symbols)  # replaces lone surrogates
 
 
 def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
-    """Write steps of task, argument and the symbol of a box (or nothing) as the model does.
+    """Write steps of (task, argument, box symbol or "") in the form that the model writes.
 
     The argument of free conversation is one of `REPLIES`.
     """
@@ -208,17 +208,17 @@ def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
 
 
 def plan_confidence(written: Continuation) -> float:
-    """Return how likely the tasks of a plan are: the product of the probabilities of its task words."""
-    likely = 1.0
+    """Return the probability of a plan's tasks: the product over its task words."""
+    confidence = 1.0
     begins = True
     for piece, probability in zip(written.pieces, written.probabilities, strict=True):
-        likely *= probability if begins else 1.0
+        confidence *= probability if begins else 1.0
         begins = piece == SEPARATOR
-    return likely
+    return confidence
 
 
 def plan_turn(prompt: PlanPrompt, written: str | None = None) -> Turn:
-    """Return the turn that a plan is written in; `written` is the plan to learn."""
+    """Return the turn of a plan prompt; `written` is the plan as a training target."""
     return Turn(prompt.text, written, bare=True)
 
 
@@ -240,8 +240,8 @@ def _past_line(turn: PastTurn, *, pointed_at: bool) -> str:
         number += boxes
         parts.append(" ".join(part for part in (WORDS[step.task], _short(argument), symbols) if part))
     line = SEPARATOR.join(parts) or f"{WORDS[None]} {_short(turn.user)}"
-    told = any(step.task not in (Task.REFER, Task.DETECTION) for step in turn.steps)
-    if turn.answer and (told or not turn.steps or turn.answer.rstrip().endswith("?")):
+    has_text = any(step.task not in (Task.REFER, Task.DETECTION) for step in turn.steps)
+    if turn.answer and (has_text or not turn.steps or turn.answer.rstrip().endswith("?")):
         line += f" = {_short(turn.answer)}"
     return f"- {line}"
 
@@ -253,7 +253,7 @@ def _range(first: int, last: int) -> str:
 
 
 def _found(turn: PastTurn) -> list[Box]:
-    """Return the boxes of a turn that a plan can point back at: those that were looked for, not marked."""
+    """Return the boxes of a turn that a plan can refer to: located ones, not regions that were drawn."""
     return [box for step in turn.steps if step.task is not Task.IDENTIFY for box in step.boxes][:99]
 
 
@@ -262,7 +262,7 @@ def _cut(message: str) -> str:
 
 
 def _lowered(text: str) -> str:
-    """Return a message written in capitals in small letters: it is the same message."""
+    """Return a message in lower case if it is written in capitals."""
     letters = [letter for letter in text if letter.isalpha()]
     capitals = sum(letter.isupper() for letter in letters)
     if len(letters) < 4 or capitals < 0.7 * len(letters):

@@ -1,4 +1,4 @@
-"""From pictures and turns to tensors: image preprocessing, tokenizing the segments of a prompt, padding."""
+"""Turn images and conversations into tensors: preprocessing, tokenization, padding."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
 
 IGNORED = -100
-# Those of the largest vocabularies take some tens of megabytes.
+# `tokenizer.json` of the largest vocabularies takes tens of megabytes.
 _LARGEST_TOKENIZER = 2**27
 
 
 class MiniGPTv2ImageProcessor(CLIPImageProcessorPil):
     """RGB, bicubic resize to a square without keeping the aspect ratio, CLIP's mean and standard deviation.
 
-    The reference's `Blip2ImageEvalProcessor`, train and eval alike: boxes refer to the whole picture.
+    The reference's `Blip2ImageEvalProcessor`, for training and evaluation: boxes refer to the full image.
     """
 
     resample = PILImageResampling.BICUBIC
@@ -43,7 +43,7 @@ class MiniGPTv2ImageProcessor(CLIPImageProcessorPil):
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """Token ids of one prompt and the labels of the same length, -100 on all but answers."""
+    """Token ids of one prompt, and labels of the same length, -100 except on answers."""
 
     input_ids: list[int]
     labels: list[int]
@@ -53,10 +53,10 @@ class EncodedPrompt:
 
 
 class MiniGPTv2Processor(ProcessorMixin):
-    """Owns tokenizer, image preprocessing, the number of visual tokens a picture takes, and the prompt form.
+    """The tokenizer, image preprocessing, number of visual tokens per image, and prompt form.
 
     Raises:
-        WeightsError: the prompt form is none.
+        WeightsError: the prompt form is invalid.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class MiniGPTv2Processor(ProcessorMixin):
 
     @classmethod
     def load(cls, folder: Path) -> MiniGPTv2Processor:
-        """Make the processor of a whole model's folder from its settings, checked, and its `tokenizer.json`.
+        """Load the processor of a full model's folder from its checked settings and `tokenizer.json`.
 
         Raises:
-            WeightsError: a file is missing, or a setting is not what it should be.
+            WeightsError: a file is missing, or a setting is invalid.
         """
         checked = read_model_folder(folder)
         settings = checked.processor
@@ -94,21 +94,21 @@ class MiniGPTv2Processor(ProcessorMixin):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `processor_config.json` holds."""
+        """Return the content of `processor_config.json`."""
         values: dict[str, Any] = super().to_dict()
         return values | {"prompt_form": self.prompt_form.model_dump(mode="json")}
 
     def encode(self, segments: Sequence[Segment]) -> EncodedPrompt:
-        """Tokenize a prompt, each piece of text by itself."""
+        """Tokenize a prompt, each segment separately."""
         encoded = EncodedPrompt([], [])
         for segment in segments:
             ids = self._segment_ids(segment)
-            learnt = segment.kind in (SegmentKind.ANSWER, SegmentKind.END)
-            encoded += EncodedPrompt(ids, ids if learnt else [IGNORED] * len(ids))
+            is_target = segment.kind in (SegmentKind.ANSWER, SegmentKind.END)
+            encoded += EncodedPrompt(ids, ids if is_target else [IGNORED] * len(ids))
         return encoded
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Return pictures as a float tensor (pictures, 3, side, side)."""
+        """Return images as a float tensor (images, 3, side, side)."""
         batch = self.image_processor([image.convert("RGB") for image in images], return_tensors="pt")
         pixels: torch.Tensor = batch["pixel_values"]
         return pixels
@@ -119,10 +119,10 @@ class MiniGPTv2Processor(ProcessorMixin):
         conversations: Sequence[Sequence[Turn]],
         max_length: int | None = None,
     ) -> BatchFeature:
-        """Build a left-padded batch for `generate`; one picture or None for each conversation.
+        """Build a left-padded batch for `generate`; one image or None per conversation.
 
         Raises:
-            ValueError: the numbers differ, or a prompt is longer than `max_length` tokens.
+            ValueError: the numbers differ, or a prompt exceeds `max_length` tokens.
         """
         if len(images) != len(conversations):
             raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
@@ -145,7 +145,7 @@ class MiniGPTv2Processor(ProcessorMixin):
         return BatchFeature(batch)
 
     def decode_answer(self, ids: Sequence[int]) -> str:
-        """Return generated tokens as text, special tokens left out."""
+        """Return generated tokens as text without special tokens."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _check_placeholders(self, input_ids: torch.Tensor, pictures: int) -> None:
@@ -167,9 +167,9 @@ class MiniGPTv2Processor(ProcessorMixin):
 
 
 def token_ids(tokenizer: Any, text: str) -> list[int]:
-    """Return the tokens of a text as a person means it.
+    """Tokenize a person's text literally.
 
-    The name of a special token means the text; half a surrogate pair, which no tokenizer takes, is "?".
+    The name of a special token is plain text; a lone surrogate, which no tokenizer accepts, becomes "?".
     """
     text = text.encode(errors="replace").decode()
     ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
@@ -177,10 +177,10 @@ def token_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a model's folder whose settings were checked.
+    """Return the tokenizer of a model's folder with checked settings.
 
     Raises:
-        WeightsError: `tokenizer.json` is none, or has other tokens than the model.
+        WeightsError: `tokenizer.json` is invalid, or has more tokens than the model.
     """
     path, settings = checked.path / "tokenizer.json", checked.tokenizer
     read_settings(path, TokenizerFile, _LARGEST_TOKENIZER)

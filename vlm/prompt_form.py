@@ -1,7 +1,7 @@
-"""The form of a model's prompts: data of its folder, kept in `processor_config.json`.
+"""The form of a model's prompts, stored in `processor_config.json` of its folder.
 
-A model answers as it was measured only if it is asked as it was trained. `OURS` is the form of nano and of
-whatever has none of its own; `released.py` has that of the released MiniGPT-v2.
+A model reaches its measured quality only with the prompts it was trained on. `OURS` is the form of nano and
+the default; `released_form.py` has that of the released MiniGPT-v2.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from .grounding import Box
 from .tasks import INSTRUCTIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verbatim
 
 CHAT: Literal["chat"] = "chat"
-"""The name of free conversation among the answers' lengths."""
+"""The key of free conversation in `max_new_tokens`."""
 
 Length = Annotated[int, Field(gt=0, le=4096)]
 
 
 class PromptForm(BaseModel):
-    """How a model is asked, and how long its answers may be.
+    """The prompts of a model, and the maximum length of its answers.
 
-    `asking` and `training` are what stands around the words; `wordings` what a task is asked in, `{argument}`
-    standing for the question, phrase or box; `training_wordings` what training draws from; `max_new_tokens`
-    the most tokens of an answer. `own_words` says that a person's words behind an identifier that they typed
-    are asked as they stand, not within a wording.
+    `asking` and `training` are the frames at inference and in training; `wordings` are the tasks' templates,
+    with `{argument}` for the question, phrase or box; `training_wordings` are those that training samples
+    from; `max_new_tokens` limits the answer. With `own_words`, text that a person typed after an identifier
+    is used verbatim instead of in a template.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,19 +58,19 @@ class PromptForm(BaseModel):
         return self
 
     def words(self, task: Task | None, argument: str = "", region: Box | None = None, typed: str = "") -> str:
-        """Return the words of a turn that asks for an answer, identifier included.
+        """Return the text of a request, identifier included.
 
-        `typed` is what a person wrote behind an identifier, which `own_words` asks in.
+        `typed` is the text that a person wrote after an identifier, used with `own_words`.
 
         Raises:
-            ValueError: the task lacks the argument or the region that it cannot do without.
+            ValueError: a required argument or region is missing.
         """
         if typed and self.own_words:
             return verbatim(task, typed, region)
         return instruction(task, argument, region, self.wordings[task] if task else None)
 
     def longest(self, task: Task | None) -> int:
-        """Return the most tokens that an answer may have."""
+        """Return the maximum number of tokens of an answer."""
         return self.max_new_tokens[task or CHAT]
 
 
@@ -102,10 +102,10 @@ OURS = PromptForm(
 
 
 def read_prompt_form(values: Mapping[str, Any] | PromptForm | None) -> PromptForm:
-    """Return the form that a folder's values describe, ours where it has none.
+    """Return the prompt form of a folder's values, or ours if there are none.
 
     Raises:
-        WeightsError: a value is missing, unknown or out of range; its name is told.
+        WeightsError: a value is missing, unknown or out of range; the message names it.
     """
     if values is None:
         return OURS

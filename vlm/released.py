@@ -1,8 +1,8 @@
-"""The released MiniGPT-v2 files into one folder of ours, without loss, and a trained adapter back into one.
+"""Convert the released MiniGPT-v2 files losslessly to a model folder.
 
-They are three: a LLaMA-2 directory in the form of transformers, `eva_vit_g.pth`, and a checkpoint with the
-linear layer and LoRA on the attention's queries and values, under the names of peft 0.2.0 or later ones. Each
-weight keeps the precision of its file, and LoRA stays apart, in `adapter/`, so that training goes on from it.
+The files are a LLaMA-2 directory of transformers, `eva_vit_g.pth`, and a checkpoint with the linear layer and
+LoRA on the attention's queries and values, with the names of peft 0.2.0 or later. Each weight keeps its
+precision, and LoRA stays separate, in `adapter/`, so that training can continue from it.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ def convert_released(
     image_size: int | None = None,
     tell: Tell | None = None,
 ) -> None:
-    """Write a MiniGPT-v2 folder, which must not be there yet; all of it, or nothing.
+    """Write a new MiniGPT-v2 folder, completely or not at all.
 
-    Without a checkpoint the linear layer is fresh: what the first stage of training starts from. With
-    `merge`, LoRA is added to the weights that it belongs to. Sizes are those of the files, and alpha and
-    `image_size` those of the checkpoint's settings, else the paper's. `tell` hears how many bytes of how
-    many are done. No more than one part of a few GB is held in memory.
+    Without a checkpoint the linear layer is newly initialised, for the first stage of training. With `merge`,
+    LoRA is added to its base weights. Sizes come from the files; alpha and `image_size` come from the
+    checkpoint's settings, or else from the paper. `tell` receives the bytes done and the total. Memory holds
+    one part of a few GB at a time.
 
     Raises:
-        WeightsError: a file cannot be read, lacks a weight, holds one that has no place or is not finite, or
-            the disk is too full; nothing is left behind.
+        WeightsError: a file cannot be read, a weight is missing, unexpected or not finite, or the disk is
+            full; nothing is left behind.
     """
     if folder.exists():
         raise WeightsError(f"{folder} is already there: name a new folder")
@@ -79,7 +79,7 @@ def convert_released(
         if trained and trained.lora and not merge:
             trained.save_adapter(written.path / ADAPTER, folder.name)
             note_base(written.path / ADAPTER, written.path, folder.name)
-        read_model_folder(written.path)  # what is written is what can be read
+        read_model_folder(written.path)  # check that the folder can be read
         written.describe(_description(trained, merge=merge))
 
 
@@ -99,7 +99,7 @@ def _configuration(vision: Blip2VisionConfig, text: LlamaConfig, eva_vit: Path) 
 
 
 def _shapes(config: MiniGPTv2Config) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all weights that a model of this configuration has."""
+    """Return the shapes of all weights of a model with this configuration."""
     with torch.device("meta"), no_init_weights():
         model = MiniGPTv2ForConditionalGeneration(config)
     tied = model.all_tied_weights_keys
@@ -127,7 +127,7 @@ def _require_shapes(
 def _vision(
     file: TensorFile, vision: Blip2VisionConfig, trained: Trained | None, config: MiniGPTv2Config
 ) -> State:
-    """Return the weights of the tower and of the linear layer by our names."""
+    """Return the weights of the tower and the linear layer with our names."""
     with named(file.path):
         tower = convert_eva_vit(file, vision)
     if trained is not None:

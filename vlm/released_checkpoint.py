@@ -1,6 +1,6 @@
 """A checkpoint of the released MiniGPT-v2: LoRA on the attention's queries and values, and the linear layer.
 
-The names are those of peft 0.2.0 or of later releases. The reference's saver drops what is not trained.
+The names are those of peft 0.2.0 or later. The reference saves trained weights only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .errors import WeightsError, one_line
 from .eva import State, convert_projection
 from .tensor_files import TensorFile, named
 
-# What the reference takes where a checkpoint's own settings say nothing.
+# The reference's defaults for settings that the checkpoint lacks.
 LORA_ALPHA = 16
 IMAGE_SIZE = 448
 LORA_LAYERS = ("q_proj", "v_proj")
@@ -28,9 +28,9 @@ _LORA = re.compile(
     r"llama_model\.base_model\.model\.(?P<layer>model\.layers\.\d+\..+)"
     r"\.lora_(?P<part>[AB])(?P<later>\.default)?\.weight"
 )
-# What PEFT puts in front of the names of an adapter's weights.
-_OURS = "base_model.model."
-# The reference's saver keeps buffers, which hold nothing learnt.
+# PEFT's prefix of the weight names of an adapter.
+_PEFT_PREFIX = "base_model.model."
+# The reference saves buffers too, which are not trained.
 _BUFFER = re.compile(r".*\.rotary_emb\.inv_freq")
 
 Lora = dict[str, dict[str, torch.Tensor]]
@@ -39,7 +39,7 @@ Lora = dict[str, dict[str, torch.Tensor]]
 
 @dataclass
 class Trained:
-    """What a checkpoint holds: LoRA and its scale, the linear layer, and `ln_vision` where it is there."""
+    """The trained weights of a checkpoint: LoRA, its alpha, the linear layer, and `ln_vision` if present."""
 
     path: Path
     lora: Lora
@@ -50,15 +50,15 @@ class Trained:
 
     @property
     def rank(self) -> int:
-        """LoRA's rank, 0 without any."""
+        """LoRA's rank, 0 without LoRA."""
         return next((len(parts["A"]) for parts in self.lora.values()), 0)
 
     @classmethod
     def read(cls, path: Path) -> Trained:
-        """Read a checkpoint of MiniGPT-v2 with the settings that lie beside its weights.
+        """Read a checkpoint of MiniGPT-v2 with its settings.
 
         Raises:
-            WeightsError: it cannot be read, is another model's, or a weight is missing or has no place.
+            WeightsError: it cannot be read, is of another model, or a weight is missing or unexpected.
         """
         file = TensorFile(path)
         with named(path):
@@ -78,7 +78,7 @@ class Trained:
         return trained
 
     def require_lora(self, wanted: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise `WeightsError` unless LoRA lies on all queries and values of the weights wanted, and fits."""
+        """Raise `WeightsError` unless LoRA fits all query and value layers in `wanted`."""
         pattern = re.compile(
             rf"language_model\.(model\.layers\.\d+\.self_attn\.(?:{'|'.join(LORA_LAYERS)}))\.weight"
         )
@@ -97,7 +97,7 @@ class Trained:
                 )
 
     def save_adapter(self, folder: Path, base_name: str) -> None:
-        """Write LoRA and the linear layer as an adapter of ours, in float32."""
+        """Write LoRA and the linear layer as an adapter in our format, in float32."""
         from .training.adapter import AdapterConfig
 
         config = AdapterConfig(self.rank, self.alpha, all_linear=False).lora()
@@ -105,19 +105,19 @@ class Trained:
         config.inference_mode = True
         config.save_pretrained(str(folder))
         state = {
-            f"{_OURS}language_model.{layer}.lora_{part}.weight": tensor.contiguous()
+            f"{_PEFT_PREFIX}language_model.{layer}.lora_{part}.weight": tensor.contiguous()
             for layer, parts in self.lora.items()
             for part, tensor in parts.items()
         }
-        state |= {f"{_OURS}vision_projection.{name}": tensor for name, tensor in self.linear.items()}
+        state |= {f"{_PEFT_PREFIX}vision_projection.{name}": tensor for name, tensor in self.linear.items()}
         save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 def split_checkpoint(state: Mapping[str, torch.Tensor]) -> tuple[Lora, State]:
-    """Return a checkpoint's LoRA, `{layer: {"A": (rank, in), "B": (out, rank)}}`, and the rest of it.
+    """Split a checkpoint into LoRA, `{layer: {"A": (rank, in), "B": (out, rank)}}`, and the rest.
 
     Raises:
-        WeightsError: LoRA is there under the names of two releases of peft, by halves, or of rank 0.
+        WeightsError: LoRA has names of two peft releases, lacks an A or B, or has rank 0.
     """
     lora: Lora = {}
     rest: State = {}
@@ -140,7 +140,7 @@ def split_checkpoint(state: Mapping[str, torch.Tensor]) -> tuple[Lora, State]:
 
 
 def merged(weight: torch.Tensor, lora: Mapping[str, torch.Tensor], scale: float) -> torch.Tensor:
-    """Return a weight (out, in) with LoRA added in float32, in the weight's own precision."""
+    """Return a weight (out, in) plus LoRA, added in float32, in the precision of the weight."""
     return (weight.float() + lora["B"] @ lora["A"] * scale).to(weight.dtype)
 
 

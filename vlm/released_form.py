@@ -1,7 +1,7 @@
-"""The prompt form of the released MiniGPT-v2: how it was trained, and asked when its figures were measured.
+"""The prompt form of the released MiniGPT-v2, in training and in the published evaluation.
 
-Wordings and numbers are those of the reference implementation (github.com/Vision-CAIR/MiniGPT-4): what its
-data sets are trained in, the demo's buttons, and the evaluation's questions and lengths of answers.
+Wordings and numbers are those of the reference implementation (github.com/Vision-CAIR/MiniGPT-4): of its
+training datasets, the demo's buttons, and the evaluation's questions and answer lengths.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from .prompt_form import CHAT, PromptForm
 from .tasks import Frame, Task
 
 SHORT_ANSWER = "Based on the image, respond to this question with a short answer: {argument}"
-"""In what words the data sets of questions are asked, in training and in evaluation."""
+"""The wording of the question datasets in training and evaluation."""
 
 _CAPTION = (
     "Briefly describe this image.",
@@ -58,10 +58,10 @@ _IDENTIFY = (
 
 RELEASED = PromptForm(
     name="minigpt_v2",
-    # The prompt spells `<s>` and is tokenized with another in front; an earlier answer is one text with the
-    # words before it, and nothing ends it.
+    # The prompt spells `<s>` and the tokenizer adds another; an earlier answer is tokenized together with the
+    # text before it, without EOS.
     asking=Frame(begins=2, apart=False, ends=False),
-    # A picture's instructions end in a space, and the template adds one.
+    # Instructions with an image end in a space, and the template adds another.
     training=Frame(spaces=2),
     wordings={
         Task.CAPTION: _CAPTION[0],

@@ -1,4 +1,4 @@
-"""Tasks, their instructions, and the one prompt builder of training, evaluation and inference.
+"""Tasks, their instructions, and the prompt builder for training, evaluation and inference.
 
 The prompt is MiniGPT-v2's (arXiv 2310.09478, section 2.2):
 `<s>[INST] <Img>IMAGE</Img> [identifier] instruction [/INST] answer</s>`.
@@ -16,7 +16,7 @@ from .grounding import Box, format_box
 
 
 class Task(StrEnum):
-    """A task that has an identifier of its own; free conversation is `None` wherever a task is asked for."""
+    """A task with an identifier; free conversation is `None` in place of a task."""
 
     CAPTION = "caption"
     VQA = "vqa"
@@ -32,12 +32,12 @@ class Task(StrEnum):
 
 
 ABSENT_ANSWER = "not in the image"
-"""What `[refer]` and `[detection]` answer when nothing of the kind is there: words without a box."""
+"""The answer of `[refer]` and `[detection]` if the thing is not in the image; it has no box."""
 
 NEEDS_ARGUMENT = (Task.VQA, Task.REFER, Task.DETECTION)
-"""The tasks that make no sense without a question or a phrase."""
+"""The tasks that need a question or a phrase."""
 
-# The first wording of each task is the one used at inference; training draws from all of them.
+# Inference uses the first wording of each task; training samples from all of them.
 INSTRUCTIONS: dict[Task, tuple[str, ...]] = {
     Task.CAPTION: (
         "briefly describe the image",
@@ -65,13 +65,13 @@ INSTRUCTIONS: dict[Task, tuple[str, ...]] = {
     ),
 }
 
-# What a prompt's own markers look like; text that merely contains one must stay text.
+# The prompt's own markers, which must stay plain text in a person's message.
 _MARKERS = re.compile(r"\[(/?INST)\]|<(/?Img|ImageHere|/?s)>", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"\s*\[(" + "|".join(Task) + r")\](?:\s+|$)", re.IGNORECASE)
 
 
 def split_identifier(text: str) -> tuple[Task | None, str]:
-    """Split a typed identifier from the text behind it: `"[refer] a dog"` -> `(Task.REFER, "a dog")`."""
+    """Split a typed identifier from the text after it: `"[refer] a dog"` -> `(Task.REFER, "a dog")`."""
     match = _IDENTIFIER.match(text)
     if match is None:
         return None, text.strip()
@@ -79,21 +79,21 @@ def split_identifier(text: str) -> tuple[Task | None, str]:
 
 
 def defuse(text: str) -> str:
-    """Return a person's text with the prompt's own markers broken, so that the model reads them as words."""
+    """Escape the prompt's markers in a person's text, so that the model reads them as plain text."""
     return _MARKERS.sub(lambda match: f"({match[1] or match[2]})", text)
 
 
 def instruction(
     task: Task | None, argument: str = "", region: Box | None = None, wording: str | None = None
 ) -> str:
-    """Return the words of a turn, identifier included.
+    """Return the text of a turn, identifier included.
 
-    `argument` is a question, a phrase, or for grounding an instruction in place of the default; `region`
-    is the box that `identify` asks about, and may accompany a question too. `wording` holds `{argument}`
-    where the argument goes; by default it is the first of `INSTRUCTIONS`.
+    `argument` is a question, a phrase, or for grounding an instruction that replaces the default; `region` is
+    the box for `identify`, and optional with a question. `wording` is a template with `{argument}`; the
+    default is the task's first in `INSTRUCTIONS`.
 
     Raises:
-        ValueError: the task lacks the argument or the region that it cannot do without.
+        ValueError: a required argument or region is missing.
     """
     argument = defuse(" ".join(argument.split()))
     if task is None:
@@ -113,10 +113,10 @@ def instruction(
 
 
 def verbatim(task: Task | None, words: str, region: Box | None = None) -> str:
-    """Return the words of a turn as a person wrote them, the identifier in front, spaces left alone.
+    """Return the identifier and a person's text, unchanged except for escaped markers.
 
     Raises:
-        ValueError: as of `instruction`.
+        ValueError: as for `instruction`.
     """
     if task is Task.IDENTIFY and region is None:
         raise ValueError("[identify] needs a region")
@@ -128,9 +128,9 @@ def verbatim(task: Task | None, words: str, region: Box | None = None) -> str:
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: a person's words (see `instruction`) and the model's answer, `None` when it is wanted.
+    """One exchange: a person's text (see `instruction`) and the model's answer, `None` if not yet generated.
 
-    `bare` words stand in the prompt as they are, without `[INST]`: a plan's (see `planning.py`).
+    `bare` text has no `[INST]` around it, as in plans (see `planning.py`).
     """
 
     user: str
@@ -139,7 +139,7 @@ class Turn:
 
 
 class SegmentKind(StrEnum):
-    """What a prompt is made of; `ANSWER` and the `END` behind it are what training learns."""
+    """The parts of a prompt; training computes the loss on `ANSWER` and its `END`."""
 
     BEGIN = "begin"
     TEXT = "text"
@@ -150,7 +150,7 @@ class SegmentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Segment:
-    """One piece of a prompt; each `TEXT` and `ANSWER` is tokenized by itself, as the reference does."""
+    """One piece of a prompt; each `TEXT` and `ANSWER` is tokenized separately, as in the reference."""
 
     kind: SegmentKind
     text: str = ""
@@ -158,11 +158,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around the words of a prompt's turns.
+    """The tokens and spaces around the turns of a prompt.
 
-    A prompt opens with `begins` BOS and every later turn with one. `spaces` is how many stand before
-    `[/INST]` where there is a picture, `spaces_alone` where there is none. An answer is `apart` where it is
-    tokenized by itself, not as one text with the words before it, and it `ends` with EOS.
+    A prompt begins with `begins` BOS tokens, and every later turn with one. `spaces` is the number of spaces
+    before `[/INST]` with an image, `spaces_alone` without one. With `apart`, the answer is tokenized
+    separately from the text before it; with `ends`, it ends with EOS.
 
     Raises:
         ValueError: a number is out of range.
@@ -182,7 +182,7 @@ class Frame:
 
 
 def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) -> list[Segment]:
-    """Return the segments of a conversation, the image standing in its first turn.
+    """Return the segments of a conversation, with the image in its first turn.
 
     Raises:
         ValueError: there is no turn, or one before the last has no answer.

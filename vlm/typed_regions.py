@@ -1,10 +1,9 @@
-"""Boxes that a person typed into a message, in whatever notation.
+"""Parse boxes that a person typed into a message, in any common notation.
 
-Read are the model's own form, four numbers with or without brackets, labels and units, a corner with a width
-and a height, and sides by name ("x 20 to 45, y 30 to 90"). Numbers are fractions of the picture where none is
-above 1 and at least one is not whole. They are pixels where the person says so, where one is above 100, or
-has a decimal point, as in the `box` of `--json`; that needs the picture's size. All others are hundredths, as
-in its `bins`.
+These are the model's own form, four numbers with or without brackets, labels and units, a corner with width
+and height, and sides by name ("x 20 to 45, y 30 to 90"). Numbers are fractions of the image if none is above
+1 and at least one is not whole. They are pixels if the text says so, if one is above 100 or has a decimal
+point, as in `box` of `--json`; this needs the image's size. All others are hundredths, as in `bins`.
 """
 
 from __future__ import annotations
@@ -62,22 +61,22 @@ _NAMED_SIDES = re.compile(
 )
 _DOTTED = re.compile(rf"(?<![\w.]){_OPEN}{_PLAIN}\.\.+{_PLAIN}{_JOIN}{_PLAIN}\.\.+{_PLAIN}{_CLOSE}")
 
-# What says the unit of all four, inside of the box, before or behind it.
+# The unit of all four numbers: inside the box, before or after it.
 _PIXELS = re.compile(r"(?<![a-z])(?:px|pixels?)\b", re.IGNORECASE)
 _PIXELS_BEFORE = re.compile(r"\b(?:px|pixels?)(?:\s(?:box|region))?[\s:=]{0,3}\Z", re.IGNORECASE)
-_PIXELS_BEHIND = re.compile(r"\s{0,2}\(?(?:in\s)?(?:px|pixels?)\b\)?", re.IGNORECASE)
-# What is bracketed, named, has a unit or four decimal points is meant as a box; the rest may be anything.
-_MEANT = re.compile(
+_PIXELS_AFTER = re.compile(r"\s{0,2}\(?(?:in\s)?(?:px|pixels?)\b\)?", re.IGNORECASE)
+# Numbers with brackets, names, a unit or four decimal points are certainly a box; others may be anything.
+_CERTAIN = re.compile(
     r"\A[\[({<].*[\])}>]\Z|%|px|pixel|[a-z]\d?[\"']?\s?[=:]|\b[xy]\b|across|horizontal|down|vertical",
     re.IGNORECASE | re.DOTALL,
 )
-# "[x0, y0, x1, y1]" has none.
+# A number that is not part of a name: "[x0, y0, x1, y1]" has none.
 _NUMBER_ALONE = re.compile(r"(?<![a-z\d])\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class _Typed:
-    """Four numbers that look like a box, and the characters `start:end` of the text that spell it."""
+    """Four numbers that look like a box, at `start:end` of the text."""
 
     start: int
     end: int
@@ -87,15 +86,15 @@ class _Typed:
 
     @property
     def meant(self) -> bool:
-        """Whether they are a box beyond doubt, and not a telephone's number."""
-        said = _MEANT.search(self.written) or self.written.count(".") >= len(self.corners)
-        return bool(said and _NUMBER_ALONE.search(self.written))
+        """Whether they are certainly a box, and not a phone number, say."""
+        certain = _CERTAIN.search(self.written) or self.written.count(".") >= len(self.corners)
+        return bool(certain and _NUMBER_ALONE.search(self.written))
 
     def read(self, size: tuple[int, int] | None) -> Box | None:
-        """Return the box, None where the picture's size is wanted.
+        """Return the box, or None if it needs the image's size.
 
         Raises:
-            ValueError: the numbers are no box of the picture.
+            ValueError: the numbers are not a box within the image.
         """
         whole = all(value == int(value) for value in self.corners)
         if not self.pixels and not whole and min(self.corners) >= 0 and max(self.corners) <= 1:
@@ -111,10 +110,10 @@ class _Typed:
 
 
 def typed_regions(text: str, size: tuple[int, int] | None = None) -> tuple[str, list[Box]]:
-    """Return a text with `T1`, `T2` .. in the place of the boxes typed in it, and those boxes.
+    """Return a text with its typed boxes replaced by `T1`, `T2` .., and those boxes.
 
-    `size` is the picture's width and height in pixels; without it, pixels are no box. Nor is what lies
-    outside of the picture (see `check_typed_regions`).
+    `size` is the image's width and height in pixels; without it, boxes in pixels are skipped, as are boxes
+    outside of the image (see `check_typed_regions`).
     """
     found = _boxes(text, size)
     return _replaced(text, found, [f"T{number}" for number in range(1, len(found) + 1)]), [
@@ -123,16 +122,16 @@ def typed_regions(text: str, size: tuple[int, int] | None = None) -> tuple[str, 
 
 
 def in_hundredths(text: str, size: tuple[int, int] | None = None) -> str:
-    """Return a text with the boxes typed in it in hundredths of the picture's sides: `[10, 20, 40, 60]`."""
+    """Return a text with its typed boxes converted to hundredths of the image: `[10, 20, 40, 60]`."""
     found = _boxes(text, size)
     return _replaced(text, found, [str(list(box.bins)) for _, _, box in found])
 
 
 def check_typed_regions(text: str, size: tuple[int, int] | None = None) -> None:
-    """Refuse a text with something that is meant as a box and is none of the picture's.
+    """Refuse a text with a typed box that is invalid or outside of the image.
 
     Raises:
-        AssistantError: one line that says what is wrong with it and what to give.
+        AssistantError: one line with the error and the remedy.
     """
     read = [(start, end) for start, end, _ in _boxes(text, size)]
     for typed in filter(lambda it: it.meant, _typed(text)):
@@ -146,7 +145,7 @@ def check_typed_regions(text: str, size: tuple[int, int] | None = None) -> None:
 
 
 def wants_size(text: str) -> bool:
-    """Return whether a box is typed in the text that can be read only with the picture's size."""
+    """Return whether the text has a typed box that needs the image's size."""
     return any(typed.pixels and typed.meant for typed in _typed(text))
 
 
@@ -160,13 +159,13 @@ def _replaced(text: str, found: list[tuple[int, int, Box]], words: list[str]) ->
 
 
 def _apart(before: str, symbol: str, after: str) -> str:
-    """Return the symbol with the blanks that it needs to stand as a word."""
+    """Return the symbol with the spaces that separate it from adjacent words."""
     opening = " " if before and before[-1].isalnum() else ""
     return f"{opening}{symbol}{' ' if after[:1].isalnum() else ''}"
 
 
 def _boxes(text: str, size: tuple[int, int] | None) -> list[tuple[int, int, Box]]:
-    """Return the boxes with the characters that spell them, in order, none within another."""
+    """Return the boxes with their spans in the text, in order, without overlaps."""
     found: list[tuple[int, int, Box]] = []
     for start, end, box in sorted(_spans(text, size), key=lambda span: (span[0], -span[1])):
         if (not found or start >= found[-1][1]) and len(found) < MOST_REGIONS:
@@ -186,22 +185,22 @@ def _spans(text: str, size: tuple[int, int] | None) -> Iterator[tuple[int, int, 
 
 
 def _typed(text: str) -> Iterator[_Typed]:
-    """Yield what looks like a box, with the corners that are meant."""
+    """Yield everything that looks like a box."""
     for match, numbers, corners in _matches(text):
         found = match[0]
         start = match.start() + len(found) - len(found.lstrip())
         end = match.end() - len(found) + len(found.rstrip())
-        behind = _PIXELS_BEHIND.match(text[end:])
-        said = behind or _PIXELS.search(found) or _PIXELS_BEFORE.search(text[:start])
-        end += behind.end() if behind else 0
+        unit_after = _PIXELS_AFTER.match(text[end:])
+        unit = unit_after or _PIXELS.search(found) or _PIXELS_BEFORE.search(text[:start])
+        end += unit_after.end() if unit_after else 0
         values = tuple(float(number) for number in numbers)
-        told = "." in "".join(numbers) or max(*corners, *values) > BINS
-        pixels = bool(said) or ("%" not in text[start : end + 2] and max(values) > 1 and told)
+        like_pixels = "." in "".join(numbers) or max(*corners, *values) > BINS
+        pixels = bool(unit) or ("%" not in text[start : end + 2] and max(values) > 1 and like_pixels)
         yield _Typed(start, end, text[start:end], corners, pixels)
 
 
 def _matches(text: str) -> Iterator[tuple[re.Match[str], list[str], tuple[float, float, float, float]]]:
-    """Yield what the patterns find, the numbers as they are typed, and the corners that are meant."""
+    """Yield each match, its numbers as typed, and its corners."""
     for match in _SIDES.finditer(text):
         first, a, b, second, c, d = match.groups()
         if first.lower() != second.lower():
