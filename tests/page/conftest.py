@@ -1,4 +1,4 @@
-"""The page with a model that answers by script: run in this process, or served to a real browser."""
+"""The page with a scripted model: run in this process, or served to a real browser."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def engine() -> ScriptedEngine:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionStore]:
-    """The store of the page, looked into from outside."""
+    """The page's store, opened by the test."""
     location = tmp_path / "sessions.db"
     monkeypatch.setenv("ASSISTANT_DB", str(location))
     with SessionStore.open(location) as opened:
@@ -59,13 +59,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionSt
 
 @pytest.fixture
 def open_page(
-    store: SessionStore,  # noqa: ARG001 - it says where the page keeps sessions
+    store: SessionStore,  # noqa: ARG001 - sets where the page keeps sessions
     engine: ScriptedEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., AppTest]]:
     """Open the page as a new tab, at a session if one is named."""
     monkeypatch.setattr(resources, "load_model", lambda _: VisionLanguageModel(engine))
-    monkeypatch.setattr(conversation, "GLANCE", 60)  # here a run shows its answer, however busy the machine
+    monkeypatch.setattr(conversation, "GLANCE", 60)  # every run shows its answer, even on a busy machine
     st.cache_resource.clear()
 
     def open_tab(session_id: str | None = None) -> AppTest:
@@ -80,7 +80,7 @@ def open_page(
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser that the system has."""
+    """The path of the system's browser."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         warnings.warn("THE PAGE WAS NOT TESTED IN A BROWSER: install chromium", stacklevel=1)
@@ -99,7 +99,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium:
 
 
 class Served:
-    """The page served by a program of its own, on a port and with a database that outlive the program."""
+    """The page served by another process; its port and database outlive the process."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -121,7 +121,7 @@ class Served:
         _wait_until_served(self.address, self._server, log)
 
     def kill(self) -> None:
-        """End it at once, as a power cut does."""
+        """Kill it, like a power cut."""
         self._server.kill()
         self._server.wait(20)
 
@@ -131,7 +131,7 @@ def served(
     tmp_path_factory: pytest.TempPathFactory,
     chromium: str,  # noqa: ARG001 - without a browser nothing needs to be served
 ) -> Iterator[Served]:
-    """The page, served."""
+    """The served page."""
     program = Served(tmp_path_factory.mktemp("page"))
     program.start()
     yield program

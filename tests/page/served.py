@@ -1,4 +1,4 @@
-"""The page served by the real server, with a model that answers by script; run as `served.py PORT`."""
+"""The page on the real server with a scripted model; run as `served.py PORT`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 
 class SlowEngine(ScriptedEngine):
-    """Counts on until it is stopped when it is asked to count; answers all else by script."""
+    """Counts until stopped if asked to count; answers everything else by script."""
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -36,7 +36,7 @@ class SlowEngine(ScriptedEngine):
 
 
 def main() -> None:
-    """Serve until somebody ends it."""
+    """Serve until killed."""
     model = VisionLanguageModel(SlowEngine())
     resources.load_model = lambda _: model
     cli.main(arguments(int(sys.argv[1]), "127.0.0.1", browser=False))

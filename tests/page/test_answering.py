@@ -1,4 +1,4 @@
-"""A question on its way: what is said so far, stopping, and what went wrong."""
+"""A running answer: its text so far, stopping it, and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assistant.vlm.tasks import Task
 
 
 class Followed:
-    """An answer whose listener the test itself speaks to."""
+    """An answer whose listener the test calls itself."""
 
     def __init__(self) -> None:
         self._ready = threading.Event()

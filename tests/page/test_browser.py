@@ -1,4 +1,4 @@
-"""The page in a real browser: what only a browser can show to work."""
+"""The page in a real browser: behaviour that needs one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, e
 
 from assistant.tests.page.conftest import Served
 
-# A machine that is busy with other things needs patience; an idle one never waits that long.
+# For busy machines; an idle one never waits that long.
 expect.set_options(timeout=60_000)
 
 EVIL = "![x](http://example.org/x.png) <script>window.hit=1</script> <img src=x onerror=window.hit=1> [a](b)"
@@ -28,7 +28,7 @@ def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, o
 
 @pytest.fixture
 def tab(page: Page, address: str) -> Iterator[Page]:
-    """A new session; nothing may fail in the browser, and nothing may be fetched from elsewhere."""
+    """A new session; fails on errors in the browser and on requests to other hosts."""
     yield from watched(page, address)
 
 
@@ -50,14 +50,14 @@ def watched(page: Page, address: str) -> Iterator[Page]:
 
 
 def settled(page: Page) -> None:
-    """Wait for the end of the run and for the style sheet; to be called after what the run shows was seen."""
+    """Wait for the end of the run and for the style sheet; call it once the run's output is visible."""
     app = page.get_by_test_id("stApp")
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
-    # The sheet is an element like any other, and may come into effect after those that it colours.
+    # The style sheet is an element of the page, and may take effect after the elements that it colours.
     expect(app).to_have_css("--text", re.compile("#"))
 
 
-# How often Enter is pressed, a second apart, until a question is sent.
+# How often to press Enter, a second apart, until a question is sent.
 PATIENCE = 30
 
 
@@ -77,13 +77,13 @@ def ask(page: Page, message: str) -> None:
         try:
             expect(field).not_to_have_value(message, timeout=1000)
         except AssertionError:
-            continue  # nothing is sent while a file is still on its way: press again, as a person would
+            continue  # nothing is sent during an upload: press again, as a person would
         return
     raise AssertionError(f"{message!r} was never sent")
 
 
 def answer(page: Page, number: int) -> Locator:
-    """Return the answer of a turn, once it is there whole."""
+    """Return the answer of a turn, once it is complete."""
     expect(page.get_by_test_id("stFeedback")).to_have_count(number)
     settled(page)
     return page.get_by_test_id("stChatMessage").last
@@ -119,7 +119,7 @@ def phrase(page: Page, words: str) -> Locator:
 
 
 def is_accessible(page: Page) -> bool:
-    """Check the page against the rules of axe-core; what is against them is told."""
+    """Check the page with axe-core and list the violations."""
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     return True
@@ -169,7 +169,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
     settled(tab)
     field = tab.get_by_test_id("stFileUploaderDropzone")
-    expect(field).not_to_have_attribute("role", "presentation")  # heard, in a later session too
+    expect(field).not_to_have_attribute("role", "presentation")  # also in a later session
     search = tab.get_by_role("textbox", name="Search sessions")
     search.fill("colour")
     search.press("Enter")
@@ -185,7 +185,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
 
 
 def exported(page: Page, form: str) -> Path:
-    """Return the session in a form, downloaded."""
+    """Download the session in a format."""
     button = page.get_by_role("button", name=form)
     if not button.is_visible():
         page.get_by_role("button", name="Rename, pin, export, delete").click()
@@ -219,17 +219,17 @@ def test_phrases_and_boxes_point_at_one_another(tab: Page) -> None:
     tab.mouse.move(0, 0)
     expect(dog).to_have_attribute("aria-pressed", "true")
     expect(lit).to_have_attribute("data-phrase", "0")
-    expect(what(tab)).to_be_visible()  # a box that is picked is what the next question is about
+    expect(what(tab)).to_be_visible()  # the next question is about the picked box
     dog.press("Enter")
     expect(dog).to_have_attribute("aria-pressed", "false")
     expect(what(tab)).to_have_count(0)
 
 
-# --- looking closely, and correcting boxes ---------------------------------------------------------------
+# --- zooming, and correcting boxes -----------------------------------------------------------------------
 
 
 def marks(page: Page) -> list[tuple[str, list[int]]]:
-    """Return the names and corners of the boxes that are shown, in hundredths of the stage."""
+    """Return the labels and corners of the visible boxes, in hundredths of the stage."""
     return page.get_by_role("application").evaluate(
         """stage => [...stage.querySelectorAll('.box:not([hidden])')].map(box => {
              const [own, all] = [box.getBoundingClientRect(), stage.getBoundingClientRect()]
@@ -298,7 +298,7 @@ def test_the_picture_is_zoomed_with_wheel_and_keys_and_its_boxes_stay_in_place(t
 
 
 def picture_width(shown: list[tuple[str, list[int]]], picture: Locator) -> re.Pattern[str]:
-    """Return what the style of the first box says of its width."""
+    """Return the style of the first box."""
     area = picture.bounding_box()
     assert area is not None
     left, _, right, _ = shown[0][1]
@@ -317,7 +317,7 @@ def test_improbable_boxes_are_hidden_while_the_slider_moves(tab: Page) -> None:
     expect(boxes(tab)).to_be_visible()
 
 
-# --- an answer on its way --------------------------------------------------------------------------------
+# --- a running answer ------------------------------------------------------------------------------------
 
 
 def test_an_answer_streams_in_and_is_kept_where_it_is_stopped(tab: Page) -> None:
@@ -367,7 +367,7 @@ BELOW = """document.querySelector('[data-testid="stBottomBlockContainer"]').getB
 
 
 def below_the_talk(page: Page) -> float:
-    """Return how many pixels lie between the end of the talk and the field where people write."""
+    """Return the pixels between the end of the conversation and the input field."""
     return float(page.evaluate(BELOW))
 
 
@@ -430,7 +430,7 @@ def touch(page: Page, start: tuple[float, float], end: tuple[float, float]) -> N
         )
 
 
-# --- what people and models may write and send -----------------------------------------------------------
+# --- untrusted input -------------------------------------------------------------------------------------
 
 
 def test_uploads_that_are_no_pictures_or_too_large_are_told_in_one_line(tab: Page, tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_words_that_look_like_markup_are_shown_as_they_are(tab: Page) -> None:
     assert tab.locator("a[href='b'], img[src^='http://example'], img[src='x']").count() == 0
 
 
-# --- for everybody ---------------------------------------------------------------------------------------
+# --- accessibility ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

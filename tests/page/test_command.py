@@ -1,4 +1,4 @@
-"""`assistant ui`: it serves the page, says where, and ends when it is told to."""
+"""`assistant ui` serves the page, prints its URL, and ends on a signal."""
 
 from __future__ import annotations
 

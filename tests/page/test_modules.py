@@ -1,4 +1,4 @@
-"""The page's JavaScript: its types, and what of it needs no page."""
+"""The page's JavaScript: its types, and the modules that run without the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_types_of_the_modules_agree() -> None:
 
 @pytest.fixture
 def run(page: Page, address: str) -> Any:
-    """Run a function over one of the modules in a browser."""
+    """Run code with one of the modules in a browser."""
     page.goto(f"{address}/browser/corners.js")
 
     def evaluate(module: str, code: str) -> Any:

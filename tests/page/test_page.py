@@ -1,4 +1,4 @@
-"""What the page does with what people do, without a browser."""
+"""The page's reactions to users, without a browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ from assistant.storage import (
 from assistant.tests.page.conftest import png
 from assistant.tests.tools.fakes import calls, script
 from assistant.tests.ui.fakes import ScriptedEngine
-from assistant.ui.page import about, conversation, exports, lessons, resources, settings, sidebar, state
+from assistant.ui.page import (
+    about,
+    conversation,
+    exports,
+    resources,
+    settings,
+    sidebar,
+    state,
+    training_export,
+)
 from assistant.ui.page.answering import Answering
 from assistant.ui.page.text import plain
 from assistant.vlm.data.records import Record, TaskTurn
@@ -53,12 +62,12 @@ def send(tab: AppTest, message: str = "", *files: tuple[str, bytes]) -> AppTest:
 
 
 def said(tab: AppTest) -> str:
-    """Return all words of people and models on the page, as HTML."""
+    """Return all text of people and models on the page, as HTML."""
     return "\n".join(element.value for element in tab.html)
 
 
 def session_of(tab: AppTest) -> str:
-    """Return the session that the tab's address names."""
+    """Return the session id in the tab's URL."""
     value = tab.query_params["session"]
     return value if isinstance(value, str) else value[0]
 
@@ -74,7 +83,7 @@ def thumbs(tab: AppTest) -> Feedback:
 
 
 def draw_box(tab: AppTest, picture: bytes, corners: list[int]) -> AppTest:
-    """Draw a box on a picture that nothing was asked about yet."""
+    """Draw a box on a picture before the first question about it."""
     box = {"corners": corners, "asked": 0}
     tab.session_state[f"picture-{hashlib.sha256(picture).hexdigest()[:12]}"] = {"box": box}
     return tab.run()
@@ -129,7 +138,7 @@ def test_a_chat_model_plans_where_the_command_named_one(
     turns = store.turns(only_session(store))
     assert [turn.steps[0].task for turn in turns] == [Task.CAPTION] * 2
     assert named == ["fake:model"]
-    assert "reads what is said" in about.summary()
+    assert "reads the messages" in about.summary()
 
 
 def test_a_drawn_box_is_the_region_asked_about_and_gone_with_the_answer(
@@ -383,11 +392,11 @@ def _fail(_: str) -> None:
     raise WeightsError("the weights cannot be had")
 
 
-# --- while an answer is on its way -----------------------------------------------------------------------
+# --- while an answer is running --------------------------------------------------------------------------
 
 
 class Slow:
-    """The model held at a question, with a page that does not wait for it."""
+    """A model that blocks on a question, and a page that does not wait for it."""
 
     def __init__(self, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         self._gate = threading.Event()
@@ -399,7 +408,7 @@ class Slow:
         self._monkeypatch.setattr(conversation, "GLANCE", 0)
 
     def let_go(self, session_id: str | None = None) -> None:
-        """Let the answer come; of a session that is named, wait for its end."""
+        """Let the model answer; if a session is given, wait for the end of its answer."""
         running = state.running(session_id) if session_id else None
         self._gate.set()
         self._monkeypatch.setattr(conversation, "GLANCE", 20)
@@ -447,7 +456,7 @@ def test_a_question_that_waits_in_a_new_session_is_asked_there_though_the_tab_we
 
 
 def wait_for_another(store: SessionStore, known: str) -> str:
-    """Return the session that is made beside a known one, once it has a turn."""
+    """Return the other session than a known one, once it has a turn."""
     for _ in range(200):
         for session in store.list_sessions():
             if session.id != known and session.turns:
@@ -507,7 +516,7 @@ def test_two_tabs_that_ask_at_once_are_answered_one_after_the_other(monkeypatch:
     assert len(begun) == 1
 
 
-# --- to take away ----------------------------------------------------------------------------------------
+# --- exports ---------------------------------------------------------------------------------------------
 
 
 def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionStore, picture: bytes) -> None:
@@ -527,7 +536,7 @@ def test_answers_with_a_thumb_up_are_taken_away_to_train_on(
     send(tab, "What colour is it?")
     tab.feedback[0].set_value(1).run()
     tab.feedback[1].set_value(0).run()
-    with zipfile.ZipFile(BytesIO(lessons.good_answers(store, only_session(store)))) as archive:
+    with zipfile.ZipFile(BytesIO(training_export.good_answers(store, only_session(store)))) as archive:
         archive.extractall(tmp_path)
     [record] = learnt(tmp_path / "own.jsonl")
     assert record.picture is not None
@@ -554,14 +563,14 @@ def test_corrected_boxes_are_what_is_learnt(
     image = StoredImage("0" * 64, "PNG", 333, 77, 1)
     corrected = (LabelledBox("Dog", (1, 2, 30, 40)),) * boxes
     turn = replace(turn_of(StoredStep(task, "dogs", raw="?"), image), corrections=corrected, feedback=None)
-    assert lessons.lessons(turn) == [line]
+    assert training_export.training_lines(turn) == [line]
     (tmp_path / "red.png").write_bytes(png(333, 77))
     (tmp_path / "own.jsonl").write_text(json.dumps({"image": "red.png"} | line))
     assert len(learnt(tmp_path / "own.jsonl")) == 1
 
 
 def learnt(file: Path) -> list[Record]:
-    """Return what training reads in a file of one's own."""
+    """Return the samples that training reads from a user's own data file."""
     source = OwnRecords(file)
     return [record for line in file.read_bytes().splitlines() for record in source.records(line)]
 
@@ -594,7 +603,7 @@ def test_what_is_taken_away_to_train_on_is_read_as_it_was_answered(
 ) -> None:
     (tmp_path / "red.png").write_bytes(png(333, 77))
     image = StoredImage("0" * 64, "PNG", 333, 77, 1)
-    [line] = lessons.lessons(turn_of(step, image))
+    [line] = training_export.training_lines(turn_of(step, image))
     (tmp_path / "own.jsonl").write_text(json.dumps({"image": "red.png"} | line))
     [record] = learnt(tmp_path / "own.jsonl")
     assert record.turns == (learnt_turn,)
@@ -611,7 +620,7 @@ def test_what_is_taken_away_to_train_on_is_read_as_it_was_answered(
     ],
 )
 def test_an_answer_that_training_has_no_form_for_is_left_out(step: StoredStep) -> None:
-    assert lessons.lessons(turn_of(step, StoredImage("0" * 64, "PNG", 333, 77, 1))) == []
+    assert training_export.training_lines(turn_of(step, StoredImage("0" * 64, "PNG", 333, 77, 1))) == []
 
 
 def turn_of(step: StoredStep, image: StoredImage | None = None) -> StoredTurn:

@@ -1,4 +1,4 @@
-"""The page over a model behind an address."""
+"""The page with a model on a remote server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
         assert "Pictures and questions go to 127" in about.summary()
         tab = send(open_page(), "[refer] the square", ("square.png", picture))
         assert "is on the left" in said(tab)
-        assert "tells none" in said(tab)
+        assert "reports none" in said(tab)
         server.usually = fails(500, "oops")
         tab = send(tab, "[refer] the circle")
         assert "failed (500: oops)" in said(tab)

@@ -1,1 +1,1 @@
-"""The chat in the browser: `app.py` is the page that Streamlit runs, the modules beside it are its parts."""
+"""The chat in the browser: Streamlit runs `app.py`; the other modules are parts of the page."""

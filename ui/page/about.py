@@ -1,4 +1,4 @@
-"""The page about the model: what it is made of, how it was trained, how good it is."""
+"""The page about the model: its model card."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def summary() -> str:
-    """Return what the program is, and what leaves the machine."""
+    """Return what the program does and which data leaves the machine."""
     planner, model = settings.planner_name(), settings.model_name(DEFAULT_MODEL)
     if is_address(model):
         leaves = f"Pictures and questions go to {plain(read_address(model).host)}, whose model answers"
-        leaves += f"; {plain(planner)} reads what is said, to plan." if planner else "."
+        leaves += f"; {plain(planner)} reads the messages to plan." if planner else "."
     elif planner:
-        leaves = f"Pictures stay on this machine; {plain(planner)} reads what is said, to plan."
+        leaves = f"Pictures stay on this machine; {plain(planner)} reads the messages to plan."
     else:
         leaves = "Everything stays on this machine."
     return f"Ask a picture a question; get the answer in words and as boxes. {leaves}"
 
 
 def page() -> st.Page:
-    """Return this page, to be listed and linked to."""
+    """Return this page for navigation and links."""
     return st.Page(show, title="About the model", url_path="about")
 
 
 def show() -> None:
-    """Show the model that answers."""
-    from . import chat  # which links to this page
+    """Show the card of the current model."""
+    from . import chat  # imports this module
 
     name = state.preferences().model
     session = st.query_params.get("session")
@@ -55,9 +55,9 @@ def show() -> None:
 
 
 def read_card(model: str) -> str:
-    """Return the card of a model or an adapter as HTML without links and pictures; may be empty.
+    """Return the card of a model or adapter as HTML, empty if it has none.
 
-    An adapter may come from anywhere, and its card with it: links, pictures and HTML are shown as words.
+    Cards are untrusted: links, images and HTML are shown as plain text.
     """
     folder = PRESETS[model].adapter if model in PRESETS else Path(model)
     try:

@@ -1,4 +1,4 @@
-"""The page: Streamlit runs this file from top to bottom whenever somebody does something."""
+"""The page's entry point: Streamlit runs this file from top to bottom on every interaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 
 
 def show() -> None:
-    """Show the page that the address names."""
+    """Show the page at the current URL."""
     summary = about.summary()
     st.set_page_config("Assistant", FOLDER / "icon.svg", layout="wide", menu_items={"About": summary})
     st.html(FOLDER / "style.css")

@@ -1,4 +1,4 @@
-"""Which boxes of a conversation are shown."""
+"""Choose which boxes of a conversation to show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assistant.vlm.tasks import Task
 
 
 def phrases_of(turn: StoredTurn) -> list[GroundedPhrase]:
-    """Return the boxes of a turn by phrase, as a person corrected them where somebody did, to be drawn."""
+    """Return the boxes of a turn grouped by phrase, with a person's corrections applied."""
     found: dict[str, list[Box]] = {}
     for mark in labelled_boxes(turn):
         if turn.image:
@@ -21,7 +21,7 @@ def phrases_of(turn: StoredTurn) -> list[GroundedPhrase]:
 
 
 def missing(turn: StoredTurn) -> tuple[str, ...]:
-    """Return what a turn looked for and did not find."""
+    """Return the phrases that a turn asked for and did not find."""
     if turn.stopped or turn.corrections is not None:
         return ()
     looked = [step for step in turn.steps if step.task in (Task.REFER, Task.DETECTION) and step.error is None]
@@ -31,9 +31,9 @@ def missing(turn: StoredTurn) -> tuple[str, ...]:
 def turn_with_boxes(
     turns: Sequence[StoredTurn], image: StoredImage | None = None, number: int | None = None
 ) -> StoredTurn | None:
-    """Return the turn of that number or else the newest that looked for things, on `image` if one is named.
+    """Return the turn with that `number`, else the newest that has or misses boxes; on `image` if given.
 
-    Where none did, it is the newest turn over a picture: a person may draw what the model did not find.
+    Without one, return the newest turn with a picture: a person may draw what the model missed.
     """
     over = [turn for turn in turns if turn.image and image in (None, turn.image)]
     having = [turn for turn in over if labelled_boxes(turn) or missing(turn)]

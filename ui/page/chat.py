@@ -1,6 +1,6 @@
-"""The chat: questions below, the conversation beside its picture, the sessions in the sidebar.
+"""The chat page: input below, the conversation next to its picture, sessions in the sidebar.
 
-It holds no knowledge of its own: the assistant answers, the store keeps, the parts of the page show.
+It only connects the parts: the assistant answers, the store saves, other modules of the page display.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TASKS: dict[str, str] = {
 
 
 def page() -> st.Page:
-    """Return this page, to be listed and linked to."""
+    """Return this page for navigation and links."""
     return st.Page(show, title="Assistant", default=True)
 
 
@@ -53,7 +53,7 @@ def show() -> None:
     looked_at = state.looked_at(session_id, turns)
     if prompt and (message := prompt.text.strip()):
         region = picture_pane.region(looked_at)
-        if complaints:  # whoever meant the picture that is none may still want an answer without it
+        if complaints:  # do not ask: the question may be about the refused file; offer to try again
             question = state.Question(message, looked_at, region, task)
             state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
             complaints = []
@@ -71,7 +71,7 @@ def show() -> None:
 
 
 def show_input() -> tuple[ChatInputValue | None, Task | None]:
-    """Show where questions are written; return what was sent and the task picked by hand."""
+    """Show the chat input; return the message sent and the task picked by hand."""
     with st.bottom:
         picked = st.pills(
             "Task",
@@ -98,7 +98,7 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
 
 
 def go_on(session_id: SessionId) -> None:
-    """Begin the next question, and end the one that is answered: with its answer, or with what went wrong."""
+    """Start the next question, and store the answer or failure of the finished one."""
     state.adopt_left_questions()
     running = state.begin_next(session_id, partial(start, session_id))
     if running is None or not running.answering.wait(0):
@@ -116,14 +116,14 @@ def go_on(session_id: SessionId) -> None:
 
 
 def start(session_id: SessionId, question: state.Question) -> Answering:
-    """Have a question answered as this tab wants it."""
+    """Start answering a question with this tab's preferences."""
     return Answering(partial(answer, session_id, question, state.preferences()))
 
 
 def answer(
     session_id: SessionId, question: state.Question, wanted: state.Preferences, listener: TurnListener
 ) -> Outcome:
-    """Answer a question; runs in a thread that knows nothing of the page."""
+    """Answer a question; runs in a background thread without Streamlit's session state."""
     kept = question.image
     picture = open_picture(resources.store().image_path(kept.sha256)) if kept else None
     return resources.assistant(wanted.model).ask(
@@ -142,11 +142,11 @@ def answer(
 def ask_again(
     task: Task | None, turn: StoredTurn, message: str | None = None, image: StoredImage | None = None
 ) -> None:
-    """Have a turn's question asked once more with the task that is picked now.
+    """Ask a turn's question again with the task picked now.
 
-    The answer takes the turn's place, unless the question is about another `image`: then it follows.
+    The answer replaces the turn, unless `image` names another picture: then it becomes a new turn.
     """
-    if state.is_busy(turn.session_id):  # another tab asked since this one was drawn
+    if state.is_busy(turn.session_id):  # another tab asked since this one was rendered
         return
     if image:
         question = state.Question(turn.user, image, None, task)
@@ -165,12 +165,12 @@ def show_session(
     complaints: list[str],
     task: Task | None,
 ) -> None:
-    """Show the conversation beside its picture."""
+    """Show the conversation next to its picture."""
     if looked_at is None:
         column = st.container()
     else:
-        column, beside = st.columns([5, 7], gap="medium")
-        with beside, st.container(key="picture"):
+        column, pane = st.columns([5, 7], gap="medium")
+        with pane, st.container(key="picture"):
             picture_pane.show(session_id, looked_at, task)
     with column, st.container(key="talk"):
         show_conversation(session_id, turns, looked_at, task)
@@ -183,7 +183,7 @@ def show_session(
 def show_conversation(
     session_id: SessionId, turns: list[StoredTurn], looked_at: StoredImage | None, task: Task | None
 ) -> None:
-    """Show the turns, and below them what is being answered or went wrong."""
+    """Show the turns, and below them the running question or the failure."""
     running, failure = state.running(session_id), state.failure(session_id)
     waiting, is_busy = state.waiting_questions(session_id), state.is_busy(session_id)
     shown = turns
@@ -205,14 +205,14 @@ def show_conversation(
 def _retry(
     session_id: SessionId, turns: list[StoredTurn], question: state.Question, is_busy: bool
 ) -> Callable[[], None] | None:
-    """Return what asks a question once more; only the last turn, at rest, can be replaced by its answer."""
+    """Return a callback that retries a question; None if the turn to replace is not the last one, or busy."""
     if question.replaces and (is_busy or not turns or question.replaces != turns[-1].number):
         return None
     return partial(state.put_question, session_id, question)
 
 
 def show_beginning(session_id: SessionId, looked_at: StoredImage | None) -> None:
-    """Show what to begin with: a picture, or a question about it."""
+    """Show the welcome screen, or suggested questions once there is a picture."""
     if looked_at is None:
         welcome.show()
     elif message := welcome.show_suggestions():

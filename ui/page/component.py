@@ -1,4 +1,4 @@
-"""Elements of the page that are written in JavaScript."""
+"""Streamlit components written in JavaScript."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 BROWSER = Path(__file__).parent / "browser"
-# The modules are fetched from the server, so that they can import one another. Streamlit runs this again
-# whenever the page changes; `end` undoes what the last run did.
+# Modules are loaded from the server, so that they can import each other. Streamlit calls this on every rerun;
+# `end` cleans up after the previous call.
 _LOAD = """
 const module = import(new URL('browser/%s.js', document.baseURI))
 export default function (component) {
@@ -21,13 +21,13 @@ export default function (component) {
 
 
 def component(name: str, html: str) -> Any:
-    """Register the element whose script and style are `browser/NAME.js` and `.css`; return what mounts it."""
+    """Register a component with `browser/NAME.js` and `NAME.css`; return the function that mounts it."""
     style = (BROWSER / f"{name}.css").read_text(encoding="utf-8")
     return st.components.v2.component(f"assistant_{name}", html=html, css=style, js=_LOAD % name)
 
 
 def nothing() -> None:
-    """Streamlit keeps a component's value only where somebody listens to it."""
+    """Do nothing: Streamlit keeps a component's value only if it has a callback."""
 
 
 __all__ = ["BROWSER", "component", "nothing"]

@@ -1,4 +1,4 @@
-"""The conversation: what was asked, what was answered, and how the answer came about."""
+"""The conversation: questions, answers, and how each answer was made."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from . import resources, state, summary, together
 from .boxes import turn_with_boxes
 from .text import paragraph, plain, table
 
-# How many of the last turns are shown before somebody wants to see more.
+# How many of the latest turns are shown at first.
 SHOWN = 20
-# How long the page waits for an answer, in seconds, before it shows what has been said so far: short enough
-# to follow, long enough that many who wait at once leave the processor to the model.
+# Seconds that the page waits for an answer before it shows the text so far: short enough to follow, long
+# enough that many waiting tabs leave the processor to the model.
 GLANCE = 0.4
 _AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
 
-# Asks the last question once more, in these words or with this picture in place of its own.
+# Asks the last question again, with new words or about another picture.
 Again = Callable[[StoredTurn, str | None, StoredImage | None], None]
 
 
 def show_turns(
     turns: list[StoredTurn], pictures: list[StoredImage], looked_at: StoredImage | None, again: Again | None
 ) -> None:
-    """Show the turns of a session; `again`, if possible now, has the last question asked once more.
+    """Show the turns of a session; `again` asks the last question once more, None while busy.
 
-    `pictures` are all of the session: the question can be asked of each.
+    `pictures` are all pictures of the session: the question can be asked about each.
     """
     hidden = len(turns) - SHOWN
     if hidden > 0 and st.toggle(f"Show {hidden} earlier", key=f"earlier-{turns[0].session_id}"):
@@ -62,7 +62,7 @@ def _on_the_picture(turns: list[StoredTurn], looked_at: StoredImage | None) -> i
 
 
 def show_question(question: state.Question, before: StoredImage | None, number: int) -> None:
-    """Show what a person asked, with the region meant, or the picture where it is another than `before`."""
+    """Show a question with its region, or with its picture if that differs from `before`."""
     image, region = question.image, question.region
     with st.container(key=f"asked-{number}"), st.chat_message("user", avatar=":material/person:"):
         paragraph(question.message)
@@ -77,7 +77,7 @@ def show_question(question: state.Question, before: StoredImage | None, number: 
 
 
 def _change_question(turn: StoredTurn, again: Again) -> None:
-    """Show the last question to be written in other words; the answer to it takes the place of the turn."""
+    """Show a form to edit the last question; the new answer replaces the turn."""
     with st.form(f"change-{turn.number}", border=True):
         words = st.text_area("Your question", turn.user, max_chars=4000, key="changed")
         with st.container(horizontal=True):
@@ -117,7 +117,7 @@ def _show_answer(
 
 
 def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again) -> None:
-    """Show what can be done with the last question."""
+    """Show the actions on the last question."""
     st.button(
         "Regenerate",
         icon=":material/refresh:",
@@ -125,7 +125,7 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again) -> 
         on_click=again,
         args=(turn, None, None),
         key="again",
-        help="Answer this question once more, with the task that is picked below.",
+        help="Answer this question again, with the task picked below.",
     )
     st.button(
         "Change question",
@@ -151,9 +151,9 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again) -> 
 
 @st.fragment(run_every=0.1)
 def show_running(running: state.Running, boxes: int) -> None:
-    """Show what has been said so far, and a way to stop.
+    """Show the answer so far and a stop button.
 
-    Once it is done, or there are more than so many `boxes` for the picture, the page is drawn anew.
+    Rerun the page once the answer is done or has more than `boxes` boxes.
     """
     answering = running.answering
     if answering.wait(GLANCE) or len(answering.phrases) > boxes:
@@ -179,14 +179,14 @@ def _progress(plan: Plan | None) -> str:
 
 
 def show_failure(failure: state.Failure, retry: Callable[[], None] | None) -> None:
-    """Show why there is no answer, in one line; `retry`, where that makes sense, asks again."""
+    """Show why a question failed, in one line, with a button for `retry` if given."""
     st.error(plain(failure.reason, 600), icon=":material/error:")
     if retry:
         st.button("Try again", icon=":material/refresh:", on_click=retry, key="retry")
 
 
 def show_waiting(questions: list[state.Question], number: int) -> None:
-    """Show the questions that wait for the answer above; the first of them is turn `number`."""
+    """Show the queued questions; the first becomes turn `number`."""
     for offset, question in enumerate(questions):
         show_question(question, question.image, number + offset)
 
@@ -222,7 +222,7 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
 def _scores(found: tuple[GroundedPhrase, ...]) -> str:
     scores = [box.score for phrase in found for box in phrase.boxes]
     if scores and all(score is None for score in scores):
-        return "the model's server tells none"
+        return "the model's server reports none"
     return ", ".join(f"{score:.0%}" for score in scores if score is not None)
 
 
@@ -235,7 +235,7 @@ def _opinions(step: StoredStep) -> str:
 
 
 def _show_thumbs(turn: StoredTurn) -> None:
-    # A turn that took another's place is another answer: nobody has said anything about it.
+    # A replaced turn is a new answer without feedback, hence the time in the key.
     key = f"thumbs-{turn.session_id}-{turn.number}-{turn.created:%H%M%S%f}"
     if turn.feedback:
         st.session_state.setdefault(key, int(turn.feedback > 0))

@@ -1,4 +1,4 @@
-"""A session as files to take away; each is made when it is asked for, so that it holds the newest turn."""
+"""Download a session in several formats; each file is built on click, so it holds the newest turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assistant.ui.render import draw
 from assistant.vlm.pictures import open_picture
 
 from .boxes import phrases_of, turn_with_boxes
-from .lessons import good_answers, lessons
+from .training_export import good_answers, training_lines
 
 TRAINING = "Corrections and good answers to train on"
 
@@ -24,7 +24,7 @@ Export = Callable[[SessionStore, str], str | bytes]
 
 
 def downloads(store: SessionStore, session_id: str) -> None:
-    """Show a button for each form that a session can be taken away in."""
+    """Show a download button for each export format."""
     _download("JSON with pictures", "json", "application/json", SessionStore.export_json, store, session_id)
     _download("Boxes as COCO", "coco.json", "application/json", SessionStore.export_coco, store, session_id)
     _download("Boxes as YOLO", "yolo.zip", "application/zip", SessionStore.export_yolo, store, session_id)
@@ -33,7 +33,7 @@ def downloads(store: SessionStore, session_id: str) -> None:
     )
     _download("Markdown with pictures", "zip", "application/zip", markdown_archive, store, session_id)
     turns = store.turns(session_id)
-    if any(map(lessons, turns)):
+    if any(map(training_lines, turns)):
         _download(TRAINING, "own.zip", "application/zip", good_answers, store, session_id)
         st.caption("Unpack it, and train on it:")
         st.code("assistant train --data own.jsonl --out runs/own", language=None)
@@ -58,7 +58,7 @@ def _download(
 
 
 def annotated_png(store: SessionStore, session_id: str) -> bytes:
-    """Return the picture of the newest turn with boxes, whole and with them drawn on it."""
+    """Return the picture of the newest turn that has boxes, with the boxes drawn on it."""
     turn = turn_with_boxes(store.turns(session_id))
     buffer = BytesIO()
     if turn is not None and turn.image is not None:
@@ -68,7 +68,7 @@ def annotated_png(store: SessionStore, session_id: str) -> bytes:
 
 
 def markdown_archive(store: SessionStore, session_id: str) -> bytes:
-    """Return the conversation as Markdown and its pictures, in a zip archive."""
+    """Return a zip archive of the conversation as Markdown and its pictures."""
     buffer = BytesIO()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w") as archive:
         store.export_markdown(session_id, Path(folder))

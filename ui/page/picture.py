@@ -1,4 +1,4 @@
-"""An element of the page: a picture to look at closely, its boxes to be edited, and one to ask about."""
+"""The picture viewer component: zoom, edit boxes, and draw or pick the box to ask about."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABEL = (
 )
 
 
-# Lines on a field of 24 x 24, in the manner of the icons of the page.
+# SVG paths on a 24 x 24 grid, in the style of Material icons.
 _ICONS = {
     "away": "M5 12h14",
     "nearer": "M5 12h14M12 5v14",
@@ -72,9 +72,9 @@ _mount = component("picture", _HTML)
 
 @dataclass(frozen=True)
 class Marks:
-    """The boxes to be shown, of what `of` tells apart, beside those that the model found.
+    """The boxes to show and those that the model found; `of` identifies the turn they belong to.
 
-    `missing` are the things that were looked for and not found; `save` keeps boxes that somebody edited.
+    `missing` are the phrases that were asked for and not found; `save` stores edited boxes.
     """
 
     of: str
@@ -87,10 +87,10 @@ class Marks:
 def show_picture(
     image: StoredImage, marks: Marks, asked: int, least: float, prefer_least: Callable[[float], None]
 ) -> Box | None:
-    """Show a picture with boxes and return the one that the next question is about.
+    """Show a picture with boxes and return the box for the next question.
 
-    That is of one question only: once `asked` is another number, there is none. Boxes whose score is below
-    `least` are hidden; `prefer_least` gets another threshold that somebody chooses.
+    The box holds for one question: a new value of `asked` clears it. Boxes with a score below `least` are
+    hidden; `prefer_least` receives a new threshold chosen with the slider.
     """
     key = _key(image)
 
@@ -124,7 +124,7 @@ def show_picture(
 
 
 def chosen_box(image: StoredImage, asked: int) -> Box | None:
-    """Return the box that the next question is about, before or after the picture is shown."""
+    """Return the box for the next question; may be called before the picture is shown."""
     box = (st.session_state.get(_key(image)) or {}).get("box")
     if not box or box["asked"] != asked:
         return None
@@ -141,13 +141,13 @@ def _write(mark: LabelledBox) -> dict[str, Any]:
 
 
 def _read(mark: dict[str, Any]) -> LabelledBox:
-    # As they came: boxes that nobody touched are to be the same as before.
+    # Unrounded, so that untouched boxes compare equal to the originals.
     left, top, right, bottom = (float(value) for value in mark["corners"])
     return LabelledBox(str(mark["text"]), (left, top, right, bottom), mark["score"])
 
 
 def _described(marks: Sequence[LabelledBox]) -> str:
-    """Return in words what is drawn on the picture."""
+    """Return the alternative text: the phrases and how many boxes each has."""
     if not marks:
         return "The picture asked about"
     names = [mark.phrase or "something" for mark in marks]

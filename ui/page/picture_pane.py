@@ -1,4 +1,4 @@
-"""The picture that is looked at, beside the conversation: its boxes, one to draw, and the other pictures."""
+"""The picture pane next to the conversation: the picture, its boxes, and thumbnails of the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NONE = Marks("", (), ())
 
 @st.fragment
 def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
-    """Show the picture; a fragment, so that what is done on it draws nothing else anew."""
+    """Show the picture; as a fragment, so that editing boxes does not rerun the whole page."""
     turns = resources.store().turns(session_id) if session_id else []
     _show_choice(session_id, turns, image)
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
@@ -42,12 +42,12 @@ def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
 
 
 def region(image: StoredImage | None) -> Box | None:
-    """Return the box that is drawn or picked on the picture."""
+    """Return the box drawn or picked on the picture."""
     return chosen_box(image, state.followed()) if image else None
 
 
 def _growing(session_id: SessionId, image: StoredImage) -> Marks | None:
-    """Return the boxes that an answer on its way has by now, None where it has none."""
+    """Return the boxes of the running answer so far, None if it has none yet."""
     running = state.running(session_id)
     if running is None or running.question.image != image or not running.answering.phrases:
         return None
@@ -64,7 +64,7 @@ def _marks(turn: StoredTurn | None) -> Marks:
 
 
 def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
-    """Keep the boxes as somebody left them; where that is as the model gave them, nothing was corrected."""
+    """Save edited boxes as corrections; boxes equal to the model's clear them."""
     corrected = None if boxes == found_boxes(turn) else boxes
     resources.store().set_corrections(turn.session_id, turn.number, corrected)
 

@@ -1,4 +1,4 @@
-"""How answers are wanted: with which model, how sure its boxes must be, and whether it checks them."""
+"""The settings popover: which model answers, and whether it checks its boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import settings, state
 
 
 def show() -> None:
-    """Show the preferences of this tab, to be changed."""
+    """Show the preferences of this tab."""
     wanted = state.preferences()
     with st.popover("Settings", icon=":material/tune:", type="tertiary", width="stretch", key="settings"):
         models = list(dict.fromkeys([settings.model_name(DEFAULT_MODEL), *PRESETS]))
@@ -25,7 +25,7 @@ def show() -> None:
         st.toggle(
             "Check every box",
             value=wanted.verify,
-            help="The model is asked back what it sees in each box that it found. Takes longer.",
+            help="Ask the model again what it sees in each box that it found. Takes longer.",
             on_change=_keep,
             args=("verify",),
             key="wanted-verify",

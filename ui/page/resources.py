@@ -1,4 +1,4 @@
-"""What every visitor shares: one store, one model in memory, and pictures made ready to be shown."""
+"""Resources shared by all visitors: the store, the model in memory, and pictures encoded for the browser."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 from . import settings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-# Sharp on any screen; a 4096 pixel photo would take seconds to be drawn on and sent.
+# Sharp on any screen; a 4096 pixel photo would take seconds to encode and send.
 LONG_SIDE = 1600
-# Browsers draw no more at once.
+# The largest canvas that browsers draw.
 LARGEST_SIDE = 8192
-# Twice as large as it is shown, for sharp screens.
+# Twice the displayed size, for high-density screens.
 _THUMBNAIL = (128, 96)
 
 
 def store() -> SessionStore:
-    """Return the store of sessions, open."""
+    """Return the open session store."""
     return _store(database_location(None))
 
 
@@ -42,7 +42,7 @@ def _store(location: str) -> SessionStore:
 
 
 def assistant(model: str) -> Assistant:
-    """Return the assistant with a model, which is loaded if it is not in memory; for any thread."""
+    """Return the assistant with a model, loading it if needed; thread-safe."""
     return Assistant(_model(model), store(), _planner(settings.planner_name()))
 
 
@@ -51,7 +51,7 @@ def _planner(name: str | None) -> MessagePlanner | None:
     return load_planner(name)
 
 
-# One model: a machine that has room for two is better served by larger batches.
+# One model: spare memory is better spent on larger batches.
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _model(name: str) -> VisionLanguageModel:
     return load_model(name)
@@ -59,20 +59,20 @@ def _model(name: str) -> VisionLanguageModel:
 
 @st.cache_resource(show_spinner=False)
 def warm_up(model: str) -> None:
-    """Load a model in the background, once, so that the first question need not wait for it."""
+    """Load a model once in the background, so that the first question does not wait for it."""
 
     def load() -> None:
-        # What goes wrong is told to the person who asks.
+        # The first question reports any error.
         with suppress(Exception):
             _model(model)
-            is_plural("dogs")  # loads what words are counted with
+            is_plural("dogs")  # loads the word lists
 
     threading.Thread(target=load, daemon=True).start()
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def shown(path: Path) -> Image.Image:
-    """Return a picture's file opened and reduced for the page; not to be changed."""
+    """Return a picture opened and reduced for the page; do not modify it."""
     image = open_picture(path).image
     image.thumbnail((LONG_SIDE, LONG_SIDE))
     return image
@@ -80,7 +80,7 @@ def shown(path: Path) -> Image.Image:
 
 @lru_cache(maxsize=256)
 def thumbnail(path: Path) -> bytes:
-    """Return a small version of a picture, as JPEG."""
+    """Return a thumbnail of a picture as JPEG."""
     image = open_picture(path).image
     image.thumbnail((2 * _THUMBNAIL[0], 2 * _THUMBNAIL[1]))
     return jpeg(ImageOps.fit(image, _THUMBNAIL))
@@ -88,7 +88,7 @@ def thumbnail(path: Path) -> bytes:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def part(path: Path, region: Box) -> bytes:
-    """Return a region of a picture, as JPEG of at least one pixel."""
+    """Crop a picture to a region, at least one pixel, and return it as JPEG."""
     image = shown(path)
     left, top, right, bottom = (int(value) for value in region.to_pixels(*image.size))
     left, top = min(left, image.width - 1), min(top, image.height - 1)
@@ -97,14 +97,14 @@ def part(path: Path, region: Box) -> bytes:
 
 @lru_cache(maxsize=4)
 def whole(path: Path) -> bytes:
-    """Return a picture as JPEG at full size, or as large as browsers can draw."""
+    """Return a picture as JPEG at full size, capped at what browsers can draw."""
     image = open_picture(path).image
     image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     return jpeg(image)
 
 
 def jpeg(image: Image.Image) -> bytes:
-    """Return a picture's bytes for the browser."""
+    """Encode an image as JPEG."""
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What `streamlit run` serves: the page, and beside it its scripts and the pictures at full size."""
+"""The server app for `streamlit run`: the page, its scripts, and pictures at full and thumbnail size."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from starlette.staticfiles import StaticFiles
 from assistant.vlm.errors import AssistantError
 
 FOLDER = Path(__file__).parent
-# The address of a picture is the hash of its content, so that it never changes.
-_FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable"}
+# A picture's URL is the hash of its content, so it never changes.
+_IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 class Scripts(StaticFiles):
-    """Files that a browser asks for again after an update of the program."""
+    """Static files that browsers revalidate, so that an update takes effect."""
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
-        """Send a file, or say that it is as it was."""
+        """Send a file, or 304 if it is unchanged."""
         response = super().file_response(*arguments, **named)
         response.headers["Cache-Control"] = "no-cache"
         return response
@@ -37,11 +37,11 @@ async def picture(request: Request) -> Response:
         content = await run_in_threadpool(_content, request.path_params["sha256"], is_small)
     except AssistantError as problem:
         raise HTTPException(404, str(problem)) from problem
-    return Response(content, media_type="image/jpeg", headers=_FOR_GOOD)
+    return Response(content, media_type="image/jpeg", headers=_IMMUTABLE)
 
 
 def _content(sha256: str, is_small: bool) -> bytes:
-    from assistant.ui.page import resources  # it wants a server that runs
+    from assistant.ui.page import resources  # needs a running server
 
     path = resources.store().image_path(sha256)
     return resources.thumbnail(path) if is_small else resources.whole(path)

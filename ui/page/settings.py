@@ -1,4 +1,4 @@
-"""What the command tells the page, through the environment: Streamlit is a program of its own."""
+"""Settings that `assistant ui` passes to the page through environment variables, as it is another process."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ UPLOAD_MB = 30
 
 
 def model_name(default: str) -> str:
-    """Return the model that the page answers with."""
+    """Return the name of the model."""
     return os.environ.get(MODEL) or default
 
 
 def planner_name() -> str | None:
-    """Return the chat model that plans, None for the planner of our own."""
+    """Return the chat model that plans, None for the built-in planner."""
     return os.environ.get(PLANNER) or None
 
 

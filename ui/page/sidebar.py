@@ -1,4 +1,4 @@
-"""The sidebar: sessions to begin, find, open, pin, rename, take away and delete."""
+"""The sidebar: create, search, open, pin, rename, export and delete sessions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNTITLED = "Untitled"
 
 
 def show(current: SessionSummary | None) -> None:
-    """Show the sidebar; `current` is the session that is open."""
+    """Show the sidebar; `current` is the open session."""
     with st.sidebar:
         st.button(
             "New session",
@@ -62,7 +62,7 @@ def _show_sessions(store: SessionStore, current: SessionSummary | None) -> None:
 def _found(
     store: SessionStore, listed: Sequence[SessionSummary], words: str
 ) -> list[tuple[SessionSummary, str]]:
-    """Return the sessions whose title or turns have the words, each once, with the words where they stand."""
+    """Return the sessions whose title or turns contain the words, each once, with a snippet of the match."""
     needle = words.strip().casefold()
     found = {session.id: (session, "") for session in listed if needle in session.title.casefold()}
     for hit in store.search(words, LISTED):
@@ -72,7 +72,7 @@ def _found(
 
 
 def highlighted(snippet: str, words: str) -> str:
-    """Return a snippet as Markdown in which the words that were searched for stand out."""
+    """Return a snippet as Markdown with the search words highlighted."""
     terms = "|".join(re.escape(word) for word in words.split())
     parts = re.split(f"({terms})", " ".join(snippet.split()), flags=re.IGNORECASE)
     return "".join(
@@ -106,7 +106,7 @@ def _entry(session: SessionSummary, question: str, image: str | None, current: S
 
 
 def when(time: datetime) -> str:
-    """Return when something was, as short as people say it."""
+    """Return a time as a short age or date: `now`, `5 min`, `3 h`, `2 Nov`."""
     past = datetime.now(UTC) - time
     if past < timedelta(minutes=1):
         return "now"
@@ -141,7 +141,7 @@ def _rename(session_id: str, key: str) -> None:
 
 
 def _show_many(store: SessionStore) -> None:
-    """Show what can be done with several sessions at once."""
+    """Show the actions on several sessions at once."""
     with st.popover(
         "Several sessions", icon=":material/checklist:", type="tertiary", width="stretch", key="many"
     ):
@@ -167,11 +167,11 @@ def _show_many(store: SessionStore) -> None:
             "Delete …", icon=":material/delete:", width="stretch", disabled=not chosen, key="delete-many"
         ):
             _confirm_deletion([sessions[one] for one in chosen])
-        st.caption("To read a session in, drop its JSON file where pictures go.")
+        st.caption("To import a session, drop its JSON file where pictures go.")
 
 
 def archive(store: SessionStore, session_ids: Sequence[str]) -> bytes:
-    """Return sessions as JSON files in a zip archive."""
+    """Return a zip archive of sessions, one JSON file each."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as files:
         for session_id in session_ids:
@@ -198,7 +198,7 @@ def _delete(session_ids: Sequence[str]) -> None:
         try:
             resources.store().delete_session(session_id)
         except SessionNotFoundError:
-            continue  # another tab was quicker
+            continue  # another tab deleted it first
         if st.query_params.get("session") == session_id:
             state.open_session(None)
     st.session_state.pop("chosen-sessions", None)

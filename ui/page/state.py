@@ -1,4 +1,4 @@
-"""What one tab of the browser knows: its session is in the address, the rest lasts as long as the tab."""
+"""The state of one browser tab: the session id is in the URL, the rest lives in Streamlit's session state."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from . import resources, settings
 from .answering import Answering
 
 _SESSION = "session"
-# A session that has no turn yet has no id either.
+# None until the session has its first turn.
 SessionId = str | None
 
 
 def current_session() -> SessionSummary | None:
-    """Return the session that the address names; one that is gone makes a new one."""
+    """Return the session named in the URL; if it is gone, start a new one."""
     session_id = st.query_params.get(_SESSION)
     if not session_id:
         return None
@@ -36,7 +36,7 @@ def current_session() -> SessionSummary | None:
 
 
 def open_session(session_id: SessionId) -> None:
-    """Go to a session, or to a new one; what is being answered and what waits for it goes on and is kept."""
+    """Open a session, or a new one; running and waiting questions of the previous one continue."""
     if session_id is None:
         st.query_params.pop(_SESSION, None)
         _leave_new_session()
@@ -47,7 +47,7 @@ def open_session(session_id: SessionId) -> None:
 
 
 def sessions_begun() -> int:
-    """Return how many new sessions this tab has begun, which tells their fields apart."""
+    """Return how many new sessions this tab has started, to give their widgets unique keys."""
     return int(st.session_state.get("begun", 0))
 
 
@@ -55,25 +55,25 @@ def sessions_begun() -> int:
 
 
 def add_pictures(session_id: SessionId, pictures: Sequence[StoredImage]) -> None:
-    """Add pictures to a session before anything is asked about them; the first is the one looked at."""
+    """Add pictures to a session before any question about them, and select the first."""
     if pictures:
         _added().setdefault(session_id, []).extend(pictures)
         look_at(session_id, pictures[0])
 
 
 def pictures(session_id: SessionId, turns: Iterable[StoredTurn]) -> list[StoredImage]:
-    """Return the pictures of a session, asked about or not yet, each once."""
+    """Return the pictures of a session without duplicates, including those not asked about yet."""
     return list(dict.fromkeys([*distinct_images(turns), *_added().get(session_id, [])]))
 
 
 def look_at(session_id: SessionId, picture: StoredImage, turn: int | None = None) -> None:
-    """Make a picture the one that questions are about; of the boxes on it show those of one turn."""
+    """Select the picture that questions are about, and optionally the turn whose boxes to show."""
     st.session_state[f"looked-at-{session_id}"] = picture
     st.session_state[f"boxes-of-{session_id}"] = turn
 
 
 def looked_at(session_id: SessionId, turns: Sequence[StoredTurn]) -> StoredImage | None:
-    """Return the picture that questions are about: the one chosen, or the last one asked about."""
+    """Return the picture that questions are about: the selected one, else the last one asked about."""
     known = pictures(session_id, turns)
     chosen = st.session_state.get(f"looked-at-{session_id}")
     last = next((turn.image for turn in reversed(turns) if turn.image), None)
@@ -81,7 +81,7 @@ def looked_at(session_id: SessionId, turns: Sequence[StoredTurn]) -> StoredImage
 
 
 def all_key(session_id: SessionId) -> str:
-    """Return the key of the switch that has questions asked of every picture of a session."""
+    """Return the widget key of the toggle that asks about every picture of a session."""
     return f"all-pictures-{session_id}"
 
 
@@ -97,7 +97,7 @@ def asked_about(
 
 
 def boxes_of(session_id: SessionId) -> int | None:
-    """Return the turn whose boxes somebody wants to see, by its number; None is the newest that has some."""
+    """Return the number of the turn whose boxes to show; None for the newest that has some."""
     number: int | None = st.session_state.get(f"boxes-of-{session_id}")
     return number
 
@@ -112,7 +112,7 @@ def _added() -> dict[SessionId, list[StoredImage]]:
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be asked; without a task the planner chooses, `replaces` is the turn asked once more."""
+    """A question to ask; without a task the planner chooses, `replaces` is the number of the turn to redo."""
 
     message: str
     image: StoredImage | None
@@ -123,7 +123,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Running:
-    """A question that is being answered."""
+    """A question with its running answer."""
 
     question: Question
     answering: Answering
@@ -131,14 +131,14 @@ class Running:
 
 @dataclass(frozen=True)
 class Failure:
-    """A question that has no answer, and why."""
+    """A question that failed, and why."""
 
     question: Question
     reason: str
 
 
 def put_question(session_id: SessionId, question: Question) -> None:
-    """Have a question asked, after those that wait already."""
+    """Queue a question."""
     waiting_questions(session_id).append(question)
     _progress(session_id).failures.pop(session_id, None)
     st.session_state["asked"] = questions_asked() + 1
@@ -146,39 +146,39 @@ def put_question(session_id: SessionId, question: Question) -> None:
 
 
 def change(turn: StoredTurn | None) -> None:
-    """Have the question of a turn written in other words; None is done with that."""
+    """Start editing the question of a turn; None stops editing."""
     st.session_state["changing"] = turn and (turn.session_id, turn.number)
 
 
 def is_changing(turn: StoredTurn) -> bool:
-    """Return whether the question of a turn is being written in other words."""
+    """Return whether the question of a turn is being edited."""
     return bool(st.session_state.get("changing") == (turn.session_id, turn.number))
 
 
 def questions_asked() -> int:
-    """Return how many questions this tab has had asked, answered or not."""
+    """Return how many questions this tab has queued so far."""
     return int(st.session_state.get("asked", 0))
 
 
 def waiting_questions(session_id: SessionId) -> list[Question]:
-    """Return the questions of this tab that wait for the one that is being answered."""
+    """Return this tab's queue of questions for a session."""
     return _waiting().setdefault(session_id, [])
 
 
 def running(session_id: SessionId) -> Running | None:
-    """Return what is being answered in a session, whichever tab asked."""
+    """Return the running question of a session, from any tab."""
     return _progress(session_id).running.get(session_id)
 
 
 def is_busy(session_id: SessionId) -> bool:
-    """Return whether a question of a session is being answered, or waits."""
+    """Return whether a session has a running or queued question."""
     return running(session_id) is not None or bool(waiting_questions(session_id))
 
 
 def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]) -> Running | None:
-    """Begin the next question unless one is being answered, and return the one that is."""
+    """Start the next question unless one is running; return the running one."""
     progress, waiting = _progress(session_id), waiting_questions(session_id)
-    with progress.lock:  # another tab may be about to begin too
+    with progress.lock:  # another tab may start one at the same time
         if session_id not in progress.running and waiting:
             question = waiting.pop(0)
             progress.running[session_id] = Running(question, answering(question))
@@ -186,7 +186,7 @@ def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]
 
 
 def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> None:
-    """Go on in the session of an answer, with the pictures and questions that wait."""
+    """Move to the session of a finished answer, along with added pictures and queued questions."""
     _end(session_id, running)
     if session_id is None:
         _added()[turn.session_id] = _added().pop(None, [])
@@ -197,23 +197,23 @@ def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> No
 
 
 def fail(session_id: SessionId, running: Running, reason: str) -> None:
-    """Note that a question has no answer; every tab of its session shows that."""
+    """Record that a question failed; every tab of its session shows it."""
     if _end(session_id, running):
         refuse(session_id, Failure(running.question, reason))
 
 
 def refuse(session_id: SessionId, failure: Failure) -> None:
-    """Note that a question is not asked."""
+    """Record that a question was not asked."""
     _progress(session_id).failures[session_id] = failure
 
 
 def failure(session_id: SessionId) -> Failure | None:
-    """Return what went wrong last, until something else is asked."""
+    """Return the last failure; the next question clears it."""
     return _progress(session_id).failures.get(session_id)
 
 
 def _end(session_id: SessionId, running: Running) -> bool:
-    """Return whether this was still being answered: another tab may have seen its end, and begun the next."""
+    """Remove a running question; False if another tab removed it first and may have started the next."""
     progress = _progress(session_id)
     with progress.lock:
         if progress.running.get(session_id) is not running:
@@ -223,33 +223,33 @@ def _end(session_id: SessionId, running: Running) -> bool:
 
 
 def _leave_new_session() -> None:
-    """Begin anew where there is no session yet; questions that wait go to the one that the answer makes."""
+    """Reset the new session; its queued questions move to the session that its running answer creates."""
     progress, waiting = _progress(None), _waiting().pop(None, [])
     left = progress.running.pop(None, None)
     progress.failures.pop(None, None)
     _added().pop(None, None)
     if left and waiting:
-        _left().append((left, waiting))
+        _abandoned().append((left, waiting))
 
 
 def adopt_left_questions() -> None:
-    """Hand questions of a new session that was left to the session that its answer has made by now."""
-    for left, waiting in _left().copy():
+    """Queue the questions of an abandoned new session in the session that its answer has created."""
+    for left, waiting in _abandoned().copy():
         if left.answering.wait(0):
-            _left().remove((left, waiting))
+            _abandoned().remove((left, waiting))
             if session_id := left.answering.made_session():
                 waiting_questions(session_id).extend(waiting)
             else:
-                st.toast(f"Not asked, for the question before had no answer: {len(waiting)}")
+                st.toast(f"Questions not asked, because the one before failed: {len(waiting)}")
 
 
-def _left() -> list[tuple[Running, list[Question]]]:
-    left: list[tuple[Running, list[Question]]] = st.session_state.setdefault("left", [])
-    return left
+def _abandoned() -> list[tuple[Running, list[Question]]]:
+    abandoned: list[tuple[Running, list[Question]]] = st.session_state.setdefault("abandoned", [])
+    return abandoned
 
 
 def followed() -> int:
-    """Return a number that grows whenever the end of the talk is to be brought into view."""
+    """Return a counter; the page scrolls to the end of the conversation when it grows."""
     return int(st.session_state.get("followed", 0))
 
 
@@ -259,7 +259,7 @@ def _follow() -> None:
 
 @dataclass
 class _Progress:
-    """What is being answered, and what went wrong last, by session."""
+    """The running question and the last failure of each session."""
 
     running: dict[SessionId, Running] = field(default_factory=dict)
     failures: dict[SessionId, Failure] = field(default_factory=dict)
@@ -267,7 +267,7 @@ class _Progress:
 
 
 def _progress(session_id: SessionId) -> _Progress:
-    """Return where to note progress: a session is everybody's, one without an id is the tab's own."""
+    """Return the progress shared by all tabs, or this tab's own for a session without an id."""
     if session_id:
         return _shared_progress()
     own: _Progress = st.session_state.setdefault("progress", _Progress())
@@ -289,7 +289,7 @@ def _waiting() -> dict[SessionId, list[Question]]:
 
 @dataclass(frozen=True)
 class Preferences:
-    """How this tab wants its answers: boxes of a lower score (0..1) than `least_score` are not shown."""
+    """The settings of this tab; boxes with a score (0..1) below `least_score` are hidden."""
 
     model: str
     least_score: float = 0.0
@@ -297,7 +297,7 @@ class Preferences:
 
 
 def preferences() -> Preferences:
-    """Return how answers are wanted."""
+    """Return the preferences of this tab."""
     wanted: Preferences | None = st.session_state.get("preferences")
     return wanted or Preferences(settings.model_name(DEFAULT_MODEL))
 

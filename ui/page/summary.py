@@ -1,4 +1,4 @@
-"""How a turn was answered, in one line of plain words: "Found 2 dogs, 1.2 s"."""
+"""Summarize how a turn was answered in one line: "Found 2 dogs, 1.2 s"."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DONE = {
 
 
 def of(turn: StoredTurn) -> str:
-    """Return what was done for a turn, and how long it took."""
+    """Return the steps of a turn and its time in seconds as one line."""
     done = [_step(step) for step in turn.steps]
     if turn.corrections is not None:
         done.append("boxes corrected by you")

@@ -1,4 +1,4 @@
-"""What the whole talk has: its end stays in view, answers can be copied, keys stand for buttons."""
+"""Conversation helpers in the browser: auto-scroll, copy buttons and keyboard shortcuts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _mount = component(
 
 
 def show(asked: int) -> None:
-    """Follow the talk; another number than before leads back to its end."""
+    """Keep the end of the conversation in view; a new value of `asked` scrolls back to it."""
     _mount(key="talk-tools", data={"newest": str(asked)}, width="content", height="content")
 
 

@@ -1,4 +1,4 @@
-"""Show words of people, files and models as they are: never as Markdown, never as HTML."""
+"""Show untrusted text of people, files and models verbatim: never as Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 def plain(text: str, longest: int = 200) -> str:
-    """Return one line for a place that reads Markdown, such as a label, which shows it as it is."""
+    """Escape a text to one line for a Markdown label, truncated to `longest` characters."""
     line = " ".join(text.split())
     if len(line) > longest:
         line = line[: longest - 1].rstrip() + "…"
@@ -19,7 +19,7 @@ def plain(text: str, longest: int = 200) -> str:
 
 
 def paragraph(text: str, *, is_growing: bool = False, can_be_copied: bool = False) -> None:
-    """Show a text as it is, with its line breaks; one that `is_growing` is read out as it comes."""
+    """Show a text verbatim with its line breaks; screen readers announce one that `is_growing`."""
     growing = ' role="status" data-growing' if is_growing else ""
     copy = (
         '<button class="copy" aria-label="Copy answer" title="Copy answer"></button>' if can_be_copied else ""
@@ -28,7 +28,7 @@ def paragraph(text: str, *, is_growing: bool = False, can_be_copied: bool = Fals
 
 
 def table(rows: list[tuple[str, str]]) -> None:
-    """Show terms and what they are; those that are nothing are left out."""
+    """Show (term, value) rows; empty values are left out."""
     items = "".join(
         f"<dt>{html.escape(term)}</dt><dd>{html.escape(value)}</dd>" for term, value in rows if value
     )

@@ -1,4 +1,4 @@
-"""One question asked of several pictures: the answers side by side."""
+"""Show the answers to one question about several pictures side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assistant.vlm.tasks import Task
 
 
 def asked_alike(turns: Sequence[StoredTurn], last: int) -> list[StoredTurn]:
-    """Return the turns up to `last` that ask the same of other pictures; none where further ones follow."""
+    """Return the run of turns ending at `last` with the same question; empty if the run goes on after it."""
     found: list[StoredTurn] = []
     for turn in reversed(turns[: last + 1]):
         if turn.image is None or turn.user != turns[last].user or turn.image in [one.image for one in found]:
@@ -26,7 +26,7 @@ def asked_alike(turns: Sequence[StoredTurn], last: int) -> list[StoredTurn]:
 
 
 def show(turns: Sequence[StoredTurn], pictures: Sequence[StoredImage]) -> None:
-    """Show the answers of turns that ask the same of several `pictures`, together."""
+    """Show the answers of `turns` in one table; rows are numbered by position in `pictures`."""
     numbers = {image: number for number, image in enumerate(pictures, 1)}
     rows = "".join(_row(turn, numbers[turn.image]) for turn in turns if turn.image)
     with st.chat_message("assistant", avatar=":material/compare:"):
@@ -35,7 +35,7 @@ def show(turns: Sequence[StoredTurn], pictures: Sequence[StoredImage]) -> None:
 
 
 def verdict(turns: Sequence[StoredTurn], numbers: dict[StoredImage, int]) -> str:
-    """Return which pictures have what was looked for, in one sentence, or that these are all answers."""
+    """Return one line that names the pictures with the object, or a plain heading for other tasks."""
     if not all(step.task in (Task.REFER, Task.DETECTION) for turn in turns for step in turn.steps):
         return f"All {len(turns)} pictures:"
     found = [str(numbers[turn.image]) for turn in turns if turn.image and labelled_boxes(turn)]

@@ -1,6 +1,6 @@
-"""Pictures that people send: kept if they are some, told of in one line if not.
+"""Store uploaded pictures, and report other files in one line each.
 
-The fields take any file: a browser knows a picture by the ending of its name, and refuses those without one.
+The upload fields accept any file: browsers filter by extension, which rejects pictures without one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .state import SessionId
 
 
 def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[list[StoredImage], list[str]]:
-    """Keep the pictures that were sent; return them, and a line for each file that is none.
+    """Store uploaded pictures; return them, and an error line for each file that is not one.
 
-    A session that was exported as JSON is kept and opened.
+    A session exported as JSON is imported and opened.
     """
     added: list[StoredImage] = []
     complaints: list[str] = []
@@ -29,7 +29,7 @@ def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[l
             if file.getvalue()[:1] == b"{":
                 state.open_session(resources.store().import_json(file.getvalue()).id)
                 continue
-            # A name that ends in .png proves nothing.
+            # By content: the extension proves nothing.
             added.append(resources.store().add_image(open_picture(file.getvalue())))
         except AssistantError as error:
             complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")

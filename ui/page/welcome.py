@@ -1,4 +1,4 @@
-"""What is shown before there is a picture: what the page is for, and photos to try it on."""
+"""The welcome screen of a new session: upload field, sample photos and suggested questions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SUGGESTIONS = {
     "Find people": "Find every person",
 }
 _SIZE = (320, 240)
-# Streamlit calls its field for files a mere decoration, which hides its name from those who hear the page.
-# It comes when its code has been fetched, maybe after this script has run, and anew with every session.
-_NAMED = """<script>
+# Streamlit gives its file uploader role="presentation", which hides its label from screen readers. The
+# element may appear after this script has run, and again with every session; hence the observer.
+_LABEL_SCRIPT = """<script>
 (() => {
   const name = () => document.querySelector('[data-testid="stFileUploaderDropzone"]')?.removeAttribute('role')
   name()
@@ -29,7 +29,7 @@ _NAMED = """<script>
 
 
 def show() -> None:
-    """Show the beginning of a new session."""
+    """Show the welcome screen."""
     with st.container(key="welcome"):
         st.markdown("# What shall we look at?")
         st.markdown("Ask about a picture in plain words, and see the answer on it.")
@@ -40,13 +40,13 @@ def show() -> None:
             label_visibility="collapsed",
             key=f"pictures-{state.sessions_begun()}",
         )
-        st.html(_NAMED, unsafe_allow_javascript=True, width="content")
+        st.html(_LABEL_SCRIPT, unsafe_allow_javascript=True, width="content")
         _, complaints = add_uploads(None, files)
         if files and not complaints:
             st.rerun()
         for complaint in complaints:
             st.error(plain(complaint), icon=":material/error:")
-        st.caption("Or begin with one of these:")
+        st.caption("Or start with one of these:")
         _show_samples()
 
 
@@ -68,7 +68,7 @@ def _pick(file: str) -> None:
 
 
 def show_suggestions() -> str | None:
-    """Show questions to begin with; return the one that is picked."""
+    """Show suggested questions; return the one clicked."""
     with st.chat_message("assistant", avatar=":material/visibility:"):
         st.markdown("A fine picture. Ask about it below, draw a box on it to ask about a part, or try:")
         with st.container(horizontal=True, gap="small"):

@@ -1,5 +1,5 @@
-// Boxes and their names on a picture, and the list of phrases below it. Words come from people and models:
-// they are set as text, never as HTML.
+// Boxes and their labels on a picture, and the list of phrases below it. Labels are untrusted: they are set
+// as text, never as HTML.
 
 import { area } from './corners.js'
 
@@ -8,7 +8,7 @@ import { area } from './corners.js'
 /** @typedef {{ text: string, marks: number[] }} Phrase a phrase with the indices of its boxes */
 /** @typedef {{ box: HTMLElement, name: HTMLElement, width: number, height: number }} Drawn */
 
-/** @param {Mark[]} marks @returns {Phrase[]} the phrases in the order in which they come up */
+/** @param {Mark[]} marks @returns {Phrase[]} the phrases in order of first appearance */
 export function phrasesOf(marks) {
   /** @type {Map<string, number[]>} */
   const found = new Map()
@@ -16,7 +16,7 @@ export function phrasesOf(marks) {
   return [...found].map(([text, indices]) => ({ text, marks: indices }))
 }
 
-/** @param {Mark} mark @param {number} unsure below which score the model is unsure */
+/** @param {Mark} mark @param {number} unsure the score below which the model is unsure */
 export function nameOf({ text, score }, unsure) {
   return [text || 'here', sureness(score, unsure)].filter(Boolean).join(' ')
 }
@@ -29,9 +29,9 @@ function sureness(score, unsure) {
 }
 
 /**
- * Draw every box with its name, the smallest on top.
+ * Draw every box with its label, the smallest on top.
  * @param {HTMLElement} layer @param {Mark[]} marks @param {string[]} palette @param {number} unsure
- * @returns {Drawn[]} what was drawn, in the order of the marks
+ * @returns {Drawn[]} the elements, in the order of the marks
  */
 export function drawBoxes(layer, marks, palette, unsure) {
   const numbers = new Map(phrasesOf(marks).flatMap((phrase, number) => phrase.marks.map((index) => [index, number])))
@@ -78,7 +78,7 @@ export function listPhrases(list, marks, palette, unsure) {
   return buttons
 }
 
-/** @param {string} thing that was looked for @returns {HTMLElement} what says that it was not found */
+/** @param {string} thing that was asked for @returns {HTMLElement} a list item that says it was not found */
 export function missingItem(thing) {
   const item = document.createElement('li')
   item.className = 'missing'
@@ -86,7 +86,7 @@ export function missingItem(thing) {
   return item
 }
 
-/** @param {HTMLElement} element @param {Corners} corners in pixels of the screen */
+/** @param {HTMLElement} element @param {Corners} corners in screen pixels */
 export function lay(element, [x0, y0, x1, y1]) {
   element.style.transform = `translate(${x0}px, ${y0}px)`
   element.style.width = `${x1 - x0}px`
@@ -94,8 +94,8 @@ export function lay(element, [x0, y0, x1, y1]) {
 }
 
 /**
- * Put every name at its box where it hides the fewest names before it.
- * @param {{ drawn: Drawn, corners: Corners }[]} shown corners are in pixels of the screen
+ * Place every label at its box where it overlaps the labels placed before the least.
+ * @param {{ drawn: Drawn, corners: Corners }[]} shown corners are in screen pixels
  * @param {number} width of the screen @param {number} height
  */
 export function placeNames(shown, width, height) {

@@ -1,9 +1,9 @@
-// Boxes as numbers: corners in pixels of the picture.
+// Box geometry: corners in pixels of the picture.
 
 /** @typedef {import('./view.js').Corners} Corners */
 /** @typedef {import('./view.js').Point} Point */
 /** @typedef {{ width: number, height: number }} Size */
-/** @typedef {{ across: -1 | 0 | 1, down: -1 | 0 | 1 }} Grip which sides of a box are held; none is all of it */
+/** @typedef {{ across: -1 | 0 | 1, down: -1 | 0 | 1 }} Grip the sides of a box being dragged; 0, 0 is the whole box */
 
 export const GRIPS = /** @type {Grip[]} */ ([-1, 0, 1].flatMap((down) => [-1, 0, 1].map((across) => ({ across, down }))))
 
@@ -33,8 +33,8 @@ export function pulled([x0, y0, x1, y1], { across, down }, [dx, dy], size) {
 }
 
 /**
- * Return the grip of a box on the screen that a pointer holds, null where it is outside.
- * @param {Corners} box @param {Point} at @param {number} reach all in pixels of the screen
+ * Return which grip of a box is under the pointer, null outside.
+ * @param {Corners} box @param {Point} at @param {number} reach all in screen pixels
  * @returns {Grip | null}
  */
 export function gripAt([x0, y0, x1, y1], [x, y], reach) {
@@ -47,7 +47,7 @@ export function gripAt([x0, y0, x1, y1], [x, y], reach) {
   return { across: side(x, x0, x1), down: side(y, y0, y1) }
 }
 
-/** Arrows move a box by a part of the picture, with Shift its lower right corner alone. */
+/** Arrow keys move a box by a fraction of the picture, with Shift only its lower right corner. */
 const ARROWS = /** @type {Record<string, Point>} */ ({
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
@@ -59,7 +59,7 @@ const ARROWS = /** @type {Record<string, Point>} */ ({
 export const arrow = (key) => ARROWS[key] ?? null
 
 /**
- * Return what an arrow makes of a box, or a first one in the middle.
+ * Return a box moved or resized by an arrow key, or a first box in the middle.
  * @param {Corners | null} box @param {Point} direction @param {boolean} resizes @param {Size} size @param {number} parts
  * @returns {Corners}
  */

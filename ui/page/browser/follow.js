@@ -1,17 +1,17 @@
-// Keeps the newest words of the talk above the field where people write, unless they scrolled away from
-// them; then a button leads back.
+// Keeps the end of the conversation above the input field, unless the user scrolled away; then a button
+// leads back.
 
-// How far above the end, in pixels, still counts as being there.
+// Closer to the end than this, in pixels, counts as being there.
 const NEAR = 60
 const MARGIN = 12
 
-/** @type {{ seen: string, isFollowing: boolean }} what outlives a run of the page */
+/** @type {{ seen: string, isFollowing: boolean }} survives reruns of the page */
 const memory = { seen: '', isFollowing: true }
 
 /**
- * @param {HTMLButtonElement} button leads back to the end
- * @param {string} newest another than before leads there too
- * @returns {() => void} what ends it
+ * @param {HTMLButtonElement} button scrolls back to the end
+ * @param {string} newest a new value scrolls there too
+ * @returns {() => void} the cleanup
  */
 export function follow(button, newest) {
   const main = /** @type {HTMLElement} */ (document.querySelector('[data-testid="stMain"]'))
@@ -19,7 +19,7 @@ export function follow(button, newest) {
 
   const talk = () => document.querySelector('.st-key-talk')?.getBoundingClientRect() ?? new DOMRect()
   const field = () => document.querySelector('[data-testid="stBottomBlockContainer"]')?.getBoundingClientRect()
-  /** @returns {number} how many pixels of the talk lie below what can be seen */
+  /** @returns {number} how many pixels of the conversation lie below the visible part */
   const hidden = () => talk().bottom + MARGIN - (field()?.top ?? innerHeight)
   const offer = () => {
     button.hidden = memory.isFollowing || hidden() <= NEAR

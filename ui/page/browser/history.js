@@ -1,4 +1,4 @@
-// What was done, to be undone and done again.
+// Undo and redo.
 
 /** @template Value */
 export class History {
@@ -20,7 +20,7 @@ export class History {
     return this.index < this.values.length - 1
   }
 
-  /** @param {Value} value takes the place of what was undone */
+  /** @param {Value} value replaces the undone values */
   add(value) {
     this.values = [...this.values.slice(0, this.index + 1), value]
     this.index += 1

@@ -1,5 +1,5 @@
-// The picture that is talked about: a viewer, the boxes on it, one to draw for the next question, and the
-// editor of the boxes. What is pointed at in the list shows on the picture, and the other way round.
+// The picture component: a viewer, its boxes, a region to draw for the next question, and the box editor.
+// Hovering a phrase in the list highlights its boxes, and the other way round.
 
 import { drawBoxes, lay, listPhrases, markAt, missingItem, phrasesOf, placeNames } from './boxes.js'
 import { GRIPS, arrow, gripAt, nudged, pulled, span } from './corners.js'
@@ -12,17 +12,17 @@ import { View } from './view.js'
 /**
  * @typedef {object} Data
  * @property {string} url @property {number} width @property {number} height of the picture in pixels
- * @property {string} alt @property {string[]} missing what was looked for and not found
- * @property {Mark[]} marks @property {string} of whose boxes they are
+ * @property {string} alt @property {string[]} missing phrases asked for and not found
+ * @property {Mark[]} marks @property {string} of identifies the turn of the boxes
  * @property {Mark[]} found the boxes as the model gave them @property {boolean} canEdit
- * @property {string[]} palette @property {number} unsure @property {number} least score of a box to be shown
- * @property {number} asked grows with every question: a box that was drawn is of one question only
+ * @property {string[]} palette @property {number} unsure @property {number} least hide boxes with a lower score
+ * @property {number} asked grows with every question: a drawn region holds for one question only
  * @property {{ corners: Corners, asked: number } | null} box
  */
 /** @typedef {(name: string, value: unknown) => void} Send */
-/** @typedef {HTMLElement & { picture?: Picture }} Root keeps the picture from one run of the page to the next */
+/** @typedef {HTMLElement & { picture?: Picture }} Root keeps the picture between reruns of the page */
 
-const REACH = { mouse: 9, touch: 22 } // how near to its edge a box is held, in pixels of the screen
+const REACH = { mouse: 9, touch: 22 } // how close to an edge a pointer grabs it, in screen pixels
 const NEW = 'object'
 
 /** @typedef {{ parentElement: HTMLElement, data: Data, setStateValue: Send, setTriggerValue: Send }} Component */
@@ -30,7 +30,7 @@ const NEW = 'object'
 /** @param {Component} component */
 export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   const root = /** @type {Root} */ (parentElement.querySelector('.picture'))
-  // Before the viewer is made, which takes the size that is there.
+  // Before the viewer is created, which measures the element.
   root.style.setProperty('--ratio', String(data.width / data.height))
   const picture = (root.picture ??= new Picture(root))
   picture.update(data, setStateValue, setTriggerValue)
@@ -44,10 +44,10 @@ class Picture {
   /** @type {History<Mark[]>} */ history = new History(/** @type {Mark[]} */ ([]))
   /** @type {import('./boxes.js').Drawn[]} */ drawn = []
   /** @type {HTMLButtonElement[]} */ buttons = []
-  /** @type {Mark[] | null} what the elements show */ built = null
+  /** @type {Mark[] | null} the marks that the elements were built from */ built = null
   /** @type {number | null} */ pinned = null
   /** @type {number | null} */ selected = null
-  /** @type {Corners | null} the box that is drawn, until it is taken back */ region = null
+  /** @type {Corners | null} the drawn region, until it is cleared */ region = null
   /** @type {{ at: Point, grip: import('./corners.js').Grip | null, from: Corners } | null} */ press = null
   isEditing = false
   isMoving = false
@@ -95,7 +95,7 @@ class Picture {
       this.select(null)
       this.region = data.box?.asked === data.asked ? data.box.corners : null
     }
-    // What comes back may be an edit that others followed since.
+    // The server may echo an older edit than the newest one here.
     if (isOther || !this.history.values.some((marks) => same(marks, data.marks))) {
       this.history = new History(data.marks)
       this.select(null)
@@ -213,7 +213,7 @@ class Picture {
     return /** @type {HTMLButtonElement} */ (this.root.querySelector(`[data-do=${name}]`))
   }
 
-  /** @param {string} words read out to those who cannot see */
+  /** @param {string} words announced by screen readers */
   say(words) {
     this.heard.textContent = words
   }
@@ -226,7 +226,7 @@ class Picture {
     this.pinned = index === null ? null : this.numberOf(index)
   }
 
-  /** @param {number} number of a phrase: keep it shown, or no longer; where boxes are edited, take its next */
+  /** @param {number} number of a phrase: pin or unpin it; while editing, select its next box */
   pick(number) {
     const { marks } = phrasesOf(this.marks)[number]
     if (this.isEditing) {
@@ -240,7 +240,7 @@ class Picture {
     this.draw()
   }
 
-  /** Tell what the next question is about: the box drawn, or the one selected. */
+  /** Send the box for the next question: the drawn region or the selected box. */
   send() {
     const corners = this.region ?? (this.selected === null || this.isEditing ? null : this.marks[this.selected].corners)
     this.say(corners ? `The next question is about the box ${corners.join(', ')}` : 'No box')
@@ -250,7 +250,7 @@ class Picture {
 
   // --- drawing and editing -----------------------------------------------------------------------------------
 
-  /** @param {Point} at in pixels of the screen @param {number} reach */
+  /** @param {Point} at in screen pixels @param {number} reach */
   grip(at, reach) {
     return this.selected === null ? null : gripAt(this.view.toScreen(this.marks[this.selected].corners), at, reach)
   }
@@ -322,7 +322,7 @@ class Picture {
     this.draw()
   }
 
-  /** @param {Corners | null} corners of the box that was drawn: a new box, or what is asked about next */
+  /** @param {Corners | null} corners of the drawn box: a new box while editing, else the next question's region */
   take(corners) {
     if (!this.isEditing) {
       this.region = corners
@@ -337,7 +337,7 @@ class Picture {
     this.fields.label.select()
   }
 
-  /** @param {Partial<Mark>} changes of the box that is selected */
+  /** @param {Partial<Mark>} changes of the selected box */
   change(changes) {
     const marks = this.marks.map((mark, index) => (index === this.selected ? { ...mark, ...changes } : mark))
     this.commit(marks, this.selected)
@@ -439,7 +439,7 @@ class Picture {
   full() {
     if (document.fullscreenElement) document.exitFullscreen()
     else if (this.root.requestFullscreen) this.root.requestFullscreen()
-    else this.root.classList.toggle('full') // a phone that has no full screen for parts of a page
+    else this.root.classList.toggle('full') // phones without element full screen
   }
 
   listen() {
@@ -462,7 +462,7 @@ class Picture {
     }
   }
 
-  /** @param {HTMLElement} sheet on a phone: what the picture is drawn larger and smaller by */
+  /** @param {HTMLElement} sheet the handle that resizes the picture on a phone */
   draggable(sheet) {
     let from = 0
     sheet.onpointerdown = (event) => {

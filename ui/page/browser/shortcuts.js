@@ -1,11 +1,11 @@
-// Keys that stand for buttons, and a sheet that names them.
+// Keyboard shortcuts, and a dialog that lists them.
 
 /** @param {string} selector */
 const element = (selector) => /** @type {HTMLElement | null} */ (document.querySelector(selector))
-/** @param {string} key the name that the page gave a button */
+/** @param {string} key the key of a Streamlit button */
 const click = (key) => element(`.st-key-${key} button`)?.click()
 
-/** @type {[string, string, (() => void)?][]} keys, what they do, and how; those without are done elsewhere */
+/** @type {[string, string, (() => void)?][]} keys, description, action; those without one are handled elsewhere */
 const SHORTCUTS = [
   ['/', 'Write a question', () => element('[data-testid="stChatInput"] textarea')?.focus()],
   ['n', 'New session', () => click('new')],
@@ -32,7 +32,7 @@ function picture() {
   return null
 }
 
-/** @param {HTMLDialogElement} sheet @param {HTMLButtonElement} newest @returns {() => void} what ends it */
+/** @param {HTMLDialogElement} sheet @param {HTMLButtonElement} newest @returns {() => void} the cleanup */
 export function listen(sheet, newest) {
   const list = /** @type {HTMLElement} */ (sheet.querySelector('dl'))
   list.replaceChildren(

@@ -1,4 +1,4 @@
-// What the whole talk has: its end stays in view, answers can be copied, keys stand for buttons.
+// Conversation helpers: auto-scroll, copy buttons and keyboard shortcuts.
 
 import { follow } from './follow.js'
 import { listen } from './shortcuts.js'
@@ -11,7 +11,7 @@ export default function ({ parentElement, data }) {
   return () => ends.forEach((end) => end())
 }
 
-/** @param {HTMLElement} heard @returns {() => void} what ends it */
+/** @param {HTMLElement} heard @returns {() => void} the cleanup */
 function copying(heard) {
   /** @param {MouseEvent} event */
   const click = async (event) => {
@@ -30,7 +30,7 @@ function copying(heard) {
 /** @param {string} words */
 async function copy(words) {
   if (navigator.clipboard) return navigator.clipboard.writeText(words)
-  const field = document.createElement('textarea') // a page that comes over plain HTTP from another machine
+  const field = document.createElement('textarea') // pages over plain HTTP have no clipboard API
   field.value = words
   document.body.append(field)
   field.select()

@@ -1,4 +1,4 @@
-// Small pictures in a row, one of which is looked at.
+// A row of thumbnails with the current one highlighted.
 
 /** @typedef {{ urls: string[], current: number, label: string }} Data */
 /** @typedef {{ parentElement: HTMLElement, data: Data, setTriggerValue: (name: string, value: unknown) => void }} Component */

@@ -1,11 +1,11 @@
-// A picture that can be zoomed and moved: by wheel, fingers, and what the page offers. OpenSeadragon draws it.
+// A picture that can be zoomed and panned by wheel, touch and the page's buttons, drawn by OpenSeadragon.
 
 import './openseadragon/openseadragon.min.js'
 
-/** @typedef {[number, number]} Point across and down: pixels of the picture, or of the screen */
+/** @typedef {[number, number]} Point x and y in pixels of the picture or of the screen */
 /** @typedef {[number, number, number, number]} Corners left, top, right, bottom in pixels of the picture */
 /**
- * What a pointer does on the picture; `start` and `drag` return whether the picture is to stay where it is.
+ * Handlers of pointer gestures; `start` and `drag` return whether to keep the picture from panning.
  * @typedef {object} Gestures
  * @property {(at: Point, isTouch: boolean) => boolean} start
  * @property {(at: Point) => boolean} drag
@@ -15,14 +15,14 @@ import './openseadragon/openseadragon.min.js'
 
 const Library = /** @type {any} */ (window).OpenSeadragon
 const STEP = 1.4
-const MOST = 8 // screen pixels for one of the picture
-const CLICK = 4 // pixels that a pointer may move in a click
+const MOST = 8 // maximum zoom, in screen pixels per picture pixel
+const CLICK = 4 // pixels that a pointer may move during a click
 
 export class View {
   /**
    * @param {HTMLElement} element
    * @param {Gestures} gestures
-   * @param {() => void} moved called whenever the picture lies elsewhere on the screen
+   * @param {() => void} moved called whenever the picture moves on the screen
    */
   constructor(element, gestures, moved) {
     const settings = { clickToZoom: false, dblClickToZoom: false, flickEnabled: false, pinchToZoom: true }
@@ -40,7 +40,7 @@ export class View {
       gestureSettingsTouch: settings,
       gestureSettingsPen: settings,
     })
-    this.viewer.canvas.removeAttribute('tabindex') // keys are for the element around it
+    this.viewer.canvas.removeAttribute('tabindex') // the element around it handles keys
     this.url = ''
     this.width = 1
     this.height = 1
@@ -85,7 +85,7 @@ export class View {
     this.viewer.addHandler('canvas-key', (/** @type {any} */ event) => (event.preventDefaultAction = true))
   }
 
-  /** @returns {boolean} whether a picture is there to be drawn on */
+  /** @returns {boolean} whether a picture is loaded */
   get isOpen() {
     return this.viewer.world.getItemCount() > 0
   }
@@ -104,13 +104,13 @@ export class View {
     return [low.x, low.y, high.x, high.y]
   }
 
-  /** @returns {number} how many pixels of the screen one of the picture takes */
+  /** @returns {number} screen pixels per picture pixel */
   get scale() {
     const [x0, , x1] = this.toScreen([0, 0, this.width, this.height])
     return (x1 - x0) / this.width
   }
 
-  /** @param {number} direction 1 nearer, -1 away, 0 to the whole picture */
+  /** @param {number} direction 1 zooms in, -1 out, 0 fits the whole picture */
   zoom(direction) {
     const { viewport } = this.viewer
     if (direction) viewport.zoomBy(STEP ** direction)
@@ -118,7 +118,7 @@ export class View {
     viewport.applyConstraints()
   }
 
-  /** @param {number} across @param {number} down in parts of what can be seen */
+  /** @param {number} across @param {number} down as fractions of the visible part */
   pan(across, down) {
     const { viewport } = this.viewer
     const { width, height } = viewport.getBounds()

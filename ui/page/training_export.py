@@ -1,7 +1,7 @@
-"""Good answers and corrected boxes as a person's own training data, which docs/own-data.md describes.
+"""Export good answers and corrected boxes as training data in the format of docs/own-data.md.
 
-Not every answer fits: one about a part of the picture where the task has no place for a region, one that says
-the same phrase twice, or found nothing. Those are left out.
+Left out: answers about a region for tasks that take none, grounded captions whose phrase occurs twice, and
+detections that found nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Line = dict[str, Any]
 
 
 def good_answers(store: SessionStore, session_id: str) -> bytes:
-    """Return what can be learnt from a session, as an archive: `own.jsonl` and its pictures."""
-    good = [turn for turn in store.turns(session_id) if lessons(turn)]
+    """Return a zip archive of `own.jsonl` and its images, with the training lines of a session."""
+    good = [turn for turn in store.turns(session_id) if training_lines(turn)]
     files = {image: store.image_path(image.sha256) for image in distinct_images(good)}
     lines = []
     for turn in good:
         named = {"image": files[turn.image].name} if turn.image else {}
-        lines += [json.dumps(named | line, ensure_ascii=False) for line in lessons(turn)]
+        lines += [json.dumps(named | line, ensure_ascii=False) for line in training_lines(turn)]
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("own.jsonl", "".join(f"{line}\n" for line in lines))
@@ -36,21 +36,23 @@ def good_answers(store: SessionStore, session_id: str) -> bytes:
     return buffer.getvalue()
 
 
-def lessons(turn: StoredTurn) -> list[Line]:
-    """Return the lines that can be learnt from a turn, without its picture.
+def training_lines(turn: StoredTurn) -> list[Line]:
+    """Return the training lines of a turn, without the `image` key.
 
-    They are of the boxes that somebody corrected, or of each step of an answer with a thumb up.
+    They come from its corrected boxes, or from each step of an answer with a thumb up.
     """
     if turn.corrections is not None:
         return _corrected(turn, turn.corrections)
     if turn.feedback != 1:
         return []
-    lines = (_lesson(step, turn.image) for step in turn.steps if step.error is None and step.raw.strip())
+    lines = (
+        _training_line(step, turn.image) for step in turn.steps if step.error is None and step.raw.strip()
+    )
     return [line for line in lines if line is not None]
 
 
 def _corrected(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> list[Line]:
-    """Return what the boxes teach: the question's answer where it was one for things, else what is where."""
+    """Return a line for the question if it asked for objects, else a detection line for all boxes."""
     steps = [step for step in turn.steps if step.task in (Task.REFER, Task.DETECTION)]
     asked = steps[0].argument if len(turn.steps) == len(steps) == 1 and not turn.region else ""
     if asked and not boxes:
@@ -66,7 +68,7 @@ def _corrected(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> list[Line]:
     return [line | ({"ask": asked} if asked else {})]
 
 
-def _lesson(step: StoredStep, image: StoredImage | None) -> Line | None:
+def _training_line(step: StoredStep, image: StoredImage | None) -> Line | None:
     task = Task(step.task) if step.task else None
     if task and image is None:
         return None
@@ -100,10 +102,10 @@ def _named(phrases: Iterable[GroundedPhrase], image: StoredImage) -> dict[str, l
 
 
 def _pixels(box: Box, image: StoredImage) -> list[float]:
-    """Return the corners in pixels, within their hundredths, where rounding keeps them and none is empty."""
+    """Return corners in pixels, inset so that they round back to the same bins and no box is empty."""
     x0, y0 = (min(corner + 0.25, BINS - 0.25) / BINS for corner in (box.x0, box.y0))
     x1, y1 = (min(corner + 0.75, BINS) / BINS for corner in (box.x1, box.y1))
     return [x0 * image.width, y0 * image.height, x1 * image.width, y1 * image.height]
 
 
-__all__ = ["good_answers", "lessons"]
+__all__ = ["good_answers", "training_lines"]
