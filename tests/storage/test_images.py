@@ -134,7 +134,7 @@ class TestAdding:
         assert sqlite_store.image_path(image.sha256).read_bytes() == data
 
     def test_a_picture_made_in_memory_is_to_be_saved_first(self, sqlite_store: SessionStore) -> None:
-        with pytest.raises(ImageError, match="save it as"):
+        with pytest.raises(ImageError, match="save it to a file"):
             sqlite_store.add_image(open_picture(Image.new("RGB", (8, 8))))
 
     def test_too_large_a_file_and_a_missing_one_are_refused(

@@ -170,7 +170,7 @@ class TestTurns:
             with FileLock(tmp_path / "sessions.db.images" / ".lock"):  # as another program would
                 new = store.replace_turn(session_id, 1, make_turn(answer="again", image=blue))
             assert store.turns(session_id) == [new]
-            assert "not swept yet" in caplog.text
+            assert "not deleted yet" in caplog.text
             assert store.sweep() == 1
             assert store.verify() == []
 

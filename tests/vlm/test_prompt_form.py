@@ -160,7 +160,7 @@ def changed(**values: Any) -> dict[str, Any]:
     ("values", "told"),
     [
         (changed(spaces=2), r"prompt_form\.spaces: Extra inputs"),
-        (changed(asking={"begins": 0}), r"prompt_form\.asking: a prompt begins with one BOS"),
+        (changed(asking={"begins": 0}), r"prompt_form\.asking: a prompt begins with 1 to 4 BOS"),
         (changed(asking={"bos": 2}), r"prompt_form\.asking\.bos"),
         (changed(training={"begins": 2}), "training: a prompt begins with one BOS"),
         (changed(wordings={"vqa": "{argument}"}), r"wordings has nothing for caption, refer"),
