@@ -1,7 +1,7 @@
-"""The whole model that an adapter was trained for: the adapter names it, and knows its weights again.
+"""Find the base model of an adapter and verify its weights.
 
-Beside an adapter's weights lies `base.json`, with the base's name and a fingerprint of its weights. So a base
-that was moved is found where somebody says it is, and another one is not taken for it.
+Next to an adapter's weights, `base.json` has the base's name and a fingerprint of its weights, so that a base
+that was moved can be used from its new folder, and another model cannot be mistaken for it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .presets import PRESETS
 
 BASE = "base.json"
 ADAPTER = "adapter"
-"""The folder within a converted model's that holds the released LoRA."""
-# Weights differ all over: the ends of their files tell them apart, and reading 16 GB would take a minute.
+"""The subfolder of a converted model with the released LoRA."""
+# Different weights differ everywhere, so the ends of the files suffice; reading 16 GB would take a minute.
 _READ = 2**20
 
 
@@ -33,7 +33,7 @@ class Base(BaseModel):
 
 
 def fingerprint(folder: Path) -> str:
-    """Return a hash over the names, the sizes and both ends of a model's files of weights."""
+    """Return a hash of the names, sizes and both ends of a model's weight files."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("model*.safetensors")):
         size = path.stat().st_size
@@ -46,7 +46,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def own_adapter(folder: Path) -> Path | None:
-    """Return the adapter that a converted model came with, if its LoRA was kept apart."""
+    """Return the adapter of a converted model, if its LoRA was not merged."""
     adapter = folder / ADAPTER
     return adapter if (adapter / BASE).is_file() else None
 
@@ -58,13 +58,13 @@ def note_base(adapter: Path, base: Path, name: str | None = None) -> None:
 
 
 def find_base(adapter: Path, given: Path | None = None) -> Path:
-    """Return the folder of the whole model that an adapter was trained for.
+    """Return the folder of an adapter's base model.
 
-    It is a preset's, the one `given`, one that the adapter names by its path, or the folder around it; where
-    the adapter has a fingerprint, only one whose weights have it.
+    It is a preset's, the one `given`, the path that the adapter names, or the adapter's parent folder. If the
+    adapter has a fingerprint, the weights must match it.
 
     Raises:
-        WeightsError: there is no such folder, or the one `given` is another model's.
+        WeightsError: there is no such folder, or the one `given` has another model.
     """
     from .weights import base_model
 
@@ -94,7 +94,7 @@ def find_base(adapter: Path, given: Path | None = None) -> Path:
 def _is_model(folder: Path) -> bool:
     try:
         return (folder / "config.json").is_file()
-    except (OSError, ValueError):  # what cannot be a path is no folder
+    except (OSError, ValueError):  # not a valid path
         return False
 
 

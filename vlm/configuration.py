@@ -1,4 +1,4 @@
-"""The configuration of MiniGPT-v2 in the conventions of transformers."""
+"""The configuration of MiniGPT-v2 for transformers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .efficientnet import EfficientNetLiteConfig
 
 
 class MiniGPTv2Config(PreTrainedConfig):
-    """Nested vision and text configurations plus what joins them.
+    """The vision and text configurations, and the projection between them.
 
     `patches_per_token` consecutive patches in raster order make one visual token (4 in arXiv 2310.09478);
-    `image_size` is the side in pixels of the square that the tower sees; `image_token_id` is the
-    placeholder in `input_ids`: by default it lies outside of the language model's vocabulary, so that no
-    text can spell it. With `classifier_config`, a second frozen tower (an image classifier's trunk) looks at
-    the same square, and its features are joined to those of each patch.
+    `image_size` is the side in pixels of the tower's square input; `image_token_id` is the placeholder in
+    `input_ids`, by default outside of the language model's vocabulary, so that no text can produce it. With
+    `classifier_config`, a second frozen tower (an image classifier's trunk) sees the same input, and its
+    features are concatenated to those of each patch.
 
     Raises:
-        ValueError: the patches of a picture do not divide into visual tokens.
+        ValueError: the patches of an image do not divide into visual tokens.
     """
 
     model_type = "minigpt_v2"
@@ -29,7 +29,7 @@ class MiniGPTv2Config(PreTrainedConfig):
         "classifier_config": AutoConfig,
     }
 
-    # A configuration, or its values as a dictionary, which becomes one when the model's is built.
+    # A configuration, or a dictionary of its values, which is converted on construction.
     vision_config: Any = None
     text_config: Any = None
     classifier_config: Any = None
@@ -57,7 +57,7 @@ class MiniGPTv2Config(PreTrainedConfig):
                 f"the classifier's maps have {self.classifier_config.grid} cells a side, the vision tower's "
                 f"patches {side}"
             )
-        fixed = self.vision_config.model_type == "blip_2_vision_model"  # it does not stretch its positions
+        fixed = self.vision_config.model_type == "blip_2_vision_model"  # it does not interpolate positions
         if fixed and self.vision_config.image_size != self.image_size:
             raise ValueError(
                 f"the vision tower has positions for {self.vision_config.image_size} pixels, pictures have "
@@ -68,13 +68,13 @@ class MiniGPTv2Config(PreTrainedConfig):
 
     @property
     def image_tokens(self) -> int:
-        """How many visual tokens one picture becomes."""
+        """The number of visual tokens per image."""
         side: int = self.image_size // self.vision_config.patch_size
         return side * side // self.patches_per_token
 
     @property
     def patch_features(self) -> int:
-        """How many features one patch has, those of the classifier included."""
+        """The number of features per patch, including the classifier's."""
         classifier = self.classifier_config
         return int(self.vision_config.hidden_size + (classifier.hidden_size if classifier else 0))
 

@@ -1,8 +1,8 @@
-"""The settings in a model's or an adapter's folder, checked as data before any library sees them.
+"""Validate the settings in a model's or adapter's folder before any library reads them.
 
-Folders come from strangers, and the libraries that read them run code that a setting names, or allocate what
-a number asks for. So each file is read here, strictly: a setting that is not listed is refused, unless it is
-off (null, false, 0 or empty), as each release of the libraries writes a few more of those.
+Folders are untrusted, and the libraries run code named in a setting, or allocate whatever a number says. So
+each file is read strictly here: an unknown setting is an error unless it is off (null, false, 0 or empty),
+because new releases of the libraries write more of those.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import WeightsError, one_line
 from .prompt_form import PromptForm
 
-# Settings of the largest models take some ten kilobytes.
+# Settings of the largest models take about ten kilobytes.
 _LARGEST_FILE = 2**20
-# Where a file came from, as transformers writes it.
+# The origin of a file, as transformers writes it.
 _ORIGIN = {"_name_or_path", "_from_model_config"}
 
 LINEAR_LAYERS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 QUERY_VALUE = r".*language_model\..*\.(q_proj|v_proj)"
-"""Where LoRA lies, as PEFT's patterns. Only the language model gets it; the tower's layers may have the
-same names."""
+"""The layers with LoRA, as PEFT patterns: only the language model's, since the tower's may share their
+names."""
 
 Text = Annotated[str, Field(max_length=4096)]
 Count = Annotated[int, Field(ge=1, le=2**10)]
@@ -45,7 +45,7 @@ Precision = Literal["float32", "float16", "bfloat16"]
 
 
 class Settings(BaseModel):
-    """Base of what a file or a part of one may hold."""
+    """Base of the settings of a file or a part of one."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
@@ -53,19 +53,19 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_what_is_off(cls, values: Any) -> Any:
+    def _without_unset(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
         known = cls.model_fields.keys()
         return {name: it for name, it in values.items() if name in known or (it and name not in _ORIGIN)}
 
     def given(self) -> dict[str, Any]:
-        """Return the values that the file held."""
+        """Return the values in the file."""
         return self.model_dump(exclude_unset=True)
 
 
 class _Config(Settings):
-    """What transformers writes into every configuration."""
+    """Fields that transformers writes to every configuration."""
 
     architectures: list[Text] | None = None
     dtype: Precision | None = None
@@ -82,14 +82,14 @@ class _Config(Settings):
 
 
 class RopeSettings(Settings):
-    """How a LLaMA's rotary positions turn."""
+    """The settings of LLaMA's rotary position embeddings."""
 
     rope_type: Literal["default"] = "default"
     rope_theta: Annotated[float, Field(gt=0)] = 10000.0
 
 
 class LlamaSettings(_Config):
-    """The language model's."""
+    """The settings of the language model."""
 
     model_type: Literal["llama"]
     vocab_size: Size
@@ -145,7 +145,7 @@ class Dinov2Settings(_Config):
     reshape_hidden_states: bool = True
     use_mask_token: bool = True
     use_swiglu_ffn: bool = False
-    # They follow from the number of layers.
+    # Derived from the number of layers.
     out_features: list[Text] | None = Field(default=None, exclude=True)
     out_indices: list[int] | None = Field(default=None, exclude=True)
     stage_names: list[Text] | None = Field(default=None, exclude=True)
@@ -210,14 +210,14 @@ class ModelSettings(_Config):
 
 
 class SizeSettings(Settings):
-    """The size of a picture in pixels."""
+    """The size of an image in pixels."""
 
     height: Side
     width: Side
 
 
 class ImageProcessorSettings(Settings):
-    """How pictures become pixels."""
+    """The settings of image preprocessing."""
 
     image_processor_type: Literal["MiniGPTv2ImageProcessor"]
     size: SizeSettings
@@ -259,27 +259,27 @@ class TokenizerSettings(Settings):
     is_local: bool = True
 
     def special_tokens(self) -> dict[str, str]:
-        """Return the tokens by their roles."""
+        """Return the special tokens by role."""
         return self.model_dump(
             include={"bos_token", "eos_token", "pad_token", "unk_token"}, exclude_none=True
         )
 
 
 class BytePairs(BaseModel):
-    """What `tokenizer.json` says of its pieces; pieces that a prefix continues make its reader panic."""
+    """The model of `tokenizer.json`; a continuing prefix makes its reader panic."""
 
     type: Literal["BPE"]
     continuing_subword_prefix: Literal[""] | None = None
 
 
 class TokenizerFile(BaseModel):
-    """`tokenizer.json`, as far as its reader does not check it."""
+    """The parts of `tokenizer.json` that its reader does not check."""
 
     model: BytePairs
 
 
 class GenerationSettings(Settings):
-    """`generation_config.json`; only the tokens' numbers are used."""
+    """`generation_config.json`; only the token ids are used."""
 
     bos_token_id: TokenId | None = None
     eos_token_id: TokenId | None = None
@@ -288,12 +288,12 @@ class GenerationSettings(Settings):
     transformers_version: Text | None = None
 
     def token_ids(self) -> dict[str, int]:
-        """Return the numbers of the special tokens by their roles."""
+        """Return the ids of the special tokens by role."""
         return self.model_dump(include={"bos_token_id", "eos_token_id", "pad_token_id"}, exclude_none=True)
 
 
 class AdapterSettings(Settings):
-    """`adapter_config.json`, as PEFT writes that of an adapter that `assistant train` made."""
+    """`adapter_config.json`, as PEFT writes it for adapters of `assistant train`."""
 
     peft_type: Literal["LORA"]
     base_model_name_or_path: Text
@@ -304,7 +304,7 @@ class AdapterSettings(Settings):
     modules_to_save: list[Literal["vision_projection"]]
     bias: Literal["none"] = "none"
     task_type: Text | None = None
-    # What PEFT writes that changes nothing once the weights are there.
+    # Fields of PEFT that have no effect after training.
     auto_mapping: Mapping[Text, Text] | None = None
     inference_mode: bool = True
     init_lora_weights: bool = True
@@ -314,24 +314,22 @@ class AdapterSettings(Settings):
 
     @property
     def all_linear(self) -> bool:
-        """Whether LoRA lies on all linear layers of the language model, or on queries and values alone."""
+        """Whether LoRA is on all linear layers of the language model, or only on queries and values."""
         return bool(self.target_modules == LINEAR_LAYERS)
 
     @field_validator("target_modules")
     @classmethod
-    def _places_that_training_knows(cls, places: Any) -> str:
+    def _known_targets(cls, places: Any) -> str:
         for pattern in (LINEAR_LAYERS, QUERY_VALUE):
             names = pattern.partition("(")[2].rstrip(")").split("|")
             if places == pattern or (isinstance(places, list) and sorted(map(str, places)) == sorted(names)):
                 return pattern
-        raise ValueError(
-            "LoRA lies neither on all linear layers of the language model nor on q_proj and v_proj"
-        )
+        raise ValueError("LoRA must be on all linear layers of the language model or on q_proj and v_proj")
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A whole model's folder: its settings, known to be right, and the files of its weights, not yet read."""
+    """A full model's folder: its validated settings, and its weight files, not yet read."""
 
     path: Path
     config: ModelSettings
@@ -342,10 +340,10 @@ class ModelFolder:
 
 
 def read_model_folder(folder: Path) -> ModelFolder:
-    """Check the settings of a whole model's folder.
+    """Validate the settings of a full model's folder.
 
     Raises:
-        WeightsError: a file is missing or holds what a MiniGPT-v2 has no use for; file and key are named.
+        WeightsError: a file is missing or has an invalid setting; the message names file and key.
     """
     config = read_settings(folder / "config.json", ModelSettings)
     processor = read_settings(folder / "processor_config.json", ProcessorSettings)
@@ -358,10 +356,10 @@ def read_model_folder(folder: Path) -> ModelFolder:
 
 
 def read_adapter(folder: Path) -> AdapterSettings:
-    """Check the settings of an adapter's folder.
+    """Validate the settings of an adapter's folder.
 
     Raises:
-        WeightsError: the file is missing, or holds what an adapter of ours does not; file and key are named.
+        WeightsError: the file is missing or has an invalid setting; the message names file and key.
     """
     return read_settings(folder / "adapter_config.json", AdapterSettings)
 
@@ -370,10 +368,10 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
 def read_settings(path: Path, form: type[SettingsT], largest: int = _LARGEST_FILE) -> SettingsT:
-    """Read a file of JSON that has the form.
+    """Read a JSON file and validate it against `form`.
 
     Raises:
-        WeightsError: the file cannot be read, or has not the form; the key is named.
+        WeightsError: the file cannot be read or is invalid; the message names the key.
     """
     try:
         _require_file(path, largest)
@@ -385,15 +383,15 @@ def read_settings(path: Path, form: type[SettingsT], largest: int = _LARGEST_FIL
 
 
 def _require_file(path: Path, largest: int) -> None:
-    """Refuse what is no file (a pipe would be waited for), and what is larger than so many bytes."""
+    """Refuse anything but a regular file (reading a pipe would block) of at most `largest` bytes."""
     if not path.is_file():
         raise WeightsError(f"there is no file {path}; copy the folder again")
     if path.stat().st_size > largest:
-        raise WeightsError(f"{path} is larger than such files are; copy the folder again")
+        raise WeightsError(f"{path} is too large for such a file; copy the folder again")
 
 
 def _complaint(error: ValidationError) -> str:
-    """Say in one line which setting is wrong, and why."""
+    """Return in one line which setting is invalid, and why."""
     first = error.errors(include_url=False, include_input=False)[0]
     reason = {"extra_forbidden": "unknown setting", "missing": "is missing"}.get(first["type"], first["msg"])
     key = ".".join(map(str, first["loc"]))

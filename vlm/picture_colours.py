@@ -1,4 +1,4 @@
-"""Bring a picture's values to what a screen shows: 8 bits, sRGB, nothing transparent."""
+"""Convert an image to 8-bit sRGB without transparency."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from PIL import Image, ImageChops, ImageCms
 
 from .errors import ImageError
 
-# How a profile's colour space is called by the profile, and its pixels by Pillow.
+# Pillow's mode for each colour space of a profile.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 _SIXTEEN_BITS = 65535.0
-# A profile that changes no colour by more, of 255, is left out: most pictures say that they are in sRGB.
-_UNSEEN = 2
+# A profile that changes no colour by more than this, of 255, is ignored: most are sRGB.
+_INVISIBLE = 2
 
 
 def in_rgb(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, list[str]]:
-    """Return a loaded picture in sRGB and `size` pixels, as a new image without metadata, and notes."""
+    """Return a loaded image in sRGB and `size` pixels, as a new image without metadata, and notes."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         image, notes = _eight_bits(image, size)
@@ -28,7 +28,7 @@ def in_rgb(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, list
         image, notes = _reduce(_averageable(image, size), size, Image.Resampling.LANCZOS), []
     image, more = _in_srgb(image, profile)
     image, last = _on_white(image)
-    image.info = {}  # an orientation or a profile in it would be applied again
+    image.info = {}  # otherwise its orientation and profile would be applied again
     return image, notes + more + last
 
 
@@ -37,20 +37,20 @@ def _reduce(image: Image.Image, size: tuple[int, int], how: Image.Resampling) ->
 
 
 def _averageable(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return the picture without palette numbers and key colours, which cannot be averaged."""
+    """Return the image without palette indices and key colours, which cannot be averaged."""
     if image.mode in ("P", "PA") or "transparency" in image.info:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.convert("L") if image.mode == "1" and image.size != size else image
 
 
 def _eight_bits(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, list[str]]:
-    """Show 16-bit values, whole numbers or floats from black for the smallest to white for the largest."""
+    """Scale 16-bit values, integers or floats to 0..255, from the smallest to the largest."""
     clear = image.info.get("transparency")
     mask = None
     if isinstance(clear, int):
         opaque = Image.fromarray(np.asarray(image) != clear).convert("L")
         mask = _reduce(opaque, size, Image.Resampling.BOX)
-    small = _reduce(image, size, Image.Resampling.BOX)  # its averages never leave the range
+    small = _reduce(image, size, Image.Resampling.BOX)  # averages stay within the range
     values = np.asarray(small.convert("F"))
     counted = values if mask is None else values[np.asarray(mask) > 0]
     low, high = _range(counted if counted.size else values)
@@ -78,7 +78,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _in_srgb(image: Image.Image, profile: Any) -> tuple[Image.Image, list[str]]:
-    """Return the picture's colours in sRGB, from those of the profile that came with it."""
+    """Convert the image from its colour profile to sRGB."""
     if image.mode == "LAB":
         return _transform(ImageCms.createProfile("LAB"), "LAB").apply(image), []
     if not isinstance(profile, bytes) or not profile:
@@ -97,7 +97,7 @@ def _in_srgb(image: Image.Image, profile: Any) -> tuple[Image.Image, list[str]]:
 
 
 def _apply(image: Image.Image, profile: bytes) -> Image.Image:
-    """Return the picture in sRGB, itself where the profile changes nothing that can be seen."""
+    """Return the image in sRGB, or itself if the profile makes no visible change."""
     opened = ImageCms.ImageCmsProfile(BytesIO(profile))
     mode = _SPACES.get(opened.profile.xcolor_space.strip())
     if image.mode == "L" and mode == "RGB":
@@ -108,7 +108,7 @@ def _apply(image: Image.Image, profile: bytes) -> Image.Image:
     if mode == "RGB":
         samples = _samples()
         changes = np.asarray(ImageChops.difference(samples, transform.apply(samples)))
-        if changes.max() <= _UNSEEN:
+        if changes.max() <= _INVISIBLE:
             return image
     return transform.apply(image)
 
@@ -119,14 +119,14 @@ def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:
 
 @functools.cache
 def _samples() -> Image.Image:
-    """Return colours from all over RGB, 51 apart."""
+    """Return sample colours from the whole RGB cube, 51 apart."""
     return Image.frombytes(
         "RGB", (216, 1), bytes(value for colour in product(range(0, 256, 51), repeat=3) for value in colour)
     )
 
 
 def _on_white(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Return the picture in RGB as a new image, what is transparent laid on white."""
+    """Return a new RGB image, with transparency composited on white."""
     if not image.has_transparency_data:
         return image.convert("RGB"), []
     layer = image.convert("RGBA")

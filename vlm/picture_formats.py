@@ -1,6 +1,6 @@
-"""Tell by its content what kind of picture a file is, and open it; or say what it is instead.
+"""Identify an image file by its content and open it, or say what the file is instead.
 
-Libraries print nothing meanwhile, and a file that takes longer than a picture needs is given up.
+Libraries stay silent, and a file that takes too long to read is an error.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .errors import ImageError
 
 _PILLOWS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM")
 FORMATS = (*_PILLOWS, "HEIF")
-"""What is opened, by Pillow's names; a phone's multi-picture JPEG (MPO) counts as JPEG. HEIF, the HEIC of
-iPhones, needs the package pillow-heif."""
+"""The supported formats, by Pillow's names; a phone's multi-picture JPEG (MPO) counts as JPEG. HEIF, the HEIC
+of iPhones, needs the package pillow-heif."""
 SECONDS_LIMIT = 5.0
-"""Reading one picture takes no more seconds of a CPU core."""
+"""The maximum CPU time for reading one image."""
 TEXT_PIXELS = 4_000_000
-"""Pictures written as text, number by number (plain PPM), have no more pixels."""
+"""The maximum number of pixels of an image in text form (plain PPM)."""
 
 _SAVE = "save it as an 8-bit PNG or JPEG"
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
@@ -35,7 +35,7 @@ _BLOCK = 16_384
 
 
 class _Timed(BytesIO):
-    """A file that gives up after `SECONDS_LIMIT`: some small ones keep a reader busy for hours."""
+    """A file that stops after `SECONDS_LIMIT`: some small files keep a reader busy for hours."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
@@ -48,10 +48,10 @@ class _Timed(BytesIO):
 
 
 def identify(content: bytes) -> Image.Image:
-    """Return the picture with its size known and its pixels not yet decoded.
+    """Return the image with its size, before decoding its pixels.
 
     Raises:
-        ImageError: it is none that can be opened; Pillow's readers raise other errors on damaged files.
+        ImageError: the file cannot be opened as an image; Pillow raises other errors on damaged files.
     """
     _silence_libraries()
     if _is_heic(content):
@@ -59,17 +59,17 @@ def identify(content: bytes) -> Image.Image:
     try:
         opened = Image.open(_Timed(content), formats=_PILLOWS)
     except UnidentifiedImageError:
-        raise ImageError(_what_it_is_instead(content)) from None
+        raise ImageError(_describe_other(content)) from None
     if opened.tile and opened.tile[0][0] == "ppm_plain" and opened.width * opened.height > TEXT_PIXELS:
         raise ImageError(
             f"it is written as text and has more than {TEXT_PIXELS // 10**6} million pixels; {_SAVE}"
         )
-    opened.decodermaxblock = _BLOCK  # the time is looked at before each block
+    opened.decodermaxblock = _BLOCK  # the time is checked before each block
     return opened
 
 
 def unsupported(error: Exception) -> str | None:
-    """Return what to say of an error that means a kind of picture that Pillow cannot read, not damage."""
+    """Return the message for an error about an unsupported kind of image, or None for damage."""
     if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(str(error)):
         reason = " ".join(str(error).split())[:80] or type(error).__name__
         return f"pictures of this kind cannot be opened ({reason}); {_SAVE}"
@@ -78,7 +78,7 @@ def unsupported(error: Exception) -> str | None:
 
 @functools.cache
 def _silence_libraries() -> None:
-    """Keep libtiff from writing to stderr, and Pillow's log from it where a program has set up none."""
+    """Keep libtiff, and Pillow's log if logging is not configured, from writing to stderr."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         libraries = ctypes.CDLL(
@@ -88,7 +88,7 @@ def _silence_libraries() -> None:
             setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
             setter(None)
     except (AttributeError, OSError):
-        pass  # linked in another way, as on Windows
+        pass  # linked differently, as on Windows
 
 
 def _is_heic(content: bytes) -> bool:
@@ -110,7 +110,7 @@ def _open_heic(content: bytes) -> Image.Image:
     return HeifImageFile(BytesIO(content))
 
 
-def _what_it_is_instead(content: bytes) -> str:
+def _describe_other(content: bytes) -> str:
     head = content[:512].lstrip().lower()
     if head.startswith(b"%pdf"):
         return "this is a PDF document, not a picture; export its page as PNG"
@@ -122,7 +122,7 @@ def _what_it_is_instead(content: bytes) -> str:
         return "this is a video, not a picture; save one of its frames as JPEG"
     if content.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return "JPEG XL pictures cannot be opened; save it as PNG or JPEG"
-    kind = _announced(content)
+    kind = _format_by_magic(content)
     if kind is None:
         return f"this is no picture, or a damaged one; copy it again, or use one of {', '.join(FORMATS)}"
     if kind not in FORMATS:
@@ -136,15 +136,15 @@ def _what_it_is_instead(content: bytes) -> str:
     return reason or f"this {kind} file is damaged, or of a rare kind; copy it again, or {_SAVE}"
 
 
-def _announced(content: bytes) -> str | None:
-    """Return the format that the first bytes announce, by Pillow's name."""
+def _format_by_magic(content: bytes) -> str | None:
+    """Return Pillow's name of the format of the first bytes, or None."""
     Image.init()
     for name in (*_PILLOWS, *Image.ID):
         accept = Image.OPEN[name][1]
         try:
             if accept and accept(content[:16]):
                 return name
-        except (IndexError, struct.error):  # there are fewer bytes than it looks at
+        except (IndexError, struct.error):  # too few bytes
             continue
     return None
 

@@ -1,8 +1,7 @@
-"""Open pictures as people have them: any photo in, one upright RGB picture out, or one clear line.
+"""Open any image file as an upright RGB image, or fail with one clear line.
 
-Everything that a file says about how it wants to be seen is applied here, once (EXIF orientation, colour
-profile, palette, transparency, 16-bit values, CMYK), so that nobody else has to think of it. No setting of
-Pillow is changed, and nothing is printed.
+This module alone applies a file's display metadata and colour mode (EXIF orientation, colour profile,
+palette, transparency, 16-bit values, CMYK). It changes no setting of Pillow and prints nothing.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 Source: TypeAlias = "str | Path | bytes | bytearray | BinaryIO | Image.Image | np.ndarray[Any, Any] | Picture"
-"""What can be opened as a picture."""
+"""Anything that opens as an image."""
 
 PIXEL_LIMIT = 178_956_970
-"""Pictures of more pixels are refused before they are decoded (13377 x 13377; Pillow's own hard limit)."""
+"""Images of more pixels are refused before decoding (13377 x 13377; Pillow's own hard limit)."""
 SIDE_LIMIT = 65_535
-"""Pictures of more pixels on a side are refused (the most that a JPEG can have)."""
+"""Images of more pixels on a side are refused (the maximum of JPEG)."""
 FILE_LIMIT = 256 * 1024**2
 """Files of more bytes are refused."""
 LONG_SIDE = 4096
-"""Larger pictures are reduced to this many pixels on their longer side."""
+"""Larger images are reduced to this many pixels on their longer side."""
 
 _TOO_MANY_PIXELS = f"it has more than {PIXEL_LIMIT // 10**6} million pixels; save it smaller"
 _ORIENTATION_TAG = 0x0112
@@ -60,13 +59,13 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a person sees it.
+    """An image as a person sees it.
 
-    `image` is RGB, upright, and at most `LONG_SIDE` pixels long. `width` and `height` are the pixels of the
-    picture in the file, upright as well: larger than `image.size` where the picture was reduced. Boxes are
-    relative to the picture, so they fit both. `sha256` is that of the file's bytes, or of the RGB pixels for
-    a picture that was in memory; `format` is Pillow's name ("JPEG"), or "memory"; `content` is the file's
-    bytes, if any; `notes` are short lines about what was done that a person may want to know.
+    `image` is RGB, upright, and at most `LONG_SIDE` pixels long. `width` and `height` are the upright size of
+    the file's image in pixels, larger than `image.size` if it was reduced. Boxes are relative, so they fit
+    both. `sha256` is that of the file's bytes, or of the RGB pixels of an image in memory; `format` is
+    Pillow's name ("JPEG"), or "memory"; `content` is the file's bytes, if any; `notes` are short lines for
+    the person about how the image was changed.
     """
 
     image: Image.Image = field(compare=False, repr=False)
@@ -80,13 +79,13 @@ class Picture:
 
 
 def open_picture(source: Source) -> Picture:
-    """Open a file, bytes, an open binary file, a Pillow image or a numpy array, which stay as they are.
+    """Open a file, bytes, an open binary file, a Pillow image or a numpy array without changing it.
 
-    Of several frames or pages the first is used (of a Pillow image the one that it stands at). An array is
-    height x width x 3 (RGB) or 4 (RGBA) of uint8, or height x width of most kinds of numbers.
+    Of several frames or pages the first is used (of a Pillow image the current one). An array is height x
+    width x 3 (RGB) or 4 (RGBA) of uint8, or height x width of most number types.
 
     Raises:
-        ImageError: what is wrong with it and what to do, in one line.
+        ImageError: one line with the error and the remedy.
     """
     import numpy as np  # here, so that storage starts without it
 
@@ -106,7 +105,7 @@ def open_picture(source: Source) -> Picture:
         opened = identify(content)
         size = opened.size
         _refuse_bombs(*size)
-        opened.draft(None, _reduced(*size))  # lets a JPEG be reduced while it is decoded, at no extra memory
+        opened.draft(None, _reduced(*size))  # reduces a JPEG during decoding, without extra memory
         frames = _frames_note(opened)
         image, (width, height), notes = _as_seen(opened, size)
     notes = [*frames, *notes]
@@ -114,10 +113,10 @@ def open_picture(source: Source) -> Picture:
 
 
 def as_seen(source: Source) -> Image.Image:
-    """Return the picture alone, in RGB and upright; an image that is so already is returned itself.
+    """Return the upright RGB image; one that is so already is returned itself.
 
     Raises:
-        ImageError: what is wrong with it and what to do, in one line.
+        ImageError: one line with the error and the remedy.
     """
     return source if _is_as_seen(source) else open_picture(source).image
 
@@ -144,7 +143,7 @@ def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
 
 
 def _printable(path: str) -> str:
-    """Return the path for a message of one line: no line breaks in it, nor pages of it."""
+    """Return the path for a one-line message: printable and short."""
     shown = path if path.isprintable() else repr(path)
     return shown if len(shown) <= 200 else "…" + shown[-199:]
 
@@ -178,7 +177,7 @@ def _read_bytes(source: str | Path | bytes | bytearray | BinaryIO) -> bytes:
     if not hasattr(source, "read"):
         raise ImageError(f"a {type(source).__name__} is none; give a path, bytes, an image or an array")
     size = 0
-    if source.seekable():  # like Pillow: an upload that was looked at before is read from its beginning
+    if source.seekable():  # like Pillow: read an upload from its start even if it was read before
         size = source.seek(0, SEEK_END)
         source.seek(0)
     content = b"" if size > FILE_LIMIT else source.read(FILE_LIMIT + 1)
@@ -197,10 +196,10 @@ def _sha256(content: bytes) -> str:
 
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
-    """Keep Pillow silent, one picture at a time, and turn whatever it raises into one line.
+    """Silence Pillow and turn its exceptions into one line, for one image at a time.
 
-    Warning filters belong to the whole process: two threads that change and restore them at once would leave
-    them changed for good, hence the lock. It also bounds the memory that large pictures take.
+    Warning filters are global: two threads that change and restore them at once could leave them changed,
+    hence the lock. It also limits the memory for large images.
     """
     try:
         with _ONE_AT_A_TIME, warnings.catch_warnings():
@@ -210,7 +209,7 @@ def _decoding(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: {error}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: {_TOO_MANY_PIXELS}") from None
-    except Exception as error:  # on damaged files Pillow's readers raise about anything
+    except Exception as error:  # on damaged files Pillow may raise anything
         reason = unsupported(error) or "it is incomplete or damaged; copy or download it again"
         raise ImageError(f"{name}: {reason}") from error
 
@@ -236,16 +235,16 @@ def _frames_note(opened: Image.Image) -> list[str]:
 def _as_seen(
     image: Image.Image, size: tuple[int, int] | None = None
 ) -> tuple[Image.Image, tuple[int, int], list[str]]:
-    """Return the picture upright in RGB (a new image), its upright size in the file, and notes.
+    """Return a new upright RGB image, its upright size in the file, and notes.
 
-    `size` is the size in the file, where decoding reduces the picture already.
+    `size` is the size in the file, if decoding already reduces the image.
     """
     from .picture_colours import in_rgb  # imports numpy
 
     width, height = size or image.size
     _refuse_bombs(width, height)
     image.load()
-    orientation = _orientation(image)  # after loading: PNG may say it at its end, TIFF turns itself
+    orientation = _orientation(image)  # after loading: PNG may have it at the end, TIFF applies it itself
     seen, notes = in_rgb(image, _reduced(width, height))
     if orientation in _TURNS:
         seen = seen.transpose(_TURNS[orientation])
@@ -257,7 +256,7 @@ def _as_seen(
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation 1..8; 1 where there is none, or none that can be read."""
+    """Return the EXIF orientation 1..8; 1 if it is missing or invalid."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF is common and says nothing about the pixels

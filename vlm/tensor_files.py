@@ -1,4 +1,4 @@
-"""Files of weights that others wrote, safetensors or PyTorch's, read tensor by tensor, running no code."""
+"""Read untrusted weight files, safetensors or PyTorch, tensor by tensor and without running code."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .errors import WeightsError, one_line
 
 
 class TensorFile(Mapping[str, torch.Tensor]):
-    """The tensors of a file by name; each is read, and looked at for what no weight is, when it is taken.
+    """The tensors of a file by name; each is read and checked on access.
 
-    Of a training checkpoint, which holds them as `model` beside an optimizer's state, the model is read;
-    `settings` is what it says of the model's configuration.
+    Of a training checkpoint, only the weights under `model` are read; `settings` is its configuration of the
+    model.
 
     Raises:
-        WeightsError: the file cannot be read, is no flat file of tensors, or a tensor is not finite floats.
+        WeightsError: the file cannot be read, is not a flat file of tensors, or a value is not finite.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
         if self._tensors is not None:
             tensor = self._tensors[name]
         else:
-            # Opened for each: what stays open stays in memory once it was touched.
+            # Opened for each tensor: an open file keeps every page it read in memory.
             with safe_open(self.path, "pt") as file:
                 tensor = file.get_tensor(name).clone()
         if not tensor.is_floating_point():
@@ -67,7 +67,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Put the file in front of what is wrong with it."""
+    """Prefix errors with the path of the file."""
     try:
         yield
     except WeightsError as error:
@@ -91,10 +91,10 @@ def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _read_torch(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Return the named tensors of a file that `torch.save` wrote, and the model's settings beside them."""
+    """Return the named tensors of a file of `torch.save`, and the model's settings in it."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # the readers behind torch.load raise many kinds; what they advise is unsafe
+    except Exception as error:  # torch.load raises many kinds, and its advice is unsafe
         raise WeightsError(
             f"{path} cannot be read as a file of tensors: it broke off, or holds more than tensors; copy it "
             "again"

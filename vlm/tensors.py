@@ -1,4 +1,4 @@
-"""Files of tensors, in the one form that holds nothing else: safetensors."""
+"""Read safetensors files, which hold nothing but tensors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FLOATS = ("BF16", "F16", "F32", "F64")
 
 
 def read_shapes(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all tensors without reading these.
+    """Return the shapes of all tensors without reading them.
 
     Raises:
-        WeightsError: a file cannot be read, or holds what are no weights.
+        WeightsError: a file cannot be read, or a tensor is not of floats.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in files:

@@ -1,4 +1,4 @@
-"""The façade that tools call: one method a task, typed in and out."""
+"""The typed interface to a model: one method per task."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 class VisionLanguageModel:
-    """Asks one model about pictures; safe to share between threads.
+    """Asks one model about images; safe to share between threads.
 
-    A picture is a path, a file's bytes, an open file, a Pillow image, a numpy array or a `Picture`. It is
-    looked at as `open_picture` opens it, upright and in RGB; one that cannot be opened raises `ImageError`.
-    A `region` is the part of the picture that a question is about: it is looked at alone, and boxes are of
-    the whole picture. `identify` alone sees the picture as a whole, with the region named.
+    An image is a path, a file's bytes, an open file, a Pillow image, a numpy array or a `Picture`. It is
+    opened as by `open_picture`, upright and in RGB; `ImageError` if that fails. With a `region`, the model
+    sees only that crop, and boxes are mapped back to the full image; `identify` instead shows the model the
+    full image and names the region in the prompt.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -50,15 +50,15 @@ class VisionLanguageModel:
         zoom: bool = True,
         dtype: str | None = None,
     ) -> VisionLanguageModel:
-        """Load a model by name or folder, fetching its base weights if they are missing, or by an address.
+        """Load a model by name or folder, fetching missing base weights, or connect to an address.
 
         `http://host:8000/v1#name` is a model behind an OpenAI-compatible server (`docs/remote-models.md`).
-        `base` is the folder of an adapter's whole model, where that was moved; without `zoom` no question is
-        looked at again from nearby; `dtype` is float32, float16 or bfloat16 in place of the quickest.
+        `base` is the folder of an adapter's base model if it was moved; `zoom` asks again on a crop where
+        that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest.
 
         Raises:
-            WeightsError: there is no such model, or its weights cannot be had.
-            AssistantError: an address cannot be used.
+            WeightsError: there is no such model, or its weights cannot be loaded.
+            AssistantError: the address is invalid.
             ValueError: there is no such `dtype`.
         """
         from .engine.loading import load_engine
@@ -72,57 +72,57 @@ class VisionLanguageModel:
 
     @property
     def plans(self) -> bool:
-        """Whether the model has learnt to plan (see `planning.py`)."""
+        """Whether the model was trained to plan (see `planning.py`)."""
         return self.engine.plans
 
     def caption(self, image: Source, region: Box | None = None) -> Caption:
-        """Say in a sentence what the picture shows."""
+        """Describe the image in a sentence."""
         return Caption(self._ask(image, Request(Task.CAPTION, region=region)).grounded.text)
 
     def vqa(self, image: Source, question: str, region: Box | None = None) -> Answer:
-        """Answer a question in a word or a short phrase."""
+        """Answer a question with a word or a short phrase."""
         return Answer(self._ask(image, Request(Task.VQA, question, region)).grounded.text)
 
     def refer(self, image: Source, expression: str, region: Box | None = None) -> ReferringResult:
-        """Locate the one thing that an expression means (referring expression comprehension)."""
+        """Locate the one thing that an expression refers to (referring expression comprehension)."""
         boxes = self._ask(image, Request(Task.REFER, expression, region)).grounded.boxes
         box = boxes[0] if boxes else None
         return ReferringResult(expression, box, box.score if box else 0.0)
 
     def detect(self, image: Source, phrase_or_sentence: str, region: Box | None = None) -> Detections:
-        """Find every box of a phrase, or of each phrase of a sentence (parse and ground)."""
+        """Detect all instances of a phrase, or of each phrase of a sentence (parse and ground)."""
         grounded = self._ask(image, Request(Task.DETECTION, phrase_or_sentence, region)).grounded
-        return Detections(tuple(map(_without_copies, grounded.phrases)))
+        return Detections(tuple(map(_without_repeats, grounded.phrases)))
 
     def ground(
         self, image: Source, instruction: str | None = None, region: Box | None = None
     ) -> GroundedText:
-        """Describe the picture and locate what is named (grounded captioning)."""
+        """Describe the image with a box for each thing named (grounded captioning)."""
         return self._ask(image, Request(Task.GROUNDING, instruction or "", region)).grounded
 
     def identify(self, image: Source, region: Box) -> Expression:
-        """Name what is in a region (referring expression generation)."""
+        """Describe the thing in a region (referring expression generation)."""
         return Expression(self._ask(image, Request(Task.IDENTIFY, region=region)).grounded.text, region)
 
     def chat(self, image: Source | None, turns: Sequence[Turn]) -> Reply:
-        """Reply freely to the last of `turns`, the one without an answer."""
+        """Reply freely to the last of `turns`, which has no answer yet."""
         *history, last = turns
         return Reply(self._ask(image, Request(None, last.user, history=tuple(history))).grounded.text)
 
     def stream(self, request: Request) -> Iterator[str]:
-        """Yield the raw answer to one request piece by piece; boxes in it are of its region alone."""
+        """Yield the raw answer to one request piece by piece; its boxes are relative to the region."""
         return self.engine.stream(crop_to_region(_upright(request)))
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer a batch of requests of any mix of tasks, which a listener may follow and stop."""
+        """Answer a batch of requests of any tasks; a listener may follow and stop it."""
         requests = list(map(_upright, requests))
         answers = self.engine.generate([crop_to_region(request) for request in requests], listener)
         return [map_to_full_image(*pair) for pair in zip(requests, answers, strict=True)]
 
     def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
-        """Go on with texts without a picture."""
+        """Complete texts without an image."""
         return self.engine.complete(completions)
 
     def _ask(self, image: Source | None, request: Request) -> Generation:
@@ -133,8 +133,8 @@ def _upright(request: Request) -> Request:
     return request if request.image is None else replace(request, image=as_seen(request.image))
 
 
-def _without_copies(phrase: GroundedPhrase) -> GroundedPhrase:
-    """Drop boxes that a small model repeats to the letter."""
+def _without_repeats(phrase: GroundedPhrase) -> GroundedPhrase:
+    """Drop exact repeats of boxes, which a small model may write."""
     return GroundedPhrase(phrase.text, tuple(dict.fromkeys(phrase.boxes)), phrase.start)
 
 

