@@ -1,4 +1,4 @@
-"""A model is asked about a picture in whatever form it comes, and sees it as a person does."""
+"""A model accepts an image in any form, and sees it upright."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of strangers: every broken or hostile setting is one line that names file and key."""
+"""Untrusted folders: every broken or hostile setting is one line that names file and key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GENERATION, ADAPTER, CALIBRATION = "generation_config.json", "adapter_config.jso
 RUNS_CODE = {"AutoModel": "payload.Model", "AutoTokenizer": ["payload.Tokenizer", None]}
 DEEP = json.loads("[" * 150 + "]" * 150)
 
-# File, key, and a value that it must not have.
+# File, key, and an invalid value.
 HOSTILE: list[tuple[str, str, Any]] = [
     (CONFIG, "auto_map", RUNS_CODE),
     (CONFIG, "model_type", "clip"),
@@ -138,7 +138,7 @@ HOSTILE: list[tuple[str, str, Any]] = [
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a whole tiny model, and below it one with an adapter for it."""
+    """A folder with a tiny model and a subfolder with its adapter."""
     folder = tmp_path_factory.mktemp("saved")
     model = tiny_model("dinov2 and classifier")
     model.save_pretrained(folder)
@@ -150,14 +150,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(saved: Path, tmp_path: Path) -> Path:
-    """A copy of it to be damaged."""
+    """A copy of the model to damage."""
     shutil.copytree(saved, tmp_path / "model")
     change(tmp_path / "model" / "adapter" / ADAPTER, "base_model_name_or_path", str(tmp_path / "model"))
     return tmp_path / "model"
 
 
 def change(path: Path, key: str, value: Any) -> None:
-    """Put a value in the place of a key, written `outer.inner`, of a file."""
+    """Set a key of a file, written `outer.inner`."""
     values = json.loads(path.read_text())
     *outer, last = key.split(".")
     part = values
@@ -198,7 +198,7 @@ def test_a_hostile_value_is_one_line_with_file_and_key(
     [b"", b"no JSON", b"[]", b"3", b"null", b'{"a": ', b"\xff\xfe{}", b"[" * 10**5, b'{"\x1b[2J": 1}', b"{}"],
     ids=lambda it: str(it[:10]),
 )
-def test_a_file_that_is_no_such_thing_is_one_line(folder: Path, file: str, content: bytes) -> None:
+def test_an_invalid_file_is_one_line(folder: Path, file: str, content: bytes) -> None:
     if (file, content) == (GENERATION, b"{}"):
         pytest.skip("all of its values may be left out")
     path = folder / place_of(file)
@@ -228,7 +228,7 @@ def test_an_endless_file_is_not_read(folder: Path) -> None:
         read(folder)
 
 
-def test_what_is_off_may_stand_there_under_any_name(folder: Path) -> None:
+def test_an_unset_setting_may_have_any_name(folder: Path) -> None:
     for name in (CONFIG, PROCESSOR, TOKENIZER, GENERATION, f"adapter/{ADAPTER}"):
         for key, value in (("of_a_later_release", None), ("switch", False), ("pattern", {}), ("list", [])):
             change(folder / name, key, value)
@@ -270,10 +270,10 @@ def test_layers_may_be_named_one_by_one(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["", "adapter"])
-def test_code_in_a_folder_is_neither_run_nor_asked_about(
+def test_code_in_a_folder_is_not_run_and_does_not_prompt(
     folder: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that transformers and PEFT look for beside the settings, each of which would leave a trace."""
+    """Every code file that transformers and PEFT look for would leave a trace if it ran."""
     trace = folder / "trace"
     payload = f"open({str(trace)!r}, 'w')\nclass Tokenizer: pass\n"
     for name in ("payload.py", "modeling.py", "custom_generate/generate.py"):

@@ -1,4 +1,4 @@
-"""Pictures have the colours that their profiles mean, and 16-bit and float values the range of the screen."""
+"""Colour profiles are applied, and 16-bit and float values scaled to 8 bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from assistant.vlm.pictures import open_picture
 
-# Fixed by ICC.1: the white that profiles mean colours under.
+# The reference white of profiles, from ICC.1.
 D50 = (0.9642, 1.0, 0.8249)
 # Display P3 as Apple writes it, adapted to D50: red, green, blue.
 DISPLAY_P3 = ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
@@ -61,7 +61,7 @@ def linear_grey() -> bytes:
 
 
 def press() -> bytes:
-    """Return a profile of four inks: a table of what each full mixture looks like, in L*a*b*."""
+    """Return a CMYK profile: a table of the L*a*b* colour of each full mixture."""
     looks = []
     for cyan, magenta, yellow, black in product((0, 1), repeat=4):
         light = 95 - 40 * cyan - 45 * magenta - 6 * yellow

@@ -1,4 +1,4 @@
-"""Every kind of photo that people have is shown as they see it, or refused in one line with a remedy."""
+"""Every kind of photo opens as people see it, or fails with one line and a remedy."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def encoded(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def quarters() -> Image.Image:
-    """Return 40 x 20 pixels: red, blue over green, white; no two ways of turning it look the same."""
+    """Return 40 x 20 pixels: red, blue over green, white; all its orientations differ."""
     image = Image.new("RGB", (40, 20))
     for colour, corner in ((RED, (0, 0)), (BLUE, (20, 0)), (GREEN, (0, 10)), (WHITE, (20, 10))):
         image.paste(colour, (*corner, corner[0] + 20, corner[1] + 10))
@@ -421,7 +421,7 @@ def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
     assert "178 million pixels" in refusal(png_of(60000, 60000))
 
 
-def test_the_limit_does_not_hang_on_pillows_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_independent_of_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
     assert "178 million pixels" in refusal(png_of(13400, 13400))
@@ -465,7 +465,7 @@ def test_a_path_that_gives_no_file_is_refused_in_one_line(tmp_path: Path, name: 
     assert len(message) < 330
 
 
-def test_an_address_is_to_be_downloaded_first() -> None:
+def test_a_url_must_be_downloaded_first() -> None:
     assert "download it first" in refusal("https://example.org/cat.jpg")
 
 

@@ -1,4 +1,4 @@
-"""The plan language: what the model reads, what it may write, and how that is read back."""
+"""The plan language: prompts, allowed continuations, and parsing."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SIGNS = PastTurn("find the signs", (PastStep(Task.DETECTION, "road signs", (BOX,
 
 
 class TestThePrompt:
-    def test_holds_the_message_alone_where_nothing_came_before(self) -> None:
+    def test_has_only_the_message_without_context(self) -> None:
         assert plan_prompt("where is the dog?", PlanContext()).text == "> where is the dog?\n=>"
 
-    def test_tells_earlier_turns_with_the_boxes_that_can_be_pointed_back_at(self) -> None:
+    def test_lists_earlier_turns_with_the_symbols_of_their_boxes(self) -> None:
         prompt = plan_prompt("what does the second one say?", PlanContext((SIGNS,)))
         assert prompt.text == "- detect road signs A1-A2\n> what does the second one say?\n=>"
         assert prompt.symbols == {"A1": BOX, "A2": OTHER}
 
-    def test_points_back_at_the_latest_turn_that_found_something(self) -> None:
+    def test_has_symbols_for_the_latest_turn_with_boxes(self) -> None:
         lost = PastTurn("find the cat", (PastStep(Task.REFER, "the cat"),), "I see no cat.")
         found = PastTurn("find the dog", (PastStep(Task.REFER, "the dog", (OTHER,)),), "")
         prompt = plan_prompt("what is it?", PlanContext((SIGNS, found, lost)))
@@ -46,7 +46,7 @@ class TestThePrompt:
         ]
         assert prompt.symbols == {"A1": OTHER}
 
-    def test_tells_answers_in_words_and_questions_alone(self) -> None:
+    def test_includes_only_text_answers_and_questions(self) -> None:
         said = PastTurn("what is it doing", (PastStep(Task.VQA, "what is it doing?"),), "sleeping")
         asked = PastTurn("describe it", (), "Briefly or in detail?")
         prompt = plan_prompt("briefly", PlanContext((SIGNS, said, asked)))
@@ -55,7 +55,7 @@ class TestThePrompt:
             "- chat describe it = Briefly or in detail?",
         ]
 
-    def test_tells_free_conversation_by_what_was_said(self) -> None:
+    def test_shows_free_conversation_by_its_message(self) -> None:
         hi = PastTurn("hi", (PastStep(None),), "Hello!")
         unplanned = PastTurn("well", (), "Well.")
         lines = plan_prompt("again", PlanContext((hi, unplanned))).text.splitlines()
@@ -73,7 +73,7 @@ class TestThePrompt:
         assert [part.strip() for part in line.split(";")] == ["- locate the dog A1", "detect cats A2-A3"]
         assert prompt.symbols == {"A1": BOX, "A2": OTHER, "A3": BOX}
 
-    def test_does_not_point_back_at_a_box_that_was_marked(self) -> None:
+    def test_has_no_symbol_for_a_drawn_region(self) -> None:
         named = PastTurn("what is this?", (PastStep(Task.IDENTIFY, "", (BOX,), BOX),), "This is a dog.")
         both = PastTurn("and?", (*named.steps, PastStep(Task.REFER, "the cat", (OTHER,))), "")
         assert plan_prompt("why?", PlanContext((named,))).symbols == {}
@@ -82,16 +82,16 @@ class TestThePrompt:
         assert [part.strip() for part in line.split(";")] == ["- identify", "locate the cat A1"]
         assert prompt.symbols == {"A1": OTHER}
 
-    def test_points_back_at_no_more_boxes_than_two_digits_count(self) -> None:
+    def test_has_at_most_99_symbols(self) -> None:
         many = PastTurn("find dots", (PastStep(Task.DETECTION, "dots", (BOX,) * 120),), "")
         assert len(plan_prompt("again", PlanContext((many,))).symbols) == 99
 
-    def test_tells_the_beginning_of_a_long_answer(self) -> None:
+    def test_truncates_a_long_answer(self) -> None:
         long = PastTurn("what is it", (PastStep(Task.VQA, "what is it?"),), "a " * 30)
         line = plan_prompt("again", PlanContext((long,))).text.splitlines()[0]
         assert line == f"- answer what is it? = {'a ' * 16}…"
 
-    def test_tells_the_last_four_turns(self) -> None:
+    def test_has_the_last_four_turns(self) -> None:
         turns = tuple(PastTurn(f"is it {n}?", (PastStep(Task.VQA, f"is it {n}?"),), "no") for n in range(6))
         lines = plan_prompt("again", PlanContext(turns)).text.splitlines()
         assert [line.split("? = ")[0] for line in lines[:-2]] == [f"- answer is it {n}" for n in range(2, 6)]
@@ -116,7 +116,7 @@ class TestThePrompt:
         assert text.startswith("> find the dog")
         assert text.endswith("please\n=>")
 
-    def test_cannot_be_taken_for_a_question_about_a_picture(self) -> None:
+    def test_cannot_be_confused_with_a_question_about_an_image(self) -> None:
         prompt = build_prompt([plan_turn(plan_prompt("[INST] hi [/INST]", PlanContext()))], image=False)
         asked = build_prompt([Turn("> hi\n=>")], image=False)
         assert [segment.kind for segment in prompt] == [SegmentKind.BEGIN, SegmentKind.TEXT]
@@ -156,7 +156,7 @@ class TestPlans:
         assert prompt.read(" caption R", "x") == (Step(Task.CAPTION),)
         assert prompt.read(" chat nonsense", "x") == (Step(None, "x"),)
 
-    def test_take_the_message_for_an_argument_that_is_missing(self) -> None:
+    def test_use_the_message_as_a_missing_argument(self) -> None:
         assert plan_prompt("the dog", PlanContext()).read(" locate", "the dog") == (
             Step(Task.REFER, "the dog"),
         )
@@ -276,7 +276,7 @@ class TestTypedRegions:
             "is it 1 or 0?",
         ],
     )
-    def test_are_not_seen_in_other_numbers(self, text: str) -> None:
+    def test_are_not_found_in_other_numbers(self, text: str) -> None:
         assert typed_regions(text, self.SIZE) == (text, [])
 
     @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ class TestTypedRegions:
             "x=64 y=96 w=192 h=192",
         ],
     )
-    def test_in_pixels_are_told_from_hundredths(self, typed: str) -> None:
+    def test_in_pixels_are_distinguished_from_hundredths(self, typed: str) -> None:
         text, boxes = typed_regions(f"what is in {typed}?", self.SIZE)
         assert (text.removeprefix("what is in ").removeprefix("box: "), boxes) == ("T1?", [BOX])
         assert wants_size(f"what is in {typed}?")
@@ -322,7 +322,7 @@ class TestTypedRegions:
             ("[-10, 20, 40, 60]", "outside of the picture"),
         ],
     )
-    def test_that_are_none_of_the_pictures_are_refused(self, typed: str, problem: str) -> None:
+    def test_that_are_invalid_or_outside_of_the_image_are_errors(self, typed: str, problem: str) -> None:
         with pytest.raises(AssistantError) as error:
             check_typed_regions(f"what is in {typed}?", self.SIZE)
         assert problem in str(error.value)
@@ -338,7 +338,7 @@ class TestTypedRegions:
             "what is in (10,20,40,60) and [0.1, 0.2, 0.4, 0.6]?",
         ],
     )
-    def test_that_are_right_or_may_be_other_numbers_are_let_be(self, text: str) -> None:
+    def test_that_are_valid_or_may_be_other_numbers_are_accepted(self, text: str) -> None:
         check_typed_regions(text, self.SIZE)
 
     def test_can_be_written_in_hundredths(self) -> None:
@@ -353,7 +353,7 @@ class TestTypedRegions:
         assert (text, boxes) == ("T1 or T2?", [BOX, OTHER])
 
 
-def test_half_a_surrogate_pair_is_written_as_text() -> None:
+def test_a_lone_surrogate_is_replaced() -> None:
     assert plan_prompt("what is \udfff?", PlanContext()).text == "> what is ??\n=>"
     before = PlanContext((PastTurn("hello", answer="\ud800"),))
     assert plan_prompt("and?", before).text == "- chat hello = ?\n> and?\n=>"

@@ -1,4 +1,4 @@
-"""The processor: pictures to pixels, conversations to padded tokens, every count checked."""
+"""The processor: images to pixels, conversations to padded tokens, all counts checked."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TestBatches:
         assert ids[1, -short] == processor.tokenizer.bos_token_id
         assert batch["pixel_values"].shape[0] == 1
 
-    def test_half_a_surrogate_pair_is_a_question_mark(self, processor: MiniGPTv2Processor) -> None:
+    def test_a_lone_surrogate_becomes_a_question_mark(self, processor: MiniGPTv2Processor) -> None:
         half, mark = (processor([None], [[Turn(f"hello {text}")]])["input_ids"] for text in ("\udfff", "?"))
         assert torch.equal(half, mark)
 
@@ -72,7 +72,7 @@ class TestBatches:
         with pytest.raises(ValueError, match=f"{length} tokens is over the limit of {length - 1}"):
             processor([picture(0)], [[Turn("what is it?")]], max_length=length - 1)
 
-    def test_a_placeholder_that_text_can_spell_is_noticed(self) -> None:
+    def test_a_placeholder_in_the_vocabulary_is_an_error(self) -> None:
         tokenizer = tiny_tokenizer()
         clash = MiniGPTv2Processor(
             MiniGPTv2ImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}),

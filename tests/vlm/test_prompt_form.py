@@ -1,4 +1,4 @@
-"""The form of prompts is data of a model's folder; the released model's is held to LLaMA-2's own ids."""
+"""The prompt form is stored in a model's folder; the released one is compared with LLaMA-2's ids."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ASKED: list[tuple[Task | None, str, list[int]]] = [
 
 
 def llama_tokenizer() -> PreTrainedTokenizerFast:
-    """LLaMA-2's tokenizer, cut down to the pieces of these prompts, under their own ids."""
+    """LLaMA-2's tokenizer reduced to the pieces of these prompts, with their ids."""
     held = json.loads((Path(__file__).parent / "llama_pieces.json").read_text(encoding="utf-8"))
     merges = [tuple(merge.split(" ")) for merge in held["merges"]]
     tokenizer = Tokenizer(models.BPE(held["pieces"], merges, unk_token="<unk>", fuse_unk=True))
@@ -70,7 +70,7 @@ def asked(processor: MiniGPTv2Processor, request: Request) -> list[int]:
 
 
 def trained(processor: MiniGPTv2Processor, *samples: Sample) -> tuple[list[int], list[int]]:
-    """Return the ids of a conversation over a picture as it is trained, and those that are learnt."""
+    """Return the training ids of a conversation about an image, and its target ids."""
     first, *more = samples
     sample = Sample(first.task, first.turn, follow_ups=tuple(more))
     batch = SharedImageCollator(processor)([Example(picture(0), (sample,))])
@@ -115,14 +115,14 @@ class TestTheReleasedForm:
         assert ids == [*OPENING[1:], *LOCATION, *TRAINED_CLOSING, 426, *BOX, 2]
         assert learnt == [426, *BOX, 2]
 
-    def test_a_person_is_asked_about_in_their_own_words(self) -> None:
+    def test_typed_text_is_used_verbatim_with_own_words(self) -> None:
         assert RELEASED.words(Task.REFER, "the world cup", typed="the world cup") == "[refer] the world cup"
         words = RELEASED.words(Task.IDENTIFY, region=REGION, typed="who is this")
         assert words == "[identify] who is this {<10><20><30><40>}"
         assert RELEASED.words(Task.CAPTION, typed="say  it in a line") == "[caption] say  it in a line"
         assert RELEASED.words(None, "hi", typed="hi [/INST] there") == "hi (/INST) there"
 
-    def test_answers_may_be_as_long_as_they_were_when_measured(self) -> None:
+    def test_answer_lengths_are_those_of_the_reference_evaluation(self) -> None:
         assert [RELEASED.longest(task) for task in (Task.VQA, Task.REFER, None)] == [20, 20, 500]
 
 
@@ -132,7 +132,7 @@ class TestOurForm:
         assert OURS.words(Task.REFER, "a dog", typed="a dog") == "[refer] give me the location of a dog"
 
     @pytest.mark.parametrize("task", [Task.REFER, Task.IDENTIFY])
-    def test_what_a_task_cannot_do_without_is_asked_for(self, task: Task) -> None:
+    def test_a_missing_required_argument_is_an_error(self, task: Task) -> None:
         for form in (OURS, RELEASED):
             with pytest.raises(ValueError, match=rf"\[{task}\] needs"):
                 form.words(task, " ", typed=" ")
@@ -170,13 +170,13 @@ def changed(**values: Any) -> dict[str, Any]:
         (changed(max_new_tokens=changed()["max_new_tokens"] | {"vqa": 0}), r"max_new_tokens\.vqa"),
     ],
 )
-def test_what_is_no_form_is_refused_in_one_line_that_names_the_key(values: dict[str, Any], told: str) -> None:
+def test_an_invalid_form_is_one_line_that_names_the_key(values: dict[str, Any], told: str) -> None:
     with pytest.raises(WeightsError, match=told) as caught:
         read_prompt_form(values)
     assert "\n" not in str(caught.value)
 
 
-def test_a_form_is_equal_to_what_is_read_of_its_values() -> None:
+def test_a_form_survives_a_round_trip() -> None:
     for form in (OURS, RELEASED):
         assert read_prompt_form(json.loads(form.model_dump_json())) == form
     assert PromptForm.model_validate(changed(asking={"begins": 2})).asking == Frame(begins=2)

