@@ -1,1 +1,1 @@
-"""What people touch: the command line, the chat page, and the one renderer of boxes."""
+"""User interfaces: the command line, the chat page, and the box renderer that both use."""

@@ -1,7 +1,7 @@
 """The command line: `assistant …`.
 
-Answers go to stdout, all else to stderr; the exit code is 0 for done, 1 for failed, 2 for wrong use,
-130 for stopped by Ctrl-C.
+Answers go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage, 130 stopped
+by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ app.command("ui")(page.ui)
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line on stderr and exit code 1."""
+    """Run the command line; an error that the user can fix is one line on stderr and exit code 1."""
     replace_what_cannot_be_encoded()
     try:
         app()
-    except (AssistantError, OSError) as error:  # the latter where nothing can be written, as to a full disk
+    except (AssistantError, OSError) as error:  # OSError: output cannot be written, e.g. the disk is full
         if os.environ.get("ASSISTANT_DEBUG"):
             raise
         reason = error.strerror if isinstance(error, OSError) and error.filename is None else error

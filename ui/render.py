@@ -1,6 +1,6 @@
-"""Draw grounded text on a picture: one colour a phrase, a label on every box.
+"""Draw grounded text on an image: one colour per phrase, a label on every box.
 
-The only place where boxes become pixels of a drawing; the command line and the page both use it.
+The only module that draws boxes; the command line, the MCP server and the page's export use it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from PIL import Image
 from ..vlm.grounding import GroundedPhrase, GroundedText
 
 PALETTE = ("#f7f614", "#49daff", "#f17343", "#13aa7f", "#ffbac6", "#a581ff", "#aeff8a", "#eba103")
-"""Colours of phrases, `#rrggbb`. Told apart with normal and with each kind of colour-blind sight, and light
-enough for dark text on them (contrast of 6 and more with `INK`)."""
+"""Colours of phrases, `#rrggbb`. Distinguishable with normal and with each kind of colour-blind vision, and
+light enough for dark text (contrast of at least 6 with `INK`)."""
 INK = "#14161a"
-"""Colour of label texts, and of the outline that keeps boxes visible on bright pictures."""
+"""Colour of label text, and of the outline that keeps boxes visible on bright images."""
 
 _LABEL_CHARACTERS = 60
 _LINE_CHARACTERS = 30
@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def phrase_colour(index: int) -> str:
-    """Return the colour `#rrggbb` of the phrase at `index` in reading order; they repeat after the last."""
+    """Return the colour `#rrggbb` of the phrase at `index` in reading order; the palette repeats."""
     return PALETTE[index % len(PALETTE)]
 
 
@@ -38,15 +38,15 @@ def draw(
 ) -> Image.Image:
     """Return a copy of `image` in RGB, of the same size, with every box drawn on it.
 
-    A label says the phrase and, where known, the box's score in percent; boxes that have neither are
-    numbered in reading order. The smallest boxes lie on top.
+    A label shows the phrase and, if known, the box's score in percent; boxes with neither are numbered in
+    reading order. The smallest boxes are on top.
     """
     phrases = grounded.phrases if isinstance(grounded, GroundedText) else tuple(grounded)
     if not any(phrase.boxes for phrase in phrases):
         return image.convert("RGB")  # Pillow copies here, even from RGB
     thickness = max(sv.calculate_optimal_line_thickness(image.size), round(min(image.size) / 300))
     detections = _detections(phrases, image.size, thickness)
-    scene = sv.pillow_to_cv2(image.convert("RGB"))  # once, not once an annotator: it is what takes the time
+    scene = sv.pillow_to_cv2(image.convert("RGB"))  # once for all annotators: the conversion is slow
     sv.BoxAnnotator(sv.Color.from_hex(INK), thickness + 2).annotate(scene, detections)
     sv.BoxAnnotator(_colours(), thickness).annotate(scene, detections)
     if labels:
@@ -62,7 +62,7 @@ def _colours() -> sv.ColorPalette:
 
 
 def _detections(phrases: Sequence[GroundedPhrase], size: tuple[int, int], thickness: int) -> sv.Detections:
-    """Return every box, the largest first: corners in pixels, phrase number as class, label as class name."""
+    """Return all boxes, largest first: xyxy in pixels, phrase index as class id, label as class name."""
     boxes = [(index, phrase.text, box) for index, phrase in enumerate(phrases) for box in phrase.boxes]
     names = [_label(text, box.score, number) for number, (_, text, box) in enumerate(boxes, start=1)]
     corners = np.array([box.to_pixels(*size) for _, _, box in boxes], dtype=np.float32)
@@ -75,10 +75,10 @@ def _detections(phrases: Sequence[GroundedPhrase], size: tuple[int, int], thickn
 
 
 def _visible(corners: Floats, size: tuple[int, int], thickness: int) -> Floats:
-    """Return boxes (N, 4), xyxy in pixels, as whole pixels that a line of `thickness` shows in the picture.
+    """Round boxes (N, 4), xyxy in pixels, to whole pixels such that lines of `thickness` are visible.
 
-    A box ends with its last pixel, empty boxes grow to a mark that can be seen, and lines at the edge of
-    the picture move inside.
+    A box ends at its last pixel, empty boxes grow to a visible mark, and lines at the edge of the image move
+    inside.
     """
     margin = thickness // 2
     last = np.maximum(np.array(size) - 1 - margin, 0)
@@ -101,10 +101,10 @@ def _label(text: str, score: float | None, number: int) -> str:
 
 
 class _Labels(sv.LabelAnnotator):
-    """Labels beside their boxes and inside the picture, where they hide the least.
+    """Places labels next to their boxes, inside the image, where they cover the least.
 
-    Supervision's own `smart_position` pushes labels apart, but past the picture's edge, from where they are
-    moved back on top of one another; so the hook that does it is replaced.
+    Supervision's `smart_position` pushes labels apart past the image's edge and then clips them back on top
+    of each other, so this class overrides the hook that does it.
     """
 
     def __init__(self, size: tuple[int, int], detections: sv.Detections) -> None:
@@ -135,7 +135,7 @@ class _Labels(sv.LabelAnnotator):
 
 
 def _places(box: Floats, label: tuple[float, float], size: tuple[int, int]) -> Floats:
-    """Return where a label (width, height) may stand in the picture, best first: (8, 4), xyxy in pixels."""
+    """Return candidate places for a label (width, height), best first: (8, 4), xyxy in pixels."""
     (x0, y0, x1, y1), (width, height) = box, label
     starts = np.array(
         [
@@ -154,7 +154,7 @@ def _places(box: Floats, label: tuple[float, float], size: tuple[int, int]) -> F
 
 
 def _covered(covers: Floats, boxes: Floats) -> Floats:
-    """Return the share 0..1 of each box (M, 4) that lies under each cover (N, 4), as (N, M)."""
+    """Return the fraction 0..1 of each box (M, 4) covered by each cover (N, 4), as (N, M)."""
     low = np.maximum(covers[:, None, :2], boxes[None, :, :2])
     high = np.minimum(covers[:, None, 2:], boxes[None, :, 2:])
     sides = np.maximum(high - low, 0)

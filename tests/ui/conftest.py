@@ -1,4 +1,4 @@
-"""The command line run in this process, with a scripted model and a home of its own."""
+"""Run the command line in this process, with a scripted model and a temporary home folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 from ..plan_writer import PlanWriter
 from .fakes import ScriptedEngine
 
-# Warnings that Python does not show unless it is asked to.
+# Warnings that Python hides by default.
 QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command came to; `err` holds the warnings too, in a line each."""
+    """The exit code and output of a command; `err` includes the warnings, one per line."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def complaint(self) -> str:
-        """What is on stderr, without the frame and the line breaks of a usage error."""
+        """The text on stderr, without the frame and line breaks of a usage error."""
         return " ".join(re.sub(r"\x1b\[[\d;]*m|[─│╭╮╰╯]", "", self.err).split())
 
 
@@ -52,7 +52,7 @@ def engine() -> ScriptedEngine:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Where sessions are kept unless a command says otherwise."""
+    """The default database of the commands."""
     return tmp_path / "kept" / "sessions.db"
 
 
@@ -68,7 +68,7 @@ def photo(tmp_path: Path) -> Path:
 def command(
     engine: ScriptedEngine, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    """Run `assistant` with arguments and bytes on stdin; models other than the default are looked for."""
+    """Run `assistant` with arguments and bytes on stdin; only the default model is scripted."""
     monkeypatch.setenv("ASSISTANT_DB", str(database))
     monkeypatch.setenv("ASSISTANT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")

@@ -1,4 +1,4 @@
-"""A model that answers by script, for tests of everything above the engine; it needs no torch."""
+"""A scripted model for tests of everything above the engine; needs no torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWERS: dict[Task | None, Answer] = {
 
 
 class ScriptedEngine:
-    """Answers each task with its raw text, or raises what stands in its place; keeps every request.
+    """Answers each task with its raw text, or raises its exception; records every request.
 
     Every box gets `score`.
     """
@@ -36,7 +36,7 @@ class ScriptedEngine:
     ) -> None:
         self.answers: dict[Task | None, Answer] = {**ANSWERS, **(answers or {})}
         self.score = score
-        self.seconds_per_word = 0.0  # where somebody listens
+        self.seconds_per_word = 0.0  # with a listener
         self.requests: list[Request] = []
 
     plans = True
@@ -54,22 +54,22 @@ class ScriptedEngine:
         answers = [self._answer(request) for request in requests]
         if listener is None:
             return answers
-        return [self._told(index, answer, listener) for index, answer in enumerate(answers)]
+        return [self._stream_words(index, answer, listener) for index, answer in enumerate(answers)]
 
     def stream(self, request: Request) -> Iterator[str]:
         yield from self._answer(request).raw.split(" ")
 
     def _answer(self, request: Request) -> Generation:
         self.requests.append(request)
-        assert request.turns  # as in a real engine, what cannot be put in words raises ValueError here
+        assert request.turns  # like a real engine: raises ValueError if the request has no prompt
         answer = self.answers[request.task]
         if isinstance(answer, BaseException):
             raise answer
         grounded = parse(answer(request) if callable(answer) else answer)
         return Generation(with_scores(grounded, [self.score] * len(grounded.boxes)), seconds=0.01)
 
-    def _told(self, index: int, answer: Generation, listener: GenerationListener) -> Generation:
-        """Say the answer word by word until it is stopped."""
+    def _stream_words(self, index: int, answer: Generation, listener: GenerationListener) -> Generation:
+        """Send the answer to the listener word by word until it stops."""
         words = answer.raw.split(" ")
         for count in range(1, len(words) + 1):
             if listener.wants_stop():

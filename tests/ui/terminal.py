@@ -1,4 +1,4 @@
-"""`assistant` at a terminal, over a model that answers by script, slowly; run with its arguments."""
+"""`assistant` with a slow scripted model, for tests in a terminal; takes the same arguments."""
 
 from __future__ import annotations
 

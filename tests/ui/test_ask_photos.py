@@ -1,4 +1,4 @@
-"""Photos as people have them, through `assistant ask`: each is answered, or refused in one line."""
+"""Real-world image files through `assistant ask`: each is answered, or refused in one line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sixteen_bits() -> bytes:
 
 
 def png(width: int, height: int, pixels: bytes = b"") -> bytes:
-    """A PNG of black and white that claims a size."""
+    """A black and white PNG whose header claims a size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -135,7 +135,7 @@ def assert_refused(result: Result, words: str) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "photo.jpg"  # whatever is in it: names often lie
+    return tmp_path / "photo.jpg"  # whatever its content: extensions are often wrong
 
 
 @pytest.mark.parametrize("name", ANSWERED)
@@ -145,7 +145,7 @@ def test_a_picture_is_answered_without_a_word_more(
     file.write_bytes(ANSWERED[name]())
     result = command("ask", file, QUESTION, "--json")
     assert (result.code, result.err) == (0, "")
-    assert capfd.readouterr().err == ""  # nor from a library below Python
+    assert capfd.readouterr().err == ""  # nor from a native library
     answer = json.loads(result.out)
     assert (answer["image"]["width"], answer["image"]["height"]) == SIZE
     assert answer["steps"][0]["boxes"][0]["box"] == [9.6, 18.0, 28.0, 55.2]

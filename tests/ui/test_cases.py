@@ -1,4 +1,4 @@
-"""Reading planner cases and writing plans as JSON lines."""
+"""Read planner cases and write plans as JSON lines."""
 
 from __future__ import annotations
 

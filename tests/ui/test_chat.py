@@ -1,4 +1,4 @@
-"""`assistant chat`: questions and commands from a pipe, and a person at a terminal."""
+"""`assistant chat`: questions and commands from a pipe and from a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHERE = "where is the dog?"
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    """Another picture, of 100 x 50, with a space in its name."""
+    """Another image, 100 x 50, with a space in its name."""
     path = tmp_path / "another one.png"
     Image.new("RGB", (100, 50), "blue").save(path)
     return path
@@ -145,18 +145,18 @@ class TestCommands:
         ("line", "words"),
         [
             ("/find dog", "there is no command /find: /help lists them"),
-            ("/box", "/box wants four numbers x0,y0,x1,y1, not ''"),
+            ("/box", "/box takes four numbers x0,y0,x1,y1, not ''"),
             ("/box 0,0,641,1", "/box [0, 0, 641, 1] lies outside of the picture of 640 x 480"),
             (
                 "/box 0,0,.5,1",
                 "/box [0, 0, 0.5, 1] are fractions, but pixels are wanted: give [0, 0, 320, 480]",
             ),
-            ("/task count", "/task wants one of caption, vqa"),
-            ("/image", "/image wants the name of a file"),
+            ("/task count", "/task takes one of caption, vqa"),
+            ("/image", "/image takes the path of a file"),
             ("/image nowhere.jpg", "there is no such file"),
-            ("/image ~nobody-at-all/a.jpg", "~nobody-at-all/a.jpg: nobody here has that home folder"),
-            ("/save ~nobody-at-all/a.jpg", "nobody here has that home folder"),
-            ("/save", "/save wants the name of a file"),
+            ("/image ~nobody-at-all/a.jpg", "~nobody-at-all/a.jpg: no such home folder"),
+            ("/save ~nobody-at-all/a.jpg", "no such home folder"),
+            ("/save", "/save takes the path of a file"),
             ("/save found.txt", "/save found.txt: end the name in .png or .jpg"),
             ("/save nowhere/found.png", "make it first"),
         ],
@@ -198,7 +198,7 @@ class TestCommands:
 
 
 class Terminal:
-    """A program at a terminal of its own, and what it has shown."""
+    """A program in a pseudo-terminal, and its output."""
 
     def __init__(self, *arguments: object, database: Path) -> None:
         self._ours, theirs = pty.openpty()
@@ -221,7 +221,7 @@ class Terminal:
         self._process.send_signal(signal.SIGINT)
 
     def wait_for(self, words: str) -> None:
-        """Read on until it has shown `words`, behind whatever was waited for before."""
+        """Read until `words` appear, after those of the last call."""
         shown, deadline = "", time.monotonic() + 120
         while words not in shown:
             assert time.monotonic() < deadline, self.shown + shown
@@ -253,7 +253,7 @@ class TestTerminal:
         terminal.wait_for("> ")
         terminal.type(f"{WHERE}\r")
         terminal.wait_for("The dog is on the left.\r\n> ")
-        terminal.type("\x1b[A")  # the question before, to be asked again
+        terminal.type("\x1b[A")  # arrow up: the previous question
         terminal.wait_for(WHERE)
         terminal.type("\r")
         terminal.wait_for("The dog is on the left.\r\n> ")

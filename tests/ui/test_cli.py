@@ -1,4 +1,4 @@
-"""The command line: what each command prints where, what it keeps, and how it fails."""
+"""The command line: what each command prints and stores, and how it fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEAVY = {"torch", "transformers", "langchain", "langchain_core", "streamlit", "s
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every command's words and the command, groups included."""
+    """Yield the name and the object of every command and group."""
     yield names, group
     for name, sub in getattr(group, "commands", {}).items():
         yield from commands(sub, *names, name)
@@ -44,7 +44,7 @@ def ask(command: Command, *arguments: object, stdin: bytes = b"") -> dict[str, A
 
 
 def assert_one_line(result: Result, *words: str) -> None:
-    """The command failed with one line on stderr that says all of `words`, and nothing on stdout."""
+    """Assert failure with one line on stderr that contains all `words`, and nothing on stdout."""
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("Error: ")
     assert result.err.count("\n") == 1
@@ -69,8 +69,8 @@ class TestHelp:
         assert documented.strip().split("\n")[0] in shown
         examples = [line.strip() for line in documented.splitlines() if "  assistant " in f"  {line.strip()}"]
         assert all(" ".join(example.split()) in shown for example in examples)
-        assert not re.search(r"Usage: .*[\[{][a-z]", result.out)  # what is to be filled in is in capitals
-        assert "[default: True]" not in result.out  # of an option that begins with no
+        assert not re.search(r"Usage: .*[\[{][a-z]", result.out)  # placeholders are in capitals
+        assert "[default: True]" not in result.out  # of a --no-... option
 
     @pytest.mark.parametrize("words", [(), ("ask",), ("plan",), ("train",), ("evaluate",)], ids=" ".join)
     def test_the_commands_that_people_begin_with_show_an_example(
@@ -169,8 +169,8 @@ class TestAsking:
     def test_a_typed_identifier_is_obeyed(
         self, command: Command, engine: ScriptedEngine, photo: Path
     ) -> None:
-        assert ask(command, photo, "[refer] how many dogs")["steps"][0]["task"] == "refer"
-        assert (engine.requests[0].task, engine.requests[0].argument) == (Task.REFER, "how many dogs")
+        assert ask(command, photo, "[refer] describe the dog")["steps"][0]["task"] == "refer"
+        assert (engine.requests[0].task, engine.requests[0].argument) == (Task.REFER, "describe the dog")
 
     @pytest.mark.parametrize("task", [task for task in Task if task is not Task.IDENTIFY])
     def test_a_task_chosen_by_hand_is_asked_whatever_the_words(

@@ -1,4 +1,4 @@
-"""`assistant evaluate`: what it measures, prints, writes and refuses."""
+"""`assistant evaluate`: its measures, output, report and errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def evaluate(command: Command, tmp_path: Path, out: Path) -> Evaluate:
-    """Evaluate on three photos, the split being theirs."""
+    """Evaluate on a split of three photos."""
     photos = write_photo_folder(tmp_path / "photos", dog_records(3))
     return lambda *options: command("evaluate", "--data", photos, "--split", "train", "--out", out, *options)
 
@@ -108,7 +108,7 @@ def test_a_published_set_is_measured_by_its_own_measure(command: Command, tmp_pa
     result = command("evaluate", "--set", "vsr", "--data", tmp_path, "--out", out)
     assert result.code == 1
     assert result.err.count("Error: ") == 1
-    assert "1.png" in result.err  # it is a tar file by another name
+    assert "1.png" in result.err  # a tar file with the wrong extension
     assert written(out)["unfinished"] == ["vsr"]
 
 

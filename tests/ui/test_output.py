@@ -1,4 +1,4 @@
-"""Output in encodings other than UTF-8: `?` for what they lack, escapes in JSON, never a traceback."""
+"""Output in encodings other than UTF-8: `?` for missing characters, escapes in JSON, never a traceback."""
 
 from __future__ import annotations
 

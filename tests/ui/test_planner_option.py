@@ -1,4 +1,4 @@
-"""`--planner`: a chat model plans what `ask` and `chat` are asked."""
+"""`--planner`: a chat model plans the questions of `ask` and `chat`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTION = "A dog runs through the snow."
 
 @pytest.fixture
 def chat_model(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a chat model that plans a caption, whatever it is asked."""
+    """The name of a chat model that plans a caption for every message."""
 
     def load(name: str) -> ToolCallingPlanner:
         assert name == "fake:model"

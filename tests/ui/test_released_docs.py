@@ -1,4 +1,4 @@
-"""Every command of docs/released.md, run in its order on small files in the released layout."""
+"""Run every command of docs/released.md in order, on small files in the released layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..vlm.test_evaluation_published import WRITERS
 from ..vlm.tiny import picture
 from .conftest import Command
 
-# What small files need beyond what is written there: no weight tells how many heads, and steps take time.
+# Extra options for the small files: their weights do not determine the head count, and steps take time.
 MORE = {"convert": ["--heads", "2"], "train": ["--steps", "1"]}
 
 

@@ -1,4 +1,4 @@
-"""`--model URL` and `--dialect` in every command, against a real server that lives, dies and comes back."""
+"""`--model URL` and `--dialect` in every command, against a real server that is up, down or restarted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .conftest import Command
 
 BOX = '[{"bbox_2d": [100, 200, 500, 900], "label": "the dog"}]'
 WHERE = "[refer] the dog"
-NOTE = "Note: the model's server does not tell how sure it is of its boxes.\n"
+NOTE = "Note: the model's server reports no scores for its boxes.\n"
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def dead() -> str:
-    """The address of a server that is not there."""
+    """The address of a server that is down."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/v1#qwen3-vl"
@@ -108,7 +108,7 @@ def test_what_is_no_address_is_one_line(command: Command, photo: Path, address: 
 
 
 @pytest.mark.parametrize(
-    ("trouble", "told"),
+    ("trouble", "message"),
     [
         (fails(429, "slow down"), "is asked too much (429: slow down) (tried 4 times)"),
         (fails(500, "oops"), "failed (500: oops) (tried 4 times)"),
@@ -118,13 +118,13 @@ def test_what_is_no_address_is_one_line(command: Command, photo: Path, address: 
     ids=["rate limit", "failure", "drop", "garbage"],
 )
 def test_whatever_a_server_does_the_turn_is_kept_and_says_why_in_a_line(
-    command: Command, photo: Path, server: ModelServer, trouble: object, told: str
+    command: Command, photo: Path, server: ModelServer, trouble: object, message: str
 ) -> None:
     server.usually = trouble  # type: ignore[assignment]
     result = command("ask", photo, WHERE, "--model", server.address, "--json")
     assert result.code == 1
     answer = json.loads(result.out)
-    assert told in answer["steps"][0]["error"]
+    assert message in answer["steps"][0]["error"]
     assert "\n" not in answer["answer"]
     server.usually = says(BOX)
     again = command("ask", photo, WHERE, "--model", server.address, "--session", answer["session"], "--json")

@@ -1,4 +1,4 @@
-"""Boxes and labels are where they belong, pixel by pixel, in colours that everybody can tell apart."""
+"""Boxes and labels are drawn at the right pixels, in colours that everybody can distinguish."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def phrases(*boxes: Box, text: str = "a cat") -> list[GroundedPhrase]:
 
 
 def drawn(grounded: GroundedText | list[GroundedPhrase], width: int = 200, height: int = 100) -> Pixels:
-    """Return the pixels (height, width, 3) of a grey picture with boxes and no labels."""
+    """Return the pixels (height, width, 3) of a grey image with boxes and no labels."""
     return np.asarray(draw(Image.new("RGB", (width, height), GREY), grounded, labels=False))
 
 
 def shows(pixels: Pixels, colour: str) -> int:
-    """Return how many pixels have exactly that colour."""
+    """Return how many pixels have exactly this colour."""
     return int((pixels == rgb(colour)).all(axis=-1).sum())
 
 
 @pytest.fixture
 def label_places(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """Return a list that fills with the labels' places, xyxy in pixels, as they are drawn."""
+    """Return a list that collects the places of drawn labels, xyxy in pixels."""
     places: list[tuple[int, ...]] = []
     original = sv.LabelAnnotator.draw_rounded_rectangle
 
@@ -126,7 +126,7 @@ def test_tiny_and_huge_pictures_keep_their_size(size: tuple[int, int]) -> None:
     assert (result.size, result.mode) == (size, "RGB")
 
 
-# --- the caller's picture --------------------------------------------------------------------------------
+# --- the caller's image ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("grounded", [phrases(FULL), [], [GroundedPhrase("nothing", ())]])

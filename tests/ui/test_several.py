@@ -1,4 +1,4 @@
-"""Several pictures asked at once, and pictures named as terminals and patterns name them."""
+"""Ask about several images at once, and name images by pattern, URL or drag and drop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHERE = "where is the dog?"
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
-    """A folder with two pictures and a file that is none."""
+    """A folder with two images and another file."""
     folder = tmp_path / "album"
     folder.mkdir()
     for name, size in (("b.png", (100, 50)), ("a.png", (200, 100))):
@@ -120,7 +120,7 @@ class TestDropped:
         [
             ("nowhere.jpg", "nowhere.jpg: there is no such file"),
             ("/home/nobody/my\\ photo.jpg", "/home/nobody/my photo.jpg: there is no such file"),
-            ("https://example.org/cat.jpg", "not fetched from addresses: save it first"),
+            ("https://example.org/cat.jpg", "not downloaded from URLs: save it first"),
             ("/find dog", "there is no command /find"),
         ],
     )

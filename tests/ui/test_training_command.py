@@ -1,4 +1,4 @@
-"""`assistant train` from end to end: a person's own photos, a tiny model, and the questions afterwards."""
+"""`assistant train` end to end: train a tiny model on a user's own photos, then ask about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACES = ("left", "right", "snow", "running")
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """The folder of a whole model."""
+    """The folder of a complete model."""
     tiny_model().save_pretrained(tmp_path / "model")
     tiny_processor().save_pretrained(tmp_path / "model")
     return tmp_path / "model"
@@ -26,7 +26,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """Twenty photos of a person's own, each with a question and its answer."""
+    """Twenty photos, each with a question and its answer."""
     (tmp_path / "photos").mkdir()
     rows = []
     for number in range(PHOTOS):
@@ -56,7 +56,7 @@ class TestOwnPhotos:
         result = command("train", *arguments, *rates)
         assert (result.code, result.out) == (0, f"{out / 'adapter'}\n"), result.err
         losses = [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
-        assert losses[-1] < 0.3 < 1 < losses[0]  # its head cannot be surer
+        assert losses[-1] < 0.3 < 1 < losses[0]  # so small a head does not reach 0
         asked = VisionLanguageModel.load(str(out / "adapter"))
         answers = [asked.vqa(picture(number), "where is the dog?").text for number in range(PHOTOS)]
         right = sum(answer == PLACES[number % len(PLACES)] for number, answer in enumerate(answers))

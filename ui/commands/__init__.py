@@ -1,1 +1,1 @@
-"""The commands of `assistant`, a module a subject; each imports what is heavy only when it runs."""
+"""The commands of `assistant`, one module per topic; heavy imports happen only when a command runs."""

@@ -70,7 +70,7 @@ def ask(
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="PICTURE", help="Write the picture with the boxes drawn on it; of several, a folder."
+            metavar="PICTURE", help="Save the picture with its boxes drawn on it; a folder for several."
         ),
     ] = None,
     session: SessionOption = None,
@@ -83,9 +83,9 @@ def ask(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a picture a question, or each of several.
+    """Ask a question about a picture, or about each of several.
 
-    Several pictures are answered one by one, in one session: a line each, with --json an object each.
+    Several pictures are answered one by one, in one session: one line each, with --json one object each.
 
     Examples:
 
@@ -103,16 +103,16 @@ def ask(
     pictures = expand(images)
     if is_file(question):
         raise typer.BadParameter(f"the QUESTION is missing: {question} is a file")
-    question = question.encode(errors="replace").decode()  # a terminal may pass on what is no UTF-8
+    question = question.encode(errors="replace").decode()  # arguments may be invalid UTF-8
     asked = _Question(question, task, region, _drawings(save, pictures), verify, as_json)
     chosen = load_planner(planner)
     with open_store(database, session=session) as store:
         if session is not None:
-            session = store.find_session(session).id  # an unknown one is told before the model works for it
-        asking = _Asking(
+            session = store.find_session(session).id  # fail on an unknown id before the model runs
+        asker = _Asker(
             asked, lambda: _assistant(load_model(model, base, dtype=dtype), store, chosen), session
         )
-        done = asking.one(pictures[0]) if len(pictures) == 1 else asking.each(pictures)
+        done = asker.one(pictures[0]) if len(pictures) == 1 else asker.each(pictures)
     if not done:
         raise typer.Exit(1)
 
@@ -124,7 +124,7 @@ def _assistant(model: VisionLanguageModel, store: SessionStore, planner: Message
 
 
 def _drawings(save: Path | None, pictures: list[str]) -> dict[str, Path]:
-    """Return where the drawing of each picture goes; the folder for several is made."""
+    """Return the output path for each image; create the folder for several."""
     if save is None:
         return {}
     with wrong_use("--save"):
@@ -136,9 +136,9 @@ def _drawings(save: Path | None, pictures: list[str]) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of every picture, and what is done with the answer."""
+    """The question for every image, and what to do with the answers."""
 
-    words: str
+    text: str
     task: Task | None
     region: str | None
     drawings: dict[str, Path]
@@ -146,8 +146,8 @@ class _Question:
     as_json: bool
 
 
-class _Asking:
-    """Asks pictures, one after another in one session; the model is loaded once the first was opened."""
+class _Asker:
+    """Asks about images one after another in one session; loads the model after the first image opens."""
 
     def __init__(self, question: _Question, load: Callable[[], Assistant], session: str | None) -> None:
         self._question = question
@@ -155,11 +155,11 @@ class _Asking:
         self._session = session
 
     def one(self, name: str, *, among_others: bool = False) -> bool:
-        """Ask one picture, and return whether anything came of it.
+        """Ask about one image, and return whether any step succeeded.
 
         Raises:
-            AssistantError: it cannot be opened, or its answer cannot be kept.
-            BadParameter: it has no such region.
+            AssistantError: the image cannot be opened, or the turn cannot be stored.
+            BadParameter: the region is not inside the image.
         """
         from ...agent.identifiers import check_asked
         from .live import live_answer
@@ -168,13 +168,13 @@ class _Asking:
         picture = open_shown(sys.stdin.buffer.read() if name == "-" else given_path(name))
         with wrong_use("--region"):
             region = None if asked.region is None else read_region(asked.region, picture)
-        check_asked(asked.words, asked.task, region)
+        check_asked(asked.text, asked.task, region)
         assistant = self._assistant()
-        kept = assistant.store.add_image(picture)  # what was seen, also where a pipe can be read only once
+        kept = assistant.store.add_image(picture)  # store the bytes read: a pipe can be read only once
         with live_answer(quiet=asked.as_json) as live:
             turn, result = assistant.ask(
                 self._session,
-                asked.words,
+                asked.text,
                 picture,
                 kept,
                 region,
@@ -189,13 +189,13 @@ class _Asking:
             say(f"{name}: {result.answer}" if among_others else result.answer)
             tell_missing_confidence(result)
         if not (asked.as_json or among_others):
-            self._tell_session()
+            self._print_session()
         if name in asked.drawings:
             save_drawing(picture, result, asked.drawings[name])
         return not all(step.error for step in result.steps)
 
     def each(self, names: list[str]) -> bool:
-        """Ask every picture, and return whether something came of each; one that fails leaves the others."""
+        """Ask about every image, and return whether all succeeded; a failure does not stop the others."""
         done = True
         for number, name in enumerate(names, 1):
             if sys.stderr.isatty():
@@ -204,23 +204,23 @@ class _Asking:
                 done = self.one(name, among_others=True) and done
             except (AssistantError, typer.BadParameter) as error:
                 done = False
-                self._tell_failure(name, str(error))
+                self._print_failure(name, str(error))
         if not self._question.as_json:
-            self._tell_session()
+            self._print_session()
         return done
 
-    def _tell_failure(self, name: str, error: str) -> None:
+    def _print_failure(self, name: str, error: str) -> None:
         note(f"Error: {error}" if name in error else f"Error: {name}: {error}")
         if self._question.as_json:
             say_json({"image": {"path": name}, "error": error})
 
-    def _tell_session(self) -> None:
+    def _print_session(self) -> None:
         if self._session:
             note(f"Session {self._session}: go on with --session {self._session}")
 
 
 def plan(
-    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="What a person might ask.")] = None,
+    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="A user's message.")] = None,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Read cases on stdin, a JSON object a line; write their plans.")
     ] = False,
@@ -302,7 +302,7 @@ def _step_as_json(result: StepResult, picture: Picture) -> dict[str, Any]:
 
 
 def _verified(verification: Verification | None) -> dict[str, Any]:
-    """Return what the model said of a box when it was asked back; nothing where it was not."""
+    """Return the JSON of a box's verification, empty if there was none."""
     return {} if verification is None else {"verified": asdict(verification)}
 
 

@@ -1,4 +1,4 @@
-"""Planner cases as JSON lines: a line in, a message with its context out; a plan in, a line out."""
+"""Read planner cases from JSON lines, and write plans as JSON lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...vlm.tasks import Task
 
 
 class CaseError(AssistantError):
-    """A line is no case; the message names the line and the field."""
+    """A line is not a valid case; the message names the line and the field."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Case:
 
 
 def read_cases(lines: Iterable[str]) -> Iterator[Case]:
-    """Read cases from JSON lines, `{"id", "history", "user", "region"}`; empty lines are passed over.
+    """Read cases from JSON lines, `{"id", "history", "user", "region"}`; skip empty lines.
 
     Raises:
-        CaseError: a line is not JSON, or a field is missing or of the wrong kind.
+        CaseError: a line is not JSON, or a field is missing or has the wrong type.
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -44,7 +44,7 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
                 first = error.errors(include_url=False)[0]
                 where = ".".join(map(str, first["loc"])) or "not an object"
                 raise CaseError(f"line {number}: {where}: {first['msg']}") from error
-            except (ValueError, RecursionError) as error:  # numbers or nesting beyond what Python reads
+            except (ValueError, RecursionError) as error:  # numbers or nesting beyond Python's limits
                 raise CaseError(f"line {number}: cannot be read: {error}") from error
 
 
@@ -91,7 +91,7 @@ class _Turn(BaseModel):
 
 
 class _Line(BaseModel):
-    """A line; fields that only a scorer reads are passed over."""
+    """A line; fields for scoring only are ignored."""
 
     id: str
     user: str

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 _PROMPT = "> "
 _HELP = f"""\
 /box X0,Y0,X1,Y1   ask the next question about this part of the picture, in pixels
-/task NAME         answer the next question by this task: {", ".join(Task)}
-/image PATH        talk about another picture, as its path alone or a file dropped on the terminal does
-/save PATH         write the picture with the boxes of the last answer
+/task NAME         answer the next question with this task: {", ".join(Task)}
+/image PATH        switch to another picture; its path alone or dropping the file does the same
+/save PATH         save the picture with the boxes of the last answer
 /help              show this
-/quit              leave, as Ctrl-D does; Ctrl-C stops an answer"""
+/quit              leave, like Ctrl-D; Ctrl-C stops an answer"""
 
 
 def chat(
@@ -63,7 +63,7 @@ def chat(
     dialect: DialectOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Talk about pictures in the terminal; /help lists what can be done besides asking.
+    """Chat about pictures in the terminal; /help lists the commands.
 
     Examples:
 
@@ -77,7 +77,7 @@ def chat(
     chosen = load_planner(planner)
     with open_store(database, session=session) as store:
         if session is not None:
-            session = store.find_session(session).id  # an unknown one is told before the model is loaded
+            session = store.find_session(session).id  # fail on an unknown id before loading the model
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
@@ -93,9 +93,9 @@ def chat(
                 if conversation.over:
                     break
         except KeyboardInterrupt:
-            if not sys.stdin.isatty():  # whose lines are not all answered
+            if not sys.stdin.isatty():  # a pipe with unanswered lines
                 raise
-            note()  # ends the line that it came in
+            note()  # ends the prompt's line
         finally:
             if conversation.session:
                 go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
@@ -105,7 +105,7 @@ def chat(
 
 
 class _Conversation:
-    """What is talked about, and what a line of the person's does to it."""
+    """The state of a chat, and how each input line changes it."""
 
     def __init__(self, assistant: Assistant, session: str | None, verify: bool) -> None:
         self.session = session
@@ -119,8 +119,8 @@ class _Conversation:
         self._answered: tuple[Picture, TurnResult] | None = None
 
     def take(self, line: str) -> bool:
-        """Do what a line says, and return whether that could be done; what a person can mend is said."""
-        text = line.removeprefix("\ufeff").strip()  # the mark that some editors begin a file with
+        """Handle an input line and return whether it succeeded; print an error that the user can fix."""
+        text = line.removeprefix("\ufeff").strip()  # the byte order mark that some editors write
         try:
             if text and (dropped := picture_in_place_of_words(text)):
                 self.show(open_shown(dropped))
@@ -135,7 +135,7 @@ class _Conversation:
         return True
 
     def show(self, picture: Picture) -> None:
-        """Talk about a picture from now on."""
+        """Make a picture the current one."""
         self._picture, self._kept = picture, self._assistant.store.add_image(picture)
         self._region = None
         if sys.stdin.isatty():
@@ -197,13 +197,13 @@ class _Conversation:
 
 
 def _lines(earlier: list[str]) -> Iterator[str]:
-    """Yield what a pipe says, or what a person types, with line editing and the earlier questions at hand."""
+    """Yield lines from a pipe, or typed ones, with line editing and earlier questions in the history."""
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # what is no text, such as another encoding's letter
+        sys.stdin.reconfigure(errors="replace")  # bytes that are not valid text
     if not sys.stdin.isatty():
-        yield from iter(sys.stdin.readline, "")  # the file itself would be closed with this iterator
+        yield from iter(sys.stdin.readline, "")  # iterating over the file would close it with this generator
         return
-    with suppress(ImportError):  # Windows edits lines by itself
+    with suppress(ImportError):  # Windows has line editing built in
         import readline
 
         for question in earlier:
@@ -211,7 +211,7 @@ def _lines(earlier: list[str]) -> Iterator[str]:
     with suppress(EOFError):
         while True:
             yield input(_PROMPT if sys.stdout.isatty() else "")
-    note()  # the line of Ctrl-D
+    note()  # ends the line of Ctrl-D
 
 
 def _earlier_questions(store: SessionStore, session: str | None) -> list[str]:
@@ -225,13 +225,13 @@ def _last_picture(store: SessionStore, session: str | None) -> Path | None:
 
 def _path(text: str) -> Path:
     if not text:
-        raise ValueError("wants the name of a file")
+        raise ValueError("takes the path of a file")
     return dropped_path(text)
 
 
 def _task(text: str) -> Task:
     if text not in list(Task):
-        raise ValueError(f"wants one of {', '.join(Task)}, not {text!r}")
+        raise ValueError(f"takes one of {', '.join(Task)}, not {text!r}")
     return Task(text)
 
 

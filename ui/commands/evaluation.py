@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 def evaluate(
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where the report goes, as JSON; a page beside it.")
+        Path, typer.Option(metavar="FILE", help="The report to write, as JSON, with an HTML page next to it.")
     ],
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER|FILE",
-            help="Annotated photos, records in a .jsonl file, or a --set's folder; none for planning.",
+            help="Annotated photos, records in a .jsonl file, or a --set's folder; not needed for planning.",
         ),
     ] = None,
     split: Annotated[
@@ -47,13 +47,13 @@ def evaluate(
     ] = None,
     paper: Annotated[
         bool,
-        typer.Option("--paper", help="All sets of the paper's tables that FOLDER holds, beside its figures."),
+        typer.Option("--paper", help="All sets of the paper's tables in FOLDER, next to its figures."),
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="The most items a task.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many items per task.")] = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
-            "--zoom/--no-zoom", help="Look again for small things.  [default: but on published sets]"
+            "--zoom/--no-zoom", help="Zoom in on small objects.  [default: on, off for published sets]"
         ),
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
@@ -64,7 +64,7 @@ def evaluate(
 ) -> None:
     """Measure a model on annotated photos, on your own, or on a published data set.
 
-    The report is written after each task, so that a run that is stopped keeps what it has.
+    The report is written after each task, so a stopped run keeps the finished tasks.
 
     Examples:
 
@@ -121,7 +121,7 @@ def evaluate(
 
 
 def _evaluate_planning(out: Path, limit: int | None, model: str, *, as_json: bool) -> None:
-    """Measure plans on messages of the package, which have no pictures: the report has no page."""
+    """Measure plans on the package's messages; they have no images, so the report has no HTML page."""
     from ...vlm.data.messages import read_messages
     from ...vlm.evaluation.planning import evaluate_planning
     from ...vlm.evaluation.report import summary, write_json
@@ -171,7 +171,7 @@ def _paper(data: Path, split: str | None, tasks: str | None, published: str | No
 
 
 def _table_of_the_paper(report: dict[str, Any]) -> list[str]:
-    """Return a row for each set: ours and the paper's figure, in percent."""
+    """Return a row per set: our figure and the paper's, in percent."""
     from ...vlm.evaluation.published import PAPER
 
     lines = [f"{'':24}{'ours':>7}{'paper':>8}"]

@@ -1,4 +1,4 @@
-"""An answer on the terminal while it is being written."""
+"""Show an answer on the terminal while the model writes it."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
 
 
 class LiveAnswer:
-    """Follows a turn and shows its words so far, which vanish once it is done; can be told to stop it."""
+    """A listener that shows a turn's text so far, clears it at the end, and can stop the turn."""
 
     def __init__(self, shown: Live) -> None:
         self._shown = shown
-        self._said: dict[int, str] = {}
+        self._texts: dict[int, str] = {}
         self._plan: Plan | None = None
         self.stopping = False
 
     def planned(self, plan: Plan) -> None:
-        """Show that work is going on."""
+        """Show that the turn has started."""
         self._plan = plan
         self._show()
 
     def heard(self, step: int, raw: str) -> None:
-        """Show what can be said of a step that is not done yet."""
+        """Show the text of an unfinished step."""
         if self._plan:
-            self._said[step] = compose_unfinished(self._plan.steps[step], parse(raw))
+            self._texts[step] = compose_unfinished(self._plan.steps[step], parse(raw))
             self._show()
 
     def finished(self, step: int, result: StepResult) -> None:
-        """Show what a step came to."""
-        self._said[step] = result.text
+        """Show the text of a finished step."""
+        self._texts[step] = result.text
         self._show()
 
     def wants_stop(self) -> bool:
-        """Return whether it was told to stop."""
+        """Return whether `stopping` was set."""
         return self.stopping
 
     def _show(self) -> None:
-        self._shown.update(Text(" ".join(filter(None, self._said.values())) or "…"), refresh=True)
+        self._shown.update(Text(" ".join(filter(None, self._texts.values())) or "…"), refresh=True)
 
 
 @contextmanager
 def live_answer(quiet: bool = False) -> Iterator[LiveAnswer | None]:
-    """Show an answer while it is written where a person reads along: not in a pipe or a file."""
+    """Show an answer while the model writes it; None if `quiet` or if output is not a terminal."""
     if quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield None
         return
@@ -67,7 +67,7 @@ def live_answer(quiet: bool = False) -> Iterator[LiveAnswer | None]:
 
 @contextmanager
 def stopped_by_ctrl_c(answer: LiveAnswer | None) -> Iterator[None]:
-    """Let the first Ctrl-C stop an answer and the second one, as ever, the program."""
+    """Let the first Ctrl-C stop the answer and the second one the program, as usual."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         if answer is None or answer.stopping:

@@ -1,4 +1,4 @@
-"""`assistant models`: which models there are, and their weights."""
+"""`assistant models`: list, fetch, convert, export and average models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's nam
 
 @app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
-    """List the models by name, and whether their weights are here."""
+    """List the models by name, and whether their weights are present."""
     from ...vlm.weights import describe
 
     statuses = [describe(preset) for preset in PRESETS.values()]
@@ -78,11 +78,11 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="[CHECKPOINT] OUT",
-            help="MiniGPT-v2's checkpoint, a .pth, or none to train from the start; and the folder to make.",
+            help="MiniGPT-v2's checkpoint, a .pth, or none to train from scratch; and the folder to create.",
         ),
     ],
     merge: Annotated[
-        bool, typer.Option("--merge", help="Add LoRA to the weights; training cannot go on from it then.")
+        bool, typer.Option("--merge", help="Merge LoRA into the weights; training cannot continue from it.")
     ] = False,
     image_size: Annotated[
         int | None, typer.Option(min=1, help="The side of pictures in pixels.  [default: the checkpoint's]")
@@ -91,9 +91,9 @@ def convert(
         int | None, typer.Option(min=1, help="Attention heads of the tower.  [default: 88 wide each]")
     ] = None,
 ) -> None:
-    """Make a model's folder from the released MiniGPT-v2 files, which you have fetched yourself.
+    """Make a model's folder from the released MiniGPT-v2 files, which you download yourself.
 
-    Each weight keeps the precision of its file; LoRA stays apart, so that training can go on from it.
+    Weights keep the precision of their files; LoRA stays separate, so that training can continue.
 
     Examples:
 
@@ -120,7 +120,7 @@ def convert(
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None]]:
-    """Show on stderr how many bytes of how many are done, where that is a terminal."""
+    """Show a progress bar in bytes on stderr if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
@@ -157,7 +157,7 @@ def average(
     ],
     out: Annotated[Path, typer.Option(help="The folder to make; `--model OUT` takes it.")],
 ) -> None:
-    """Make the mean of adapters that were trained from one another; it is often better than each.
+    """Average the weights of adapters trained from one another; the result is often better than each.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, each declared once."""
+"""Options that several commands share, and the helpers that apply them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def complete_session(incomplete: str) -> list[tuple[str, str]]:
-    """Return the ids, with titles, of the newest sessions that begin so, for the shell to complete."""
+    """Return (id, title) of the newest sessions whose id starts with `incomplete`, for shell completion."""
     try:
         with open_store(None, make=False) as store:
             found = store.list_sessions(50)
@@ -45,14 +45,14 @@ ModelOption = Annotated[
 ]
 BaseOption = Annotated[
     Path | None,
-    typer.Option("--base", metavar="FOLDER", help="The whole model of an adapter, where that was moved."),
+    typer.Option("--base", metavar="FOLDER", help="The base model of an adapter, if it was moved."),
 ]
 DtypeOption = Annotated[
     str | None,
     typer.Option(
         "--dtype",
         metavar="NAME",
-        help="float32, float16 or bfloat16.  [default: what the machine is quick at]",
+        help="float32, float16 or bfloat16.  [default: the fastest on this machine]",
     ),
 ]
 DialectOption = Annotated[
@@ -60,23 +60,23 @@ DialectOption = Annotated[
     typer.Option(
         "--dialect",
         metavar="NAME",
-        help="How the model behind an address is asked.  [default: by its name]",
+        help="The prompt format of a model on a server.  [default: by its name]",
     ),
 ]
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--db", metavar="FILE", help="The database that sessions are kept in. [env: ASSISTANT_DB]"),
+    typer.Option("--db", metavar="FILE", help="The database of sessions. [env: ASSISTANT_DB]"),
 ]
 VerifyOption = Annotated[
     bool,
-    typer.Option("--verify", help="Have the model asked back about each box, and say where it disagrees."),
+    typer.Option("--verify", help="Ask the model again about each box, and say where it disagrees."),
 ]
 PlannerOption = Annotated[
     str | None,
     typer.Option(
         "--planner",
         metavar="PROVIDER:MODEL",
-        help="Have a chat model of LangChain plan, as ollama:qwen3: it reads what is said, sees no picture.",
+        help="Plan with a LangChain chat model, e.g. ollama:qwen3: it reads the text and sees no picture.",
     ),
 ]
 SessionOption = Annotated[
@@ -84,7 +84,7 @@ SessionOption = Annotated[
     typer.Option(
         "--session",
         metavar="ID",
-        help="Go on with a session; the beginning of its id will do.",
+        help="Continue a session; the first characters of its id are enough.",
         autocompletion=complete_session,
     ),
 ]
@@ -92,7 +92,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 def database_location(option: str | None) -> str:
-    """Return where sessions are kept: the option, the environment, or the user's data folder."""
+    """Return the database from the option, else the environment, else the user's data folder."""
     location = option or os.environ.get("ASSISTANT_DB")
     if location:
         return location
@@ -102,12 +102,12 @@ def database_location(option: str | None) -> str:
 
 
 def open_store(option: str | None, *, make: bool = True, session: str | None = None) -> SessionStore:
-    """Open the store of sessions.
+    """Open the session store.
 
-    One that is not there is made, unless `make` is False or a `session` of it is named.
+    Create a missing database, unless `make` is False or a `session` in it is named.
 
     Raises:
-        StorageError: it cannot be opened, or is not there and not to be made.
+        StorageError: it cannot be opened, or is missing and not created.
     """
     from ...storage import DatabaseMissingError, SessionNotFoundError, SessionStore
 
@@ -123,7 +123,7 @@ def open_store(option: str | None, *, make: bool = True, session: str | None = N
 
 @contextmanager
 def wrong_use(option: str) -> Iterator[None]:
-    """Turn a value that an option does not take, a `ValueError`, into wrong use of the command."""
+    """Turn a `ValueError` about an option's value into a usage error."""
     try:
         yield
     except ValueError as error:
@@ -136,10 +136,10 @@ def to_json(value: Any) -> str:
 
 
 def in_dialect(model: str, dialect: str | None) -> str:
-    """Return the name of a model with the dialect that was chosen for it, if one was; nothing is loaded.
+    """Return the name of a model with the chosen dialect, if any, without loading it.
 
     Raises:
-        AssistantError: there is no such model, or its address is none.
+        AssistantError: there is no such model, or its address is malformed.
     """
     from ...vlm.engine.address import is_address, read_address, with_dialect
 
@@ -160,7 +160,7 @@ def in_dialect(model: str, dialect: str | None) -> str:
 def load_model(
     name: str, base: Path | None = None, *, zoom: bool = True, dtype: str | None = None
 ) -> VisionLanguageModel:
-    """Load a model without the chatter of the libraries below it."""
+    """Load a model with the libraries' log messages and progress bars silenced."""
     if sys.stderr.isatty():
         note(f"Loading {name} …")
     from ...vlm.vision_language_model import VisionLanguageModel
@@ -175,7 +175,7 @@ def load_model(
 
 
 def load_planner(name: str | None) -> MessagePlanner | None:
-    """Return the chat model of that name as a planner; None for the assistant's own."""
+    """Return the chat model of that name as a planner; None for the built-in planner."""
     if name is None:
         return None
     from ...agent.tool_calling_planner import ToolCallingPlanner
@@ -184,7 +184,7 @@ def load_planner(name: str | None) -> MessagePlanner | None:
 
 
 def quieten_libraries() -> None:
-    """Have transformers say nothing but errors, and show no progress bars of its own."""
+    """Make transformers log errors only, and show no progress bars."""
     import transformers
 
     transformers.logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""What commands print: answers on stdout, all else on stderr, in whatever encoding these have."""
+"""Print answers on stdout and everything else on stderr, in any encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def say(text: str) -> None:
-    """Print a line on stdout; unlike `typer.echo` in the stream's own encoding, also where that is ASCII."""
+    """Print a line on stdout; unlike `typer.echo`, in the stream's own encoding, even if that is ASCII."""
     print(text, flush=True)
 
 
@@ -25,12 +25,12 @@ def say_json(value: Any) -> None:
 
 
 def say_json_text(text: str) -> None:
-    """Print JSON; what stdout cannot encode is written as JSON's own escapes, so that nothing is lost."""
+    """Print JSON, with JSON escapes for characters that stdout cannot encode."""
     say(encodable(text))
 
 
 def encodable(text: str) -> str:
-    """Return JSON that stdout can encode, with escapes if need be."""
+    """Return JSON that stdout can encode, with escapes where needed."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -39,7 +39,7 @@ def encodable(text: str) -> str:
 
 
 def replace_what_cannot_be_encoded() -> None:
-    """Have stdout and stderr show `?` for characters that their encoding lacks, instead of failing."""
+    """Make stdout and stderr print `?` for characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

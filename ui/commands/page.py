@@ -32,9 +32,9 @@ _STOP_SECONDS = 10
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is served.")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The page's port.")] = 8501,
     address: Annotated[
-        str, typer.Option(help="Who can reach it: 127.0.0.1 is this computer alone, 0.0.0.0 everybody.")
+        str, typer.Option(help="Who can reach it: 127.0.0.1 this computer only, 0.0.0.0 everybody.")
     ] = "127.0.0.1",
     planner: PlannerOption = None,
     model: ModelOption = DEFAULT_MODEL,
@@ -54,18 +54,18 @@ def ui(
     model = in_dialect(model, dialect)
     location = database_location(database)
     kept = location if "://" in location else str(named_path(location).absolute())
-    load_planner(planner)  # what it needs and has not is told here, not in the page
+    load_planner(planner)  # fail here, not in the page, if a package or key is missing
     environment = {**os.environ, settings.MODEL: model, settings.DATABASE: kept}
     environment[settings.PLANNER] = planner or ""
     command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
     typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
     code = _run(command, environment)
-    if code > 0:  # below 0: somebody ended it
+    if code > 0:  # below 0: ended by a signal
         raise AssistantError(f"the page could not be served; is port {port} taken? Try another --port")
 
 
 def arguments(port: int, address: str, browser: bool) -> list[str]:
-    """Return what Streamlit is called with; the rest of its settings lies beside the page."""
+    """Return Streamlit's arguments; its other settings are in `.streamlit/config.toml` of the page."""
     return [
         "run",
         str(SERVER),
@@ -76,9 +76,9 @@ def arguments(port: int, address: str, browser: bool) -> list[str]:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run until it ends or somebody presses Ctrl-C, which the program gets as well; return its exit code."""
+    """Run until it ends or the user presses Ctrl-C, which reaches it as well; return its exit code."""
     with subprocess.Popen(command, env=environment, stdout=sys.stderr.fileno()) as process:
-        # Whoever ends this program (a service manager does) ends the page with it.
+        # A SIGTERM to this program, e.g. from a service manager, ends the page too.
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return process.wait()

@@ -1,4 +1,4 @@
-"""Pictures as people name them on a command line or drop them on a terminal."""
+"""Parse the paths of images given on the command line or dropped on the terminal."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".
 
 
 def named_path(name: str) -> Path:
-    """Return the path that a person names; a `~` before it is a home folder.
+    """Return the path of a name, with a leading `~` expanded.
 
     Raises:
-        AssistantError: nobody has that home folder.
+        AssistantError: the user after the `~` does not exist.
     """
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise AssistantError(f"{name}: nobody here has that home folder; check what follows the ~") from error
+        raise AssistantError(f"{name}: no such home folder; check the name after the ~") from error
 
 
 def dropped_path(text: str) -> Path:
-    """Return the path that a terminal writes for a file dropped on it: quoted, escaped, or after `file://`.
+    """Return the path of a file dropped on a terminal: quoted, escaped, or a `file://` URL.
 
     Raises:
-        AssistantError: nobody has the home folder that it names.
+        AssistantError: the user after a `~` does not exist.
     """
     if text.lower().startswith(_FILE):
         return Path(url2pathname(urlsplit(text).path))
@@ -44,12 +44,12 @@ def dropped_path(text: str) -> Path:
 
 
 def given_path(name: str) -> str | Path:
-    """Return a picture's name as a shell gives it, a `file://` address as the path that it stands for."""
+    """Return the path of a `file://` URL; other names unchanged."""
     return dropped_path(name) if name.lower().startswith(_FILE) else name
 
 
 def is_file(name: str) -> bool:
-    """Return whether there is such a file; anything but a name is none."""
+    """Return whether `name` is an existing file; False for text that cannot be a path."""
     try:
         return Path(name).is_file()
     except (OSError, ValueError):
@@ -57,13 +57,13 @@ def is_file(name: str) -> bool:
 
 
 def picture_in_place_of_words(text: str) -> Path | None:
-    """Return the picture that a line names where it says nothing else, None where it is a person's words.
+    """Return the path if a line is nothing but an image's path, else None.
 
     Raises:
-        AssistantError: the line is an address, or nobody has the home folder that it names.
+        AssistantError: the line is a URL, or the user after a `~` does not exist.
     """
     if text.lower().startswith(_ADDRESSES) and len(text.split()) == 1:
-        raise AssistantError("pictures are not fetched from addresses: save it first, then name the file")
+        raise AssistantError("pictures are not downloaded from URLs: save it first, then give its path")
     if not is_file(text) and len(_shell_words(text)) != 1:
         return None
     path = dropped_path(text)
@@ -73,7 +73,7 @@ def picture_in_place_of_words(text: str) -> Path | None:
 
 
 def expand(names: Sequence[str]) -> list[str]:
-    """Return the names of pictures with those that are patterns, such as `*.jpg`, in their place sorted.
+    """Return the names with each pattern, such as `*.jpg`, replaced by its matches in sorted order.
 
     Raises:
         AssistantError: a pattern matches no file.
@@ -91,7 +91,7 @@ def _matches(name: str) -> list[str]:
 
 
 def _shell_words(text: str) -> list[str]:
-    """Split as a shell does, which a terminal counts on when it escapes blanks or quotes a name."""
+    """Split like a shell: terminals escape spaces or quote the names of dropped files."""
     try:
         return shlex.split(text, posix=os.name != "nt")
     except ValueError:  # an apostrophe

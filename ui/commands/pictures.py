@@ -1,4 +1,4 @@
-"""What several commands do with pictures: open one, read a region of it, write an answer's drawing."""
+"""Image helpers that several commands share: open, parse a region, save an annotated copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_shown(source: Path | str | bytes) -> Picture:
-    """Open a picture, and say on stderr what was done to it.
+    """Open an image, and print notes about it on stderr.
 
     Raises:
         ImageError: it cannot be read.
@@ -31,34 +31,33 @@ def open_shown(source: Path | str | bytes) -> Picture:
 
 
 def tell_missing_confidence(result: TurnResult) -> None:
-    """Say on stderr that nobody knows how sure a model is of its boxes, where that is so."""
+    """Print a note on stderr if no box has a score."""
     scores = [box.score for phrase in result.phrases for box in phrase.boxes]
     if scores and all(score is None for score in scores):
-        note("Note: the model's server does not tell how sure it is of its boxes.")
+        note("Note: the model's server reports no scores for its boxes.")
 
 
 def read_region(text: str, picture: Picture) -> Box:
-    """Read `x0,y0,x1,y1` in pixels of the picture.
+    """Parse `x0,y0,x1,y1` in pixels of the image.
 
     Raises:
-        ValueError: it is something else, or no region of the picture; the message goes behind the option's
-            name.
+        ValueError: it is malformed, or outside the image; the message follows the option's name.
     """
     from ...vlm.regions import pixel_box
 
     try:
         x0, y0, x1, y1 = (float(value) for value in text.strip().strip("[]()").split(","))
     except ValueError:
-        raise ValueError(f"wants four numbers x0,y0,x1,y1, not {text!r}") from None
+        raise ValueError(f"takes four numbers x0,y0,x1,y1, not {text!r}") from None
     return pixel_box((x0, y0, x1, y1), picture.width, picture.height)
 
 
 def check_drawing(path: Path) -> None:
-    """Refuse a place for a drawing that cannot be written, before anybody has worked for it.
+    """Check that an annotated image can be written to `path`, before the model runs.
 
     Raises:
-        ValueError: the name is no picture's; the message goes behind the option's name.
-        AssistantError: the folder is not there, or what draws is not installed.
+        ValueError: the name is not an image's; the message follows the option's name.
+        AssistantError: the folder does not exist, or the `drawing` extra is not installed.
     """
     require("drawing", "a picture with its boxes")
     from PIL import Image
@@ -72,11 +71,11 @@ def check_drawing(path: Path) -> None:
 
 
 def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
-    """Return where the drawings of several pictures go: into the folder, which is made, by their own names.
+    """Create the folder, and return a path in it for the annotated copy of each image.
 
     Raises:
-        ValueError: the name is a picture's; the message goes behind the option's name.
-        AssistantError: the folder cannot be made, or what draws is not installed.
+        ValueError: the name is a file's; the message follows the option's name.
+        AssistantError: the folder cannot be created, or the `drawing` extra is not installed.
     """
     if folder.suffix and not folder.is_dir():
         raise ValueError(f"{folder}: name a folder for the drawings of several pictures")
@@ -93,7 +92,7 @@ def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
 
 
 def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
-    """Write the picture with the boxes of an answer, and say so on stderr.
+    """Save the image with the boxes of an answer, and print its path on stderr.
 
     Raises:
         AssistantError: it cannot be written.

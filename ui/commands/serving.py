@@ -29,7 +29,7 @@ def mcp(
             metavar="FOLDER",
             exists=True,
             file_okay=False,
-            help="A folder whose pictures may be opened, again for more. [default: the working folder]",
+            help="A folder whose pictures may be opened; repeat for more. [default: the working folder]",
         ),
     ] = None,
     database: Annotated[
@@ -42,9 +42,9 @@ def mcp(
     They are caption, vqa, refer, detect, ground, identify and list_pictures. A client may open the pictures
     below the folders that you name; your home folder and the root are refused.
 
-    With --db a picture of a session may be named by its id, the `sha256` that `assistant ask --json` tells.
+    With --db, name a session's picture by its id: the `sha256` that `assistant ask --json` prints.
 
-    Example, as the command that a client starts:
+    Example, as a client's start command:
 
       assistant mcp --folder ~/Pictures
     """
@@ -61,7 +61,7 @@ def mcp(
 
 
 def _require_mcp() -> None:
-    """Refuse to begin without the package that speaks the protocol, in a version that we know."""
+    """Require the `mcp` package in a supported version."""
     require("mcp", "`assistant mcp`")
     installed = version("mcp")
     if installed.partition(".")[0] != "2":
@@ -71,7 +71,7 @@ def _require_mcp() -> None:
 
 
 def _draw(image: Image.Image, phrases: Sequence[GroundedPhrase]) -> Image.Image:
-    from ..render import draw  # with the first box, not before the client gets its first reply
+    from ..render import draw  # slow import; not before the client gets its first reply
 
     return draw(image, phrases)
 

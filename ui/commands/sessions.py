@@ -1,4 +1,4 @@
-"""`assistant sessions`: look at conversations that were kept, take them out, and delete them."""
+"""`assistant sessions`: list, show, search, export, import and delete saved sessions."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SessionArgument = Annotated[
     str,
     typer.Argument(
         metavar="SESSION",
-        help="A session's id as `list` shows it, or its beginning.",
+        help="A session's id as `list` shows it, or its first characters.",
         autocompletion=complete_session,
     ),
 ]
 
 
 class Form(StrEnum):
-    """What a session is exported as."""
+    """Export formats."""
 
     JSON = "json"
     MARKDOWN = "markdown"
@@ -44,8 +44,8 @@ class Form(StrEnum):
 
 @app.command("list")
 def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """List the sessions, the newest first."""
-    found = _look(database, lambda store: store.list_sessions())
+    """List the sessions, newest first."""
+    found = _query(database, lambda store: store.list_sessions())
     if as_json:
         say_json([_summary(session) for session in found])
         return
@@ -74,7 +74,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find turns by their words."""
-    hits = _look(database, lambda store: store.search(words))
+    hits = _query(database, lambda store: store.search(words))
     if as_json:
         say_json([_hit(hit) for hit in hits])
         return
@@ -134,7 +134,7 @@ def import_session(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A session exported as JSON.")],
     database: DatabaseOption = None,
 ) -> None:
-    """Read a session that was exported as JSON."""
+    """Import a session that was exported as JSON."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -159,7 +159,7 @@ def delete(
 
 
 def _unpack(archive: bytes, out: Path) -> None:
-    """Write an archive as it is where `out` ends in .zip, else what is in it into that folder."""
+    """Write a zip archive to `out` if that ends in .zip, else extract it into the folder `out`."""
     try:
         if out.suffix.lower() == ".zip":
             out.write_bytes(archive)
@@ -169,13 +169,13 @@ def _unpack(archive: bytes, out: Path) -> None:
         raise AssistantError(f"cannot write {out}: {error.strerror}") from error
 
 
-def _look(database: str | None, look: Callable[[SessionStore], list[Found]]) -> list[Found]:
-    """Return what is found in the store; nothing where none was kept yet in the usual place."""
+def _query(database: str | None, query: Callable[[SessionStore], list[Found]]) -> list[Found]:
+    """Query the store; return nothing if the default database does not exist yet."""
     from ...storage import DatabaseMissingError
 
     try:
         with open_store(database, make=False) as store:
-            return look(store)
+            return query(store)
     except DatabaseMissingError:
         if database is not None:
             raise

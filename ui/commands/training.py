@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-# What a shell reports for a program ended by Ctrl-C.
+# The exit code that shells report for Ctrl-C.
 INTERRUPTED = 130
 
 Switch = bool | None
@@ -44,49 +44,49 @@ def train(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="How many steps.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step, over all processes.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images per step, over all processes.")] = None,
     gradient_accumulation: Annotated[
-        int | None, typer.Option(min=1, help="Parts that a process takes its share of a batch in.")
+        int | None, typer.Option(min=1, help="Micro-batches per step and process.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="The peak rate of LoRA.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Peak learning rate of LoRA.")] = None,
     projection_learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="The peak rate of the linear layer.")
+        float | None, typer.Option(min=0, help="Peak learning rate of the linear layer.")
     ] = None,
     warmup_steps: Annotated[int | None, typer.Option(min=0, help="Steps until the peak.")] = None,
-    save_every: Annotated[int | None, typer.Option(min=1, help="Steps a checkpoint.")] = None,
-    sample_every: Annotated[int | None, typer.Option(min=0, help="Steps a sheet of answers.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Determines data and weights.")] = None,
-    split: Annotated[str | None, typer.Option(help="The annotated photos of this split.")] = None,
+    save_every: Annotated[int | None, typer.Option(min=1, help="Steps between checkpoints.")] = None,
+    sample_every: Annotated[
+        int | None, typer.Option(min=0, help="Steps between sheets of sample answers; 0: none.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed of data order and weights.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split of the annotated photos.")] = None,
     skip_broken: Annotated[
         Switch, typer.Option("--skip-broken/--no-skip-broken", help="Leave broken rows out and count them.")
     ] = None,
     whiten: Annotated[
         Switch,
-        typer.Option(
-            "--whiten/--no-whiten", help="Even the features out for the linear layer: learns sooner."
-        ),
+        typer.Option("--whiten/--no-whiten", help="Whiten the features for the linear layer: learns faster."),
     ] = None,
     compile_layers: Annotated[
         Switch,
-        typer.Option("--compile/--no-compile", help="Slow to start, then quicker steps."),
+        typer.Option("--compile/--no-compile", help="Slower start, faster steps."),
     ] = None,
     gradient_checkpointing: Annotated[
         Switch,
         typer.Option("--gradient-checkpointing/--no-gradient-checkpointing", help="Less memory, more time."),
     ] = None,
     fsdp: Annotated[
-        Switch, typer.Option("--fsdp/--no-fsdp", help="Share the weights out over torchrun's processes.")
+        Switch, typer.Option("--fsdp/--no-fsdp", help="Shard the weights over torchrun's processes.")
     ] = None,
     self_critical: Annotated[
         int | None,
-        typer.Option(min=0, help="Answers that the model writes to each question and learns from; 0: none."),
+        typer.Option(min=0, help="Sampled answers per question for self-critical training; 0: off."),
     ] = None,
     feature_cache: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Keep what the tower says of each picture there."),
+        typer.Option(metavar="FOLDER", help="Cache the vision tower's features of each image there."),
     ] = None,
 ) -> None:
-    """Train an adapter: the linear layer and LoRA. A run that was stopped goes on where it was.
+    """Train an adapter: the linear layer and LoRA. A stopped run resumes where it was.
 
     Examples:
 
@@ -103,7 +103,7 @@ def train(
 
 
 def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
-    """Train with what was given; only the first of several processes prints where the adapter is."""
+    """Train with the given settings; only the first of several processes prints the adapter's path."""
     import transformers
 
     from ...vlm.training.config import load_config
