@@ -34,7 +34,7 @@ _THIS, _PLACE = re.compile(r"\bT[1-9]\b"), re.compile(r"\s*(?:\b(?:in|at) )?\bT[
 
 
 class Planner:
-    """Chooses the steps for each message of a conversation; holds no state of its own.
+    """Chooses the steps for each message of a conversation; stateless.
 
     `writer` is the model that writes the plan; the default is the default model's language model, loaded on
     the first message. With `talks`, the model answers requests that fit no task; otherwise the assistant
