@@ -284,13 +284,13 @@ def _step_as_json(result: StepResult, picture: Picture) -> dict[str, Any]:
     return {
         "task": result.step.name,
         "argument": result.step.argument,
-        "region": [round(value, 1) for value in region.to_pixels(*size)] if region else None,
+        "region": [round(value, 2) for value in region.to_pixels(*size)] if region else None,
         "text": result.text,
         "raw": result.raw,
         "boxes": [
             {
                 "phrase": phrase.text,
-                "box": [round(value, 1) for value in box.to_pixels(*size)],
+                "box": [round(value, 2) for value in box.to_pixels(*size)],
                 "bins": list(box.bins),
                 "score": None if box.score is None else round(box.score, 4),
             }
