@@ -1,4 +1,4 @@
-"""The second tower with tiny random weights: convolutions, maps, and features joined with the first tower's."""
+"""The second tower with tiny random weights: convolutions, maps, and features joined with the first one's."""
 
 from __future__ import annotations
 
