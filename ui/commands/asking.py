@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import zip_longest
@@ -106,18 +107,23 @@ def ask(
     question = question.encode(errors="replace").decode()  # arguments may be invalid UTF-8
     asked = _Question(question, task, region, _drawings(save, pictures), verify, as_json)
     chosen = load_planner(planner)
-    with open_store(database, session=session) as store:
+    with ExitStack() as stack:
+
+        @cache
+        def store() -> SessionStore:  # opened late: an image that cannot be read leaves no database behind
+            return stack.enter_context(open_store(database, session=session))
+
         if session is not None:
-            session = store.find_session(session).id  # fail on an unknown id before the model runs
+            session = store().find_session(session).id  # fail on an unknown id before the model runs
         asker = _Asker(
-            asked, lambda: _assistant(load_model(model, base, dtype=dtype), store, chosen), session
+            asked, lambda: _assistant(store(), load_model(model, base, dtype=dtype), chosen), session
         )
         done = asker.one(pictures[0]) if len(pictures) == 1 else asker.each(pictures)
     if not done:
         raise typer.Exit(1)
 
 
-def _assistant(model: VisionLanguageModel, store: SessionStore, planner: MessagePlanner | None) -> Assistant:
+def _assistant(store: SessionStore, model: VisionLanguageModel, planner: MessagePlanner | None) -> Assistant:
     from ...agent.assistant import Assistant
 
     return Assistant(model, store, planner)
