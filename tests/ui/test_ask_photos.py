@@ -117,12 +117,12 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "zeros in a jpeg": (lambda: saved(coloured(), "JPEG")[:100] + b"\0" * 500, "damaged"),
     "bomb": (lambda: png(100_000, 100_000), "more than 178 million pixels"),
     "no pixels": (lambda: b"P6 0 0 255\n", "damaged"),
-    "heic": (lambda: b"\0\0\0\x18ftypheic" + b"\0" * 99, "export it as JPEG"),
+    "heic": (lambda: b"\0\0\0\x18ftypheic" + b"\0" * 99, "incomplete or damaged"),
     "pdf": (lambda: b"%PDF-1.7\n", "PDF"),
     "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     "web page": (lambda: b"<!DOCTYPE html><html></html>", "web page"),
-    "icon": (lambda: saved(coloured(), "ICO"), "this is no picture"),
-    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "this is no picture"),
+    "icon": (lambda: saved(coloured(), "ICO"), "ICO pictures cannot be opened"),
+    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS pictures cannot be opened"),
 }
 
 
