@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     "web page": (lambda: b"<!DOCTYPE html><html></html>", "web page"),
     "icon": (lambda: saved(coloured(), "ICO"), "ICO pictures cannot be opened"),
-    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS pictures cannot be opened"),
+    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS pictures"),
 }
 
 
