@@ -24,7 +24,6 @@ from transformers import DynamicCache
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .constraint import Chooser
 from .prefix_cache import KeysAndValues, Prefix, PrefixCache
-from .threads import use_free_cores
 
 # Bounds the memory of the key-value cache.
 MAX_ROWS = 16
@@ -142,7 +141,6 @@ class BatchDecoder:
 
     @torch.inference_mode()
     def _work(self) -> None:
-        use_free_cores()
         batch: _Batch | None = None
         running: list[Row] = []
         while (newcomers := self._newcomers(len(running))) or running:
