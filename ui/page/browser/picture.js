@@ -2,8 +2,11 @@
 // Hovering a phrase in the list highlights its boxes, and the other way round.
 
 import { drawBoxes, lay, listPhrases, markAt, missingItem, phrasesOf, placeNames } from './boxes.js'
-import { GRIPS, arrow, gripAt, nudged, pulled, span } from './corners.js'
+import { GRIPS, nudged } from './corners.js'
 import { History } from './history.js'
+import { press } from './keys.js'
+import { Pointer } from './pointer.js'
+import { resize } from './sheet.js'
 import { View } from './view.js'
 
 /** @typedef {import('./view.js').Point} Point */
@@ -22,7 +25,6 @@ import { View } from './view.js'
 /** @typedef {(name: string, value: unknown) => void} Send */
 /** @typedef {HTMLElement & { picture?: Picture }} Root keeps the picture between reruns of the page */
 
-const REACH = { mouse: 9, touch: 22 } // how close to an edge a pointer grabs it, in screen pixels
 const NEW = 'object'
 
 /** @typedef {{ parentElement: HTMLElement, data: Data, setStateValue: Send, setTriggerValue: Send }} Component */
@@ -37,7 +39,7 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
   return () => setTimeout(() => root.isConnected || picture.close(), 1000)
 }
 
-class Picture {
+export class Picture {
   /** @type {Data} */ data = /** @type {any} */ ({ of: '', asked: -1, marks: [], missing: [], palette: ['#fff'] })
   /** @type {Send} */ setState = () => {}
   /** @type {Send} */ trigger = () => {}
@@ -48,7 +50,6 @@ class Picture {
   /** @type {number | null} */ pinned = null
   /** @type {number | null} */ selected = null
   /** @type {Corners | null} the drawn region, until it is cleared */ region = null
-  /** @type {{ at: Point, grip: import('./corners.js').Grip | null, from: Corners } | null} */ press = null
   isEditing = false
   isMoving = false
   least = 0
@@ -64,19 +65,14 @@ class Picture {
     this.fields = { editor: find('editor'), label: find('label'), least: find('least'), share: find('share') }
     this.heard = /** @type {HTMLElement} */ (find('heard'))
     this.parts.grips.replaceChildren(...GRIPS.slice().map(() => document.createElement('i')))
-    const gestures = {
-      start: (/** @type {Point} */ at, /** @type {boolean} */ isTouch) => this.begin(at, isTouch),
-      drag: (/** @type {Point} */ at) => this.drag(at),
-      end: (/** @type {Point} */ at, /** @type {boolean} */ isClick) => this.end(at, isClick),
-      cancel: () => this.cancel(),
-    }
-    this.view = new View(find('canvas'), gestures, () => this.layout())
-    this.stage.onpointermove = (event) => this.hover(event)
+    this.pointer = new Pointer(this)
+    this.view = new View(find('canvas'), this.pointer, () => this.layout())
+    this.stage.onpointermove = (event) => this.pointer.hover(event)
     this.stage.onpointerleave = () => this.light(null)
-    this.stage.onkeydown = (event) => this.key(event)
+    this.stage.onkeydown = (event) => press(this, event)
     this.stage.onkeyup = (event) => event.key === ' ' && this.move(false)
     this.listen()
-    this.draggable(find('sheet'))
+    resize(find('sheet'), this.stage, root)
   }
 
   close() {
@@ -181,18 +177,6 @@ class Picture {
     this.buttons.forEach((button, number) => button.setAttribute('aria-pressed', String(number === this.pinned)))
   }
 
-  /** @param {PointerEvent} event */
-  hover(event) {
-    if (this.press || !this.view.isOpen) return
-    const { left, top } = this.stage.getBoundingClientRect()
-    const at = { x: event.clientX - left, y: event.clientY - top }
-    const grip = this.isEditing ? this.grip([at.x, at.y], REACH.mouse) : null
-    const index = markAt(this.marks, this.view.toPicture(at), (mark) => this.isShown(mark))
-    const number = index === null ? null : this.numberOf(index)
-    this.stage.style.cursor = this.isMoving ? 'grab' : grip ? cursorOf(grip) : index === null ? '' : 'pointer'
-    this.light(number)
-  }
-
   /** @param {number} index of a mark */
   numberOf(index) {
     return phrasesOf(this.marks).findIndex(({ marks }) => marks.includes(index))
@@ -248,66 +232,7 @@ class Picture {
     if (!same(box, this.data.box)) this.setState('box', box)
   }
 
-  // --- drawing and editing -----------------------------------------------------------------------------------
-
-  /** @param {Point} at in screen pixels @param {number} reach */
-  grip(at, reach) {
-    return this.selected === null ? null : gripAt(this.view.toScreen(this.marks[this.selected].corners), at, reach)
-  }
-
-  /** @param {Point} at @param {boolean} isTouch */
-  begin(at, isTouch) {
-    this.stage.focus({ preventScroll: true })
-    if (this.isMoving) return false
-    const [x, y] = this.view.toScreen([...at, ...at])
-    const grip = this.isEditing ? this.grip([x, y], isTouch ? REACH.touch : REACH.mouse) : null
-    const from = this.selected === null ? span(at, at, this.data) : this.marks[this.selected].corners
-    this.press = { at, grip, from }
-    return true
-  }
-
-  /** @param {Point} at */
-  dragged(at) {
-    if (!this.press) return null
-    const { at: [x, y], grip, from } = this.press
-    const corners = grip ? pulled(from, grip, [at[0] - x, at[1] - y], this.data) : span([x, y], at, this.data)
-    return this.isLarge(corners) ? corners : null
-  }
-
-  /** @param {Corners} corners */
-  isLarge([x0, y0, x1, y1]) {
-    const least = 5 / this.view.scale
-    return x1 - x0 >= least && y1 - y0 >= least
-  }
-
-  /** @param {Point} at */
-  drag(at) {
-    const corners = this.dragged(at)
-    if (this.press?.grip && this.selected !== null && corners) {
-      lay(this.drawn[this.selected].box, this.view.toScreen(corners))
-      lay(this.parts.grips, this.view.toScreen(corners))
-    } else if (!this.press?.grip) {
-      this.region = corners
-      this.parts.region.hidden = !corners
-      if (corners) lay(this.parts.region, this.view.toScreen(corners))
-    }
-    return true
-  }
-
-  /** @param {Point} at @param {boolean} isClick */
-  end(at, isClick) {
-    const [corners, grip] = [this.dragged(at), this.press?.grip]
-    this.press = null
-    if (isClick || !corners) return this.click(at)
-    if (grip && this.selected !== null) return this.change({ corners, score: null })
-    this.take(corners)
-  }
-
-  cancel() {
-    this.press = null
-    this.region = this.data.box?.asked === this.data.asked && this.selected === null ? this.data.box.corners : null
-    this.layout()
-  }
+  // --- editing -----------------------------------------------------------------------------------------------
 
   /** @param {Point} at */
   click(at) {
@@ -361,25 +286,7 @@ class Picture {
     this.draw()
   }
 
-  // --- keys and buttons --------------------------------------------------------------------------------------
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    const direction = arrow(event.key)
-    if (direction) {
-      this.nudge(direction, event.shiftKey)
-    } else if (event.ctrlKey || event.metaKey) {
-      if (event.key.toLowerCase() === 'z' && this.isEditing) this.step(event.shiftKey ? 1 : -1)
-      else if (event.key.toLowerCase() === 'y' && this.isEditing) this.step(1)
-      else return
-    } else {
-      const act = this.acts[KEYS[event.key] ?? '']
-      if (!act) return
-      act()
-    }
-    event.preventDefault()
-    event.stopPropagation()
-  }
+  // --- buttons and keys --------------------------------------------------------------------------------------
 
   /** @param {Point} direction @param {boolean} resizes */
   nudge(direction, resizes) {
@@ -413,7 +320,7 @@ class Picture {
     take: () => this.region && this.take(this.region),
     clear: () => {
       this.region = null
-      this.press = null
+      this.pointer.press = null
       this.select(null)
       this.send()
       this.draw()
@@ -461,43 +368,7 @@ class Picture {
       if (this.selected !== null && this.label !== this.marks[this.selected].text) this.change({ text: this.label })
     }
   }
-
-  /** @param {HTMLElement} sheet the handle that resizes the picture on a phone */
-  draggable(sheet) {
-    let from = 0
-    sheet.onpointerdown = (event) => {
-      from = this.stage.clientHeight - event.clientY
-      sheet.setPointerCapture(event.pointerId)
-    }
-    sheet.onpointermove = (event) => {
-      if (!sheet.hasPointerCapture(event.pointerId)) return
-      const height = Math.min(Math.max(from + event.clientY, innerHeight * 0.1), innerHeight * 0.6)
-      this.root.style.setProperty('--room', `${height}px`)
-    }
-  }
 }
-
-const KEYS = /** @type {Record<string, string>} */ ({
-  '+': 'nearer',
-  '=': 'nearer',
-  '-': 'away',
-  0: 'fit',
-  m: 'move',
-  ' ': 'hold',
-  f: 'full',
-  e: 'edit',
-  Delete: 'delete',
-  Backspace: 'delete',
-  Enter: 'take',
-  Escape: 'clear',
-})
 
 /** @param {unknown} one @param {unknown} other */
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other)
-
-/** @param {import('./corners.js').Grip} grip */
-function cursorOf({ across, down }) {
-  if (!across && !down) return 'move'
-  if (!across || !down) return across ? 'ew-resize' : 'ns-resize'
-  return across === down ? 'nwse-resize' : 'nesw-resize'
-}
