@@ -20,6 +20,7 @@ CHAT: Literal["chat"] = "chat"
 """The key of free conversation in `max_new_tokens`."""
 
 Length = Annotated[int, Field(gt=0, le=4096)]
+TrainingLength = Annotated[int, Field(gt=0, le=2**16)]
 
 
 class PromptForm(BaseModel):
@@ -29,6 +30,10 @@ class PromptForm(BaseModel):
     with `{argument}` for the question, phrase or box; `training_wordings` are those that training samples
     from; `max_new_tokens` limits the answer. With `own_words`, text that a person typed after an identifier
     is used verbatim instead of in a template.
+
+    In training, published captions and questions are cleaned with `cleans_captions`; the prompt is cut at
+    `training_prompt_tokens`, not counting BOS, and the text after it, with later turns, at
+    `training_answer_tokens`; without the two, only whole rows of a batch are cut.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +45,9 @@ class PromptForm(BaseModel):
     training_wordings: dict[Task, tuple[str, ...]]
     max_new_tokens: dict[Task | Literal["chat"], Length]
     own_words: bool = False
+    cleans_captions: bool = False
+    training_prompt_tokens: TrainingLength | None = None
+    training_answer_tokens: TrainingLength | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -51,6 +59,8 @@ class PromptForm(BaseModel):
         for task in Task:
             for wording in (self.wordings[task], *self.training_wordings[task]):
                 _check_wording(task, wording)
+        if (self.training_prompt_tokens is None) != (self.training_answer_tokens is None):
+            raise ValueError("give both of training_prompt_tokens and training_answer_tokens, or neither")
         if self.training.begins != 1 or not self.training.apart or not self.training.ends:
             raise ValueError(
                 "training: a prompt begins with one BOS, its answers stand apart and end with EOS"

@@ -89,6 +89,9 @@ RELEASED = PromptForm(
         CHAT: 500,
     },
     own_words=True,
+    cleans_captions=True,
+    training_prompt_tokens=3800,
+    training_answer_tokens=1024,
 )
 
 __all__ = ["RELEASED", "SHORT_ANSWER"]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
-from ..tasks import ABSENT_ANSWER, INSTRUCTIONS, Task, Turn, defuse, instruction
+from ..prompt_form import OURS, PromptForm
+from ..tasks import ABSENT_ANSWER, Task, Turn, defuse, instruction
 from .colours import dominant_colour
 from .expressions import CONFIDENT, distinct, expressions, to_box
 from .nouns import noun_phrases, plural, with_article
@@ -169,9 +170,14 @@ BUILDERS: dict[Task, Builder] = {
 }
 
 
-def sample_from_record(record: Record, random_: random.Random) -> Sample:
+def sample_from_record(record: Record, random_: random.Random, form: PromptForm = OURS) -> Sample:
     """Return the sample of a record, each turn worded by a random template of its task."""
-    return _conversation([_sample_from_turn(turn, random_) for turn in record.turns])
+    return worded(record, random_.randrange, form)
+
+
+def worded(record: Record, draw: Callable[[int], int], form: PromptForm) -> Sample:
+    """Return the sample of a record; `draw` picks the index of a template or answer from their number."""
+    return _conversation([_sample_from_turn(turn, draw, form) for turn in record.turns])
 
 
 def dialogue(samples: Sequence[Sample], random_: random.Random) -> Sample:
@@ -198,13 +204,15 @@ def ground_caption(photo: Photo, caption: str) -> GroundedText:
     return GroundedText(caption, tuple(phrases))
 
 
-def _sample_from_turn(turn: TaskTurn, random_: random.Random) -> Sample:
+def _sample_from_turn(turn: TaskTurn, draw: Callable[[int], int], form: PromptForm) -> Sample:
     if turn.words is not None:
         identifier = "" if turn.task is None else f"{turn.task.identifier} "
         return Sample(turn.task, Turn(identifier + defuse(turn.words), turn.answer))
-    wordings = INSTRUCTIONS[turn.task] if turn.task is not None else ()
-    wording = wordings[random_.randrange(len(wordings))] if wordings else None
-    return Sample(turn.task, Turn(instruction(turn.task, turn.argument, turn.region, wording), turn.answer))
+    wordings = form.training_wordings[turn.task] if turn.task is not None else ()
+    wording = wordings[draw(len(wordings))] if wordings else None
+    answers = (turn.answer, *turn.further)
+    answer = answers[draw(len(answers)) if turn.further else 0]
+    return Sample(turn.task, Turn(instruction(turn.task, turn.argument, turn.region, wording), answer))
 
 
 def _conversation(exchanges: Sequence[Sample]) -> Sample:
@@ -214,7 +222,7 @@ def _conversation(exchanges: Sequence[Sample]) -> Sample:
 def _sample(
     task: Task, answer: str, random_: random.Random, argument: str = "", region: Box | None = None
 ) -> Sample:
-    return _sample_from_turn(TaskTurn(task, argument, answer, region), random_)
+    return _sample_from_turn(TaskTurn(task, argument, answer, region), random_.randrange, OURS)
 
 
 def certain_boxes(photo: Photo, label: str) -> tuple[Box, ...]:
@@ -309,4 +317,5 @@ __all__ = [
     "dialogue",
     "ground_caption",
     "sample_from_record",
+    "worded",
 ]

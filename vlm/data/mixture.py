@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ..errors import AssistantError, DataError
+from ..prompt_form import OURS, PromptForm
 from ..weights import cache_folder
 from .configuration import PHOTOS, PLANNING, MixtureConfig, SourceConfig
 from .instructions import Sample
@@ -22,9 +23,10 @@ from .messages import MESSAGES, MessageStream, read_messages
 from .photos import PhotoFolder
 from .recipes import RECIPES
 from .record_file import cached_records
-from .sources import SOURCES, Source, open_source
+from .sources import SOURCES, Source
 from .sources.own import OwnRecords, is_own
 from .streams import Draw, PhotoStream, RecordStream, Stream
+from .wordings import open_for_training
 
 logger = logging.getLogger(__name__)
 
@@ -111,12 +113,14 @@ def open_mixture(
     length: int,
     seed: int,
     *,
+    form: PromptForm = OURS,
     skip_broken: bool = False,
 ) -> InstructionMixture:
     """Open the sources of a mixture under `data` and mix them.
 
     `data` is a folder of annotated photos (of which `split` is used), a `.jsonl` file of records written by
-    hand, or the folder of published datasets. With `skip_broken`, invalid rows and images are skipped and
+    hand, or the folder of published datasets. Records are worded in the prompt form `form`, photos always in
+    ours. With `skip_broken`, invalid rows and images are skipped and
     logged.
 
     Raises:
@@ -125,7 +129,7 @@ def open_mixture(
     """
     ratios = _ratios(config)
     streams = {
-        name: _open(name, data, split, config, skip_broken=skip_broken)
+        name: _open(name, data, split, config, form, skip_broken=skip_broken)
         for name, ratio in ratios.items()
         if ratio > 0
     }
@@ -152,16 +156,18 @@ def _ratios(config: MixtureConfig) -> dict[str, float]:
     return ratios
 
 
-def _open(name: str, data: Path, split: str, config: MixtureConfig, *, skip_broken: bool) -> Stream:
+def _open(
+    name: str, data: Path, split: str, config: MixtureConfig, form: PromptForm, *, skip_broken: bool
+) -> Stream:
     place = config.sources.get(name, SourceConfig())
     if name == PLANNING:
         return MessageStream(read_messages(place.path or MESSAGES, held_out=False), config.messages)
     own = place.path or data
     if name == PHOTOS and not is_own(own):
         return PhotoStream(PhotoFolder(own, split, skip_broken=skip_broken), config)
-    source: Source = OwnRecords(own) if name == PHOTOS else open_source(name, data, place)
+    source: Source = OwnRecords(own) if name == PHOTOS else open_for_training(name, data, place, form)
     records = cached_records(source, cache_folder() / "records", skip_broken=skip_broken)
-    return RecordStream(records, config)
+    return RecordStream(records, config, form)
 
 
 __all__ = ["Example", "InstructionMixture", "MixtureConfig", "open_mixture"]

@@ -58,7 +58,8 @@ class TaskTurn:
     """One question and its answer, in which boxes are written as text.
 
     `task` is None for free conversation, where `argument` is the user's message. `words` replace the task's
-    template, for conversations that were published with their wording.
+    template, for conversations that were published with their wording. `further` are other people's
+    answers; every example draws one of all.
     """
 
     task: Task | None
@@ -66,6 +67,7 @@ class TaskTurn:
     answer: str
     region: Box | None = None
     words: str | None = None
+    further: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.answer.strip():

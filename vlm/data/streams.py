@@ -15,6 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 from ..errors import DataError
+from ..prompt_form import OURS, PromptForm
 from ..tasks import split_identifier
 from ..weights import cache_folder
 from .absent import AbsentNames
@@ -149,9 +150,10 @@ class RecordStream:
     streams takes only some of the indices of each.
     """
 
-    def __init__(self, records: RecordFile, config: MixtureConfig) -> None:
+    def __init__(self, records: RecordFile, config: MixtureConfig, form: PromptForm = OURS) -> None:
         self.records = records
         self.config = config
+        self.form = form
         self.crops = False
 
     def draw(self, index: int, seed: int) -> Draw:
@@ -159,7 +161,7 @@ class RecordStream:
         random_ = random.Random(f"{seed}:{index}")
         found = self.records.records_of(shuffled(index, len(self.records), seed))
         chosen = random_.sample(found, min(self.config.per_picture, len(found)))
-        samples = [sample_from_record(record, random_) for record in chosen]
+        samples = [sample_from_record(record, random_, self.form) for record in chosen]
         return Draw(found[0].picture, _arranged(samples, self.config, random_))
 
     def references(self) -> list[tuple[str, ...]]:

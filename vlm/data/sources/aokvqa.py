@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...tasks import Task
-from ..records import Record, TaskTurn
-from .base import Published, Row, json_rows, majority
+from ..records import Record
+from .base import Published, Row, answered, json_rows
 from .coco import image_2017
 
 
@@ -22,11 +21,12 @@ class Question(Published):
 
 @dataclass(frozen=True)
 class AokVqa:
-    """The questions of a split, each with its most frequent answer."""
+    """The questions of a split, each with its most frequent answer, or with `reference` with all answers."""
 
     path: Path
     pictures: Path
     split: str = "train"
+    reference: bool = False
 
     def files(self) -> list[Path]:
         """Return the question file."""
@@ -40,7 +40,7 @@ class AokVqa:
         """Return a question with its answer."""
         row = Question.model_validate(content)
         image = image_2017(self.pictures, self.split, row.image_id)
-        yield Record(image, (TaskTurn(Task.VQA, row.question, majority(row.direct_answers)),))
+        yield Record(image, (answered(row.question, row.direct_answers, every=self.reference),))
 
 
 __all__ = ["AokVqa"]

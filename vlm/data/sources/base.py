@@ -13,7 +13,8 @@ import ijson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import DataError
-from ..records import ImageReference, Record
+from ...tasks import Task
+from ..records import ImageReference, Record, TaskTurn
 from ..skipped_rows import RowImageError, SkippedRows, first_error
 
 Parsed = TypeVar("Parsed")
@@ -199,12 +200,14 @@ def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def majority(answers: Sequence[str]) -> str:
-    """Return the most frequent answer, the first one on a tie."""
+def answered(question: str, answers: Sequence[str], *, every: bool) -> TaskTurn:
+    """Return a question with every answer, or with the most frequent one, the first on a tie."""
     if not answers:
         raise ValueError("answers: there are none")
-    return Counter(answers).most_common(1)[0][0]
+    if every:
+        return TaskTurn(Task.VQA, question, answers[0], further=tuple(answers[1:]))
+    return TaskTurn(Task.VQA, question, Counter(answers).most_common(1)[0][0])
 
 
-__all__ = ["LinesFile", "Published", "Row", "Source", "json_index", "json_pairs", "json_rows", "line_rows"]
-__all__ += ["majority", "parse_line", "parse_row", "read_records", "require"]
+__all__ = ["LinesFile", "Published", "Row", "Source", "answered", "json_index", "json_pairs", "json_rows"]
+__all__ += ["line_rows", "parse_line", "parse_row", "read_records", "require"]

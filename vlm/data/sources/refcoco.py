@@ -22,9 +22,10 @@ from .base import Published, Row, json_index, require
 
 
 class Sentence(Published):
-    """One expression, `sent` in lower case without punctuation."""
+    """One expression, `sent` in lower case without punctuation, `raw` as it was written."""
 
     sent: str
+    raw: str = ""
 
 
 class Reference(Published):
@@ -54,13 +55,14 @@ class Instance(Published):
 class ReferredObject:
     """An object in an image of `train2014`, its expressions, and its box in fractions of the image.
 
-    `size` is the width and height of the image in pixels.
+    `size` is the width and height of the image in pixels; `written` are the expressions as people wrote them.
     """
 
     file_name: str
     expressions: tuple[str, ...]
     box: tuple[float, float, float, float]
     size: tuple[int, int]
+    written: tuple[str, ...] = ()
 
 
 def referred_object(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> ReferredObject:
@@ -80,6 +82,7 @@ def referred_object(content: tuple[Any, dict[int, Any], dict[int, Any]]) -> Refe
         tuple(sentence.sent for sentence in reference.sentences),
         (left / image.width, top / image.height, right, bottom),
         (image.width, image.height),
+        tuple(sentence.raw or sentence.sent for sentence in reference.sentences),
     )
 
 
@@ -88,7 +91,7 @@ class RefCoco:
     """The expressions of a split, read for `[refer]` or, reversed, for `[identify]`.
 
     `path` is the folder of one of the three datasets, `edition` the split by (unc, umd or google), `pictures`
-    the folder of COCO's images.
+    the folder of COCO's images. With `reference`, expressions are as people wrote them.
     """
 
     path: Path
@@ -96,6 +99,7 @@ class RefCoco:
     task: Task
     edition: str = "unc"
     split: str = "train"
+    reference: bool = False
 
     def files(self) -> list[Path]:
         """Return the files of expressions and boxes."""
@@ -117,7 +121,7 @@ class RefCoco:
         thing = referred_object(content)
         box = Box.from_fractions(*thing.box)
         place = ImageReference(str(self.pictures / "train2014" / thing.file_name))
-        for expression in thing.expressions:
+        for expression in thing.written if self.reference else thing.expressions:
             if self.task is Task.REFER:
                 turn = TaskTurn(self.task, expression, format_box(box))
             else:

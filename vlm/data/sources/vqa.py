@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...tasks import Task
-from ..records import Record, TaskTurn
-from .base import Published, Row, json_index, json_rows, majority
+from ..records import Record
+from .base import Published, Row, answered, json_index, json_rows
 from .coco import image_2014
 
 
@@ -47,7 +46,7 @@ def question_with_answers(content: tuple[object, dict[int, object]]) -> tuple[st
 
 @dataclass(frozen=True)
 class Vqa:
-    """The questions of a split, each with its most frequent answer.
+    """The questions of a split, each with its most frequent answer, or with `reference` with all answers.
 
     `edition` is the prefix of the file names: "v2_" for VQAv2, "" for OK-VQA.
     """
@@ -56,6 +55,7 @@ class Vqa:
     pictures: Path
     edition: str = "v2_"
     split: str = "train"
+    reference: bool = False
 
     def files(self) -> list[Path]:
         """Return the files of questions and answers."""
@@ -72,11 +72,11 @@ class Vqa:
             yield Row(row.where, (row.content, asked))
 
     def records(self, content: tuple[object, dict[int, object]]) -> Iterator[Record]:
-        """Return a question with its answer."""
+        """Return a question with its answer, or answers."""
         question, annotation = question_with_answers(content)
-        answer = majority([item.answer for item in annotation.answers])
+        answers = [item.answer for item in annotation.answers]
         image = image_2014(self.pictures, self.split, annotation.image_id)
-        yield Record(image, (TaskTurn(Task.VQA, question, answer),))
+        yield Record(image, (answered(question, answers, every=self.reference),))
 
 
 __all__ = ["Answer", "Vqa", "question_with_answers"]
