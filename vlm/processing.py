@@ -51,6 +51,13 @@ class EncodedPrompt:
     def __add__(self, other: EncodedPrompt) -> EncodedPrompt:
         return EncodedPrompt(self.input_ids + other.input_ids, self.labels + other.labels)
 
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def cut(self, start: int, stop: int) -> EncodedPrompt:
+        """Return the tokens at places from `start` to before `stop`."""
+        return EncodedPrompt(self.input_ids[start:stop], self.labels[start:stop])
+
 
 class MiniGPTv2Processor(ProcessorMixin):
     """The tokenizer, image preprocessing, number of visual tokens per image, and prompt form.

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from ..processing import IGNORED, EncodedPrompt, MiniGPTv2Processor
+from ..prompt_form import PromptForm
 from ..tasks import Segment, SegmentKind, Task, build_prompt
 from .instructions import Sample
 from .mixture import Example
@@ -36,8 +37,12 @@ WRITTEN = PLANNING + 1
 
 @dataclass
 class _Row:
-    """One example as equally long lists; group 0 is the image, which all groups see, and -1 is padding."""
+    """One example as equally long lists; group 0 is the image, which all groups see, and -1 is padding.
 
+    It takes `room` tokens.
+    """
+
+    room: int = MAX_ROW_TOKENS
     ids: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
@@ -47,7 +52,7 @@ class _Row:
 
     def add(self, encoded: EncodedPrompt, start: int, group: int, task: int, weight: float = 1.0) -> None:
         """Append tokens at positions from `start`, cut to the room left; labelled ones belong to `task`."""
-        ids = encoded.input_ids[: MAX_ROW_TOKENS - len(self.ids)]
+        ids = encoded.input_ids[: self.room - len(self.ids)]
         labels = encoded.labels[: len(ids)]
         self.ids += ids
         self.labels += labels
@@ -69,7 +74,8 @@ class SharedImageCollator:
         example has an image.
 
         `tasks` holds, for each labelled token, the index in `TASKS` of its task, `PLANNING` or `WRITTEN`, and
-        -1 elsewhere; only the log uses it. Rows are cut at `MAX_ROW_TOKENS` tokens.
+        -1 elsewhere; only the log uses it. Rows are cut at `MAX_ROW_TOKENS` tokens, or prompts and answers
+        where the prompt form says.
         """
         rows = [self._row(example) for example in examples]
         # Round lengths up: on a CPU every new shape needs new kernels.
@@ -93,20 +99,42 @@ class SharedImageCollator:
         return batch
 
     def _row(self, example: Example) -> _Row:
-        row, frame = _Row(), self.processor.prompt_form.training
+        form = self.processor.prompt_form
+        row = _Row(_room(form))
         prefix = 0
         for group, sample in enumerate(example.samples, start=1):
             turns = [exchange.turn for exchange in sample.exchanges]
-            opening, asked = _parts(build_prompt(turns, image=example.image is not None, frame=frame))
+            opening, asked = _parts(build_prompt(turns, image=example.image is not None, frame=form.training))
             if group == 1:
                 row.add(self.processor.encode(opening), 0, group=0, task=NO_TASK)
                 prefix = len(row.ids)
             start = prefix
-            for exchange, part in zip(sample.exchanges, asked, strict=True):
-                encoded = self.processor.encode(part)
-                row.add(encoded, start, group, *_task_and_weight(exchange))
-                start += len(encoded.input_ids)
+            encoded = _shortened(list(map(self.processor.encode, asked)), prefix, form)
+            for exchange, part in zip(sample.exchanges, encoded, strict=True):
+                row.add(part, start, group, *_task_and_weight(exchange))
+                start += len(part)
         return row
+
+
+def _room(form: PromptForm) -> int:
+    """Return the length of a row: at least one sample fits."""
+    return max(MAX_ROW_TOKENS, 1 + (form.training_prompt_tokens or 0) + (form.training_answer_tokens or 0))
+
+
+def _shortened(turns: list[EncodedPrompt], before: int, form: PromptForm) -> list[EncodedPrompt]:
+    """Cut the first question, behind `before` tokens, and all that follows it, where the form says."""
+    if form.training_prompt_tokens is None or form.training_answer_tokens is None:
+        return turns
+    first = turns[0]
+    asked = next((place for place, label in enumerate(first.labels) if label != IGNORED), len(first))
+    begins = form.training.begins
+    question = first.cut(0, max(0, min(asked, begins + form.training_prompt_tokens - before)))
+    room = form.training_answer_tokens
+    cut = []
+    for part in (first.cut(asked, len(first)), *turns[1:]):
+        cut.append(part.cut(0, room))
+        room -= len(cut[-1])
+    return [question + cut[0], *cut[1:]]
 
 
 def _task_and_weight(exchange: Sample) -> tuple[int, float]:
