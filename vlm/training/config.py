@@ -16,6 +16,7 @@ from ..data.sources.own import count_images, is_own
 from ..errors import AssistantError
 from ..presets import DEFAULT_MODEL, PRESETS
 from .adapter import AdapterConfig
+from .schedule import Schedule
 
 STAGES = Path(__file__).parent / "stages"
 OWN = "own"
@@ -38,7 +39,8 @@ class TrainingConfig:
     folder, of the shape of `adapter` if that is given (`none`: a new adapter).
     `batch` is the number of images per step, over all processes and gradient accumulation (each image has
     several samples): a run does not depend on the number of processes.
-    `learning_rate` is LoRA's peak rate; the linear layer starts untrained and needs a higher one.
+    `learning_rate` is LoRA's peak rate; the linear layer starts untrained and needs a higher one. The rate
+    rises from 0 and falls in a cosine to 0 again, or with `schedule` as in the reference.
     With `whiten` the linear layer is trained in a basis in which the tower's features are whitened.
     `max_gradient_norm` of 0 disables clipping. `bf16` runs autocast in bfloat16.
     `compile_layers` fuses operations between matrix products: a minute of preparation, then a fifth less
@@ -63,6 +65,7 @@ class TrainingConfig:
     learning_rate: Rate = 1e-3
     projection_learning_rate: Rate = 3e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 100
+    schedule: Schedule | None = None
     weight_decay: Rate = 0.05
     max_gradient_norm: Rate = 1.0
     seed: int = 0

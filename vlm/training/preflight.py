@@ -7,6 +7,7 @@ from pathlib import Path
 from ..data.mixture import InstructionMixture, open_mixture
 from ..errors import AssistantError, WeightsError
 from ..presets import PRESETS
+from ..prompt_form import OURS, PromptForm
 from .checkpoints import refuse_other_settings
 from .config import FRESH, TrainingConfig
 from .processes import processes
@@ -16,8 +17,8 @@ from .self_critical import has_reward
 _PROBED = 1000
 
 
-def open_data(config: TrainingConfig) -> InstructionMixture:
-    """Check the settings of a run and open its training data.
+def open_data(config: TrainingConfig, form: PromptForm = OURS) -> InstructionMixture:
+    """Check the settings of a run and open its training data, worded in a prompt form.
 
     Raises:
         DataError: the data is invalid.
@@ -33,7 +34,9 @@ def open_data(config: TrainingConfig) -> InstructionMixture:
         )
     length = config.steps * config.batch
     data = open_mixture(
-        config.data, config.split, config.mixture, length, config.seed, skip_broken=config.skip_broken
+        *(config.data, config.split, config.mixture, length, config.seed),
+        form=form,
+        skip_broken=config.skip_broken,
     )
     if config.feature_cache and data.crops:
         raise AssistantError(

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
@@ -26,9 +27,11 @@ from ..data.lengths import LengthBuckets
 from ..data.mixture import InstructionMixture
 from ..engine.local import load_model
 from ..errors import AssistantError, WeightsError
+from ..model_folder import read_model_folder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
+from ..prompt_form import OURS, read_prompt_form
 from ..tasks import Task
 from ..weights import base_model
 from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
@@ -98,6 +101,22 @@ class AnswerTrainer(Trainer):
         )
         return self.optimizer
 
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LRScheduler:
+        """Create the reference's schedule if the settings have one."""
+        schedule, warmup = self._config.schedule, self._config.warmup_steps
+        if schedule is None or self.lr_scheduler is not None:
+            created: LRScheduler = super().create_scheduler(num_training_steps, optimizer)
+            return created
+        optimizer = optimizer or self.optimizer
+
+        def share(peak: float) -> Callable[[int], float]:
+            return lambda step: schedule.rate(step, peak, warmup, num_training_steps) / peak if peak else 0.0
+
+        self.lr_scheduler = LambdaLR(optimizer, [share(group["lr"]) for group in optimizer.param_groups])
+        return self.lr_scheduler
+
     def _get_train_sampler(self, _train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
         # The same steps for any number of processes and accumulation steps.
         return LengthBuckets(self.train_dataset, self._config.batch, self._config.seed)
@@ -148,7 +167,9 @@ def train(
             processes does not divide the batch.
         TrainingStoppedError: a signal stopped the run, which was saved.
     """
-    return _train_on(open_data(config), model, processor, config, base_name, log_line)
+    return _train_on(
+        open_data(config, processor.prompt_form), model, processor, config, base_name, log_line
+    )
 
 
 def train_named(config: TrainingConfig, log_line: LogLine = print_to_stderr) -> Path:
@@ -169,11 +190,12 @@ def train_named(config: TrainingConfig, log_line: LogLine = print_to_stderr) -> 
             f"no model {config.model!r} to train: name {', '.join(PRESETS)} or the folder of a whole model "
             "(--model), such as one that `assistant models convert` wrote"
         )
-    data = open_data(config)  # report errors before fetching weights
+    form = OURS if named else read_prompt_form(read_model_folder(folder).processor.prompt_form)
+    data = open_data(config, form)  # report errors before fetching weights
     base = base_model(PRESETS[config.model]) if named else folder
     # On a CPU the backward pass of fused attention is slower than that of plain matrix products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = load_model(base, attn_implementation=attention)
+    model = load_model(base, None if config.bf16 else torch.float32, attn_implementation=attention)
     name = config.model if named else str(folder.resolve())
     return _train_on(data, model, MiniGPTv2Processor.load(base), config, name, log_line)
 
