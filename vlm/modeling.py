@@ -63,49 +63,23 @@ class StripMerge(nn.Module):
         return patches.reshape(batch, count // self.patches_per_token, width * self.patches_per_token)
 
 
-class MiniGPTv2PreTrainedModel(PreTrainedModel):
-    """Settings for transformers' own machinery."""
+class PictureEncoder:
+    """Turns images into visual tokens: the part of the model that every way of running it shares."""
 
-    config_class = MiniGPTv2Config
-    base_model_prefix = ""
-    main_input_name = "input_ids"
-    input_modalities = ("image", "text")
-    supports_gradient_checkpointing = True
-    _skip_keys_device_placement: ClassVar[list[str]] = ["past_key_values"]
-    _supports_flash_attn = True
-    _supports_sdpa = True
-    _supports_attention_backend = True
+    vision_tower: Any
+    classifier_tower: Any
+    merge: StripMerge
+    vision_projection: nn.Linear
 
-
-class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixin):
-    """Generates text from images and text."""
-
-    def __init__(self, config: MiniGPTv2Config) -> None:
-        super().__init__(config)
-        vision_config, text_config = config.vision_config, config.text_config
-        self.vision_tower = _build_tower(vision_config)
+    def build_vision(self, config: MiniGPTv2Config) -> None:
+        """Add the towers, the merge of their patches, and the linear layer, with random weights."""
+        self.vision_tower = _build_tower(config.vision_config)
         self.merge = StripMerge(config.patches_per_token)
         classifier = config.classifier_config
         self.classifier_tower = None if classifier is None else AutoModel.from_config(classifier)
         self.vision_projection = nn.Linear(
-            config.patch_features * config.patches_per_token, text_config.hidden_size
+            config.patch_features * config.patches_per_token, config.text_config.hidden_size
         )
-        self.language_model = AutoModelForCausalLM.from_config(text_config)
-        self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the language model's token embedding."""
-        embeddings: nn.Module = self.language_model.get_input_embeddings()
-        return embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the language model's token embedding."""
-        self.language_model.set_input_embeddings(value)
-
-    def get_output_embeddings(self) -> nn.Module:
-        """Return the language model's head."""
-        head: nn.Module = self.language_model.get_output_embeddings()
-        return head
 
     def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Turn images (images, 3, side, side) into visual tokens (images, tokens, text width)."""
@@ -122,6 +96,44 @@ class MiniGPTv2ForConditionalGeneration(MiniGPTv2PreTrainedModel, GenerationMixi
             patches = torch.cat([patches, cells.to(patches.dtype)], dim=-1)
         merged: torch.Tensor = self.merge(patches)
         return merged
+
+
+class MiniGPTv2PreTrainedModel(PreTrainedModel):
+    """Settings for transformers' own machinery."""
+
+    config_class = MiniGPTv2Config
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement: ClassVar[list[str]] = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+
+class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel, GenerationMixin):
+    """Generates text from images and text."""
+
+    def __init__(self, config: MiniGPTv2Config) -> None:
+        super().__init__(config)
+        self.build_vision(config)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the language model's head."""
+        head: nn.Module = self.language_model.get_output_embeddings()
+        return head
 
     def embed(self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None) -> torch.Tensor:
         """Embed tokens (batch, length) and replace the placeholders with the images' visual tokens.
@@ -260,4 +272,5 @@ def _answer_loss(
 AutoConfig.register(MiniGPTv2Config.model_type, MiniGPTv2Config)
 AutoModelForImageTextToText.register(MiniGPTv2Config, MiniGPTv2ForConditionalGeneration)
 
-__all__ = ["MiniGPTv2ForConditionalGeneration", "MiniGPTv2Output", "MiniGPTv2PreTrainedModel", "StripMerge"]
+__all__ = ["MiniGPTv2ForConditionalGeneration", "MiniGPTv2Output", "MiniGPTv2PreTrainedModel"]
+__all__ += ["PictureEncoder", "StripMerge"]
