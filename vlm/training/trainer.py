@@ -167,9 +167,7 @@ def train(
             processes does not divide the batch.
         TrainingStoppedError: a signal stopped the run, which was saved.
     """
-    return _train_on(
-        open_data(config, processor.prompt_form), model, processor, config, base_name, log_line
-    )
+    return _train_on(open_data(config, processor.prompt_form), model, processor, config, base_name, log_line)
 
 
 def train_named(config: TrainingConfig, log_line: LogLine = print_to_stderr) -> Path:
