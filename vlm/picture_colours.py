@@ -15,6 +15,7 @@ from .errors import ImageError
 # Pillow's mode for each colour space of a profile.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 _SIXTEEN_BITS = 65535.0
+_PHOTOMETRIC = 262
 # A profile that changes no colour by more than this, of 255, is ignored: most are sRGB.
 _INVISIBLE = 2
 
@@ -62,6 +63,8 @@ def _eight_bits(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image,
         notes = []
     scale = 255.0 / (high - low) if high > low else 0.0
     grey = Image.fromarray(((values - low) * scale + 0.5).clip(0, 255).astype(np.uint8))
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # a TIFF whose 0 is white
+        grey = ImageChops.invert(grey)
     if mask is not None:
         grey.putalpha(mask)
     return grey, notes

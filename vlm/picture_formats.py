@@ -29,9 +29,29 @@ TEXT_PIXELS = 4_000_000
 _SAVE = "save it as an 8-bit PNG or JPEG"
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _UNSUPPORTED = re.compile(
-    r"unsupported|unknown pixel mode|unknown data|not (supported|available|implement)", re.I
+    r"unsupported|unknown (pixel|raw) mode|unknown data|not (supported|available|implement)", re.I
 )
 _BLOCK = 16_384
+_SUBFILE_TYPE = 254
+_RAW = "this is a camera's raw file; export it as JPEG"
+_VIDEO = "this is a video, not a picture; save one of its frames as JPEG"
+_DRAWING = "this is a drawing in SVG or XML, not a picture; export it as PNG"
+_WEB_PAGE = "this is a web page, not a picture; save the picture itself"
+# By the first characters, in lower case.
+_OTHERS = {
+    b"%pdf": "this is a PDF document, not a picture; export its page as PNG",
+    b"<svg": _DRAWING,
+    b"<?xml": _DRAWING,
+    b"<!doctype": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+    b"version https://git-lfs": "this is a pointer of Git LFS, not the picture; run `git lfs pull`",
+    b"pk\3\4": "this is an archive or a document, not a picture; unpack it first",
+    b"fujifilm": _RAW,
+    b"iiu\0": _RAW,
+    b"iiro": _RAW,
+    b"gimp xcf": "GIMP's own pictures cannot be opened; export it as PNG",
+    b"v/1\1": "OpenEXR pictures cannot be opened; export it as PNG",
+}
 
 
 class _Timed(BytesIO):
@@ -64,6 +84,8 @@ def identify(content: bytes) -> Image.Image:
         raise ImageError(
             f"it is written as text and has more than {TEXT_PIXELS // 10**6} million pixels; {_SAVE}"
         )
+    if opened.format == "TIFF" and opened.tag_v2.get(_SUBFILE_TYPE) == 1:
+        raise ImageError(f"its first page is a preview: {_RAW}")
     opened.decodermaxblock = _BLOCK  # the time is checked before each block
     return opened
 
@@ -112,14 +134,13 @@ def _open_heic(content: bytes) -> Image.Image:
 
 def _describe_other(content: bytes) -> str:
     head = content[:512].lstrip().lower()
-    if head.startswith(b"%pdf"):
-        return "this is a PDF document, not a picture; export its page as PNG"
-    if head.startswith((b"<svg", b"<?xml")):
-        return "this is a drawing in SVG or XML, not a picture; export it as PNG"
-    if head.startswith((b"<!doctype", b"<html")):
-        return "this is a web page, not a picture; save the picture itself"
+    for beginning, what in _OTHERS.items():
+        if head.startswith(beginning):
+            return what
     if content[4:8] == b"ftyp" and content[8:12] not in (b"avif", b"avis"):
-        return "this is a video, not a picture; save one of its frames as JPEG"
+        return _RAW if content[8:12] == b"crx " else _VIDEO
+    if content[128:132] == b"DICM":
+        return "DICOM pictures cannot be opened; export it as PNG"
     if content.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return "JPEG XL pictures cannot be opened; save it as PNG or JPEG"
     kind = _format_by_magic(content)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 from PIL import Image
 
 from .errors import ImageError
+from .picture_depth import correct_planes, in_sixteen_bits
 from .picture_formats import FORMATS, identify, unsupported
 
 if TYPE_CHECKING:
@@ -107,8 +108,10 @@ def open_picture(source: Source) -> Picture:
         _refuse_bombs(*size)
         opened.draft(None, _reduced(*size))  # reduces a JPEG during decoding, without extra memory
         frames = _frames_note(opened)
-        image, (width, height), notes = _as_seen(opened, size)
-    notes = [*frames, *notes]
+        correct_planes(opened)
+        deep, brightened = in_sixteen_bits(opened, content)
+        image, (width, height), notes = _as_seen(deep, size)
+    notes = [*frames, *brightened, *notes]
     return Picture(image, width, height, _sha256(content), opened.format or "", path, tuple(notes), content)
 
 
@@ -175,7 +178,8 @@ def _read_bytes(source: str | Path | bytes | bytearray | BinaryIO) -> bytes:
     if isinstance(source, bytes | bytearray):
         source = BytesIO(source)
     if not hasattr(source, "read"):
-        raise ImageError(f"a {type(source).__name__} is none; give a path, bytes, an image or an array")
+        kind = type(source).__name__
+        raise ImageError(f"an object of type {kind} is not one; give a path, bytes, an image or an array")
     size = 0
     if source.seekable():  # like Pillow: read an upload from its start even if it was read before
         size = source.seek(0, SEEK_END)
