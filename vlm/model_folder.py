@@ -24,7 +24,8 @@ _ORIGIN = {"_name_or_path", "_from_model_config"}
 
 LINEAR_LAYERS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 QUERY_VALUE = r".*language_model\..*\.(q_proj|v_proj)"
-"""The layers with LoRA, as PEFT patterns: only the language model's, since the tower's may share their
+LINEAR_LAYERS_AND_TOWER = rf"{LINEAR_LAYERS}|.*vision_tower\..*\.(q_proj|v_proj|fc1|fc2)"
+"""The layers with LoRA, as PEFT patterns; the tower is named, since its layers may share the language model's
 names."""
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -315,16 +316,26 @@ class AdapterSettings(Settings):
     @property
     def all_linear(self) -> bool:
         """Whether LoRA is on all linear layers of the language model, or only on queries and values."""
-        return bool(self.target_modules == LINEAR_LAYERS)
+        return bool(self.target_modules != QUERY_VALUE)
+
+    @property
+    def tower(self) -> bool:
+        """Whether LoRA is on the vision tower too."""
+        return bool(self.target_modules == LINEAR_LAYERS_AND_TOWER)
 
     @field_validator("target_modules")
     @classmethod
     def _known_targets(cls, places: Any) -> str:
+        if places == LINEAR_LAYERS_AND_TOWER:
+            return LINEAR_LAYERS_AND_TOWER
         for pattern in (LINEAR_LAYERS, QUERY_VALUE):
             names = pattern.partition("(")[2].rstrip(")").split("|")
             if places == pattern or (isinstance(places, list) and sorted(map(str, places)) == sorted(names)):
                 return pattern
-        raise ValueError("LoRA must be on all linear layers of the language model or on q_proj and v_proj")
+        raise ValueError(
+            "LoRA must be on all linear layers of the language model, with or without the tower's, "
+            "or on q_proj and v_proj"
+        )
 
 
 @dataclass(frozen=True)
@@ -424,5 +435,5 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     return files
 
 
-__all__ = ["LINEAR_LAYERS", "QUERY_VALUE", "AdapterSettings", "Alpha", "Dropout", "ModelFolder", "Rank"]
-__all__ += ["TokenizerFile", "read_adapter", "read_model_folder", "read_settings"]
+__all__ = ["LINEAR_LAYERS", "LINEAR_LAYERS_AND_TOWER", "QUERY_VALUE", "AdapterSettings", "Alpha", "Dropout"]
+__all__ += ["ModelFolder", "Rank", "TokenizerFile", "read_adapter", "read_model_folder", "read_settings"]

@@ -83,6 +83,33 @@ class TestWhatMoves:
         }
         assert adapted == {"q_proj", "v_proj"}
 
+    def test_the_tower_is_adapted_on_request(self) -> None:
+        model = add_adapter(tiny_model(), replace(ADAPTER, tower=True))
+        names = {name for name, _ in model.named_parameters() if "lora_" in name and "vision_tower" in name}
+        assert {name.split(".lora_")[0].rsplit(".")[-1] for name in names} == {
+            "q_proj",
+            "v_proj",
+            "fc1",
+            "fc2",
+        }
+        others = {name for name, _ in model.named_parameters() if "lora_" in name} - names
+        assert others == {
+            name for name, _ in add_adapter(tiny_model(), ADAPTER).named_parameters() if "lora_" in name
+        }
+
+    def test_an_adapted_tower_learns_and_is_loaded_again(self, batch: State, tmp_path: Path) -> None:
+        shape = replace(ADAPTER, tower=True)
+        model = add_adapter(tiny_model(), shape).train()
+        before = logits(model, batch)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(parameter.requires_grad and "vision_tower" in name)
+        losses = fit(model, batch, steps=20, rate=2e-2)
+        assert losses[-1] < losses[0]
+        save_adapter(model, tmp_path / "adapter", "base")
+        again = load_adapter(tiny_model(), tmp_path / "adapter", shape=shape)
+        assert not torch.allclose(logits(again.eval(), batch), before, atol=1e-3)
+        torch.testing.assert_close(logits(again, batch), logits(model.eval(), batch), atol=0.05, rtol=0.05)
+
     def test_a_fresh_adapter_changes_nothing(self, batch: State) -> None:
         plain = logits(tiny_model(), batch)
         torch.testing.assert_close(logits(add_adapter(tiny_model(), ADAPTER).eval(), batch), plain)
@@ -124,7 +151,11 @@ class TestAdapterFolder:
     def test_training_it_further_may_change_dropout_but_not_shape(self, folder: Path) -> None:
         model = load_adapter(tiny_model(), folder, trainable=True, shape=replace(ADAPTER, dropout=0.5))
         assert model.peft_config["default"].lora_dropout == 0.5
-        for other in (replace(ADAPTER, rank=3), replace(ADAPTER, all_linear=not ADAPTER.all_linear)):
+        for other in (
+            replace(ADAPTER, rank=3),
+            replace(ADAPTER, all_linear=False),
+            replace(ADAPTER, tower=True),
+        ):
             with pytest.raises(WeightsError, match=r"has LoRA of rank 2 .* leave their \[adapter\] out"):
                 load_adapter(tiny_model(), folder, trainable=True, shape=other)
 

@@ -125,6 +125,7 @@ class TestLayers:
             ("learning_rat = 1", "unknown key learning_rat: choose among data, out"),
             ("[adapter]\nrnk = 1", "unknown key adapter.rnk"),
             ("[mixture]\nration = 1", "unknown key mixture.ration"),
+            ("[adapter]\ntower = true\nall_linear = false", "tower = true needs all_linear = true"),
             ("steps = 0", "steps: Input should be greater than 0"),
             ("learning_rate = 'fast'", "learning_rate: Input should be a valid number"),
             ("[mixture.per_task]\nsing = 1", "mixture.per_task.sing"),

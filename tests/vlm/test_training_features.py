@@ -15,7 +15,7 @@ from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.training import features as features_module
-from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.features import cache_features
 from assistant.vlm.training.trainer import train
@@ -145,3 +145,14 @@ def test_it_is_refused_with_random_crops(config: TrainingConfig, tmp_path: Path)
     cropped = replace(config, mixture=MixtureConfig(crop=0.2), feature_cache=tmp_path / "cache")
     with pytest.raises(AssistantError, match=r"set crop under \[mixture\] to 0"):
         train(tiny_model(), tiny_processor(), cropped)
+
+
+def test_it_is_refused_with_a_trained_tower(config: TrainingConfig, tmp_path: Path) -> None:
+    cached = replace(config, feature_cache=tmp_path / "cache")
+    adapted = replace(cached, adapter=replace(cached.adapter or AdapterConfig(), tower=True))
+    with pytest.raises(AssistantError, match="leave the feature cache out"):
+        train(tiny_model(), tiny_processor(), adapted)
+    folder = tmp_path / "adapter"
+    save_adapter(add_adapter(tiny_model(), AdapterConfig(rank=2, tower=True)), folder, "base")
+    with pytest.raises(AssistantError, match="leave the feature cache out"):
+        train(tiny_model(), tiny_processor(), replace(cached, adapter=None, init=folder))

@@ -22,19 +22,44 @@ from safetensors.torch import load_file, save_file
 
 from ..bases import note_base
 from ..errors import WeightsError, one_line
-from ..model_folder import LINEAR_LAYERS, QUERY_VALUE, AdapterSettings, Alpha, Dropout, Rank, read_adapter
+from ..model_folder import (
+    LINEAR_LAYERS,
+    LINEAR_LAYERS_AND_TOWER,
+    QUERY_VALUE,
+    AdapterSettings,
+    Alpha,
+    Dropout,
+    Rank,
+    read_adapter,
+)
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..tensors import Tensors, read_shapes, read_tensors
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AdapterConfig:
-    """LoRA's settings; on all linear layers of the language model, or on q and v as in the paper."""
+    """LoRA's settings; on all linear layers of the language model, or on q and v as in the paper.
+
+    With `tower` it is also on queries, values and MLP of the vision tower, which the paper keeps frozen.
+    """
 
     rank: Rank = 16
     alpha: Alpha = 32
     dropout: Dropout = 0.0
     all_linear: bool = True
+    tower: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a combination that no pattern describes."""
+        if self.tower and not self.all_linear:
+            raise ValueError("tower = true needs all_linear = true")
+
+    @property
+    def places(self) -> str:
+        """The layers with LoRA, as a PEFT pattern."""
+        if self.tower:
+            return LINEAR_LAYERS_AND_TOWER
+        return LINEAR_LAYERS if self.all_linear else QUERY_VALUE
 
     def lora(self) -> LoraConfig:
         """Return PEFT's configuration, which also trains the linear layer in full."""
@@ -42,14 +67,20 @@ class AdapterConfig:
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=LINEAR_LAYERS if self.all_linear else QUERY_VALUE,
+            target_modules=self.places,
             modules_to_save=["vision_projection"],
         )
 
     @classmethod
     def of(cls, settings: AdapterSettings) -> AdapterConfig:
         """Return the configuration of an adapter's validated settings."""
-        return cls(settings.r, settings.lora_alpha, settings.lora_dropout, settings.all_linear)
+        return cls(
+            rank=settings.r,
+            alpha=settings.lora_alpha,
+            dropout=settings.lora_dropout,
+            all_linear=settings.all_linear,
+            tower=settings.tower,
+        )
 
     def fits(self, other: AdapterConfig) -> bool:
         """Return whether another configuration has the same weights; dropout does not affect them."""
@@ -80,6 +111,7 @@ def load_adapter(
     if shape is not None:
         if not shape.fits(config):
             places = "all linear layers" if config.all_linear else "queries and values"
+            places += " and on the vision tower" if config.tower else ""
             raise WeightsError(
                 f"{folder} has LoRA of rank {config.rank} and alpha {config.alpha} on {places}, "
                 "unlike the settings: leave their [adapter] out, or --init"

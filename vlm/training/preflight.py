@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..data.mixture import InstructionMixture, open_mixture
 from ..errors import AssistantError, WeightsError
+from ..model_folder import read_adapter
 from ..presets import PRESETS
 from ..prompt_form import OURS, PromptForm
 from .checkpoints import refuse_other_settings
@@ -43,6 +44,8 @@ def open_data(config: TrainingConfig, form: PromptForm = OURS) -> InstructionMix
             "the features of random crops are never reused: "
             "set crop under [mixture] to 0, or leave the feature cache out"
         )
+    if config.feature_cache and _adapts_tower(config):
+        raise AssistantError("features of a tower that is trained change: leave the feature cache out")
     if config.self_critical and not _is_rewarded(data):
         raise AssistantError(
             "no image has human captions or a referring expression with its box to reward answers by: "
@@ -66,6 +69,13 @@ def initial_adapter(config: TrainingConfig) -> Path | None:
             f"no adapter {name!r} to start from (--init): name {', '.join(PRESETS)} or the folder of one"
         )
     return folder
+
+
+def _adapts_tower(config: TrainingConfig) -> bool:
+    if config.adapter:
+        return config.adapter.tower
+    start = initial_adapter(config)
+    return start is not None and read_adapter(start).tower
 
 
 def _is_rewarded(data: InstructionMixture) -> bool:

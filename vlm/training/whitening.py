@@ -77,9 +77,12 @@ def whiten(model: PeftModel, processor: MiniGPTv2Processor, images: Iterable[Ima
     """Train the model's linear layer in the whitening basis of the features of some images."""
     base = model.get_base_model()
     features: list[torch.Tensor] = []
-    with torch.inference_mode():
+    device, dtype = base.vision_tower.device, base.vision_tower.dtype
+    # LoRA on the tower is in float32.
+    mixed = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+    with torch.inference_mode(), mixed:
         for some in batched(images, BATCH):
-            pixels = processor.pixels(some).to(base.vision_tower.device, base.vision_tower.dtype)
+            pixels = processor.pixels(some).to(device, dtype)
             features.append(base.get_patches(pixels).flatten(0, 1).float())
     train_in_basis(whitening(torch.cat(features) if features else torch.empty(0)), trained_projection(model))
 
