@@ -172,8 +172,9 @@ def _in_full_precision(model: PeftModel) -> PeftModel:
 def save_adapter(
     model: PeftModel, folder: Path, base_name: str, state: dict[str, torch.Tensor] | None = None
 ) -> None:
-    """Write the adapter in bfloat16 with the name of its base model.
+    """Write the adapter with the name of its base model.
 
+    A preset's adapter is written in bfloat16, that of a model's folder in float32, like the released LoRA.
     `state` holds all trained weights if the model itself has only a shard of them. The folder is replaced
     only when the new adapter is complete.
     """
@@ -184,9 +185,11 @@ def save_adapter(
         model.save_pretrained(str(written), save_embedding_layers=False, state_dict=state)
         (written / "README.md").unlink()  # PEFT's template of a model card
         path = written / "adapter_model.safetensors"
-        weights = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}
+        has_folder = (Path(base_name) / "config.json").is_file()
+        dtype = torch.float32 if has_folder else torch.bfloat16
+        weights = {name: tensor.to(dtype).contiguous() for name, tensor in load_file(path).items()}
         save_file(weights, path, metadata={"format": "pt"})
-        if (Path(base_name) / "config.json").is_file():
+        if has_folder:
             note_base(written, Path(base_name))
         shutil.rmtree(folder, ignore_errors=True)
         written.rename(folder)
