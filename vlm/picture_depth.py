@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFile
 
 from .errors import ImageError
 from .picture_formats import identify
@@ -31,13 +31,13 @@ _OTHER_ORDER = {
 _OTHER_ORDER["LA;16B"] = "RGBA"
 
 
-def correct_planes(opened: Image.Image) -> None:
+def correct_planes(opened: ImageFile.ImageFile) -> None:
     """Correct the decoder of a TIFF with one plane per colour, which Pillow reads as 8-bit.
 
     Raises:
         ImageError: there is no decoder for its planes.
     """
-    tags = getattr(opened, "tag_v2", {})
+    tags: Any = getattr(opened, "tag_v2", {})
     if tags.get(_PLANES) != 2 or max(tags.get(_BITS_PER_SAMPLE, (1,))) != 16:
         return
     suffix = ";16B" if tags.prefix == b"MM" else ";16"
@@ -49,7 +49,7 @@ def correct_planes(opened: Image.Image) -> None:
         opened.tile[index] = _with_raw_mode(tile, f"{band}{suffix}{order}")
 
 
-def in_sixteen_bits(opened: Image.Image, content: bytes) -> tuple[Image.Image, list[str]]:
+def in_sixteen_bits(opened: ImageFile.ImageFile, content: bytes) -> tuple[Image.Image, list[str]]:
     """Return an image whose dark 16-bit colours are brightened, and notes; another image as it is, unloaded.
 
     `opened` is the image that `identify` returned for `content`. The brightest value becomes white, so that
@@ -78,12 +78,12 @@ def in_sixteen_bits(opened: Image.Image, content: bytes) -> tuple[Image.Image, l
     return image, notes
 
 
-def _plain_map(opened: Image.Image, content: bytes) -> tuple[Image.Image, list[str]]:
+def _plain_map(opened: ImageFile.ImageFile, content: bytes) -> tuple[Image.Image, list[str]]:
     """Return a PPM of 16 bits, which Pillow reads pixel by pixel in Python; another one as it is."""
     import numpy as np  # here, so that storage starts without it
 
-    tile = opened.tile[0]
-    white = tile.args[-1]
+    tile: Any = opened.tile[0]
+    white: int = tile.args[-1]
     if white < 256:
         return opened, []
     values = np.frombuffer(content, ">u2", opened.width * opened.height * 3, tile.offset)

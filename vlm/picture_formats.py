@@ -13,7 +13,7 @@ import struct
 import time
 from io import BytesIO
 
-from PIL import Image, UnidentifiedImageError, _imaging
+from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
 
 from .errors import ImageError
 
@@ -67,7 +67,7 @@ class _Timed(BytesIO):
         return super().read(size)
 
 
-def identify(content: bytes) -> Image.Image:
+def identify(content: bytes) -> ImageFile.ImageFile:
     """Return the image with its size, before decoding its pixels.
 
     Raises:
@@ -84,7 +84,7 @@ def identify(content: bytes) -> Image.Image:
         raise ImageError(
             f"it is written as text and has more than {TEXT_PIXELS // 10**6} million pixels; {_SAVE}"
         )
-    if opened.format == "TIFF" and opened.tag_v2.get(_SUBFILE_TYPE) == 1:
+    if getattr(opened, "tag_v2", {}).get(_SUBFILE_TYPE) == 1:
         raise ImageError(f"its first page is a preview: {_RAW}")
     opened.decodermaxblock = _BLOCK  # the time is checked before each block
     return opened
@@ -121,7 +121,7 @@ def _is_heic(content: bytes) -> bool:
     return bool(brands & _HEIC_BRANDS) or (content[8:12] in (b"mif1", b"msf1") and b"avif" not in brands)
 
 
-def _open_heic(content: bytes) -> Image.Image:
+def _open_heic(content: bytes) -> ImageFile.ImageFile:
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
