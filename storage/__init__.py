@@ -22,6 +22,7 @@ from .records import (
     StoredImage,
     StoredStep,
     StoredTurn,
+    Usage,
     Verification,
 )
 from .store import SessionStore
@@ -47,5 +48,6 @@ __all__ = [
     "StoredImage",
     "StoredStep",
     "StoredTurn",
+    "Usage",
     "Verification",
 ]

@@ -1,14 +1,19 @@
-"""Open and migrate a database, set up its transactions, and translate its errors."""
+"""Open and migrate a database, set up its transactions, and translate its errors.
+
+No message contains a password: URLs are shown without it and without their query, which may hold one too.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from ..vlm.extras import require
 from .errors import (
     DatabaseBusyError,
     DatabaseDamagedError,
@@ -32,6 +37,19 @@ _SQLITE_ERRORS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("SQLITE_IOERR", StorageError, "cannot be read or written; check the disk's free space and health"),
 )
 
+_NOT_ALLOWED = "does not let this user write; grant it USAGE and CREATE on the schema, and the tables"
+# The same for PostgreSQL's SQLSTATE codes.
+_POSTGRESQL_ERRORS: tuple[tuple[str, type[StorageError], str], ...] = (
+    ("55P03", DatabaseBusyError, "is locked by another program; try again when it is done"),
+    ("40", DatabaseBusyError, "was changed by another program at the same time; try again"),
+    ("42501", DatabaseNotWritableError, _NOT_ALLOWED),
+    ("25006", DatabaseNotWritableError, "is read-only; give the address of the primary server"),
+    ("53100", DiskFullError, "cannot grow: the server's disk is full; make room and try again"),
+    ("53300", DatabaseBusyError, "has too many connections; try again later, or raise max_connections"),
+)
+# Serializes migrations; the number only has to differ from other programs' locks on the same server.
+_MIGRATION_LOCK = 7_246_581_093
+
 
 def parse_location(location: str | Path) -> URL:
     """Return `location` if it is a URL, or the URL of the SQLite file at that path.
@@ -42,13 +60,27 @@ def parse_location(location: str | Path) -> URL:
     if isinstance(location, str) and "://" in location:
         try:
             url = make_url(location)
-            backend = url.get_backend_name()
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise StorageError(f"invalid database URL: {location!r}; give a path or a URL") from error
+            backend = url.get_dialect().name
+        except (ArgumentError, NoSuchModuleError, ValueError):  # their messages may show the password
+            kind = location.partition("://")[0]
+            hint = "give a path, or postgresql://user@host/database"
+            raise StorageError(f"invalid database URL: {kind}://…; {hint}") from None
         if backend == "sqlite" and (url.database or ":memory:") == ":memory:":
             raise StorageError("conversations cannot be stored in memory; give the path of a database file")
         return url
     return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
+
+
+def default_image_folder(url: URL) -> Path:
+    """Return the default image folder of a SQLite file.
+
+    Raises:
+        StorageError: the database is on a server.
+    """
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        raise StorageError("a server's database needs a folder for the pictures: --images, ASSISTANT_IMAGES")
+    file = Path(url.database)
+    return file.with_name(f"{file.name}.images")
 
 
 def create(url: URL, timeout: float, *, make: bool) -> Engine:
@@ -72,15 +104,29 @@ def create(url: URL, timeout: float, *, make: bool) -> Engine:
             raise DatabaseNotWritableError(
                 f"{url.database} cannot be created: {error.strerror}; name another with --db"
             ) from error
+    if url.get_driver_name() == "psycopg":
+        require("postgresql", "a PostgreSQL database")
     try:
-        engine = create_engine(url, connect_args={"timeout": timeout} if sqlite else {})
-    except (ImportError, NoSuchModuleError) as error:
+        engine = create_engine(url, **_options(url, timeout))
+    except ImportError as error:
         raise StorageError(f"no driver for {url.drivername!r}: install it, or use a file") from error
     event.listen(engine, "handle_error", _translate)
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _options(url: URL, timeout: float) -> dict[str, Any]:
+    """Return the options of an engine whose statements wait `timeout` seconds for a lock."""
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": timeout}}
+    # A server may be restarted between two questions, so connections are tested before use.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.get_driver_name() == "psycopg":
+        given = {"connect_timeout": max(2, round(timeout)), "options": f"-c lock_timeout={timeout:.3f}s"}
+        options["connect_args"] = {name: value for name, value in given.items() if name not in url.query}
+    return options
 
 
 def missing(url: URL) -> DatabaseMissingError:
@@ -125,6 +171,9 @@ def migrate(engine: Engine, target: str = "head") -> None:
         _pragma(connection, "foreign_keys=OFF")
         try:
             with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    # Other programs wait here, and then find that there is nothing left to do.
+                    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                 _run_alembic(connection, target)
         finally:
             _pragma(connection, "foreign_keys=ON")
@@ -174,17 +223,22 @@ def _begin_sqlite(connection: Connection) -> None:
 def _translate(context: ExceptionContext) -> StorageError | None:
     """Return our error for a failure of the database, None for a programming error.
 
-    Drivers raise `OperationalError` for the former, and SQLite's raises `DatabaseError` for damage.
+    Drivers raise `OperationalError` for the former, SQLite's `DatabaseError` for damage, and PostgreSQL's
+    `InsufficientPrivilege` for a lack of rights.
     """
     original = context.original_exception
-    if type(original).__name__ not in ("OperationalError", "DatabaseError"):
+    kinds = {kind.__name__ for kind in type(original).__mro__}
+    if type(original).__name__ != "DatabaseError" and not kinds & {
+        "OperationalError",
+        "InsufficientPrivilege",
+    }:
         return None
     return _error_for(original, context.engine.url if context.engine is not None else None)
 
 
 def _error_for(original: BaseException, url: URL | None) -> StorageError:
-    code = getattr(original, "sqlite_errorname", "")
-    for prefix, kind, remedy in _SQLITE_ERRORS:
+    code = getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", "") or ""
+    for prefix, kind, remedy in (*_SQLITE_ERRORS, *_POSTGRESQL_ERRORS):
         if code.startswith(prefix):
             return kind(f"{_name(url)} {remedy}")
     reason, *_ = str(original).splitlines() or [""]
@@ -195,4 +249,6 @@ def _error_for(original: BaseException, url: URL | None) -> StorageError:
 def _name(url: URL | None) -> str:
     if url is None:
         return "the database"
-    return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    return url.set(query={}).render_as_string()

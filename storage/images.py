@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -123,6 +124,19 @@ class ImageFolder:
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise ImageError(f"{path} was changed; add the picture again")
         return data
+
+    def secret(self) -> str:
+        """Return the folder's secret, created once.
+
+        Raises:
+            DatabaseNotWritableError: it can neither be read nor created.
+        """
+        path = self.path / ".secret"
+        with self.lock(), self._translated_errors():
+            if not path.exists():
+                path.touch(mode=0o600)
+                path.write_text(secrets.token_urlsafe(32), encoding="ascii")
+            return path.read_text(encoding="ascii")
 
     def _flush(self) -> None:
         """Sync the folder's entries to the disk, so that a rename is not lost."""

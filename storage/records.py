@@ -15,7 +15,11 @@ Feedback = Literal[-1, 0, 1]
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A conversation without its turns; `updated` is the time of the last turn, `pinned` keeps it on top."""
+    """A conversation without its turns.
+
+    `updated` is the time of the last turn; `pinned` keeps it on top; `owner` is a visitor of the page, None
+    for the local user.
+    """
 
     id: str
     title: str
@@ -23,6 +27,7 @@ class SessionSummary:
     updated: datetime
     pinned: bool
     turns: int
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,14 @@ class SearchHit:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """The number of pictures that somebody has, and their size in bytes."""
+
+    pictures: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Problem:
     """A problem in the store: `subject` is the row or file, `detail` the problem."""
 
@@ -225,6 +238,7 @@ __all__ = [
     "StoredImage",
     "StoredStep",
     "StoredTurn",
+    "Usage",
     "Verification",
     "distinct_images",
     "found_boxes",

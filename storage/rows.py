@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from ..vlm.errors import ImageError
@@ -19,32 +18,35 @@ from .records import LabelledBox, NewTurn, SessionSummary, StoredImage, StoredSt
 from .schema import boxes, images, sessions, steps, turns
 
 _IMAGE = [images.c[name] for name in ("sha256", "format", "width", "height", "size")]
-_SESSIONS = select(
-    sessions, select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery()
+_SESSIONS: Select[Any] = select(
+    *(sessions.c[name] for name in ("id", "title", "created", "updated", "pinned")),
+    select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery(),
+    sessions.c.owner,
 )
 
 
-def read_sessions(connection: Connection, limit: int | None) -> list[SessionSummary]:
-    """Return the sessions, pinned ones first, then by newest turn."""
-    query = _SESSIONS.order_by(sessions.c.pinned.desc(), sessions.c.updated.desc(), sessions.c.id).limit(
-        limit
-    )
+def read_sessions(
+    connection: Connection, limit: int | None, allowed: ColumnElement[bool]
+) -> list[SessionSummary]:
+    """Return the sessions that satisfy `allowed`, pinned ones first, then by newest turn."""
+    order = (sessions.c.pinned.desc(), sessions.c.updated.desc(), sessions.c.id)
+    query = _SESSIONS.where(allowed).order_by(*order).limit(limit)
     return [SessionSummary(*row) for row in connection.execute(query)]
 
 
-def read_session(connection: Connection, session_id: str) -> SessionSummary:
-    """Return one session.
+def read_session(connection: Connection, session_id: str, allowed: ColumnElement[bool]) -> SessionSummary:
+    """Return one session that satisfies `allowed`.
 
     Raises:
         SessionNotFoundError: there is no such session.
     """
-    row = connection.execute(_SESSIONS.where(sessions.c.id == session_id)).one_or_none()
+    row = connection.execute(_SESSIONS.where(sessions.c.id == session_id, allowed)).one_or_none()
     if row is None:
         raise SessionNotFoundError(f"there is no session {session_id!r}; list the sessions to see their ids")
     return SessionSummary(*row)
 
 
-def find_session(connection: Connection, beginning: str) -> SessionSummary:
+def find_session(connection: Connection, beginning: str, allowed: ColumnElement[bool]) -> SessionSummary:
     """Return the session whose id is `beginning`, or the only one whose id starts with it.
 
     Raises:
@@ -52,22 +54,19 @@ def find_session(connection: Connection, beginning: str) -> SessionSummary:
         AmbiguousSessionError: there are several.
     """
     begins = sessions.c.id.startswith(beginning, autoescape=True)
-    ids = connection.scalars(select(sessions.c.id).where(begins).order_by(sessions.c.id)).all()
+    ids = connection.scalars(select(sessions.c.id).where(begins, allowed).order_by(sessions.c.id)).all()
     if beginning in ids or not beginning or not ids:
-        return read_session(connection, beginning)
+        return read_session(connection, beginning, allowed)
     if len(ids) > 1:
         some = ", ".join(ids[:3]) + (" …" if len(ids) > 3 else "")
         raise AmbiguousSessionError(f"the ids of {len(ids)} sessions begin with {beginning!r}: {some}")
-    return read_session(connection, ids[0])
+    return read_session(connection, ids[0], allowed)
 
 
-def insert_session(
-    connection: Connection, title: str, created: datetime, updated: datetime, pinned: bool = False
-) -> str:
+def insert_session(connection: Connection, **columns: Any) -> str:
     """Insert a session and return its new id."""
     session_id = secrets.token_hex(8)
-    row = {"id": session_id, "title": title, "created": created, "updated": updated, "pinned": pinned}
-    connection.execute(insert(sessions).values(row))
+    connection.execute(insert(sessions).values(id=session_id, **columns))
     return session_id
 
 

@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 
 # The newest migration. A database at this revision is opened without Alembic.
-REVISION = "0004"
+REVISION = "0006"
 # Not Alembic's default name, so that another program's tables can share the server database.
 VERSION_TABLE = "assistant_version"
-# The name of the full-text index, which only SQLite has.
+# The name of SQLite's full-text index.
 SEARCH_TABLE = "turns_search"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -82,6 +82,10 @@ sessions = Table(
     Column("created", UtcDateTime, nullable=False),
     Column("updated", UtcDateTime, nullable=False, index=True),
     Column("pinned", Boolean, nullable=False, server_default=false()),
+    # A visitor of the page; null for the local user.
+    Column("owner", String(255), index=True),
+    # The secret part of a read-only link; null if there is none.
+    Column("link", String(64), index=True, unique=True),
 )
 
 images = Table(

@@ -1,4 +1,4 @@
-"""Search turns by words, with SQLite's full-text index or else by substring comparison."""
+"""Search turns by words, with the full-text index of SQLite or PostgreSQL, or else by substring."""
 
 from __future__ import annotations
 
@@ -11,24 +11,39 @@ from sqlalchemy.engine import Connection
 from .records import SearchHit
 from .schema import SEARCH_TABLE, sessions, turns
 
+# What PostgreSQL indexes (migration 0006); a query must repeat it exactly.
+_POSTGRESQL_WORDS = (
+    """to_tsvector('simple', translate(left(turns."user" || ' ' || turns.answer, 100000), """
+    """'!"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~', repeat(' ', 32)))"""
+)
+
 _WORD = re.compile(r"[^\W_]+")
 # Scripts without spaces between words: the index has no entries for words inside such a run.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_SNIPPET_WORDS = 12  # of the index's snippet
-_SNIPPET_MARGIN = 40  # characters on each side, without the index
+# PostgreSQL refuses words of more than 2046 bytes.
+_LONGEST_WORD = 500
+_SNIPPET_WORDS = 12  # of SQLite's snippet
+_SNIPPET_MARGIN = 40  # characters on each side, elsewhere
 
 
-def find(connection: Connection, words: str, limit: int) -> list[SearchHit]:
-    """Return the newest turns whose question and answer contain every word of `words`, or its prefix."""
+def find(connection: Connection, words: str, limit: int, allowed: ColumnElement[bool]) -> list[SearchHit]:
+    """Return the newest turns whose question and answer contain every word of `words`, or its prefix.
+
+    `allowed` is a condition on the sessions.
+    """
     terms = words.split()
     if not terms:
         return []
-    if inspect(connection).has_table(SEARCH_TABLE) and _WORD.search(words) and not _UNSPACED.search(words):
-        query = _matching(words)
-    else:
+    query = _matching(connection, words) if _is_indexable(words) else None
+    if query is None:
         query = _containing(terms)
-    rows = connection.execute(query.order_by(turns.c.created.desc(), turns.c.id.desc()).limit(limit))
-    return [_hit(row, terms) for row in rows]
+    newest = query.where(allowed).order_by(turns.c.created.desc(), turns.c.id.desc()).limit(limit)
+    return [_hit(row, terms) for row in connection.execute(newest)]
+
+
+def _is_indexable(words: str) -> bool:
+    found = _WORD.findall(words)
+    return bool(found) and not _UNSPACED.search(words) and max(map(len, found)) <= _LONGEST_WORD
 
 
 def _hit(row: Row[Any], terms: list[str]) -> SearchHit:
@@ -36,12 +51,19 @@ def _hit(row: Row[Any], terms: list[str]) -> SearchHit:
     return SearchHit(row.session_id, row.title, row.number, snippet, row.created)
 
 
-def _matching(words: str) -> Select[Any]:
-    """Return the query of the index; words are quoted, so that none is read as syntax."""
-    expression = " ".join(f'"{word}"*' for word in _WORD.findall(words))
+def _matching(connection: Connection, words: str) -> Select[Any] | None:
+    """Return the query of the database's index, None if it has none."""
+    found = _WORD.findall(words)
+    if connection.dialect.name == "postgresql":
+        condition = text(f"{_POSTGRESQL_WORDS} @@ to_tsquery('simple', :expression)")
+        expression = " & ".join(f"'{word}':*" for word in found)
+        return _select(null()).where(condition.bindparams(expression=expression))
+    if not inspect(connection).has_table(SEARCH_TABLE):
+        return None
     snippet: ColumnElement[str] = literal_column(
         f"snippet({SEARCH_TABLE}, -1, '', '', '…', {_SNIPPET_WORDS})"
     )
+    expression = " ".join(f'"{word}"*' for word in found)  # quoted, so that no word is read as syntax
     return (
         _select(snippet)
         .join(text(SEARCH_TABLE), literal_column(f"{SEARCH_TABLE}.rowid") == turns.c.id)

@@ -6,18 +6,21 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import URL, Engine, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Engine, delete, exists, func, insert, or_, select, true, update
 from sqlalchemy.engine import Connection
 
 from ..vlm.errors import ImageError
 from ..vlm.pictures import Picture
-from . import check, coco, database, detector_formats, markdown, rows, search
+from . import check, database, rows, search
 from .errors import SessionNotFoundError, StorageError
+from .exporting import Exporting
 from .images import ImageFolder, read
+from .links import Linking
 from .records import (
     Feedback,
     LabelledBox,
@@ -27,6 +30,7 @@ from .records import (
     SessionSummary,
     StoredImage,
     StoredTurn,
+    Usage,
 )
 from .schema import REVISION, images, sessions, turns
 
@@ -36,7 +40,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = timedelta(hours=1)
 
 
-class SessionStore:
+class SessionStore(Exporting, Linking):
     """Conversations in a database and their images in a folder; safe across threads and programs.
 
     Every write is one transaction. Each method also raises `StorageError` if the database or the folder
@@ -49,6 +53,11 @@ class SessionStore:
         self._folder = folder
         # Threads queue here in order; otherwise they would poll for SQLite's write lock.
         self._writing = threading.RLock()
+        # The owner of new sessions, the condition for those that can be reached, and the images that the
+        # owner has added, None for no limits on images.
+        self._owner: str | None = None
+        self._allowed: ColumnElement[bool] = true()
+        self._added: set[str] | None = None
 
     @classmethod
     def open(
@@ -71,7 +80,7 @@ class SessionStore:
             StorageError: see its other subclasses; also if a server's URL comes without an `image_folder`.
         """
         url = database.parse_location(location)
-        folder = ImageFolder(image_folder or _default_image_folder(url), timeout)
+        folder = ImageFolder(image_folder or database.default_image_folder(url), timeout)
         engine = database.create(url, timeout, make=make)
         try:
             with engine.connect() as connection:
@@ -85,6 +94,18 @@ class SessionStore:
             engine.dispose()
             raise
         return cls(engine, folder)
+
+    def for_owner(self, owner: str | None) -> SessionStore:
+        """Return the same store limited to one owner's sessions; None is the local user.
+
+        Everybody else's sessions are as if they did not exist, and so are their images, unless `owner` is
+        None. Closing either store closes both.
+        """
+        limited = copy(self)
+        limited._owner = owner
+        limited._allowed = sessions.c.owner == owner
+        limited._added = None if owner is None else set()
+        return limited
 
     def close(self) -> None:
         """Close the connections; do not use the store afterwards."""
@@ -104,12 +125,13 @@ class SessionStore:
         """Create a session."""
         with self._write() as connection:
             now = datetime.now(UTC)
-            return rows.read_session(connection, rows.insert_session(connection, title, now, now))
+            values = {"title": title, "created": now, "updated": now, "owner": self._owner}
+            return self._read(connection, rows.insert_session(connection, **values))
 
     def list_sessions(self, limit: int | None = None) -> list[SessionSummary]:
         """Return the sessions, or the first `limit`: pinned ones first, then by newest turn."""
         with self._engine.begin() as connection:
-            return rows.read_sessions(connection, limit)
+            return rows.read_sessions(connection, limit, self._allowed)
 
     def get_session(self, session_id: str) -> SessionSummary:
         """Return one session.
@@ -118,7 +140,7 @@ class SessionStore:
             SessionNotFoundError: there is no such session.
         """
         with self._engine.begin() as connection:
-            return rows.read_session(connection, session_id)
+            return self._read(connection, session_id)
 
     def find_session(self, beginning: str) -> SessionSummary:
         """Return the session whose id is `beginning`, or the only one whose id starts with it.
@@ -128,7 +150,7 @@ class SessionStore:
             AmbiguousSessionError: there are several.
         """
         with self._engine.begin() as connection:
-            return rows.find_session(connection, beginning)
+            return rows.find_session(connection, beginning, self._allowed)
 
     def rename_session(self, session_id: str, title: str) -> SessionSummary:
         """Change the title of a session.
@@ -136,9 +158,7 @@ class SessionStore:
         Raises:
             SessionNotFoundError: there is no such session.
         """
-        with self._write() as connection:
-            connection.execute(update(sessions).where(sessions.c.id == session_id).values(title=title))
-            return rows.read_session(connection, session_id)
+        return self._change(session_id, title=title)
 
     def pin_session(self, session_id: str, pinned: bool) -> SessionSummary:
         """Pin a session to the top of the list, or unpin it.
@@ -146,9 +166,7 @@ class SessionStore:
         Raises:
             SessionNotFoundError: there is no such session.
         """
-        with self._write() as connection:
-            connection.execute(update(sessions).where(sessions.c.id == session_id).values(pinned=pinned))
-            return rows.read_session(connection, session_id)
+        return self._change(session_id, pinned=pinned)
 
     def delete_session(self, session_id: str) -> None:
         """Delete a session, its turns, and the images that no other session uses.
@@ -160,16 +178,37 @@ class SessionStore:
             SessionNotFoundError: there is no such session.
         """
         with self._write() as connection:
-            rows.read_session(connection, session_id)
+            self._read(connection, session_id)
             connection.execute(delete(sessions).where(sessions.c.id == session_id))
         self.sweep()
 
     def first_turns(self, session_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
         """Return the first message and its image's hash, by session, for sessions with turns."""
         chosen = turns.c.session_id.in_(session_ids) & (turns.c.number == 1)
-        query = select(turns.c.session_id, turns.c.user, turns.c.image).where(chosen)
+        query = select(turns.c.session_id, turns.c.user, turns.c.image).join(sessions)
+        query = query.where(chosen, self._allowed)
         with self._engine.begin() as connection:
             return {row.session_id: (row.user, row.image) for row in connection.execute(query)}
+
+    def import_json(self, content: str | bytes) -> SessionSummary:
+        """Import an exported session under a new id; everything else is kept, times included.
+
+        Raises:
+            ExchangeError: the content is not an export of a known version; the message names the field.
+        """
+        from . import exchange  # pydantic is not needed for anything else here
+
+        session, pictures, session_turns = exchange.read(content)
+        for data in pictures:
+            self.add_image(data)
+        with self._write() as connection:
+            values = {name: getattr(session, name) for name in ("title", "created", "updated", "pinned")}
+            session_id = rows.insert_session(connection, owner=self._owner, **values)
+            for turn in session_turns:
+                corrections = rows.corrections_json(turn.corrections)
+                own = {"created": turn.created, "feedback": turn.feedback, "corrections": corrections}
+                rows.insert_turn(connection, session_id, turn.number, turn, **own)
+            return self._read(connection, session_id)
 
     # --- images --------------------------------------------------------------------------------------------
 
@@ -186,6 +225,8 @@ class SessionStore:
             if connection.execute(known).rowcount == 0:
                 connection.execute(insert(images).values(**vars(image), awaited=awaited))
             self._folder.write(image, data)
+        if self._added is not None:
+            self._added.add(image.sha256)
         return image
 
     def image_path(self, sha256: str) -> Path:
@@ -195,11 +236,24 @@ class SessionStore:
             ImageError: there is no such image, or its file is missing.
         """
         with self._engine.begin() as connection:
-            image = rows.read_image(connection, sha256)
+            known = self._added is None or sha256 in self._added or sha256 in self._images(connection)
+            image = rows.read_image(connection, sha256) if known else None
         path = self._folder.file(image) if image else None
         if path is None or not path.is_file():
             raise ImageError(f"the picture {sha256} is not in the store; add it again")
         return path
+
+    def usage(self) -> Usage:
+        """Return how many images the sessions have, and those just added by this owner, with their size."""
+        with self._engine.begin() as connection:
+            mine = images.c.sha256.in_(self._images(connection) | (self._added or set()))
+            query = select(func.count(), func.coalesce(func.sum(images.c.size), 0)).where(mine)
+            count, size = connection.execute(query).one()
+        return Usage(count, size)
+
+    def secret(self) -> str:
+        """Return a random secret, created once and kept with the images, for signing visitors' cookies."""
+        return self._folder.secret()
 
     def sweep(self) -> int:
         """Delete unused images and leftovers of interrupted writes; return the number of files."""
@@ -225,7 +279,7 @@ class SessionStore:
             now = datetime.now(UTC)
             # The row lock is for databases with concurrent writers; SQLite has only one.
             connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
-            number = rows.read_session(connection, session_id).turns + 1
+            number = self._read(connection, session_id).turns + 1
             rows.insert_turn(connection, session_id, number, turn, created=now)
             connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
             return rows.read_turns(connection, session_id, number)[0]
@@ -244,7 +298,7 @@ class SessionStore:
         with self._write() as connection:
             now = datetime.now(UTC)
             connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
-            last = rows.read_session(connection, session_id).turns
+            last = self._read(connection, session_id).turns
             if not 1 <= number <= last:
                 raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
             if number != last:
@@ -269,7 +323,7 @@ class SessionStore:
             SessionNotFoundError: there is no such session.
         """
         with self._engine.begin() as connection:
-            count = rows.read_session(connection, session_id).turns
+            count = self._read(connection, session_id).turns
             return rows.read_turns(connection, session_id, 1 if last is None else count - last + 1)
 
     def set_feedback(self, session_id: str, number: int, feedback: Feedback | None) -> None:
@@ -281,10 +335,7 @@ class SessionStore:
         """
         if feedback not in (None, -1, 0, 1):
             raise ValueError(f"feedback is -1, 0, 1 or None, not {feedback!r}")
-        chosen = (turns.c.session_id == session_id) & (turns.c.number == number)
-        with self._write() as connection:
-            if connection.execute(update(turns).where(chosen).values(feedback=feedback)).rowcount == 0:
-                raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
+        self._change_turn(session_id, number, feedback=feedback)
 
     def set_corrections(self, session_id: str, number: int, boxes: Sequence[LabelledBox] | None) -> None:
         """Save a person's corrected boxes of a turn; the model's boxes stay. None removes the corrections.
@@ -292,91 +343,16 @@ class SessionStore:
         Raises:
             SessionNotFoundError: there is no such turn.
         """
-        chosen = (turns.c.session_id == session_id) & (turns.c.number == number)
-        values = {"corrections": rows.corrections_json(boxes)}
-        with self._write() as connection:
-            if connection.execute(update(turns).where(chosen).values(values)).rowcount == 0:
-                raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
+        self._change_turn(session_id, number, corrections=rows.corrections_json(boxes))
 
     def search(self, words: str, limit: int = 20) -> list[SearchHit]:
         """Return the newest turns whose question and answer together contain every word, or its prefix.
 
-        Case is ignored, as are accents on SQLite; there is no query syntax. Other databases also match within
-        words.
+        Case is ignored, as are accents on SQLite; there is no query syntax. Databases other than SQLite and
+        PostgreSQL also match within words.
         """
         with self._engine.begin() as connection:
-            return search.find(connection, words, limit)
-
-    # --- import and export ---------------------------------------------------------------------------------
-
-    def export_json(self, session_id: str) -> str:
-        """Return a session, images included, as JSON that `import_json` reads.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-        """
-        from . import exchange  # pydantic is not needed for anything else here
-
-        return exchange.write(*self._session_with_turns(session_id), self._folder)
-
-    def import_json(self, content: str | bytes) -> SessionSummary:
-        """Import an exported session under a new id; everything else is kept, times included.
-
-        Raises:
-            ExchangeError: the content is not an export of a known version; the message names the field.
-        """
-        from . import exchange
-
-        session, pictures, session_turns = exchange.read(content)
-        for data in pictures:
-            self.add_image(data)
-        with self._write() as connection:
-            values = (session.title, session.created, session.updated, session.pinned)
-            session_id = rows.insert_session(connection, *values)
-            for turn in session_turns:
-                corrections = rows.corrections_json(turn.corrections)
-                own = {"created": turn.created, "feedback": turn.feedback, "corrections": corrections}
-                rows.insert_turn(connection, session_id, turn.number, turn, **own)
-            return rows.read_session(connection, session_id)
-
-    def export_markdown(self, session_id: str, folder: Path) -> Path:
-        """Write a session's images and `conversation.md` to `folder`; return the path of the document.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-            StorageError: the folder cannot be written.
-        """
-        return markdown.write(*self._session_with_turns(session_id), self._folder, folder)
-
-    def export_coco(self, session_id: str) -> str:
-        """Return a session's boxes as JSON in the COCO format: `bbox` is x, y, width, height in pixels.
-
-        Pixels are those of the upright image; `file_name` is the name of its file in the store.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-        """
-        return coco.write(*self._session_with_turns(session_id), self._folder)
-
-    def export_yolo(self, session_id: str) -> bytes:
-        """Return a session's boxes and images as an archive in the YOLO format.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-        """
-        return detector_formats.yolo(self.turns(session_id), self._folder)
-
-    def export_pascal_voc(self, session_id: str) -> bytes:
-        """Return a session's boxes and images as an archive in the Pascal VOC format.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-        """
-        return detector_formats.pascal_voc(self.turns(session_id), self._folder)
+            return search.find(connection, words, limit, self._allowed)
 
     def verify(self) -> list[Problem]:
         """Return all problems: damage, orphaned rows, and missing, changed or unused images.
@@ -393,14 +369,27 @@ class SessionStore:
         with self._writing, self._writer.begin() as connection:
             yield connection
 
+    def _read(self, connection: Connection, session_id: str) -> SessionSummary:
+        return rows.read_session(connection, session_id, self._allowed)
+
+    def _change(self, session_id: str, **values: object) -> SessionSummary:
+        with self._write() as connection:
+            self._read(connection, session_id)
+            connection.execute(update(sessions).where(sessions.c.id == session_id).values(values))
+            return self._read(connection, session_id)
+
+    def _change_turn(self, session_id: str, number: int, **values: object) -> None:
+        chosen = (turns.c.session_id == session_id) & (turns.c.number == number)
+        with self._write() as connection:
+            self._read(connection, session_id)
+            if connection.execute(update(turns).where(chosen).values(values)).rowcount == 0:
+                raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
+
+    def _images(self, connection: Connection) -> set[str]:
+        """Return the hashes of the images in the sessions."""
+        query = select(turns.c.image).join(sessions).where(self._allowed, turns.c.image.is_not(None))
+        return set(connection.scalars(query.distinct()))
+
     def _session_with_turns(self, session_id: str) -> tuple[SessionSummary, list[StoredTurn]]:
         with self._engine.begin() as connection:
-            return rows.read_session(connection, session_id), rows.read_turns(connection, session_id)
-
-
-def _default_image_folder(url: URL) -> Path:
-    """Return the default image folder of a SQLite file."""
-    if url.get_backend_name() != "sqlite" or url.database is None:
-        raise StorageError("a server's database needs an image_folder for the pictures")
-    file = Path(url.database)
-    return file.with_name(f"{file.name}.images")
+            return self._read(connection, session_id), rows.read_turns(connection, session_id)

@@ -16,6 +16,7 @@ _MODULES = {
     "evaluation": ("pycocoevalcap",),
     "mcp": ("mcp",),
     "page": ("streamlit",),
+    "postgresql": ("psycopg",),
     "remote": ("openai",),
 }
 

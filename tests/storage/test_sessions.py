@@ -244,7 +244,7 @@ class TestLocations:
         assert "\n" not in str(caught.value)
 
     def test_a_server_needs_a_folder_for_pictures(self) -> None:
-        with pytest.raises(StorageError, match="image_folder"):
+        with pytest.raises(StorageError, match="--images"):
             SessionStore.open("postgresql+psycopg://localhost/x")
 
 

@@ -1,8 +1,8 @@
 """A program that writes turns, for tests with concurrent or killed writers.
 
-Usage: writer.py DATABASE THREADS TURNS SHARED. Each thread writes TURNS turns, by turns to the session SHARED
-and to one of its own, and prints the session and the number of each once it is kept. It replaces some of its
-own at once.
+Usage: writer.py DATABASE THREADS TURNS SHARED [IMAGES]. Each thread writes TURNS turns, by turns to the session
+SHARED and to one of its own, and prints the session and the number of each once it is kept. It replaces some
+of its own at once.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
@@ -51,7 +52,8 @@ def main() -> int:
         except BaseException:
             failures.append(traceback.format_exc())
 
-    with SessionStore.open(database) as store:
+    images = Path(sys.argv[5]) if len(sys.argv) > 5 else None
+    with SessionStore.open(database, image_folder=images) as store:
         workers = [threading.Thread(target=attempt) for _ in range(threads)]
         for worker in workers:
             worker.start()
