@@ -68,7 +68,10 @@ def parse_location(location: str | Path) -> URL:
         if backend == "sqlite" and (url.database or ":memory:") == ":memory:":
             raise StorageError("conversations cannot be stored in memory; give the path of a database file")
         return url
-    return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
+    path = Path(location).expanduser().absolute()
+    if not path.name or "\0" in str(path):
+        raise StorageError(f"{str(location)!r} cannot be a file; give the path of a database file")
+    return URL.create("sqlite", database=str(path))
 
 
 def default_image_folder(url: URL) -> Path:
@@ -228,10 +231,8 @@ def _translate(context: ExceptionContext) -> StorageError | None:
     """
     original = context.original_exception
     kinds = {kind.__name__ for kind in type(original).__mro__}
-    if type(original).__name__ != "DatabaseError" and not kinds & {
-        "OperationalError",
-        "InsufficientPrivilege",
-    }:
+    ours = kinds & {"OperationalError", "InsufficientPrivilege"} or type(original).__name__ == "DatabaseError"
+    if context.is_pre_ping or not ours:  # a connection that fails the test before use is replaced
         return None
     return _error_for(original, context.engine.url if context.engine is not None else None)
 

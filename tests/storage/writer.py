@@ -1,7 +1,7 @@
 """A program that writes turns, for tests with concurrent or killed writers.
 
-Usage: writer.py DATABASE THREADS TURNS SHARED [IMAGES]. Each thread writes TURNS turns, by turns to the session
-SHARED and to one of its own, and prints the session and the number of each once it is kept. It replaces some
+Usage: writer.py DATABASE THREADS TURNS SHARED [IMAGES]. Each thread writes TURNS turns, by turns to the
+session SHARED and to one of its own, and prints the session and the number of each once it is kept. It replaces some
 of its own at once.
 """
 
