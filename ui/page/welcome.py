@@ -40,6 +40,7 @@ def show() -> None:
             label_visibility="collapsed",
             key=f"pictures-{state.sessions_begun()}",
         )
+        st.html('<button class="camera" type="button">Take a photo</button>')  # talk.js does the rest
         st.html(_LABEL_SCRIPT, unsafe_allow_javascript=True, width="content")
         _, complaints = add_uploads(None, files)
         if files and not complaints:

@@ -1,5 +1,6 @@
-// Conversation helpers: auto-scroll, copy buttons and keyboard shortcuts.
+// Conversation helpers: auto-scroll, copy buttons, the camera and keyboard shortcuts.
 
+import { photograph } from './camera.js'
 import { follow } from './follow.js'
 import { listen } from './shortcuts.js'
 
@@ -7,7 +8,7 @@ import { listen } from './shortcuts.js'
 export default function ({ parentElement, data }) {
   /** @param {string} what @returns {any} */
   const find = (what) => parentElement.querySelector(what)
-  const ends = [follow(find('.newest'), data.newest), listen(find('dialog'), find('.newest')), copying(find('p'))]
+  const ends = [follow(find('.newest'), data.newest), listen(find('dialog'), find('.newest')), copying(find('p')), photograph()]
   return () => ends.forEach((end) => end())
 }
 
