@@ -162,9 +162,10 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
 
     tab.get_by_label("Title").fill("Red things")
     tab.get_by_label("Title").press("Enter")
-    expect(tab.get_by_role("button", name="Red things")).to_be_visible()
+    settled(tab)
     tab.reload()
     answer(tab, 5)
+    expect(tab.get_by_label("Title")).to_have_value("Red things")
     tab.get_by_role("button", name="New session").click()
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
     settled(tab)
@@ -176,7 +177,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     tab.get_by_role("button", name="Red things").click()
     answer(tab, 5)
 
-    tab.get_by_role("button", name="Rename, pin, export, delete").click()
+    tab.get_by_role("button", name="Pin, export, delete").click()
     tab.get_by_role("button", name="Delete …").first.click()
     dialog = tab.get_by_role("dialog", name="Delete?")
     dialog.get_by_role("button", name="Delete", exact=True).click()
@@ -188,7 +189,7 @@ def exported(page: Page, form: str) -> Path:
     """Download the session in a format."""
     button = page.get_by_role("button", name=form)
     if not button.is_visible():
-        page.get_by_role("button", name="Rename, pin, export, delete").click()
+        page.get_by_role("button", name="Pin, export, delete").click()
     with page.expect_download() as download:
         button.click()
     return Path(download.value.path())

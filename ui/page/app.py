@@ -26,3 +26,4 @@ try:
     show()
 except AssistantError as problem:
     st.error(plain(str(problem), 600), icon=":material/error:")
+    st.button("Try again", icon=":material/refresh:", key="reload")  # every click runs this file again

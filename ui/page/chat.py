@@ -6,7 +6,8 @@ It only connects the parts: the assistant answers, the store saves, other module
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -18,7 +19,7 @@ from assistant.vlm.errors import AssistantError
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 
-from . import conversation, picture_pane, resources, settings, sidebar, state, talk, welcome
+from . import branch, conversation, picture_pane, resources, settings, sidebar, state, talk, together, welcome
 from .answering import Answering, Outcome
 from .state import SessionId
 from .text import plain
@@ -58,10 +59,8 @@ def show() -> None:
             state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
             complaints = []
         else:
-            images = state.asked_about(session_id, turns, added)
-            for image in images:
-                question = state.Question(message, image, region if len(images) == 1 else None, task)
-                state.put_question(session_id, question)
+            images = [looked_at] if region else state.asked_about(session_id, turns, added)
+            ask_of_each(session_id, state.Question(message, looked_at, region, task), images)
     go_on(session_id)
     sidebar.show(session)
     show_session(session_id, turns, looked_at, complaints, task)
@@ -97,6 +96,16 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
 # --- asking ----------------------------------------------------------------------------------------------
 
 
+def ask_of_each(
+    session_id: SessionId, question: state.Question, images: Sequence[StoredImage | None]
+) -> None:
+    """Queue a question about each of the images; a region belongs to one alone."""
+    if len(images) > 1:
+        question = replace(question, region=None, is_of_several=True)
+    for image in images:
+        state.put_question(session_id, replace(question, image=image))
+
+
 def go_on(session_id: SessionId) -> None:
     """Start the next question, and store the answer or failure of the finished one."""
     state.adopt_left_questions()
@@ -126,7 +135,10 @@ def answer(
     """Answer a question; runs in a background thread without Streamlit's session state."""
     kept = question.image
     picture = open_picture(resources.store().image_path(kept.sha256)) if kept else None
-    return resources.assistant(wanted.model).ask(
+    assistant = resources.assistant(wanted.model)
+    if question.is_of_several:
+        assistant.planner = together.EachByItself(assistant.planner)
+    return assistant.ask(
         session_id,
         question.message,
         picture,
@@ -140,19 +152,30 @@ def answer(
 
 
 def ask_again(
-    task: Task | None, turn: StoredTurn, message: str | None = None, image: StoredImage | None = None
+    turns: list[StoredTurn],
+    task: Task | None,
+    turn: StoredTurn,
+    message: str | None = None,
+    image: StoredImage | None = None,
 ) -> None:
-    """Ask a turn's question again with the task picked now.
+    """Ask a turn's question again with the task picked now, in other words or about another picture.
 
-    The answer replaces the turn, unless `image` names another picture: then it becomes a new turn.
+    The answer replaces the session's last turn. About another picture, it becomes a new turn; in place of an
+    earlier turn, or of a question about several pictures, it goes to a new session.
     """
     if state.is_busy(turn.session_id):  # another tab asked since this one was rendered
         return
+    question = state.Question(message or turn.user, image or turn.image, turn.region, task)
+    alike = together.asked_alike(turns, turn.number - 1)
     if image:
-        question = state.Question(turn.user, image, None, task)
+        state.put_question(turn.session_id, replace(question, region=None))
+    elif message and (turn.number < turns[-1].number or len(alike) > 1):
+        session_id = branch.begin(resources.store(), turns[: alike[0].number - 1], message)
+        state.open_session(session_id)
+        state.add_pictures(session_id, [one.image for one in alike if one.image])
+        ask_of_each(session_id, question, [one.image for one in alike])
     else:
-        question = state.Question(message or turn.user, turn.image, turn.region, task, replaces=turn.number)
-    state.put_question(turn.session_id, question)
+        state.put_question(turn.session_id, replace(question, replaces=turn.number))
 
 
 # --- showing ---------------------------------------------------------------------------------------------
@@ -176,7 +199,7 @@ def show_session(
         show_conversation(session_id, turns, looked_at, task)
         for complaint in complaints:
             st.error(plain(complaint), icon=":material/error:")
-        if not turns and not state.running(session_id) and not state.failure(session_id):
+        if not turns and not state.running(session_id) and not state.failures(session_id):
             show_beginning(session_id, looked_at)
 
 
@@ -184,31 +207,24 @@ def show_conversation(
     session_id: SessionId, turns: list[StoredTurn], looked_at: StoredImage | None, task: Task | None
 ) -> None:
     """Show the turns, and below them the running question or the failure."""
-    running, failure = state.running(session_id), state.failure(session_id)
+    running = state.running(session_id)
     waiting, is_busy = state.waiting_questions(session_id), state.is_busy(session_id)
     shown = turns
     if running and turns and running.question.replaces == turns[-1].number:
         shown = turns[:-1]
     pictures = state.pictures(session_id, turns)
-    conversation.show_turns(shown, pictures, looked_at, None if is_busy else partial(ask_again, task))
+    conversation.show_turns(shown, pictures, looked_at, None if is_busy else partial(ask_again, turns, task))
     number, before = len(shown) + 1, shown[-1].image if shown else None
     if running:
         conversation.show_question(running.question, before, number)
         conversation.show_running(running, len(running.answering.phrases))
         conversation.show_waiting(waiting, number + 1)
         number, before = number + 1 + len(waiting), running.question.image
-    if failure:
-        conversation.show_question(failure.question, before, number)
-        conversation.show_failure(failure, _retry(session_id, turns, failure.question, is_busy))
-
-
-def _retry(
-    session_id: SessionId, turns: list[StoredTurn], question: state.Question, is_busy: bool
-) -> Callable[[], None] | None:
-    """Return a callback that retries a question; None if the turn to replace is not the last one, or busy."""
-    if question.replaces and (is_busy or not turns or question.replaces != turns[-1].number):
-        return None
-    return partial(state.put_question, session_id, question)
+    for index, failure in enumerate(state.failures(session_id)):
+        conversation.show_question(failure.question, before, number + index)
+        is_stale = failure.question.replaces and (is_busy or failure.question.replaces != len(turns))
+        retry = None if is_stale else partial(state.retry, session_id, failure)
+        conversation.show_failure(failure, retry, index)
 
 
 def show_beginning(session_id: SessionId, looked_at: StoredImage | None) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import streamlit as st
 
 from assistant.agent.plan import CHAT, Plan
-from assistant.agent.turn import NOTHING_SAID
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import labelled_boxes
 from assistant.vlm.grounding import GroundedPhrase
 
-from . import resources, state, summary, together
+from . import loading, resources, state, summary, together
 from .boxes import turn_with_boxes
 from .text import paragraph, plain, table
 
@@ -25,14 +25,14 @@ GLANCE = 0.4
 _AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
 
-# Asks the last question again, with new words or about another picture.
+# Asks a question again, with new words or about another picture.
 Again = Callable[[StoredTurn, str | None, StoredImage | None], None]
 
 
 def show_turns(
     turns: list[StoredTurn], pictures: list[StoredImage], looked_at: StoredImage | None, again: Again | None
 ) -> None:
-    """Show the turns of a session; `again` asks the last question once more, None while busy.
+    """Show the turns of a session; `again` asks a question once more, None while busy.
 
     `pictures` are all pictures of the session: the question can be asked about each.
     """
@@ -43,13 +43,21 @@ def show_turns(
     before: StoredImage | None = None
     for index, turn in enumerate(turns):
         if index >= hidden:
-            last = again if index == len(turns) - 1 else None
-            if last and state.is_changing(turn):
-                _change_question(turn, last)
+            is_last, alike = index == len(turns) - 1, together.asked_alike(turns, index)
+            if again and state.is_changing(turn):
+                _change_question(turn, again, replaces=is_last and len(alike) == 1)
             else:
                 show_question(state.Question(turn.user, turn.image, turn.region), before, turn.number)
-            _show_answer(turn, with_boxes, pictures, last)
-            if len(alike := together.asked_alike(turns, index)) > 1:
+            with st.chat_message("assistant", avatar=_AVATAR):
+                _show_answer(turn)
+                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                    _show_thumbs(turn)
+                    if turn.number != with_boxes and labelled_boxes(turn):
+                        look = partial(state.look_at, turn.session_id, turn.image, turn.number)
+                        _action("Show boxes", "select_all", look, f"boxes-{turn.number}")
+                    if again and alike:
+                        _show_again(turn, pictures, again, is_last=is_last)
+            if len(alike) > 1 and (again or not is_last):
                 together.show(alike, pictures)
         before = turn.image
 
@@ -76,10 +84,14 @@ def show_question(question: state.Question, before: StoredImage | None, number: 
             st.html(f'<img class="asked-about" src="thumbnails/{image.sha256}" alt="{alt}">')
 
 
-def _change_question(turn: StoredTurn, again: Again) -> None:
-    """Show a form to edit the last question; the new answer replaces the turn."""
-    with st.form(f"change-{turn.number}", border=True):
+def _change_question(turn: StoredTurn, again: Again, *, replaces: bool) -> None:
+    """Show a form to edit a question; it says where the new answer goes."""
+    with st.form(f"new-words-{turn.number}", border=True):
         words = st.text_area("Your question", turn.user, max_chars=4000, key="changed")
+        if replaces:
+            st.caption("The new answer replaces this one.")
+        else:
+            st.caption("Asked in a new session, with the turns before this one; this session stays as it is.")
         with st.container(horizontal=True):
             asked = st.form_submit_button("Ask", type="primary", key="ask-changed")
             kept = st.form_submit_button("Cancel", key="keep-question")
@@ -90,51 +102,24 @@ def _change_question(turn: StoredTurn, again: Again) -> None:
         st.rerun()
 
 
-def _show_answer(
-    turn: StoredTurn, with_boxes: int | None, pictures: list[StoredImage], again: Again | None
-) -> None:
-    with st.chat_message("assistant", avatar=_AVATAR):
-        paragraph(turn.answer, can_be_copied=True)
-        if turn.stopped and turn.answer != NOTHING_SAID:
-            st.caption("You stopped this answer.")
-        with st.expander(
-            plain(summary.of(turn)), type="compact", key=f"plan-{turn.session_id}-{turn.number}"
-        ):
-            _show_plan(turn)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _show_thumbs(turn)
-            if turn.number != with_boxes and labelled_boxes(turn):
-                st.button(
-                    "Show boxes",
-                    icon=":material/select_all:",
-                    type="tertiary",
-                    on_click=state.look_at,
-                    args=(turn.session_id, turn.image, turn.number),
-                    key=f"boxes-{turn.number}",
-                )
-            if again is not None:
-                _show_again(turn, pictures, again)
+def _show_answer(turn: StoredTurn) -> None:
+    paragraph(turn.answer, can_be_copied=True)
+    with st.expander(plain(summary.of(turn)), type="compact", key=f"plan-{turn.session_id}-{turn.number}"):
+        _show_plan(turn)
 
 
-def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again) -> None:
-    """Show the actions on the last question."""
-    st.button(
-        "Regenerate",
-        icon=":material/refresh:",
-        type="tertiary",
-        on_click=again,
-        args=(turn, None, None),
-        key="again",
-        help="Answer this question again, with the task picked below.",
-    )
-    st.button(
-        "Change question",
-        icon=":material/edit:",
-        type="tertiary",
-        on_click=state.change,
-        args=(turn,),
-        key="change",
-    )
+def _action(label: str, icon: str, act: Callable[[], None], key: str, tip: str | None = None) -> None:
+    st.button(label, icon=f":material/{icon}:", type="tertiary", on_click=act, key=key, help=tip)
+
+
+def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, is_last: bool) -> None:
+    """Show the ways to ask a question again; an earlier one can only be put in other words."""
+    change = partial(state.change, turn)
+    _action("Change question", "edit", change, "change" if is_last else f"change-{turn.number}")
+    if not is_last:
+        return
+    tip = "Answer this question again, with the task picked below."
+    _action("Regenerate", "refresh", partial(again, turn, None, None), "again", tip)
     others = {f"Picture {number}": image for number, image in enumerate(pictures, 1) if image != turn.image}
     if others and turn.image:
         label = "Ask of another picture"
@@ -174,15 +159,15 @@ def show_running(running: state.Running, boxes: int) -> None:
 
 def _progress(plan: Plan | None) -> str:
     if plan is None:
-        return "Getting the model ready …"
+        return loading.stage(state.preferences().model)
     return " → ".join(_named(step.name, step.argument) for step in plan.steps)
 
 
-def show_failure(failure: state.Failure, retry: Callable[[], None] | None) -> None:
+def show_failure(failure: state.Failure, retry: Callable[[], None] | None, number: int) -> None:
     """Show why a question failed, in one line, with a button for `retry` if given."""
     st.error(plain(failure.reason, 600), icon=":material/error:")
     if retry:
-        st.button("Try again", icon=":material/refresh:", on_click=retry, key="retry")
+        _action("Try again", "refresh", retry, f"retry-{number}")
 
 
 def show_waiting(questions: list[state.Question], number: int) -> None:

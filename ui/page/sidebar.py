@@ -86,23 +86,41 @@ def _plain_with_spaces(text: str) -> str:
 
 
 def _entry(session: SessionSummary, question: str, image: str | None, current: SessionSummary | None) -> None:
-    is_open = current is not None and current.id == session.id
+    if current is not None and current.id == session.id:
+        _open_entry(session, image)
+        return
     picture = f"![](thumbnails/{image}) " if image else ""
     pin = ":material/keep: " if session.pinned else ""
     st.button(
         f"{picture}{pin}{plain(session.title, 24) or _UNTITLED} :small[{when(session.updated)}]",
         key=f"open-{session.id}",
         width="stretch",
-        type="secondary" if is_open else "tertiary",
+        type="tertiary",
         on_click=state.open_session,
         args=(session.id,),
         help=plain(question) if question and not question.startswith(session.title) else None,
     )
-    if is_open:
-        with st.popover(
-            "Rename, pin, export, delete", type="tertiary", icon=":material/tune:", key="options"
-        ):
-            _options(resources.store(), session)
+
+
+def _open_entry(session: SessionSummary, image: str | None) -> None:
+    """Show the open session: its title can be edited in place."""
+    key = f"title-{session.id}"
+    with st.container(key="current", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if image:
+            st.html(f'<img src="thumbnails/{image}" alt="">', width="content")
+        st.text_input(
+            "Title of this session",
+            session.title,
+            max_chars=200,
+            placeholder=_UNTITLED,
+            icon=":material/keep:" if session.pinned else None,
+            label_visibility="collapsed",
+            key=key,
+            on_change=_rename,
+            args=(session.id, key),
+        )
+    with st.popover("Pin, export, delete", type="tertiary", icon=":material/tune:", key="options"):
+        _options(resources.store(), session)
 
 
 def when(time: datetime) -> str:
@@ -118,8 +136,6 @@ def when(time: datetime) -> str:
 
 
 def _options(store: SessionStore, session: SessionSummary) -> None:
-    key = f"title-{session.id}"
-    st.text_input("Title", session.title, max_chars=200, key=key, on_change=_rename, args=(session.id, key))
     label = "No longer at the top" if session.pinned else "Keep at the top"
     args = (session.id, not session.pinned)
     st.button(label, icon=":material/keep:", width="stretch", on_click=_pin, args=args, key="pin")

@@ -55,10 +55,15 @@ def sessions_begun() -> int:
 
 
 def add_pictures(session_id: SessionId, pictures: Sequence[StoredImage]) -> None:
-    """Add pictures to a session before any question about them, and select the first."""
+    """Add pictures to a session before any question about them, and select the first.
+
+    After several at once, questions are about all pictures until the person decides otherwise.
+    """
     if pictures:
         _added().setdefault(session_id, []).extend(pictures)
         look_at(session_id, pictures[0])
+    if len(pictures) > 1:
+        st.session_state[all_key(session_id)] = True
 
 
 def pictures(session_id: SessionId, turns: Iterable[StoredTurn]) -> list[StoredImage]:
@@ -112,13 +117,17 @@ def _added() -> dict[SessionId, list[StoredImage]]:
 
 @dataclass(frozen=True)
 class Question:
-    """A question to ask; without a task the planner chooses, `replaces` is the number of the turn to redo."""
+    """A question to ask; without a task the planner chooses, `replaces` is the number of the turn to redo.
+
+    `is_of_several`: the same question is asked of other pictures too.
+    """
 
     message: str
     image: StoredImage | None
     region: Box | None = None
     task: Task | None = None
     replaces: int | None = None
+    is_of_several: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,9 +147,9 @@ class Failure:
 
 
 def put_question(session_id: SessionId, question: Question) -> None:
-    """Queue a question."""
+    """Queue a question; the failed ones are forgotten."""
     waiting_questions(session_id).append(question)
-    _progress(session_id).failures.pop(session_id, None)
+    _failures(session_id).clear()
     st.session_state["asked"] = questions_asked() + 1
     _follow()
 
@@ -186,11 +195,13 @@ def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]
 
 
 def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> None:
-    """Move to the session of a finished answer, along with added pictures and queued questions."""
+    """Move to the session of a finished answer, with added pictures and with questions queued or failed."""
     _end(session_id, running)
     if session_id is None:
         _added()[turn.session_id] = _added().pop(None, [])
+        st.session_state[all_key(turn.session_id)] = bool(st.session_state.pop(all_key(None), False))
         waiting_questions(turn.session_id).extend(_waiting().pop(None, []))
+        _failures(turn.session_id).extend(_progress(None).failures.pop(None, []))
     if turn.image:
         look_at(turn.session_id, turn.image)
     st.query_params[_SESSION] = turn.session_id
@@ -204,12 +215,24 @@ def fail(session_id: SessionId, running: Running, reason: str) -> None:
 
 def refuse(session_id: SessionId, failure: Failure) -> None:
     """Record that a question was not asked."""
-    _progress(session_id).failures[session_id] = failure
+    _failures(session_id).append(failure)
 
 
-def failure(session_id: SessionId) -> Failure | None:
-    """Return the last failure; the next question clears it."""
-    return _progress(session_id).failures.get(session_id)
+def failures(session_id: SessionId) -> tuple[Failure, ...]:
+    """Return the questions that failed since the last new one."""
+    return tuple(_failures(session_id))
+
+
+def retry(session_id: SessionId, failure: Failure) -> None:
+    """Queue a failed question again; other failures stay."""
+    others = [one for one in _failures(session_id) if one is not failure]
+    if len(others) < len(_failures(session_id)):  # else another tab has retried it
+        put_question(session_id, failure.question)
+        _failures(session_id).extend(others)
+
+
+def _failures(session_id: SessionId) -> list[Failure]:
+    return _progress(session_id).failures.setdefault(session_id, [])
 
 
 def _end(session_id: SessionId, running: Running) -> bool:
@@ -259,10 +282,10 @@ def _follow() -> None:
 
 @dataclass
 class _Progress:
-    """The running question and the last failure of each session."""
+    """The running question and the failures of each session."""
 
     running: dict[SessionId, Running] = field(default_factory=dict)
-    failures: dict[SessionId, Failure] = field(default_factory=dict)
+    failures: dict[SessionId, list[Failure]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -322,7 +345,7 @@ __all__ = [
     "change",
     "current_session",
     "fail",
-    "failure",
+    "failures",
     "followed",
     "is_busy",
     "is_changing",
@@ -336,6 +359,7 @@ __all__ = [
     "put_question",
     "questions_asked",
     "refuse",
+    "retry",
     "running",
     "sessions_begun",
     "waiting_questions",

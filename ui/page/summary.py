@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assistant.agent.answer import counted, is_unsure
 from assistant.agent.plan import CHAT
+from assistant.agent.turn import NOTHING_SAID
 from assistant.storage import StoredStep, StoredTurn
 from assistant.vlm.tasks import Task
 
@@ -18,6 +19,9 @@ _DONE = {
 
 def of(turn: StoredTurn) -> str:
     """Return the steps of a turn and its time in seconds as one line."""
+    if turn.stopped:  # what was not found may not have been written yet
+        after = f"after {turn.seconds:.1f} s"
+        return after.capitalize() if turn.answer == NOTHING_SAID else f"You stopped this answer {after}"
     done = [_step(step) for step in turn.steps]
     if turn.corrections is not None:
         done.append("boxes corrected by you")

@@ -1,15 +1,46 @@
-"""Show the answers to one question about several pictures side by side."""
+"""Ask one question of several pictures, and show the answers side by side."""
 
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
+from assistant.agent.answer import UNSURE
+from assistant.agent.plan import MessagePlanner, Plan, PlanContext, Step
+from assistant.agent.replies import SEVERAL
 from assistant.storage import StoredImage, StoredTurn
 from assistant.storage.records import labelled_boxes
 from assistant.vlm.tasks import Task
+
+# "Which of these pictures has a dog?" asks each picture to find a dog.
+_WHICH = re.compile(
+    r"\s*(?:in )?which (?:ones?|(?:ones? )?of (?:them|these|those)"
+    r"|(?:(?:ones? )?of (?:the|these|those) )?(?:\w+ )?(?:pictures?|images?|photos?))\s+"
+    r"(?:has|have|shows?|contains?|(?:do|can) you see|(?:is|are) there)\s+(?P<thing>[^?]+)\??\s*",
+    re.IGNORECASE,
+)
+
+
+class EachByItself:
+    """Plans a question about several pictures as a question about one of them.
+
+    "Which of these has a dog?" finds a dog; what no picture answers by itself ("compare them") describes it.
+    """
+
+    def __init__(self, planner: MessagePlanner) -> None:
+        self._planner = planner
+
+    def plan(self, message: str, context: PlanContext) -> Plan:
+        """Return the plan for one of the pictures."""
+        if which := _WHICH.fullmatch(message):
+            message = f"Find {which['thing'].strip()}"
+        plan = self._planner.plan(message, context)
+        steps = tuple(Step(Task.CAPTION) if step.reply == SEVERAL else step for step in plan.steps)
+        return replace(plan, steps=steps)
 
 
 def asked_alike(turns: Sequence[StoredTurn], last: int) -> list[StoredTurn]:
@@ -35,15 +66,37 @@ def show(turns: Sequence[StoredTurn], pictures: Sequence[StoredImage]) -> None:
 
 
 def verdict(turns: Sequence[StoredTurn], numbers: dict[StoredImage, int]) -> str:
-    """Return one line that names the pictures with the object, or a plain heading for other tasks."""
-    if not all(step.task in (Task.REFER, Task.DETECTION) for turn in turns for step in turn.steps):
+    """Return one line: which pictures have the object, which answer yes, or a plain heading."""
+    looked = all(step.task in (Task.REFER, Task.DETECTION) for turn in turns for step in turn.steps)
+    views = {turn.image: _found(turn) if looked else _opinion(turn) for turn in turns if turn.image}
+    if not looked and set(views.values()) - {"Yes", "No"}:
         return f"All {len(turns)} pictures:"
-    found = [str(numbers[turn.image]) for turn in turns if turn.image and labelled_boxes(turn)]
-    if not found:
-        return f"Found in none of the {len(turns)} pictures:"
-    if len(found) == len(turns):
-        return f"Found in all {len(turns)} pictures:"
-    return f"Found in picture{'s' if len(found) > 1 else ''} {' and '.join(found)} of {len(turns)}:"
+    if len(set(views.values())) == 1:
+        which = "none" if "" in views.values() else "all"
+        return f"{next(iter(views.values())) or 'Found'} in {which} of the {len(turns)} pictures:"
+    parts = []
+    for view in ("Yes", "No", "Found", "Perhaps found"):
+        if those := [str(numbers[image]) for image, found in views.items() if found == view]:
+            parts.append(f"{view} in picture{'s' if len(those) > 1 else ''} {_listed(those)}")
+    line = ", ".join([*parts[:1], *(part[:1].lower() + part[1:] for part in parts[1:])])
+    return f"{line} of {len(turns)}:"
+
+
+def _found(turn: StoredTurn) -> str:
+    boxes = labelled_boxes(turn)
+    if not boxes:
+        return ""
+    return "Perhaps found" if all(box.score is not None and box.score < UNSURE for box in boxes) else "Found"
+
+
+def _opinion(turn: StoredTurn) -> str:
+    """Return "Yes" or "No" if the answer begins with it, else the answer."""
+    first = re.match(r"(Yes|No)\b", turn.answer)
+    return first[1] if first else turn.answer
+
+
+def _listed(numbers: Sequence[str]) -> str:
+    return " and ".join([", ".join(numbers[:-1]), numbers[-1]] if len(numbers) > 1 else numbers)
 
 
 def _row(turn: StoredTurn, number: int) -> str:
@@ -52,4 +105,4 @@ def _row(turn: StoredTurn, number: int) -> str:
     return f'<tr><th scope="row">{picture} {number}</th><td>{html.escape(turn.answer)}</td></tr>'
 
 
-__all__ = ["asked_alike", "show", "verdict"]
+__all__ = ["EachByItself", "asked_alike", "show", "verdict"]
