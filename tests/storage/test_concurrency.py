@@ -15,6 +15,8 @@ import pytest
 from assistant.storage import SessionStore
 
 WRITER = str(Path(__file__).with_name("writer.py"))
+# Seconds, however busy the machine is.
+PATIENCE = 600
 KILLS = int(os.environ.get("ASSISTANT_TEST_KILLS", "20"))
 
 
@@ -30,12 +32,12 @@ def said(output: str) -> Counter[str]:
 
 def test_two_programs_with_eight_threads_each_lose_nothing(database: Path) -> None:
     threads, turns = 8, 63
-    with SessionStore.open(database) as store:
+    with SessionStore.open(database, timeout=PATIENCE) as store:
         shared = store.create_session("shared").id
         programs = [start(database, threads, turns, shared) for _ in range(2)]
         kept: Counter[str] = Counter()
         for program in programs:
-            output, errors = program.communicate(timeout=120)
+            output, errors = program.communicate(timeout=PATIENCE)
             assert (program.returncode, errors) == (0, "")
             kept += said(output)
         assert kept.total() == 2 * threads * turns >= 1000
@@ -53,7 +55,7 @@ def test_two_programs_with_eight_threads_each_lose_nothing(database: Path) -> No
 def test_a_killed_program_loses_no_turn_that_it_kept_and_leaves_none_half_there(database: Path) -> None:
     """Set ASSISTANT_TEST_KILLS to kill more writers."""
     chance = random.Random(20)
-    with SessionStore.open(database) as store:
+    with SessionStore.open(database, timeout=PATIENCE) as store:
         shared = store.create_session().id
     kept: Counter[str] = Counter()
     for _ in range(KILLS):
@@ -62,10 +64,10 @@ def test_a_killed_program_loses_no_turn_that_it_kept_and_leaves_none_half_there(
         first = program.stdout.readline()
         time.sleep(chance.uniform(0, 0.15))
         program.kill()
-        rest, errors = program.communicate(timeout=60)
+        rest, errors = program.communicate(timeout=PATIENCE)
         assert (program.returncode, errors) == (-9, "")
         kept += said(first + rest)
-        with SessionStore.open(database) as store:
+        with SessionStore.open(database, timeout=PATIENCE) as store:
             sessions = {session.id: session.turns for session in store.list_sessions()}
             for session_id, count in kept.items():
                 # Each thread may have saved one more turn that it was killed before reporting.

@@ -1,8 +1,8 @@
 """A program that writes turns, for tests with concurrent or killed writers.
 
 Usage: writer.py DATABASE THREADS TURNS SHARED [IMAGES]. Each thread writes TURNS turns, by turns to the
-session SHARED and to one of its own, and prints the session and the number of each once it is kept. It replaces some
-of its own at once.
+session SHARED and to one of its own, and prints the session and the number of each once it is kept. It
+replaces some of its own at once.
 """
 
 import os
@@ -53,7 +53,8 @@ def main() -> int:
             failures.append(traceback.format_exc())
 
     images = Path(sys.argv[5]) if len(sys.argv) > 5 else None
-    with SessionStore.open(database, image_folder=images) as store:
+    # A busy machine may keep the lock from a writer for long: slow is not lost.
+    with SessionStore.open(database, image_folder=images, timeout=600) as store:
         workers = [threading.Thread(target=attempt) for _ in range(threads)]
         for worker in workers:
             worker.start()
