@@ -120,6 +120,10 @@ class Served:
             )
         _wait_until_served(self.address, self._server, log)
 
+    def take(self, seconds: float) -> None:
+        """Let the model take that long for each batch of tokens; an answer has two."""
+        (self._folder / "seconds").write_text(str(seconds))
+
     def kill(self) -> None:
         """Kill it, like a power cut."""
         self._server.kill()

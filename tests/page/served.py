@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from streamlit.web import cli
 
@@ -18,21 +20,53 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 
 class SlowEngine(ScriptedEngine):
-    """Counts until stopped if asked to count; answers everything else by script."""
+    """Answers in two batches of tokens, each of which takes the seconds in a file; counts if asked to count.
+
+    It counts until stopped.
+    """
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        if listener is None or "count" not in requests[0].argument:
-            return super().generate(requests, listener)
-        said = ""
-        for number in range(1, 1000):
+        if listener is None:
+            return super().generate(requests)
+        if "count" in requests[0].argument:
+            return [count(listener)]
+        return [in_two(answer.raw, answer, listener) for answer in super().generate(requests)]
+
+
+def count(listener: GenerationListener) -> Generation:
+    """Count until stopped."""
+    said = ""
+    for number in range(1, 1000):
+        if listener.wants_stop():
+            break
+        said += f"<p>{number}</p> "
+        listener.heard(0, said + "{<12><3")
+        time.sleep(0.1)
+    return Generation(parse(said), seconds=1.0, complete=False)
+
+
+def in_two(raw: str, answer: Generation, listener: GenerationListener) -> Generation:
+    """Write an answer in two batches, the first of two thirds; stop when told to."""
+    said = ""
+    for end in (2 * len(raw) // 3, len(raw)):
+        until = time.monotonic() + seconds_per_batch()
+        while time.monotonic() < until:
             if listener.wants_stop():
-                break
-            said += f"<p>{number}</p> "
-            listener.heard(0, said + "{<12><3")
-            time.sleep(0.1)
-        return [Generation(parse(said), seconds=1.0, complete=False)]
+                return Generation(parse(said), seconds=1.0, complete=False)
+            time.sleep(0.02)
+        said = raw[:end]
+        listener.heard(0, said)
+    return answer
+
+
+def seconds_per_batch() -> float:
+    """Return how long a batch of tokens takes: the number in the file `seconds` beside the database."""
+    try:
+        return float(Path(os.environ["ASSISTANT_DB"]).with_name("seconds").read_text())
+    except FileNotFoundError:
+        return 0.0
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, Route, expect
 
-from assistant.tests.page.conftest import Served
+from assistant.tests.page.conftest import Served, png
 
 # For busy machines; an idle one never waits that long.
 expect.set_options(timeout=60_000)
@@ -80,6 +80,16 @@ def ask(page: Page, message: str) -> None:
             continue  # nothing is sent during an upload: press again, as a person would
         return
     raise AssertionError(f"{message!r} was never sent")
+
+
+def upload_several(page: Page, *pictures: bytes) -> None:
+    chat = page.get_by_test_id("stChatInput")
+    files = [
+        FilePayload(name=f"{number}.png", mimeType="image/png", buffer=picture)
+        for number, picture in enumerate(pictures, 1)
+    ]
+    chat.locator("input[type=file]").set_input_files(files)
+    expect(chat.get_by_text(f"{len(pictures)}.png")).to_be_visible()
 
 
 def answer(page: Page, number: int) -> Locator:
@@ -183,6 +193,12 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
     expect(tab.get_by_role("button", name="Red things")).to_have_count(0)
+
+    # The exported session is dropped where pictures go.
+    settled(tab)
+    session = FilePayload(name="a.json", mimeType="application/json", buffer=json.dumps(kept).encode())
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(session)
+    expect(answer(tab, 5)).to_contain_text("Named what is in the box")
 
 
 def exported(page: Page, form: str) -> Path:
@@ -343,6 +359,53 @@ def test_an_answer_streams_in_and_is_kept_where_it_is_stopped(tab: Page) -> None
     answer(tab, 1)
 
 
+@pytest.fixture(params=[0, 1, 5])
+def seconds(request: pytest.FixtureRequest, served: Served) -> Iterator[float]:
+    """The seconds that the model takes for each batch of tokens."""
+    served.take(request.param)
+    yield request.param
+    served.take(0)
+
+
+def test_a_conversation_with_a_model_that_takes_its_time(tab: Page, seconds: float, picture: bytes) -> None:
+    take_sample(tab)
+    growing = tab.locator("[data-growing]")
+    ask(tab, "Find all dogs")
+    if seconds > 1:  # a busy machine may show a quicker answer at its end only
+        expect(growing).to_be_visible()
+        expect(boxes(tab)).to_have_count(1)  # the second is not written yet
+    answer(tab, 1)
+    expect(boxes(tab)).to_have_count(2)
+    ask(tab, "Describe this picture")
+    if seconds:
+        tab.get_by_role("button", name="Stop").click()
+        expect(answer(tab, 2)).to_contain_text("You stopped")
+        expect(tab.get_by_text("You stopped")).to_have_count(1)
+        tab.get_by_role("button", name="Regenerate").click()
+        expect(tab.get_by_role("button", name="Stop")).to_be_visible()
+        tab.reload()  # the answer goes on
+    expect(answer(tab, 2)).to_contain_text("Described the picture")
+    tab.wait_for_function(f"({BELOW}) > 0")
+
+    session = tab.url
+    tab.get_by_role("button", name="Change question").first.click()
+    expect(tab.get_by_text("this session stays as it is")).to_be_visible()
+    tab.get_by_label("Your question").fill("Where is the cat?")
+    tab.get_by_role("button", name="Ask", exact=True).click()
+    expect(answer(tab, 1)).to_contain_text("Found the cat")
+    assert tab.url != session
+    tab.goto(session)
+    answer(tab, 2)
+
+    tab.get_by_role("button", name="New session").click()
+    expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
+    settled(tab)
+    upload_several(tab, picture, png(500, 400))
+    ask(tab, "Which of these has a dog?")
+    expect(answer(tab, 2)).to_contain_text("Found in all of the 2 pictures")
+    expect(tab.get_by_role("switch", name="Ask about all 2 pictures")).to_be_checked()
+
+
 def test_the_newest_answer_stays_in_view_unless_somebody_scrolls_away(tab: Page) -> None:
     take_sample(tab)
     for number in range(1, 5):
@@ -363,6 +426,8 @@ def test_the_newest_answer_stays_in_view_unless_somebody_scrolls_away(tab: Page)
     assert below_the_talk(tab) > 0
 
 
+TALK_HEIGHT = """document.querySelector('[data-testid="stBottomBlockContainer"]').getBoundingClientRect().top
+  - document.querySelector('.st-key-picture').getBoundingClientRect().bottom"""
 BELOW = """document.querySelector('[data-testid="stBottomBlockContainer"]').getBoundingClientRect().top
   - document.querySelector('.st-key-talk').getBoundingClientRect().bottom"""
 
@@ -405,6 +470,53 @@ def test_a_box_is_drawn_with_the_keyboard(tab: Page) -> None:
     expect(what(tab)).to_have_count(0)
 
 
+def test_everything_is_reached_with_the_keyboard(tab: Page) -> None:
+    tab.keyboard.press("?")
+    sheet = tab.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(sheet).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    tab.get_by_role("button", name="Cat", exact=True).press("Enter")
+    expect(tab.get_by_role("application")).to_be_visible()
+    settled(tab)
+    tab.keyboard.press("/")
+    expect(tab.get_by_test_id("stChatInput").locator("textarea")).to_be_focused()
+    tab.keyboard.type("Find all dogs")
+    tab.keyboard.press("Enter")
+    answer(tab, 1)
+    tab.get_by_test_id("stChatInput").locator("textarea").blur()
+    tab.keyboard.press("u")
+    field = tab.get_by_label("Your question")
+    field.fill("Where is the cat?")
+    tab.get_by_role("button", name="Ask", exact=True).press("Enter")
+    expect(answer(tab, 1)).to_contain_text("Found the cat")
+    tab.keyboard.press("i")
+    expect(tab.get_by_role("application")).to_be_focused()
+    tab.keyboard.press("e")
+    expect(tab.get_by_role("button", name="Edit boxes")).to_have_attribute("aria-pressed", "true")
+    tab.get_by_test_id("stChatInput").locator("textarea").focus()
+    tab.get_by_test_id("stChatInput").locator("textarea").blur()
+    tab.keyboard.press("n")
+    expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
+
+
+def test_a_phone_takes_a_photo(browser: Browser, address: str, picture: bytes) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    for page in watched(context.new_page(), address):
+        page.evaluate(
+            """() => document.addEventListener('click', ({ target }) => {
+              if (target.matches('input[type=file]')) window.camera = [target.capture, target.accept]
+            }, true)"""
+        )
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Take a photo").click()
+        assert page.evaluate("window.camera") == ["environment", "image/*"]
+        chooser.value.set_files(FilePayload(name="photo.png", mimeType="image/png", buffer=picture))
+        expect(page.get_by_role("application")).to_be_visible()
+        settled(page)
+    context.close()
+
+
 def test_the_page_fits_a_phone_and_a_finger_draws_on_it(browser: Browser, address: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     for page in watched(context.new_page(), address):
@@ -415,6 +527,7 @@ def test_the_page_fits_a_phone_and_a_finger_draws_on_it(browser: Browser, addres
         place = area.bounding_box()
         assert place is not None
         assert 0 <= place["y"] < place["y"] + place["height"] < 844 / 2, "the picture stays in view"
+        assert page.evaluate(TALK_HEIGHT) >= 844 / 2
         assert is_accessible(page)
         touch(page, (place["x"] + 60, place["y"] + 50), (place["x"] + 150, place["y"] + 150))
         expect(what(page)).to_be_visible()
