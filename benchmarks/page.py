@@ -4,12 +4,14 @@
 
 Needs Chromium, pytest-playwright and the default model. With the model in memory, measures the time from
 opening an address to a complete page (a new session, and one with an image, an answer and its box), and from
-pressing Enter to the answer with its box; and the frames per second while zooming into an image of 24
-megapixels.
+pressing Enter to the answer with its box; the frames per second while zooming into an image of 24 megapixels;
+and how long ten people wait who ask at once in tabs of their own, against one batch: the same questions asked
+at once without the page.
 """
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import socket
@@ -20,17 +22,32 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 from figures import arguments, publish
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
+SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
 REPEATS = 5
 # The timeout of every step; fetching the model takes longest.
 SECONDS = 600
 QUESTION = "Where is the cat?"
+USERS, ROUNDS = 10, 3
+CROWD_QUESTION = "Describe the picture"
+# Notes when Enter is pressed and when the answer is complete.
+CLOCK = """() => {
+  const press = ({ key }) => { if (key === 'Enter') window.asked ??= performance.now() }
+  document.addEventListener('keydown', press, true)
+  const look = () => {
+    if (document.querySelector('[data-testid=stFeedback]')) window.waited ??= performance.now() - window.asked
+  }
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true })
+}"""
+_CUTS = itertools.count(1)
 
 
 def main() -> None:
@@ -42,12 +59,21 @@ def main() -> None:
         picture(page, "Cat")
         ask(page, QUESTION, 1)  # loads the model
         session = page.url
-        figures = {
+        figures: dict[str, object] = {
             "first_page_seconds": measured(lambda: begin(page, address)),
             "session_seconds": measured(lambda: reopen(page, session)),
             "answer_seconds": measured(lambda: ask_in_new_session(page, address)),
             "zoom_frames_per_second": zoom(page, address),
         }
+        page.close()
+        waits = [wait for _ in range(ROUNDS) for wait in crowd(browser, address)]
+    batch = statistics.median(one_batch())
+    figures["ten_users"] = {
+        "one_batch_seconds": round(batch, 2),
+        "median_wait_seconds": round(statistics.median(waits), 2),
+        "longest_wait_seconds": round(max(waits), 2),
+        "median_wait_to_one_batch": round(statistics.median(waits) / batch, 2),
+    }
     publish({"repeats": REPEATS, **figures}, options.out)
 
 
@@ -165,6 +191,65 @@ def zoom(page: Page, address: str) -> float:
         page.mouse.wheel(0, -100 if number % 30 < 15 else 100)
         page.wait_for_timeout(50)
     return round(float(page.evaluate("window.drawn")) / (time.perf_counter() - start), 1)
+
+
+# --- ten users -------------------------------------------------------------------------------------------
+
+
+def crowd(browser: Browser, address: str) -> list[float]:
+    """Ask about new pictures in ten tabs at once; return how many seconds each waits for its answer."""
+    pages = [browser.new_context().new_page() for _ in range(USERS)]
+    for page, photo in zip(pages, photos(), strict=True):
+        begin(page, address)
+        file = FilePayload(name="photo.png", mimeType="image/png", buffer=photo)
+        page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+        expect(page.get_by_role("application")).to_be_visible()
+        settled(page)
+        page.get_by_test_id("stChatInput").locator("textarea").fill(CROWD_QUESTION)
+        page.evaluate(CLOCK)
+    for page in pages:
+        page.get_by_test_id("stChatInput").locator("textarea").press("Enter")
+    waits = []
+    for page in pages:
+        page.wait_for_function("window.waited", timeout=SECONDS * 1000)
+        waits.append(float(page.evaluate("window.waited")) / 1000)
+        page.context.close()
+    return waits
+
+
+def photos() -> list[bytes]:
+    """Return ten PNG files of the sample photos, each cut a little differently: none was asked about before."""
+    names = itertools.cycle(("astronaut", "cat", "coffee", "rocket"))
+    made = []
+    for name, cut in zip(names, itertools.islice(_CUTS, USERS), strict=False):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            buffer = BytesIO()
+            image.crop((cut, 0, *image.size)).save(buffer, "PNG")
+            made.append(buffer.getvalue())
+    return made
+
+
+def one_batch() -> list[float]:
+    """Return the seconds in which the assistant answers all ten at once without the page, by round."""
+    from assistant.agent.assistant import Assistant
+    from assistant.storage import SessionStore
+    from assistant.vlm.vision_language_model import VisionLanguageModel
+
+    times = []
+    with tempfile.TemporaryDirectory() as folder, SessionStore.open(Path(folder) / "sessions.db") as store:
+        assistant = Assistant(VisionLanguageModel.load(), store)
+
+        def ask_about(photo: bytes) -> None:
+            assistant.ask(None, CROWD_QUESTION, photo, store.add_image(photo))
+
+        ask_about(photos()[0])  # the first question prepares kernels
+        for _ in range(ROUNDS):
+            asked = photos()
+            start = time.perf_counter()
+            with ThreadPoolExecutor(USERS) as pool:
+                list(pool.map(ask_about, asked))
+            times.append(time.perf_counter() - start)
+    return times
 
 
 def settled(page: Page) -> None:
