@@ -52,7 +52,7 @@ def show_turns(
                 _show_answer(turn)
                 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                     _show_thumbs(turn)
-                    if turn.number != with_boxes and labelled_boxes(turn):
+                    if turn.image and turn.number != with_boxes and labelled_boxes(turn):
                         look = partial(state.look_at, turn.session_id, turn.image, turn.number)
                         _action("Show boxes", "select_all", look, f"boxes-{turn.number}")
                     if again and alike:
