@@ -218,7 +218,7 @@ def crowd(browser: Browser, address: str) -> list[float]:
 
 
 def photos() -> list[bytes]:
-    """Return ten PNG files of the sample photos, each cut a little differently: none was asked about before."""
+    """Return ten PNG files of the sample photos, each cut a little differently: new to the model."""
     names = itertools.cycle(("astronaut", "cat", "coffee", "rocket"))
     made = []
     for name, cut in zip(names, itertools.islice(_CUTS, USERS), strict=False):
