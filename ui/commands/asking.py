@@ -23,6 +23,7 @@ from .options import (
     DatabaseOption,
     DialectOption,
     DtypeOption,
+    ImagesOption,
     JsonOption,
     ModelOption,
     PlannerOption,
@@ -82,6 +83,7 @@ def ask(
     dtype: DtypeOption = None,
     dialect: DialectOption = None,
     database: DatabaseOption = None,
+    image_folder: ImagesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question about a picture, or about each of several.
@@ -111,7 +113,7 @@ def ask(
 
         @cache
         def store() -> SessionStore:  # opened late: an image that cannot be read leaves no database behind
-            return stack.enter_context(open_store(database, session=session))
+            return stack.enter_context(open_store(database, image_folder, session=session))
 
         if session is not None:
             session = store().find_session(session).id  # fail on an unknown id before the model runs
@@ -135,7 +137,7 @@ def _drawings(save: Path | None, pictures: list[str]) -> dict[str, Path]:
         return {}
     with wrong_use("--save"):
         if len(pictures) == 1:
-            check_drawing(save)
+            check_drawing(save, given_path(pictures[0]))
             return {pictures[0]: save}
         return drawings_in(save, pictures)
 

@@ -19,6 +19,7 @@ from .options import (
     DatabaseOption,
     DialectOption,
     DtypeOption,
+    ImagesOption,
     ModelOption,
     PlannerOption,
     SessionOption,
@@ -62,6 +63,7 @@ def chat(
     dtype: DtypeOption = None,
     dialect: DialectOption = None,
     database: DatabaseOption = None,
+    images: ImagesOption = None,
 ) -> None:
     """Chat about pictures in the terminal; /help lists the commands.
 
@@ -75,7 +77,7 @@ def chat(
 
     model = in_dialect(model, dialect)
     chosen = load_planner(planner)
-    with open_store(database, session=session) as store:
+    with open_store(database, images, session=session) as store:
         if session is not None:
             session = store.find_session(session).id  # fail on an unknown id before loading the model
         earlier = _earlier_questions(store, session)
@@ -192,8 +194,9 @@ class _Conversation:
     def _save(self, path: Path) -> None:
         if self._answered is None:
             raise AssistantError("there is no answer about a picture yet: ask something first")
-        check_drawing(path)
-        save_drawing(*self._answered, path)
+        picture, result = self._answered
+        check_drawing(path, picture.path)
+        save_drawing(picture, result, path)
 
 
 def _lines(earlier: list[str]) -> Iterator[str]:

@@ -65,7 +65,20 @@ DialectOption = Annotated[
 ]
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--db", metavar="FILE", help="The database of sessions. [env: ASSISTANT_DB]"),
+    typer.Option(
+        "--db",
+        metavar="FILE|URL",
+        help="The sessions: a file, or postgresql://user@host/database. [env: ASSISTANT_DB]",
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="FOLDER",
+        file_okay=False,
+        help="The folder of the sessions' pictures. [env: ASSISTANT_IMAGES]  [default: next to the file]",
+    ),
 ]
 VerifyOption = Annotated[
     bool,
@@ -101,7 +114,15 @@ def database_location(option: str | None) -> str:
     return str(platformdirs.user_data_path("assistant") / "sessions.db")
 
 
-def open_store(option: str | None, *, make: bool = True, session: str | None = None) -> SessionStore:
+def image_folder(option: Path | None) -> Path | None:
+    """Return the folder of pictures from the option, else the environment; None for the database's own."""
+    folder = option or os.environ.get("ASSISTANT_IMAGES")
+    return named_path(str(folder)) if folder else None
+
+
+def open_store(
+    option: str | None, images: Path | None = None, *, make: bool = True, session: str | None = None
+) -> SessionStore:
     """Open the session store.
 
     Create a missing database, unless `make` is False or a `session` in it is named.
@@ -114,7 +135,7 @@ def open_store(option: str | None, *, make: bool = True, session: str | None = N
     location = database_location(option)
     place = location if "://" in location else named_path(location)
     try:
-        return SessionStore.open(place, make=make and session is None)
+        return SessionStore.open(place, image_folder=image_folder(images), make=make and session is None)
     except DatabaseMissingError as error:
         if session is None:
             raise
@@ -191,6 +212,7 @@ def quieten_libraries() -> None:
     transformers.logging.disable_progress_bar()
 
 
-__all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "JsonOption", "ModelOption", "PlannerOption"]
-__all__ += ["SessionOption", "VerifyOption", "complete_session", "database_location", "in_dialect"]
-__all__ += ["load_model", "load_planner", "open_store", "quieten_libraries", "to_json", "wrong_use"]
+__all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "ImagesOption", "JsonOption", "ModelOption"]
+__all__ += ["PlannerOption", "SessionOption", "VerifyOption", "complete_session", "database_location"]
+__all__ += ["image_folder", "in_dialect", "load_model", "load_planner", "open_store", "quieten_libraries"]
+__all__ += ["to_json", "wrong_use"]

@@ -12,7 +12,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from .options import DEFAULT_MODEL, DialectOption, ModelOption, in_dialect, open_store
+from .options import DEFAULT_MODEL, DialectOption, ImagesOption, ModelOption, in_dialect, open_store
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,8 +34,9 @@ def mcp(
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option("--db", metavar="FILE", help="Sessions whose pictures may be opened by their ids."),
+        typer.Option("--db", metavar="FILE|URL", help="Sessions whose pictures may be opened by their ids."),
     ] = None,
+    images: ImagesOption = None,
 ) -> None:
     """Serve the tools over stdin and stdout (MCP).
 
@@ -55,7 +56,7 @@ def mcp(
 
     model = in_dialect(model, dialect)
     folders = tuple(folder or [Path.cwd()])
-    with nullcontext() if database is None else open_store(database, make=False) as store:
+    with nullcontext() if database is None else open_store(database, images, make=False) as store:
         sources = (SessionImages(store),) if store else ()
         serve(VisionToolkit(model=model, folders=folders, sources=sources), _draw)
 

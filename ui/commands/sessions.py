@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ...vlm.errors import AssistantError
-from .options import DatabaseOption, JsonOption, complete_session, open_store
+from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, open_store
 from .output import note, say, say_json, say_json_text
 
 if TYPE_CHECKING:
@@ -43,20 +43,28 @@ class Form(StrEnum):
 
 
 @app.command("list")
-def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def list_sessions(
+    database: DatabaseOption = None, images: ImagesOption = None, as_json: JsonOption = False
+) -> None:
     """List the sessions, newest first."""
-    found = _query(database, lambda store: store.list_sessions())
+    found = _query(database, images, lambda store: store.list_sessions())
     if as_json:
         say_json([_summary(session) for session in found])
         return
     for session in found:
-        say(f"{session.id}  {session.updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {session.title}")
+        about = f"{session.updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {session.title}"
+        say(f"{session.id}  {about}{_whose(session)}")
 
 
 @app.command()
-def show(session: SessionArgument, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def show(
+    session: SessionArgument,
+    database: DatabaseOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show a session's turns."""
-    with open_store(database, session=session) as store:
+    with open_store(database, images, session=session) as store:
         summary = store.find_session(session)
         turns = store.turns(summary.id)
         if as_json:
@@ -71,10 +79,11 @@ def show(session: SessionArgument, database: DatabaseOption = None, as_json: Jso
 def search(
     words: Annotated[str, typer.Argument(metavar="WORDS", help="Words of a question or an answer.")],
     database: DatabaseOption = None,
+    images: ImagesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find turns by their words."""
-    hits = _query(database, lambda store: store.search(words))
+    hits = _query(database, images, lambda store: store.search(words))
     if as_json:
         say_json([_hit(hit) for hit in hits])
         return
@@ -95,6 +104,7 @@ def export(
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.JSON,
     database: DatabaseOption = None,
+    images: ImagesOption = None,
 ) -> None:
     """Write a session as JSON (which `import` reads), as Markdown with pictures, or its boxes for detectors.
 
@@ -108,7 +118,7 @@ def export(
     """
     if form in (Form.MARKDOWN, Form.YOLO, Form.VOC) and out is None:
         raise typer.BadParameter(f"--format {form} needs --out FOLDER, for the pictures")
-    with open_store(database, session=session) as store:
+    with open_store(database, images, session=session) as store:
         session = store.find_session(session).id
         if form is Form.MARKDOWN and out is not None:
             say(str(store.export_markdown(session, out)))
@@ -133,13 +143,14 @@ def export(
 def import_session(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A session exported as JSON.")],
     database: DatabaseOption = None,
+    images: ImagesOption = None,
 ) -> None:
     """Import a session that was exported as JSON."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise AssistantError(f"cannot read {path}: {error.strerror}") from error
-    with open_store(database) as store:
+    with open_store(database, images) as store:
         say(store.import_json(content).id)
 
 
@@ -148,9 +159,10 @@ def delete(
     session: SessionArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     database: DatabaseOption = None,
+    images: ImagesOption = None,
 ) -> None:
     """Delete a session, and the pictures that no other session uses."""
-    with open_store(database, session=session) as store:
+    with open_store(database, images, session=session) as store:
         summary = store.find_session(session)
         if not yes:
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
@@ -169,12 +181,14 @@ def _unpack(archive: bytes, out: Path) -> None:
         raise AssistantError(f"cannot write {out}: {error.strerror}") from error
 
 
-def _query(database: str | None, query: Callable[[SessionStore], list[Found]]) -> list[Found]:
+def _query(
+    database: str | None, images: Path | None, query: Callable[[SessionStore], list[Found]]
+) -> list[Found]:
     """Query the store; return nothing if the default database does not exist yet."""
     from ...storage import DatabaseMissingError
 
     try:
-        with open_store(database, make=False) as store:
+        with open_store(database, images, make=False) as store:
             return query(store)
     except DatabaseMissingError:
         if database is not None:
@@ -189,6 +203,7 @@ def _summary(session: SessionSummary) -> dict[str, Any]:
         "created": session.created.isoformat(),
         "updated": session.updated.isoformat(),
         "turns": session.turns,
+        "owner": session.owner,
     }
 
 
@@ -204,6 +219,10 @@ def _hit(hit: SearchHit) -> dict[str, Any]:
 
 def _turns(session: SessionSummary) -> str:
     return f"{session.turns} turn{'' if session.turns == 1 else 's'}"
+
+
+def _whose(session: SessionSummary) -> str:
+    return f"  ({session.owner})" if session.owner else ""
 
 
 def _tasks(turn: StoredTurn) -> str:
