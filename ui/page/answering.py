@@ -6,6 +6,7 @@ not depend on Streamlit.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from assistant.agent.turn import StepResult, TurnResult
 from assistant.storage import StoredTurn
 from assistant.vlm.grounding import GroundedPhrase, parse
 from assistant.vlm.tasks import Task
+
+logger = logging.getLogger(__name__)
 
 # Other tasks may zoom in and write boxes relative to a crop.
 _WHOLE_IMAGE_TASKS = (Task.DETECTION, Task.GROUNDING)
@@ -42,9 +45,13 @@ class Answering:
 
     def _run(self, ask: Callable[[TurnListener], Outcome]) -> None:
         try:
-            self._outcome.set_result(ask(self))
+            turn, result = ask(self)
         except BaseException as error:  # `outcome` raises it
+            logger.info("no answer", extra={"reason": type(error).__name__})
             self._outcome.set_exception(error)
+        else:
+            logger.info("answered", extra=_facts(turn))
+            self._outcome.set_result((turn, result))
 
     # --- for the page --------------------------------------------------------------------------------------
 
@@ -108,6 +115,18 @@ class Answering:
     def wants_stop(self) -> bool:
         """Return whether `stop` was called."""
         return self.is_stopping
+
+
+def _facts(turn: StoredTurn) -> dict[str, object]:
+    """Return what the log says of a turn; nothing that people or models wrote."""
+    return {
+        "session": turn.session_id,
+        "turn": turn.number,
+        "model": turn.model,
+        "seconds": round(turn.seconds, 3),
+        "tasks": [step.task or "chat" for step in turn.steps],
+        "stopped": turn.stopped,
+    }
 
 
 __all__ = ["Answering", "Outcome"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from assistant.ui.page import about, chat
+from assistant.ui.page import about, chat, shared_view, visitors
 from assistant.ui.page.text import plain
 from assistant.vlm.errors import AssistantError
 
@@ -19,6 +19,11 @@ def show() -> None:
     st.set_page_config("Assistant", FOLDER / "icon.svg", layout="wide", menu_items={"About": summary})
     st.html(FOLDER / "style.css")
     st.logo(FOLDER / "icon.svg", size="large")
+    if not visitors.admit():
+        return
+    if link := st.query_params.get(shared_view.LINK):
+        shared_view.show(link)
+        return
     st.navigation([chat.page(), about.page()], position="hidden").run()
 
 

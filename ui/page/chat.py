@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.typing import ChatInputValue
 
 from assistant.agent.listening import TurnListener
-from assistant.storage import StoredImage, StoredTurn
+from assistant.storage import SessionStore, StoredImage, StoredTurn
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
@@ -126,16 +126,20 @@ def go_on(session_id: SessionId) -> None:
 
 def start(session_id: SessionId, question: state.Question) -> Answering:
     """Start answering a question with this tab's preferences."""
-    return Answering(partial(answer, session_id, question, state.preferences()))
+    return Answering(partial(answer, resources.store(), session_id, question, state.preferences()))
 
 
 def answer(
-    session_id: SessionId, question: state.Question, wanted: state.Preferences, listener: TurnListener
+    store: SessionStore,
+    session_id: SessionId,
+    question: state.Question,
+    wanted: state.Preferences,
+    listener: TurnListener,
 ) -> Outcome:
     """Answer a question; runs in a background thread without Streamlit's session state."""
     kept = question.image
-    picture = open_picture(resources.store().image_path(kept.sha256)) if kept else None
-    assistant = resources.assistant(wanted.model)
+    picture = open_picture(store.image_path(kept.sha256)) if kept else None
+    assistant = resources.assistant(wanted.model, store)
     if question.is_of_several:
         assistant.planner = together.EachByItself(assistant.planner)
     return assistant.ask(

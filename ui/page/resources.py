@@ -20,7 +20,8 @@ from assistant.vlm.grounding import Box
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
-from . import settings
+from . import settings, visitors
+from .settings import Sessions
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 # Sharp on any screen; a 4096 pixel photo would take seconds to encode and send.
@@ -31,9 +32,37 @@ LARGEST_SIDE = 8192
 _THUMBNAIL = (128, 96)
 
 
-def store() -> SessionStore:
-    """Return the open session store."""
+def everything() -> SessionStore:
+    """Return the store without regard to visitors."""
     return _store(database_location(None))
+
+
+def store() -> SessionStore:
+    """Return the store as the running tab's visitor sees it."""
+    if settings.sessions() is Sessions.SHARED:
+        return everything()
+    return store_of(owner())
+
+
+def owner() -> str | None:
+    """Return the owner of the running tab's sessions, None for the local user.
+
+    Raises:
+        NoVisitorError: the tab does not say whose it is.
+    """
+    return visitors.current(cookie()) if settings.sessions() is Sessions.SEPARATE else None
+
+
+@st.cache_resource(max_entries=10_000, show_spinner=False)
+def store_of(owner: str | None) -> SessionStore:
+    """Return the store as one owner sees it."""
+    return everything().for_owner(owner)
+
+
+@st.cache_resource(show_spinner=False)
+def cookie() -> visitors.Cookie:
+    """Return the cookie of this server's visitors."""
+    return visitors.Cookie(everything().secret())
 
 
 @st.cache_resource(show_spinner=False)
@@ -41,9 +70,9 @@ def _store(location: str) -> SessionStore:
     return open_store(location)
 
 
-def assistant(model: str) -> Assistant:
-    """Return the assistant with a model, loading it if needed; thread-safe."""
-    return Assistant(_model(model), store(), _planner(settings.planner_name()))
+def assistant(model: str, store: SessionStore) -> Assistant:
+    """Return an assistant that saves in `store`, with a model, loading it if needed; thread-safe."""
+    return Assistant(_model(model), store, _planner(settings.planner_name()))
 
 
 @st.cache_resource(show_spinner=False)
@@ -110,5 +139,5 @@ def jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["LONG_SIDE", "SAMPLES", "assistant", "jpeg", "part", "shown", "store", "thumbnail", "whole"]
-__all__ += ["warm_up"]
+__all__ = ["LONG_SIDE", "SAMPLES", "assistant", "cookie", "everything", "jpeg", "owner", "part", "shown"]
+__all__ += ["store", "store_of", "thumbnail", "warm_up", "whole"]

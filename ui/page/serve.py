@@ -1,4 +1,4 @@
-"""The server app for `streamlit run`: the page, its scripts, and pictures at full and thumbnail size."""
+"""The server app for `streamlit run`: the page, its scripts and cookie, and pictures in two sizes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from typing import Any
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assistant.ui import logs
+from assistant.ui.page import settings
+from assistant.ui.page.settings import Sessions
 from assistant.vlm.errors import AssistantError
 
 FOLDER = Path(__file__).parent
@@ -34,18 +40,56 @@ async def picture(request: Request) -> Response:
     """Send a picture of the store as JPEG, whole or as a thumbnail."""
     is_small = request.url.path.rsplit("/", 2)[-2] == "thumbnails"
     try:
-        content = await run_in_threadpool(_content, request.path_params["sha256"], is_small)
+        content = await run_in_threadpool(_content, request, is_small)
     except AssistantError as problem:
         raise HTTPException(404, str(problem)) from problem
     return Response(content, media_type="image/jpeg", headers=_IMMUTABLE)
 
 
-def _content(sha256: str, is_small: bool) -> bytes:
-    from assistant.ui.page import resources  # needs a running server
+def _content(request: Request, is_small: bool) -> bytes:
+    from assistant.ui.page import resources, visitors  # need a running server
 
-    path = resources.store().image_path(sha256)
+    store = resources.everything()
+    if settings.sessions() is Sessions.SEPARATE:
+        named = request.headers.getlist(settings.user_header() or "")
+        store = resources.store_of(visitors.owner(named, request.cookies, resources.cookie()))
+    path = store.image_path(request.path_params["sha256"])
     return resources.thumbnail(path) if is_small else resources.whole(path)
 
+
+class VisitorCookie:
+    """Gives every browser that opens the page a cookie by which its sessions are known."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Set the cookie with the page itself, or renew it."""
+        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
+            await self._app(scope, receive, send)
+            return
+        cookie = await run_in_threadpool(_cookie, Request(scope))
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)
+
+
+def _cookie(request: Request) -> str:
+    from assistant.ui.page import resources, visitors
+
+    cookie = resources.cookie()
+    value = request.cookies[cookie.name] if cookie.read(request.cookies) else cookie.new()
+    is_secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+    flags = f"Max-Age={visitors.COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{'; Secure' * is_secure}"
+    return f"{cookie.name}={value}; {flags}"
+
+
+if settings.logs_json():
+    logs.write_json()
 
 app = st.App(
     FOLDER / "app.py",
@@ -54,4 +98,5 @@ app = st.App(
         Route("/thumbnails/{sha256}", picture),
         Mount("/browser", Scripts(directory=FOLDER / "browser")),
     ],
+    middleware=[Middleware(VisitorCookie)] if settings.sessions() is Sessions.SEPARATE else [],
 )

@@ -12,7 +12,7 @@ import streamlit as st
 
 from assistant.storage import SessionNotFoundError, SessionStore, SessionSummary
 
-from . import about, exports, preferences, resources, state
+from . import about, exports, preferences, resources, shared_view, state, visitors
 from .text import plain
 
 LISTED = 50
@@ -36,6 +36,7 @@ def show(current: SessionSummary | None) -> None:
             preferences.show()
             query = {"session": current.id} if current else None
             st.page_link(about.page(), icon=":material/info:", query_params=query)
+            visitors.show_name()
 
 
 def _show_sessions(store: SessionStore, current: SessionSummary | None) -> None:
@@ -139,6 +140,7 @@ def _options(store: SessionStore, session: SessionSummary) -> None:
     label = "No longer at the top" if session.pinned else "Keep at the top"
     args = (session.id, not session.pinned)
     st.button(label, icon=":material/keep:", width="stretch", on_click=_pin, args=args, key="pin")
+    shared_view.show_link(session.id)
     st.markdown("**Export**")
     exports.downloads(store, session.id)
     if st.button("Delete …", icon=":material/delete:", width="stretch", key="delete"):

@@ -14,7 +14,7 @@ from assistant.vlm.grounding import Box
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 
-from . import resources, settings
+from . import limits, resources, settings
 from .answering import Answering
 
 _SESSION = "session"
@@ -147,7 +147,16 @@ class Failure:
 
 
 def put_question(session_id: SessionId, question: Question) -> None:
-    """Queue a question; the failed ones are forgotten."""
+    """Queue a question; the failed ones are forgotten.
+
+    If the visitor's queue is full, the question fails.
+    """
+    try:
+        limits.check_queue()
+    except limits.LimitError as full:
+        if question not in [failure.question for failure in failures(session_id)]:
+            refuse(session_id, Failure(question, str(full)))
+        return
     waiting_questions(session_id).append(question)
     _failures(session_id).clear()
     st.session_state["asked"] = questions_asked() + 1
@@ -227,6 +236,7 @@ def retry(session_id: SessionId, failure: Failure) -> None:
     """Queue a failed question again; other failures stay."""
     others = [one for one in _failures(session_id) if one is not failure]
     if len(others) < len(_failures(session_id)):  # else another tab has retried it
+        _failures(session_id)[:] = [failure]
         put_question(session_id, failure.question)
         _failures(session_id).extend(others)
 
@@ -303,8 +313,10 @@ def _shared_progress() -> _Progress:
 
 
 def _waiting() -> dict[SessionId, list[Question]]:
-    waiting: dict[SessionId, list[Question]] = st.session_state.setdefault("waiting", {})
-    return waiting
+    if "waiting" not in st.session_state:
+        st.session_state["waiting"] = limits.Queues[Question]()
+    queues: limits.Queues[Question] = st.session_state["waiting"]
+    return queues.by_session
 
 
 # --- preferences -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from assistant.storage import StoredImage
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.pictures import open_picture
 
-from . import resources, state
+from . import limits, resources, state
 from .state import SessionId
 
 
@@ -26,11 +26,13 @@ def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[l
     complaints: list[str] = []
     for file in files:
         try:
-            if file.getvalue()[:1] == b"{":
-                state.open_session(resources.store().import_json(file.getvalue()).id)
+            content = file.getvalue()
+            limits.check_room(resources.store(), len(content))
+            if content[:1] == b"{":
+                state.open_session(resources.store().import_json(content).id)
                 continue
             # By content: the extension proves nothing.
-            added.append(resources.store().add_image(open_picture(file.getvalue())))
+            added.append(resources.store().add_image(open_picture(content)))
         except AssistantError as error:
             complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")
     state.add_pictures(session_id, added)

@@ -1,0 +1,74 @@
+"""A session as its read-only link shows it: pictures, boxes and talk, and nothing to type or click."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from assistant.storage import SessionStore, StoredTurn
+from assistant.storage.records import labelled_boxes
+from assistant.ui.render import draw
+from assistant.vlm.errors import AssistantError
+from assistant.vlm.pictures import open_picture
+
+from . import resources, settings
+from .boxes import phrases_of
+from .text import paragraph
+
+LINK = "link"
+_WIDTH = 640
+
+
+def show(link: str) -> None:
+    """Show the session of a link.
+
+    Raises:
+        AssistantError: links are off, or there is no such link.
+    """
+    if not settings.has_links():
+        raise AssistantError("links to sessions are turned off here; ask who runs this page")
+    store = resources.everything()
+    session = store.linked_session(link)
+    st.html(f"<h1>{escape(session.title) or 'Untitled'}</h1>")
+    st.caption(f"{session.updated:%-d %B %Y}, to read only")
+    before = None
+    for turn in store.turns(session.id):
+        with st.chat_message("user", avatar=":material/person:"):
+            paragraph(turn.user)
+        with st.chat_message("assistant", avatar=":material/visibility:"):
+            paragraph(turn.answer)
+            if turn.image and (turn.image != before or labelled_boxes(turn)):
+                alt = f"The picture of question {turn.number}, with what was found"
+                st.image(_picture(store, turn), width=_WIDTH, alt=alt)
+        before = turn.image
+
+
+def _picture(store: SessionStore, turn: StoredTurn) -> bytes:
+    """Return a turn's picture as JPEG with its boxes drawn on it."""
+    assert turn.image is not None
+    picture = open_picture(store.image_path(turn.image.sha256))
+    drawn = draw(picture.image, phrases_of(turn))
+    drawn.thumbnail((resources.LONG_SIDE, resources.LONG_SIDE))
+    return resources.jpeg(drawn)
+
+
+def show_link(session_id: str) -> None:
+    """Show the link of a session, with the switch that makes it and takes it away."""
+    if not settings.has_links():
+        return
+    link = resources.store().link(session_id)
+    wanted = st.toggle(
+        "Link for others to read it",
+        link is not None,
+        key=f"link-{session_id}",
+        help="Who has the link sees the pictures, boxes and talk of this session, and can change nothing.",
+    )
+    if wanted != (link is not None):
+        link = resources.store().set_link(session_id, wanted)
+    if link:
+        page = (st.context.url or "").partition("?")[0]
+        st.code(f"{page}?{LINK}={link}", language=None, wrap_lines=True)
+
+
+__all__ = ["LINK", "show", "show_link"]
