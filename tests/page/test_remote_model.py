@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from assistant.storage import SessionStore
-from assistant.tests.page.test_page import said, send
+from assistant.tests.page.page_driver import said, send
 from assistant.tests.vlm.model_server import ModelServer, fails, says
 from assistant.ui.commands import options
 from assistant.ui.page import about, resources
