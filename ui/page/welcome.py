@@ -16,6 +16,8 @@ SUGGESTIONS = {
     "Find people": "Find every person",
 }
 _SIZE = (320, 240)
+# Shown on phones; `camera.js` listens to it.
+_CAMERA = '<button class="camera" type="button">Take a photo</button>'
 # Streamlit gives its file uploader role="presentation", which hides its label from screen readers. The
 # element may appear after this script has run, and again with every session; hence the observer.
 _LABEL_SCRIPT = """<script>
@@ -40,8 +42,7 @@ def show() -> None:
             label_visibility="collapsed",
             key=f"pictures-{state.sessions_begun()}",
         )
-        st.html('<button class="camera" type="button">Take a photo</button>')  # talk.js does the rest
-        st.html(_LABEL_SCRIPT, unsafe_allow_javascript=True, width="content")
+        st.html(_CAMERA + _LABEL_SCRIPT, unsafe_allow_javascript=True)
         _, complaints = add_uploads(None, files)
         if files and not complaints:
             st.rerun()
