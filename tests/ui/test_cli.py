@@ -319,6 +319,64 @@ class TestSaving:
         assert_one_line(result, str(missing), "make it first")
         assert engine.requests == []
 
+    @pytest.mark.parametrize("name", ["photo.png", "../photos/photo.png", "link.png"])
+    def test_the_picture_itself_is_never_overwritten(
+        self,
+        command: Command,
+        engine: ScriptedEngine,
+        photo: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+    ) -> None:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        photo = photo.rename(folder / "photo.png")
+        (folder / "link.png").symlink_to("photo.png")
+        monkeypatch.chdir(folder)
+        before = photo.read_bytes()
+        assert_wrong_use(
+            command("ask", "photo.png", "where is the dog?", "--save", name), "is the picture itself"
+        )
+        assert engine.requests == []
+        assert photo.read_bytes() == before
+
+    def test_drawings_of_several_pictures_spare_the_pictures_in_their_folder(
+        self, command: Command, photo: Path, tmp_path: Path
+    ) -> None:
+        other = tmp_path / "photo-2.png"
+        Image.new("RGB", (64, 48)).save(other)
+        before = [photo.read_bytes(), other.read_bytes()]
+        result = command("ask", photo, other, "where is the dog?", "--save", tmp_path)
+        assert result.code == 0
+        assert [photo.read_bytes(), other.read_bytes()] == before
+        assert {path.name for path in tmp_path.glob("*.png")} == {
+            "photo.png",
+            "photo-2.png",
+            "photo-3.png",
+            "photo-2-2.png",
+        }
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a file size limit stands for a full disk")
+    def test_a_full_disk_leaves_an_earlier_drawing_as_it_was(self, photo: Path, tmp_path: Path) -> None:
+        out = tmp_path / "found.bmp"
+        out.write_bytes(b"an earlier drawing")
+        code = (
+            "import resource, signal, sys; from pathlib import Path; from types import SimpleNamespace\n"
+            "from assistant.ui.commands.pictures import save_drawing\n"
+            "from assistant.vlm.errors import AssistantError; from assistant.vlm.pictures import open_picture\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+            "try: save_drawing(open_picture(sys.argv[1]), SimpleNamespace(phrases=()), Path(sys.argv[2]))\n"
+            "except AssistantError as error: print(error)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, photo, out], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"cannot write {out}: File too large\n"
+        assert out.read_bytes() == b"an earlier drawing"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["found.bmp", "photo.png"]
+
     def test_an_answer_whose_drawing_cannot_be_written_is_still_printed(
         self, command: Command, photo: Path, tmp_path: Path
     ) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +56,11 @@ def read_region(text: str, picture: Picture) -> Box:
     return pixel_box((x0, y0, x1, y1), picture.width, picture.height)
 
 
-def check_drawing(path: Path) -> None:
-    """Check that an annotated image can be written to `path`, before the model runs.
+def check_drawing(path: Path, picture: str | Path | None) -> None:
+    """Check that an annotated copy of the file `picture` can be written to `path`, before the model runs.
 
     Raises:
-        ValueError: the name is not an image's; the message follows the option's name.
+        ValueError: the name is not an image's, or `picture` itself; the message follows the option's name.
         AssistantError: the folder does not exist, or the `drawing` extra is not installed.
     """
     require("drawing", "a picture with its boxes")
@@ -66,6 +70,8 @@ def check_drawing(path: Path) -> None:
 
     if Image.registered_extensions().get(path.suffix.lower()) not in FORMATS:
         raise ValueError(f"{path}: end the name in .png or .jpg")
+    if picture is not None and _is_same(path, picture):
+        raise ValueError(f"{path} is the picture itself: name another file")
     if not path.parent.is_dir():
         raise AssistantError(f"there is no folder {path.parent} to save the picture in: make it first")
 
@@ -85,10 +91,23 @@ def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
     except OSError as error:
         raise AssistantError(f"cannot make {folder}: {error.strerror}") from error
     places: dict[str, Path] = {}
-    for number, name in enumerate(pictures, 1):
-        place = folder / f"{Path(name).stem}.png"
-        places[name] = place if place not in places.values() else place.with_stem(f"{place.stem}-{number}")
+    for name in dict.fromkeys(pictures):
+        stem = Path(name).stem
+        candidates = (folder / f"{stem}{'' if number == 1 else f'-{number}'}.png" for number in count(1))
+        places[name] = next(
+            place
+            for place in candidates
+            if place not in places.values() and not any(_is_same(place, picture) for picture in pictures)
+        )
     return places
+
+
+def _is_same(path: Path, picture: str | Path) -> bool:
+    """Return whether both are one existing file."""
+    try:
+        return path.samefile(picture)
+    except (OSError, ValueError):
+        return False
 
 
 def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
@@ -97,12 +116,25 @@ def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
     Raises:
         AssistantError: it cannot be written.
     """
+    from PIL import Image
+
     from ..render import draw
 
+    drawn = io.BytesIO()
+    image = draw(picture.image, result.phrases)
+    image.save(drawn, Image.registered_extensions()[path.suffix.lower()])
+    place = Path(os.path.realpath(path))
+    partial = place.with_name(f".assistant-{os.getpid()}.part")  # a full disk leaves an earlier drawing alone
     try:
-        draw(picture.image, result.phrases).save(path)
+        if place.exists() and not place.is_file():  # a device, or a folder
+            place.write_bytes(drawn.getvalue())
+        else:
+            partial.write_bytes(drawn.getvalue())
+            partial.replace(place)
     except OSError as error:
-        raise AssistantError(f"cannot write {path}: {error}") from error
+        with suppress(OSError):
+            partial.unlink()
+        raise AssistantError(f"cannot write {path}: {error.strerror}") from error
     note(f"Saved {path}")
 
 
