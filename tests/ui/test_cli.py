@@ -364,7 +364,8 @@ class TestSaving:
         code = (
             "import resource, signal, sys; from pathlib import Path; from types import SimpleNamespace\n"
             "from assistant.ui.commands.pictures import save_drawing\n"
-            "from assistant.vlm.errors import AssistantError; from assistant.vlm.pictures import open_picture\n"
+            "from assistant.vlm.errors import AssistantError\n"
+            "from assistant.vlm.pictures import open_picture\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
             "try: save_drawing(open_picture(sys.argv[1]), SimpleNamespace(phrases=()), Path(sys.argv[2]))\n"
