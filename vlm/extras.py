@@ -18,6 +18,7 @@ _MODULES = {
     "page": ("streamlit",),
     "postgresql": ("psycopg",),
     "remote": ("openai",),
+    "vllm": ("vllm",),
 }
 
 
