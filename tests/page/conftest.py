@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 import streamlit as st
 from PIL import Image, ImageDraw
+from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
 from assistant.storage import SessionStore
+from assistant.tests.page.browsing import watched
 from assistant.tests.ui.fakes import ScriptedEngine
 from assistant.ui.commands.page import PAGE
 from assistant.ui.page import conversation, resources
@@ -101,11 +103,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium:
 class Served:
     """The page served by another process; its port and database outlive the process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._folder = folder
+        self._environment = {"ASSISTANT_DB": str(folder / "sessions.db"), **environment}
         self.address = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
@@ -116,7 +119,7 @@ class Served:
                 [sys.executable, str(script), str(self._port)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "ASSISTANT_DB": str(self._folder / "sessions.db")},
+                env={**os.environ, **self._environment},
             )
         _wait_until_served(self.address, self._server, log)
 
@@ -157,3 +160,14 @@ def _wait_until_served(url: str, server: subprocess.Popen[bytes], log: Path) -> 
         except OSError:
             time.sleep(0.25)
     raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, object]:
+    return {**browser_context_args, "reduced_motion": "reduce"}
+
+
+@pytest.fixture
+def tab(page: Page, address: str) -> Iterator[Page]:
+    """A new session; fails on errors in the browser and on requests to other hosts."""
+    yield from watched(page, address)

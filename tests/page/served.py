@@ -72,7 +72,7 @@ def seconds_per_batch() -> float:
 def main() -> None:
     """Serve until killed."""
     model = VisionLanguageModel(SlowEngine())
-    resources.load_model = lambda _: model
+    resources.load_model = lambda _: model  # type: ignore[attr-defined,assignment,misc]
     cli.main(arguments(int(sys.argv[1]), "127.0.0.1", browser=False))
 
 
