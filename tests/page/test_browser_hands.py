@@ -72,6 +72,8 @@ def test_a_phone_takes_a_photo(browser: Browser, address: str, picture: bytes) -
               if (target.matches('input[type=file]')) window.camera = [target.capture, target.accept]
             }, true)"""
         )
+        expect(page.get_by_test_id("stFileUploaderDropzone")).to_be_visible()
+        expect(page.locator("button.newest")).to_be_attached()  # talk.js runs
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Take a photo").click()
         assert page.evaluate("window.camera") == ["environment", "image/*"]
