@@ -421,3 +421,10 @@ def test_a_base_that_is_no_models_folder_is_one_line(folder: Path, base: str) ->
     with pytest.raises(WeightsError, match="base_model_name_or_path: ") as caught:
         LocalEngine.load(str(folder / "adapter"))
     assert str(caught.value).isprintable()
+
+
+def test_a_base_is_refused_where_no_adapter_needs_one(folder: Path) -> None:
+    with pytest.raises(WeightsError, match="not an adapter's folder: leave --base out"):
+        LocalEngine.load(str(folder), folder)
+    with pytest.raises(WeightsError, match="nano is not an adapter's folder: leave --base out"):
+        LocalEngine.load("nano", folder)

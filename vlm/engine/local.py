@@ -28,6 +28,7 @@ from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completion import Completer
 from .precision import fastest_precision
+from .threads import own_thread
 
 
 class LocalEngine:
@@ -76,6 +77,8 @@ class LocalEngine:
         from ..weights import base_model
 
         folder = Path(model)
+        if base is not None and not (folder / "adapter_config.json").is_file():
+            raise WeightsError(f"{model} is not an adapter's folder: leave --base out")
         if model in PRESETS:
             if not PRESETS[model].adapter.is_dir():
                 raise WeightsError(
@@ -88,7 +91,7 @@ class LocalEngine:
             if adapter := own_adapter(folder):
                 return cls._adapted(model, folder, adapter, dtype)
             processor = MiniGPTv2Processor.load(folder)
-            return cls(model, load_model(folder, dtype), processor)
+            return cls(model, own_thread(load_model)(folder, dtype), processor)
         raise WeightsError(
             f"no model {model!r}: name one of {', '.join(PRESETS)}, or a folder with an adapter or a model"
         )
@@ -98,8 +101,14 @@ class LocalEngine:
         from ..training.adapter import load_adapter
 
         calibration, processor = Calibration.load(adapter), MiniGPTv2Processor.load(base)
-        adapted = load_adapter(load_model(base, dtype), adapter)
-        return cls(name, adapted.merge_and_unload(), processor, calibration=calibration)
+
+        @own_thread
+        def merged() -> MiniGPTv2ForConditionalGeneration:
+            adapted = load_adapter(load_model(base, dtype), adapter)
+            model: MiniGPTv2ForConditionalGeneration = adapted.merge_and_unload()
+            return model
+
+        return cls(name, merged(), processor, calibration=calibration)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -133,6 +142,7 @@ class LocalEngine:
         """
         return self._completer.complete(completions)
 
+    @own_thread
     @torch.inference_mode()
     def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
         """Return a cost for each choice as the answer, as the reference ranks candidates.
