@@ -1,4 +1,4 @@
-"""`assistant models`: list, fetch, convert, export and average models."""
+"""`assistant models`: list, fetch, convert, export, average and merge models."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.presets import PRESETS, Preset
-from .options import JsonOption, quieten_libraries
+from .options import BaseOption, JsonOption, quieten_libraries
 
 if TYPE_CHECKING:
     from ...vlm.weights import ModelStatus
 
-app = typer.Typer(help="List, fetch, show, convert, export and average models.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch, show, convert, export, average and merge models.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]
 
@@ -166,6 +166,28 @@ def average(
     from ...vlm.training.averaging import average_adapters
 
     average_adapters(adapters, out)
+    typer.echo(str(out))
+
+
+@app.command()
+def merge(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A model's name, or a folder with an adapter."),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make; `--model OUT` takes it.")],
+    base: BaseOption = None,
+) -> None:
+    """Merge an adapter into its base model: one folder, as model servers want it.
+
+    Example:
+
+      assistant models merge runs/mine/adapter merged
+    """
+    from ...vlm.merging import merge_adapter
+
+    quieten_libraries()
+    merge_adapter(model, out, base)
     typer.echo(str(out))
 
 
