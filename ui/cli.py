@@ -15,7 +15,7 @@ import typer
 
 from ..vlm.errors import AssistantError
 from ..vlm.extras import DISTRIBUTION
-from .commands import asking, chatting, evaluation, models, page, serving, sessions, training
+from .commands import asking, chatting, evaluation, model_server, models, page, serving, sessions, training
 from .commands.output import note, replace_what_cannot_be_encoded, say
 
 EPILOG = """Examples:
@@ -63,6 +63,7 @@ app.add_typer(models.app, name="models")
 app.command("train")(training.train)
 app.command("evaluate")(evaluation.evaluate)
 app.command("mcp")(serving.mcp)
+app.command("serve")(model_server.serve)
 app.command("ui")(page.ui)
 
 
