@@ -69,7 +69,7 @@ def test_a_phone_takes_a_photo(browser: Browser, address: str, picture: bytes) -
     for page in watched(context.new_page(), address):
         page.evaluate(
             """() => document.addEventListener('click', ({ target }) => {
-              if (target.matches('input[type=file]')) window.camera = [target.capture, target.accept]
+              if (target.matches('input[type=file]')) window.camera = [target.getAttribute('capture'), target.accept]
             }, true)"""
         )
         expect(page.get_by_test_id("stFileUploaderDropzone")).to_be_visible()
