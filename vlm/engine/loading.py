@@ -8,6 +8,7 @@ from ..errors import AssistantError
 from ..prompt_form import OURS
 from .address import is_address
 from .base import Engine
+from .threads import spin_briefly
 
 
 def load_engine(
@@ -29,7 +30,8 @@ def load_engine(
             raise AssistantError(f"{model} is a server's: it has its own weights, without --base and --dtype")
         from .remote import RemoteEngine
 
-        return RemoteEngine.connect(model)
+        return RemoteEngine.connect(model, zoom=zoom)
+    spin_briefly()
     from .calibrated import CalibratedEngine
     from .local import LocalEngine
     from .precision import precision

@@ -7,8 +7,6 @@ original text goes to the log.
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import logging
 import math
 import queue
@@ -20,8 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from PIL import Image
-
 from ..answers import Completion, Continuation, Generation, Request
 from ..errors import AssistantError, ServerError
 from ..grounding import GroundedText
@@ -31,6 +27,7 @@ from .dialects.base import BOX_TASKS, Dialect, LabelledBox, Reading, Size
 from .dialects.plain import PLAIN
 from .dialects.registry import dialect_named, dialect_of
 from .dialects.translation import to_grounded_text
+from .image_urls import data_url
 from .retries import RetryPolicy
 from .server import Server, ServerReply
 from .zoom import ZoomRefiner
@@ -41,7 +38,6 @@ logger = logging.getLogger(__name__)
 _MAX_CONCURRENT = 8
 # How often a waiting caller wakes up, and reads a growing answer, in seconds.
 _POLL_SECONDS = 0.05
-_JPEG_QUALITY = 92
 
 Value = TypeVar("Value")
 
@@ -53,8 +49,8 @@ class RemoteEngine:
     detail, zooming was never measured on them, and it would cost three requests for one answer.
     """
 
-    def __init__(self, address: Address, policy: RetryPolicy | None = None) -> None:
-        """Prepare for an address, without contacting it yet.
+    def __init__(self, address: Address, policy: RetryPolicy | None = None, *, zoom: bool = True) -> None:
+        """Prepare for an address, without contacting it yet; with `zoom`, a model of ours zooms in.
 
         Raises:
             AssistantError: the dialect does not exist, the client is not installed, or a setting is wrong.
@@ -67,10 +63,10 @@ class RemoteEngine:
         self._server = self._loop.run(_create_server(address, policy or RetryPolicy.from_environment()))
         self._slots = self._loop.run(_create_semaphore(_MAX_CONCURRENT))
         self._single_pass = _SinglePass(self)
-        self._zooming = ZoomRefiner(self._single_pass)
+        self._zooming = ZoomRefiner(self._single_pass) if zoom else self._single_pass
 
     @classmethod
-    def connect(cls, address: str, policy: RetryPolicy | None = None) -> RemoteEngine:
+    def connect(cls, address: str, policy: RetryPolicy | None = None, *, zoom: bool = True) -> RemoteEngine:
         """Return the engine for an address; if the server is not up yet, each request tries again.
 
         Raises:
@@ -78,7 +74,7 @@ class RemoteEngine:
                 models and the address names none.
         """
         policy = policy or RetryPolicy.from_environment()
-        engine = cls(read_address(address), policy)
+        engine = cls(read_address(address), policy, zoom=zoom)
         engine._find_model(replace(policy, attempts=1))
         return engine
 
@@ -176,8 +172,10 @@ class RemoteEngine:
             updates.put(index)
 
         async with self._slots:
-            request = pending.request
-            image = await asyncio.to_thread(_data_url, request.image, pending.size) if request.image else ""
+            request, image = pending.request, ""
+            if request.image:
+                lossless = self.dialect.lossless
+                image = await asyncio.to_thread(data_url, request.image, pending.size, lossless=lossless)
             if self.dialect.post is not None:
                 pending.reading = await self.dialect.post(request, image, self._server.post)
             else:
@@ -369,16 +367,6 @@ def _messages(dialect: Dialect, pending: _PendingRequest, image_url: str) -> lis
         if answer is not None:
             messages.append({"role": "assistant", "content": answer})
     return messages
-
-
-def _data_url(image: Image.Image, size: Size) -> str:
-    """Return an image, resized to a size, as a JPEG in a data URL."""
-    resized = image.convert("RGB")
-    if resized.size != size:
-        resized = resized.resize(size, Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    resized.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _score(reply: ServerReply, found: LabelledBox) -> float | None:

@@ -81,7 +81,8 @@ class Dialect:
     parses an answer or the beginning of one, and never raises. `sizes` returns the size to send an image in.
     `schema` returns a JSON schema for the answer, for servers that enforce one. `extras` are more arguments,
     omitted if the server refuses them. `zooms` says that small referents gain from zooming in (see
-    `ZoomRefiner`). `post` replaces the chat API for a family with its own.
+    `ZoomRefiner`). `lossless` sends images as PNG instead of JPEG. `post` replaces the chat API for a family
+    with its own.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Dialect:
     schema: Callable[[Request], dict[str, Any] | None] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
     zooms: bool = False
+    lossless: bool = False
     post: Callable[[Request, str, Post], Awaitable[Reading]] | None = None
 
     def max_tokens(self, request: Request) -> int:
