@@ -32,10 +32,11 @@ class ServedMiniGPTv2(PictureEncoder, nn.Module, SupportsMultiModal, SupportsPP)
         nn.Module.__init__(self)
         model_config = vllm_config.model_config
         self.config = config = model_config.hf_config
-        with self._mark_tower_model(vllm_config, "image"):
+        parts: Any = self  # the interface's methods, without types
+        with parts._mark_tower_model(vllm_config, "image"):
             self.build_vision(config)
         self.to(model_config.dtype)  # transformers builds each tower in the precision that its part names
-        with self._mark_language_model(vllm_config):
+        with parts._mark_language_model(vllm_config):
             self.language_model = init_vllm_registered_model(
                 vllm_config=vllm_config,
                 hf_config=config.text_config,
