@@ -25,6 +25,7 @@ from .output import note, say
 _SERVER = "vllm.entrypoints.launchers.api_server.entry"
 _POLL_SECONDS = 0.5
 _STOP_SECONDS = 30
+_STDERR = 2
 _EVERYBODY = ("0.0.0.0", "::")
 
 
@@ -113,7 +114,7 @@ def _run(command: list[str], host: str, port: int) -> int:
     """Run the server until it ends or is stopped; return its exit code, 0 if it was stopped by SIGTERM."""
     environment = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1", **os.environ}
     # In a session of its own: a Ctrl-C must not reach all of vLLM's processes at once.
-    process = subprocess.Popen(command, env=environment, stdout=sys.stderr.fileno(), start_new_session=True)
+    process = subprocess.Popen(command, env=environment, stdout=_STDERR, start_new_session=True)
     ended = signal.signal(signal.SIGTERM, _stop_by_signal)
     try:
         if _wait_until_it_answers(process, host, port):

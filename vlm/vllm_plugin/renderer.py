@@ -47,20 +47,22 @@ class TurnRenderer(BaseRenderer):
         super().validate_token_ids([it for it in token_ids if it != image], parameter=parameter)
 
     def _encode(self, conversation: Sequence[Any]) -> list[int]:
-        """Return the token ids, with one placeholder for the image.
-
-        Raises:
-            VLLMValidationError: the messages are no conversation that the model was trained for.
-        """
-        turns, image = _turns(conversation)
-        processor = self._processor
         with self._encoding:
-            segments = build_prompt(turns, image=image, frame=processor.prompt_form.asking)
-            ids = processor.encode(segments).input_ids
-        if image:  # vLLM repeats it, and records where it stands
-            start = ids.index(processor.image_token_id)
-            del ids[start + 1 : start + processor.image_tokens]
-        return ids
+            return prompt_ids(conversation, self._processor)
+
+
+def prompt_ids(conversation: Sequence[Any], processor: MiniGPTv2Processor) -> list[int]:
+    """Return the token ids of parsed messages, with one placeholder for the image, which vLLM repeats.
+
+    Raises:
+        VLLMValidationError: the messages are no conversation that the model was trained for.
+    """
+    turns, image = _turns(conversation)
+    ids = processor.encode(build_prompt(turns, image=image, frame=processor.prompt_form.asking)).input_ids
+    if image:
+        start = ids.index(processor.image_token_id)
+        del ids[start + 1 : start + processor.image_tokens]
+    return ids
 
 
 def _turns(conversation: Sequence[Any]) -> tuple[list[Turn], bool]:
@@ -109,4 +111,4 @@ def _refusal(reason: str) -> Exception:
     return error
 
 
-__all__ = ["TurnRenderer"]
+__all__ = ["TurnRenderer", "prompt_ids"]
