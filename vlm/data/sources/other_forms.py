@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ import ijson
 from ...errors import DataError
 
 _SEE = "see docs/own-data.md"
+# No tool nests deeper.
+_DEEPEST = 100
 
 
 class _Form(NamedTuple):
@@ -73,11 +76,11 @@ def refuse_whole_json(path: Path) -> None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path} is UTF-16: save it as UTF-8")
     if head.startswith(b"["):
-        form = _form_of(_keys(path, "item"))
+        form = _form_of(_keys(path, 1))
         detail = f" in {form.name}: write one object per line; {form.remedy}" if form else _one_per_line(path)
         raise DataError(f"{path}:1: this is a JSON array{detail}")
     if head.startswith(b"{") and not head.partition(b"\n")[0].rstrip().endswith(b"}") and b"\n" in head:
-        form = _form_of(_keys(path, ""))
+        form = _form_of(_keys(path, 0))
         if form is not None:
             raise DataError(f"{path}:1: this is {form.name}: {form.remedy}")
 
@@ -90,18 +93,23 @@ def _form_of(keys: set[str]) -> _Form | None:
     return next((form for form in _FORMS if form.keys <= keys), None)
 
 
-def _keys(path: Path, wanted: str) -> set[str]:
-    """Return the keys of the object under a prefix of a JSON file, as far as it is valid."""
+def _keys(path: Path, depth: int) -> set[str]:
+    """Return the keys of the first object inside `depth` arrays of a JSON file, as far as it is valid."""
     keys: set[str] = set()
-    with path.open("rb") as file:
-        try:
-            for prefix, event, value in ijson.parse(file, use_float=True):
-                if (prefix, event) == (wanted, "map_key"):
-                    keys.add(value)
-                elif (prefix, event) == (wanted, "end_map"):
+    open_values = 0
+    with path.open("rb") as file, suppress(ijson.JSONError):
+        # Not `ijson.parse`: it keeps the path to each value, gigabytes for deeply nested arrays.
+        for event, value in ijson.basic_parse(file, use_float=True):
+            if event in ("start_map", "start_array"):
+                open_values += 1
+            elif event in ("end_map", "end_array"):
+                open_values -= 1
+                if open_values <= depth:
                     break
-        except ijson.JSONError:
-            pass
+            elif event == "map_key" and open_values == depth + 1:
+                keys.add(value)
+            if open_values > _DEEPEST:
+                break
     return keys
 
 

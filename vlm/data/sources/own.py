@@ -25,8 +25,11 @@ from .other_forms import refuse_other_form, refuse_whole_json
 # Tasks whose instruction has no argument.
 _UNASKED = (Task.CAPTION, Task.IDENTIFY)
 
-# Markers of prompts, ours and those of other tools.
-_MARKER = re.compile(rf"\[(?:{'|'.join(Task)}|/?INST)\]|</?(?:image|img|imagehere)>|<\|\w+\|>", re.IGNORECASE)
+# Markers of prompts and answers, ours and those of other tools.
+_MARKER = re.compile(
+    rf"\[(?:{'|'.join(Task)}|/?INST)\]|</?(?:image|img|imagehere|p|s|delim|box|ref)>|<\|\w+\|>|\{{<\d+>",
+    re.IGNORECASE,
+)
 # Latin, Greek or Cyrillic; many other scripts have no spaces between words.
 _LETTER = r"[\d_A-Za-z\u00aa-\u052f]"
 
@@ -158,10 +161,7 @@ def _turn(turn: OwnTurn, view: _View | None) -> TaskTurn:
         raise ValueError(f"ask: [{turn.task}] takes no text; leave it out")
     if turn.boxes is not None and turn.task is not Task.GROUNDING:
         raise ValueError("boxes: only [grounding] takes it; leave it out")
-    if marker := _MARKER.search(turn.ask):
-        raise ValueError(
-            f'ask: leave {marker[0]} out: "task" names the task, and the photo is added automatically'
-        )
+    _refuse_markers(turn)
     named = turn.region is not None and turn.task is Task.IDENTIFY
     region = _box(turn.region, view, "region") if named else None
     ask, answer = turn.ask, turn.answer
@@ -182,6 +182,19 @@ def _turn(turn: OwnTurn, view: _View | None) -> TaskTurn:
     if turn.task is Task.GROUNDING:
         answer = format_grounded(_grounded(answer, turn.boxes, view))
     return TaskTurn(turn.task, ask, answer, region)
+
+
+def _refuse_markers(turn: OwnTurn) -> None:
+    if marker := _MARKER.search(turn.ask):
+        raise ValueError(
+            f'ask: leave {marker[0]} out: "task" names the task, and the photo is added automatically'
+        )
+    for field, value in (("answer", turn.answer), ("boxes", turn.boxes)):
+        texts = [value] if isinstance(value, str) else value if isinstance(value, Mapping) else ()
+        if marker := next(filter(None, map(_MARKER.search, texts)), None):
+            raise ValueError(
+                f"{field}: leave {marker[0]} out: give plain words, and boxes as lists of pixels"
+            )
 
 
 def _grounded(text: str, boxes: Any, view: _View | None) -> GroundedText:
