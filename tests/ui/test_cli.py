@@ -353,7 +353,7 @@ class TestSaving:
         assert {path.name for path in tmp_path.glob("*.png")} == {
             "photo.png",
             "photo-2.png",
-            "photo-3.png",
+            "photo-1.png",
             "photo-2-2.png",
         }
 

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +91,11 @@ def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
     except OSError as error:
         raise AssistantError(f"cannot make {folder}: {error.strerror}") from error
     places: dict[str, Path] = {}
-    for name in dict.fromkeys(pictures):
+    for number, name in enumerate(dict.fromkeys(pictures), 1):
         stem = Path(name).stem
-        candidates = (folder / f"{stem}{'' if number == 1 else f'-{number}'}.png" for number in count(1))
+        candidates = (
+            folder / f"{stem}{ending}.png" for ending in chain([""], map("-{}".format, count(number)))
+        )
         places[name] = next(
             place
             for place in candidates
