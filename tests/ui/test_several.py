@@ -175,6 +175,6 @@ class TestBeforeLoading:
                 [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
             ).stdout.split()
 
-        assert completed("assistant se") == ["sessions"]
+        assert completed("assistant se") == ["serve", "sessions"]
         assert completed("assistant ask --model na") == ["nano"]
         assert completed(f"assistant sessions show {session[:4]}")[0] == session
