@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import FilePayload, Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, WebSocket, expect
 
 # For busy machines; an idle one never waits that long.
 expect.set_options(timeout=60_000)
@@ -24,8 +24,12 @@ def watched(page: Page, address: str) -> Iterator[Page]:
         failures.append(route.request.url)
         route.abort()
 
+    def note_foreign(socket: WebSocket) -> None:
+        if "ws://127.0.0.1" not in socket.url:
+            failures.append(socket.url)
+
     page.route(re.compile(r"^(?!http://127\.0\.0\.1|data:|blob:)"), refuse)
-    page.on("websocket", lambda socket: None if "ws://127.0.0.1" in socket.url else refuse(socket))
+    page.on("websocket", note_foreign)
     page.goto(address)
     expect(page.get_by_role("heading", name=HOME)).to_be_visible()
     settled(page)

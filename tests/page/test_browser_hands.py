@@ -34,7 +34,13 @@ def test_a_box_is_drawn_with_the_keyboard(tab: Page) -> None:
     expect(what(tab)).to_have_count(0)
 
 
+def listening(page: Page) -> None:
+    """Wait until the script that handles keys and the camera runs: it lists the keys."""
+    expect(page.locator("dialog dt").first).to_be_attached()
+
+
 def test_everything_is_reached_with_the_keyboard(tab: Page) -> None:
+    listening(tab)
     tab.keyboard.press("?")
     sheet = tab.get_by_role("dialog", name="Keyboard shortcuts")
     expect(sheet).to_be_visible()
@@ -68,12 +74,12 @@ def test_a_phone_takes_a_photo(browser: Browser, address: str, picture: bytes) -
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     for page in watched(context.new_page(), address):
         page.evaluate(
-            """() => document.addEventListener('click', ({ target }) => {
-              if (target.matches('input[type=file]')) window.camera = [target.getAttribute('capture'), target.accept]
+            """() => document.addEventListener('click', ({ target: field }) => {
+              if (field.matches('[type=file]')) window.camera = [field.getAttribute('capture'), field.accept]
             }, true)"""
         )
         expect(page.get_by_test_id("stFileUploaderDropzone")).to_be_visible()
-        expect(page.locator("button.newest")).to_be_attached()  # talk.js runs
+        listening(page)
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Take a photo").click()
         assert page.evaluate("window.camera") == ["environment", "image/*"]
