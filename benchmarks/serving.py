@@ -1,14 +1,17 @@
-"""Compare serving concurrent users with transformers' `generate` on the same weights, in one run.
+"""Compare the engine with a plain loop over transformers' `generate`, on the same weights in one run.
 
     python benchmarks/serving.py --out benchmarks/results/serving.json
 
-Ten threads ask one model at the same moment, like ten users in the browser. The baseline is the time of
-transformers' `generate` for the same ten requests as one batch. Both are measured in turn, on captions, which
-have similar lengths, and on mixed questions, where short answers need not wait for long ones.
+Both look once at each picture: the engine here is the one without zoom and calibration. Each figure is the
+median of a few rounds, in which the two take turns; pictures are new, cut a little differently each time,
+except for second questions. Measured are:
 
-Eight referring expressions, each about another image: one by one with `generate`, one by one and concurrently
-with the engine, and how many answers are equal. Also the time to the first token of the first and the second
-question about an image, where the second one reuses the key-value cache of the common prefix.
+- start-up: seconds to load, seconds of the first answer, and the memory of the process;
+- latency by task: seconds to the first token, and milliseconds for each further one;
+- eight `[refer]`, one by one and together, and how many answers are the same to the letter;
+- answers a second with 1 to 64 askers at once;
+- the wait of ten askers, against one batch of `generate`;
+- the first and the second question about a picture: seconds to the first token.
 
 Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`): three minutes.
 """
@@ -16,28 +19,35 @@ Run it on an idle machine with nano's weights in the cache (`assistant models pu
 from __future__ import annotations
 
 import itertools
+import resource
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-import torch
-from figures import arguments, publish
+from assistant.vlm.engine.threads import own_thread, spin_briefly
 
-from assistant.vlm.answers import Request
-from assistant.vlm.engine.local import LocalEngine
-from assistant.vlm.pictures import open_picture
-from assistant.vlm.presets import DEFAULT_MODEL
-from assistant.vlm.tasks import Task
+spin_briefly()  # as `load_engine` does, before torch is imported
+
+import torch  # noqa: E402
+from figures import arguments, publish  # noqa: E402
+
+from assistant.vlm.answers import Request  # noqa: E402
+from assistant.vlm.engine.local import LocalEngine  # noqa: E402
+from assistant.vlm.pictures import open_picture  # noqa: E402
+from assistant.vlm.presets import DEFAULT_MODEL  # noqa: E402
+from assistant.vlm.tasks import Task  # noqa: E402
 
 SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
 PHOTOS = [open_picture(SAMPLES / f"{name}.jpg").image for name in ("astronaut", "cat", "coffee", "rocket")]
-USERS = 10
-ROUNDS = 2
+ROUNDS = 3
+ASKERS = (1, 2, 4, 8, 16, 32, 64)
 
 REFER = [
     Request(Task.REFER, name, image=PHOTOS[index % len(PHOTOS)])
@@ -45,21 +55,20 @@ REFER = [
         ("the woman", "the cat", "the cup", "the rocket", "the flag", "the ear", "the spoon", "the smoke")
     )
 ]
-CAPTIONS = [Request(Task.CAPTION, image=PHOTOS[user % len(PHOTOS)]) for user in range(USERS)]
+CAPTIONS = [Request(Task.CAPTION, image=PHOTOS[user % len(PHOTOS)]) for user in range(10)]
 MIXED = [
     Request(Task.VQA, "how many people are there?", image=PHOTOS[0]),
     Request(Task.VQA, "what colour is the cat?", image=PHOTOS[1]),
     Request(Task.VQA, "what is on the table?", image=PHOTOS[2]),
     Request(Task.VQA, "is it day or night?", image=PHOTOS[3]),
-    Request(Task.REFER, "the woman", image=PHOTOS[0]),
-    Request(Task.REFER, "the cat", image=PHOTOS[1]),
-    Request(Task.REFER, "the cup", image=PHOTOS[2]),
+    *REFER[:3],
     Request(Task.CAPTION, image=PHOTOS[3]),
     Request(Task.DETECTION, "a person", image=PHOTOS[0]),
     Request(Task.GROUNDING, image=PHOTOS[1]),
 ]
+BY_TASK = [MIXED[0], MIXED[4], *MIXED[7:]]
 
-
+Result = TypeVar("Result")
 _CUTS = itertools.count(1)
 
 
@@ -73,17 +82,47 @@ def unseen(requests: Sequence[Request]) -> list[Request]:
     return asked
 
 
-def batch_seconds(engine: LocalEngine, requests: Sequence[Request]) -> float:
-    """Return the seconds of `generate` on one batch of the requests."""
+def timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the seconds that work takes, and its result."""
     start = time.perf_counter()
-    batch = engine.processor([request.image for request in requests], [request.turns for request in requests])
-    with torch.inference_mode():
-        engine.model.generate(
-            **batch.to(engine.model.device),
-            do_sample=False,
-            max_new_tokens=max(request.max_new_tokens for request in requests),
-        )
-    return time.perf_counter() - start
+    result = own_thread(work)()  # a loop in this thread would slow the engine's from then on
+    return time.perf_counter() - start, result
+
+
+def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each figure over the rounds."""
+    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+
+
+@dataclass(frozen=True)
+class Generate:
+    """A loop over transformers' `generate`, with the model as it was loaded."""
+
+    model: Any
+    processor: Any
+
+    def answers(self, requests: Sequence[Request], tokens: int | None = None) -> list[str]:
+        """Answer the requests as one batch."""
+        batch = self.processor([it.image for it in requests], [it.turns for it in requests])
+        longest = tokens or max(request.max_new_tokens for request in requests)
+        with torch.inference_mode():
+            ids = self.model.generate(**batch.to(self.model.device), do_sample=False, max_new_tokens=longest)
+        begun = batch["input_ids"].shape[1]
+        return [self.processor.decode_answer(row.tolist()) for row in ids[:, begun:]]
+
+    def one_by_one(self, requests: Sequence[Request], tokens: int | None = None) -> list[str]:
+        """Answer the requests in turn."""
+        return [self.answers([request], tokens)[0] for request in requests]
+
+
+def each_alone(engine: LocalEngine, requests: Sequence[Request]) -> list[str]:
+    """Answer the requests in turn."""
+    return [engine.generate([request])[0].raw for request in requests]
+
+
+def together(engine: LocalEngine, requests: Sequence[Request]) -> list[str]:
+    """Answer the requests in one call."""
+    return [answer.raw for answer in engine.generate(requests)]
 
 
 def waits(engine: LocalEngine, requests: Sequence[Request]) -> list[float]:
@@ -93,108 +132,161 @@ def waits(engine: LocalEngine, requests: Sequence[Request]) -> list[float]:
     def ask(request: Request) -> float:
         start_together.wait()
         start = time.perf_counter()
-        (answer,) = engine.generate([request])
-        if not answer.raw:
-            raise RuntimeError(f"no answer to {request.turns[-1].user!r}")
+        engine.generate([request])
         return time.perf_counter() - start
 
     with ThreadPoolExecutor(len(requests)) as pool:
         return list(pool.map(ask, requests))
 
 
-def measure(engine: LocalEngine, requests: Sequence[Request]) -> dict[str, float]:
-    """Return the medians over the rounds of the batch time and of the median and longest wait."""
+def waiting(engine: LocalEngine, loop: Generate, requests: Sequence[Request]) -> dict[str, float]:
+    """Return the time of one batch of `generate`, and the median and longest wait of as many askers."""
     rounds = []
     for _ in range(ROUNDS):
         asked = unseen(requests)
-        ideal, waited = batch_seconds(engine, asked), waits(engine, asked)
-        rounds.append((ideal, statistics.median(waited), max(waited)))
-    ideal, median, longest = (statistics.median(column) for column in zip(*rounds, strict=True))
+        batch, waited = timed(partial(loop.answers, asked))[0], waits(engine, asked)
+        rounds.append({"batch": batch, "median": statistics.median(waited), "longest": max(waited)})
+    found = medians(rounds)
     return {
-        "one_batch_seconds": round(ideal, 2),
-        "median_wait_seconds": round(median, 2),
-        "longest_wait_seconds": round(longest, 2),
-        "median_wait_to_one_batch": round(median / ideal, 2),
-        "longest_wait_to_one_batch": round(longest / ideal, 2),
+        "one_batch_seconds": round(found["batch"], 2),
+        "median_wait_seconds": round(found["median"], 2),
+        "longest_wait_seconds": round(found["longest"], 2),
+        "median_wait_to_one_batch": round(found["median"] / found["batch"], 2),
+        "longest_wait_to_one_batch": round(found["longest"] / found["batch"], 2),
     }
 
 
-def one_by_one(engine: LocalEngine, requests: Sequence[Request]) -> list[str]:
-    """Return the answers of a loop over `generate`."""
-    answers = []
-    for request in requests:
-        batch = engine.processor([request.image], [request.turns]).to(engine.model.device)
-        with torch.inference_mode():
-            ids = engine.model.generate(**batch, do_sample=False, max_new_tokens=request.max_new_tokens)
-        answers.append(engine.processor.decode_answer(ids[0, -_new(ids, batch) :].tolist()))
-    return answers
-
-
-def _new(ids: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> int:
-    return ids.shape[1] - batch["input_ids"].shape[1]
-
-
-def timed(answer: Callable[[], list[str]]) -> tuple[float, list[str]]:
-    """Return the seconds that answers take, and the answers."""
-    start = time.perf_counter()
-    answers = answer()
-    return time.perf_counter() - start, answers
-
-
-def eight_refer(engine: LocalEngine) -> dict[str, float]:
+def eight_refer(engine: LocalEngine, loop: Generate) -> dict[str, float]:
     """Time eight referring expressions one by one and together, and count equal answers."""
-    rounds, same = [], 0
+    ways: dict[str, Callable[[list[Request]], list[str]]] = {
+        "loop": loop.one_by_one,
+        "alone": lambda asked: each_alone(engine, asked),
+        "together": lambda asked: together(engine, asked),
+    }
+    rounds, equal, like_loop = [], 0, 0
     for _ in range(ROUNDS):
-        ways: list[Callable[[list[Request]], list[str]]] = [
-            lambda asked: one_by_one(engine, asked),
-            lambda asked: [engine.generate([request])[0].raw for request in asked],
-            lambda asked: [answer.raw for answer in engine.generate(asked)],
-        ]
         # New images for each way, so that none profits from the cache of another.
-        rounds.append([timed(partial(way, unseen(REFER)))[0] for way in ways])
+        rounds.append({name: timed(partial(way, unseen(REFER)))[0] for name, way in ways.items()})
         asked = unseen(REFER)
-        alone, _, together = (way(asked) for way in ways)
-        same += sum(one == other for one, other in zip(alone, together, strict=True))
-    loop, single, batch = (statistics.median(column) for column in zip(*rounds, strict=True))
+        batched = together(engine, asked)
+        like_loop += sum(map(str.__eq__, batched, own_thread(loop.one_by_one)(asked)))
+        equal += sum(map(str.__eq__, batched, each_alone(fresh(engine), asked)))
+    found, count = medians(rounds), ROUNDS * len(REFER)
     return {
-        "generate_loop_seconds": round(loop, 2),
-        "engine_one_by_one_seconds": round(single, 2),
-        "engine_together_seconds": round(batch, 2),
-        "loop_to_together": round(loop / batch, 2),
-        "same_answers": round(same / (ROUNDS * len(REFER)), 3),
+        "generate_loop_seconds": round(found["loop"], 2),
+        "engine_one_by_one_seconds": round(found["alone"], 2),
+        "engine_together_seconds": round(found["together"], 2),
+        "loop_to_one_by_one": round(found["loop"] / found["alone"], 2),
+        "loop_to_together": round(found["loop"] / found["together"], 2),
+        "same_answers_together_and_alone": round(equal / count, 3),
+        "same_answers_as_the_loop": round(like_loop / count, 3),
     }
 
 
-def first_token_seconds(engine: LocalEngine, request: Request) -> float:
-    """Return the seconds to the first token of an answer."""
+def fresh(engine: LocalEngine) -> LocalEngine:
+    """Return an engine of the same model that remembers no picture."""
+    return LocalEngine(engine.name, engine.model, engine.processor)
+
+
+def streamed(engine: LocalEngine, request: Request) -> tuple[float, float, str]:
+    """Return the seconds to the first token of an answer and to its end, and the answer."""
     start = time.perf_counter()
-    next(engine.stream(request))
-    return time.perf_counter() - start
+    pieces = engine.stream(request)
+    answer = next(pieces)
+    first = time.perf_counter() - start
+    answer += "".join(pieces)
+    return first, time.perf_counter() - start, answer
+
+
+def latency(engine: LocalEngine, loop: Generate, request: Request) -> dict[str, float]:
+    """Return the latency of a task, of the engine and of `generate`."""
+
+    def later(seconds: float, answer: str) -> float:
+        tokens = engine.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        return seconds / max(len(tokens), 1)
+
+    rounds = []
+    for asked in unseen([request] * ROUNDS):
+        first, whole, answer = streamed(engine, asked)
+        loop_first, _ = timed(partial(loop.answers, [asked], tokens=1))
+        loop_whole, (loop_answer,) = timed(partial(loop.answers, [asked]))
+        rounds.append(
+            {
+                "first": first,
+                "later": later(whole - first, answer),
+                "loop_first": loop_first,
+                "loop_later": later(loop_whole - loop_first, loop_answer),
+            }
+        )
+    found = medians(rounds)
+    return {
+        "first_token_seconds": round(found["first"], 3),
+        "later_token_milliseconds": round(1000 * found["later"], 1),
+        "loop_to_engine_first_token": round(found["loop_first"] / found["first"], 2),
+        "loop_to_engine_later_token": round(found["loop_later"] / found["later"], 2),
+    }
+
+
+def throughput(engine: LocalEngine, loop: Generate) -> dict[str, float]:
+    """Return the answers a second of the loop, and of the engine by the number of askers."""
+    seconds, _ = timed(lambda: loop.one_by_one(unseen(REFER)))
+    found = {"generate_loop": round(len(REFER) / seconds, 2)}
+    for askers in ASKERS:
+        asked = unseen([REFER[index % len(REFER)] for index in range(askers)])
+        start = time.perf_counter()
+        waits(engine, asked)
+        found[str(askers)] = round(askers / (time.perf_counter() - start), 2)
+    return found
 
 
 def second_question(engine: LocalEngine) -> dict[str, float]:
     """Return the median time to the first token of the first and second question about an image."""
-    pairs = []
+    rounds = []
     for request in unseen(MIXED[:4] * ROUNDS):
         second = replace(request, argument="what is the weather like?")
-        pairs.append((first_token_seconds(engine, request), first_token_seconds(engine, second)))
-    first, second_ = (statistics.median(column) for column in zip(*pairs, strict=True))
+        rounds.append({"first": streamed(engine, request)[0], "second": streamed(engine, second)[0]})
+    found = medians(rounds)
     return {
-        "first_question_seconds": round(first, 3),
-        "second_question_seconds": round(second_, 3),
-        "first_to_second": round(first / second_, 2),
+        "first_question_seconds": round(found["first"], 3),
+        "second_question_seconds": round(found["second"], 3),
+        "first_to_second": round(found["first"] / found["second"], 2),
+    }
+
+
+def peak_mb() -> int:
+    """Return the most memory that the process has taken, in megabytes."""
+    unit = 1024**2 if sys.platform == "darwin" else 1024  # macOS reports bytes, others kilobytes
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
+
+def start_up() -> tuple[LocalEngine, dict[str, float]]:
+    """Load the engine and answer once, which prepares the model."""
+    loading, engine = timed(lambda: LocalEngine.load(DEFAULT_MODEL))
+    first, _ = timed(lambda: engine.generate(unseen(REFER[:1])))
+    return engine, {
+        "load_seconds": round(loading, 2),
+        "first_answer_seconds": round(first, 2),
+        "peak_mb": peak_mb(),
     }
 
 
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
     options = arguments(__doc__).parse_args()
-    engine = LocalEngine.load(DEFAULT_MODEL)
-    waits(engine, MIXED[:2])  # the first use prepares kernels
-    kinds = {"captions": CAPTIONS, "mixed": MIXED}
-    figures: dict[str, object] = {name: measure(engine, requests) for name, requests in kinds.items()}
-    figures |= {"eight_refer": eight_refer(engine), "second_question": second_question(engine)}
-    publish({"users": USERS} | figures, options.out)
+    engine, started = start_up()
+    plain = timed(lambda: LocalEngine.load(DEFAULT_MODEL))[1]
+    loop = Generate(plain.model, plain.processor)
+    timed(lambda: loop.one_by_one(unseen(REFER[:1])))  # the first use prepares kernels
+    figures: dict[str, object] = {
+        "start_up": started,
+        "eight_refer": eight_refer(engine, loop),
+        "second_question": second_question(engine),
+        "latency": {str(it.task): latency(engine, loop, it) for it in BY_TASK},
+        "answers_a_second": throughput(engine, loop),
+        "captions": waiting(engine, loop, CAPTIONS),
+        "mixed": waiting(engine, loop, MIXED),
+    }
+    publish(figures | {"peak_mb_after_64_askers_and_the_loop": peak_mb()}, options.out)
 
 
 if __name__ == "__main__":

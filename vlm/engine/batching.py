@@ -10,20 +10,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from queue import Empty, SimpleQueue
 
 import torch
-from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .constraint import Chooser
-from .prefix_cache import KeysAndValues, Prefix, PrefixCache
+from .inference import prepare
+from .prefix_cache import Prefix, PrefixCache
+from .slots import Slots
 
 # Bounds the memory of the key-value cache.
 MAX_ROWS = 16
@@ -59,7 +58,7 @@ class Row:
     @cached_property
     def image_hash(self) -> bytes | None:
         """A hash of the image's pixels, None without an image."""
-        return None if self.pixel_values is None else blake2b(self.pixel_values.numpy().tobytes()).digest()
+        return None if self.pixel_values is None else blake2b(self.pixel_values.numpy()).digest()
 
     def write(self, token: int, probability: float, end_token: int) -> None:
         """Append the next token, which may end the row."""
@@ -99,6 +98,7 @@ class BatchDecoder:
         self._model = model
         self._end_token = end_token
         self._prefixes = PrefixCache()
+        self._prepared = False
         self._lock = threading.Lock()  # guards the two below
         self._waiting: deque[Row] = deque()
         self._working = False
@@ -146,9 +146,8 @@ class BatchDecoder:
         while (newcomers := self._newcomers(len(running))) or running:
             try:
                 batch = batch or self._new_batch()
-                for group in self._split_by_cached_image(newcomers):
-                    for joining in self._prefilled(group):
-                        batch.join(joining)
+                for row in self._cached_first(newcomers):
+                    batch.add(row)
                 batch.step()
                 running = batch.rows
             except Exception as error:  # fails this batch's rows; the worker carries on
@@ -156,6 +155,9 @@ class BatchDecoder:
                 batch, running = None, []
 
     def _new_batch(self) -> _Batch:
+        if not self._prepared:
+            prepare(self._model)
+            self._prepared = True
         return _Batch(self._model, self._prefixes, self._end_token)
 
     def _newcomers(self, running: int) -> list[Row]:
@@ -166,30 +168,13 @@ class BatchDecoder:
             self._working = bool(running or count)
             return [self._waiting.popleft() for _ in range(count)]
 
-    def _split_by_cached_image(self, rows: list[Row]) -> list[list[Row]]:
-        """Separate rows whose image is cached, which take a fraction of the time, from the others."""
-        cached = [row for row in rows if self._prefixes.has_image(row.image_hash)]
-        return [cached, [row for row in rows if row not in cached]]
-
-    def _prefilled(self, rows: list[Row]) -> Iterator[_Batch]:
-        """Prefill the prompts together; if that fails, one by one, so that only the faulty row fails."""
-        if not rows:
-            return
-        try:
-            batch = self._new_batch()
-            batch.prefill(rows)
-        except Exception as error:
-            if len(rows) == 1:
-                _fail(rows, error)
-            else:
-                for row in rows:
-                    yield from self._prefilled([row])
-        else:
-            yield batch
+    def _cached_first(self, rows: list[Row]) -> list[Row]:
+        """Put rows whose image is cached first: they take a fraction of the time."""
+        return sorted(rows, key=lambda row: not self._prefixes.has_image(row.image_hash))
 
 
 class _Batch:
-    """Rows that decode together: keys and values padded on the left, `mask` (rows, length) 0 on padding."""
+    """Rows that decode together, each in the slot of its index."""
 
     def __init__(
         self, model: MiniGPTv2ForConditionalGeneration, prefixes: PrefixCache, end_token: int
@@ -197,47 +182,49 @@ class _Batch:
         self._model = model
         self._prefixes = prefixes
         self._end_token = end_token
-        self._cache = DynamicCache()
-        self._mask = torch.empty((0, 0), dtype=torch.long, device=model.device)
+        self._slots = Slots(model.config.get_text_config(), model.device, model.dtype)
+        self._lengths: list[int] = []  # of the rows' tokens in the slots
         self.rows: list[Row] = []
 
-    def prefill(self, rows: list[Row]) -> None:
-        """Prefill prompts, of which all or none have a cached prefix, and write the first token of each."""
-        prefixes = [it for row in rows if (it := self._prefixes.longest(row.image_hash, row.input_ids))]
-        known = [len(prefix) for prefix in prefixes] or [0] * len(rows)
-        rests = [row.input_ids[length:] for row, length in zip(rows, known, strict=True)]
-        mask = torch.cat([_left_padded(known), _left_padded([len(rest) for rest in rests])], 1)
-        self._mask = mask.to(self._model.device)
-        if prefixes:
-            self._cache = DynamicCache(_stacked([prefix.layers for prefix in prefixes]))
-        ids = pad_sequence(rests, batch_first=True, padding_value=self._end_token, padding_side="left")
-        features = None if prefixes else self._features(rows)
-        embeddings = self._model.embed_with_features(ids.to(self._model.device), features)
-        positions = (self._mask.cumsum(1) - 1).clamp(min=0)[:, max(known) :]
-        self._forward(rows, positions, [[] for _ in rows], inputs_embeds=embeddings)
-        self._cache_prefixes(range(len(self.rows)))
+    def add(self, row: Row) -> None:
+        """Prefill a prompt and write its first token; a faulty prompt fails only its own row."""
+        try:
+            logits = self._prefill(row)
+        except Exception as error:
+            _fail([row], error)
+            return
+        self.rows.append(row)
+        self._lengths.append(len(row.input_ids))
+        self._write(logits, [row], [[]])
+        if row.ended_at is None:
+            self._keep_prefix(len(self.rows) - 1)
+        self._drop_ended()
 
-    def _features(self, rows: list[Row]) -> torch.Tensor | None:
-        """Encode each image once; return the visual tokens of the rows that have one, in their order."""
-        pixels = {row.image_hash: row.pixel_values for row in rows if row.pixel_values is not None}
-        if not pixels:
-            return None
-        images = torch.cat(list(pixels.values())).to(self._model.device)
-        features = dict(zip(pixels, self._model.get_image_features(images), strict=True))
-        return torch.stack([features[row.image_hash] for row in rows if row.image_hash is not None])
+    def _prefill(self, row: Row) -> torch.Tensor:
+        """Compute the prompt from where no cached one agrees; return the last logits (1, 1, vocabulary)."""
+        slot, known, device = len(self.rows), 0, self._model.device
+        prefix = self._prefixes.longest(row.image_hash, row.input_ids)
+        if prefix:
+            known = len(prefix)
+            self._slots.write(slot, prefix.states)
+        ids, features = row.input_ids[None, known:].to(device), None
+        if row.pixel_values is not None and not prefix:
+            features = self._model.get_image_features(row.pixel_values.to(device))
+        embeddings = self._model.embed_with_features(ids, features)
+        return self._forward(slot, [known], ids.shape[1], 1, inputs_embeds=embeddings)
 
     def step(self) -> None:
-        """Write the next token of each row."""
+        """Write the next tokens of each row."""
         if not self.rows:
             return
         drafts = self._drafts()
         width = 1 + len(drafts[0])
-        steps = torch.arange(width, device=self._model.device)
-        positions = self._mask.sum(1, keepdim=True) + steps
-        self._mask = pad(self._mask, (0, width), value=1)
         last = [row.tokens[-1:] + draft for row, draft in zip(self.rows, drafts, strict=True)]
         ids = torch.tensor(last, device=self._model.device)
-        self._forward(self.rows, positions, drafts, input_ids=ids)
+        logits = self._forward(0, self._lengths, width, width, input_ids=ids)
+        written = self._write(logits, self.rows, drafts)
+        self._lengths = [length + count for length, count in zip(self._lengths, written, strict=True)]
+        self._drop_ended()
 
     def _drafts(self) -> list[list[int]]:
         """Return a draft for each row, all cut to the length of the shortest."""
@@ -245,35 +232,23 @@ class _Batch:
         width = min(map(len, drafts))
         return [draft[:width] for draft in drafts]
 
-    def join(self, other: _Batch) -> None:
-        """Add the rows of another batch."""
-        if not self.rows:
-            self.rows, self._mask, self._cache = other.rows, other._mask, other._cache
-        elif other.rows:
-            length = max(self._mask.shape[1], other._mask.shape[1])
-            self._cache = DynamicCache(_stacked([self._layers(), other._layers()]))
-            masks = [pad(batch._mask, (length - batch._mask.shape[1], 0)) for batch in (self, other)]
-            self._mask = torch.cat(masks)
-            self.rows += other.rows
-
     def _forward(
-        self, rows: list[Row], positions: torch.Tensor, drafts: list[list[int]], **inputs: torch.Tensor
-    ) -> None:
-        width = 1 + len(drafts[0])
+        self, slot: int, starts: Sequence[int], steps: int, kept: int, **inputs: torch.Tensor
+    ) -> torch.Tensor:
+        """Run `steps` tokens a row, in the slots from `slot`; return the last `kept` logits of each."""
+        positions, mask = self._slots.aim(slot, starts, steps)
         output = self._model(
             **inputs,
-            attention_mask=self._mask,
+            attention_mask=mask,
             position_ids=positions,
-            past_key_values=self._cache,
+            past_key_values=self._slots,
             use_cache=True,
-            logits_to_keep=width,
+            logits_to_keep=kept,
         )
-        self.rows = rows
-        written = self._write(output.logits[:, -width:].float(), drafts)
-        self._drop_rejected(width, written)
-        self._keep_rows([index for index, row in enumerate(rows) if row.ended_at is None])
+        logits: torch.Tensor = output.logits[:, -kept:].float()
+        return logits
 
-    def _write(self, logits: torch.Tensor, drafts: list[list[int]]) -> list[int]:
+    def _write(self, logits: torch.Tensor, rows: Sequence[Row], drafts: list[list[int]]) -> list[int]:
         """Write the likeliest tokens of logits (rows, 1 + draft, vocabulary); return how many each row got.
 
         A row gets its draft as far as the model agrees with it, and one token more.
@@ -281,7 +256,7 @@ class _Batch:
         best = logits.softmax(-1).max(-1)
         found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         counts = []
-        for row, draft, of_row, (tokens, probabilities) in zip(self.rows, drafts, logits, found, strict=True):
+        for row, draft, of_row, (tokens, probabilities) in zip(rows, drafts, logits, found, strict=True):
             counts.append(0)
             for place, (token, probability) in enumerate(zip(tokens, probabilities, strict=True)):
                 if row.chooser is not None:
@@ -292,67 +267,23 @@ class _Batch:
                     break
         return counts
 
-    def _drop_rejected(self, width: int, written: list[int]) -> None:
-        """Drop rejected draft tokens of the last pass, over `width` tokens a row, from the cache."""
-        if width == 1:
-            return
-        surplus = width - max(written)
-        if surplus:
-            self._mask = self._mask[:, :-surplus]
-            self._cache = DynamicCache(
-                [(keys[:, :, :-surplus], values[:, :, :-surplus]) for keys, values in self._layers()]
-            )
-        for index, count in enumerate(written):
-            self._mask[index, self._mask.shape[1] - max(written) + count :] = 0
-
-    def _keep_rows(self, staying: list[int]) -> None:
-        """Drop all other rows, and the padding that only they needed."""
-        if len(staying) == len(self.rows):
-            return
-        self._cache_prefixes(set(range(len(self.rows))) - set(staying))
-        self.rows = [self.rows[index] for index in staying]
-        if self.rows:
-            mask = self._mask[staying]
-            start = int(mask.any(0).int().argmax())
-            self._mask = mask[:, start:]
-            self._cache = DynamicCache(
-                [(keys[staying, :, start:], values[staying, :, start:]) for keys, values in self._layers()]
-            )
-
-    def _cache_prefixes(self, indices: Iterable[int]) -> None:
-        """Keep the keys and values of some of the rows, if they have an image."""
-        for index in indices:
-            row, places = self.rows[index], self._mask[index].bool()
-            if row.image_hash is None:
+    def _drop_ended(self) -> None:
+        """Cache ended rows, and let the last rows take their slots."""
+        for index in reversed(range(len(self.rows))):
+            if self.rows[index].ended_at is None:
                 continue
-            ids = torch.cat([row.input_ids, torch.tensor(row.tokens, dtype=torch.long)])
-            layers = [
-                (keys[index, None, :, places], values[index, None, :, places])
-                for keys, values in self._layers()
-            ]
-            self._prefixes.add(Prefix(row.image_hash, ids[: int(places.sum())], layers))
+            self._keep_prefix(index)
+            row, length = self.rows.pop(), self._lengths.pop()
+            if index < len(self.rows):
+                self._slots.move(len(self.rows), index)
+                self.rows[index], self._lengths[index] = row, length
 
-    def _layers(self) -> list[KeysAndValues]:
-        return [(layer.keys, layer.values) for layer in self._cache.layers]
-
-
-def _left_padded(lengths: Sequence[int]) -> torch.Tensor:
-    """Return the mask (rows, longest) of rows of these lengths, 0 on the padding to their left."""
-    longest = max(lengths)
-    return (torch.arange(longest) >= longest - torch.tensor(lengths)[:, None]).long()
-
-
-def _stacked(caches: Sequence[Sequence[KeysAndValues]]) -> list[KeysAndValues]:
-    """Return the layers of several caches as one, padded on the left to the longest."""
-    longest = max(cache[0][0].shape[2] for cache in caches)
-    layers = []
-    for parts in zip(*caches, strict=True):
-        keys, values = (
-            torch.cat([pad(each, (0, 0, longest - each.shape[2], 0)) for each in kind])
-            for kind in zip(*parts, strict=True)
-        )
-        layers.append((keys, values))
-    return layers
+    def _keep_prefix(self, index: int) -> None:
+        """Cache the keys and values of a row, if it has an image."""
+        row, length = self.rows[index], self._lengths[index]
+        if row.image_hash is not None:
+            ids = torch.cat([row.input_ids, torch.tensor(row.tokens, dtype=torch.long)])[:length]
+            self._prefixes.add(Prefix(row.image_hash, ids, self._slots.read(index, length)))
 
 
 def _fail(rows: Sequence[Row], error: Exception) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ..answers import Completion, Continuation
@@ -25,6 +26,7 @@ from ..tensors import Tensors, read_tensors
 from .batching import BatchDecoder
 from .completion import Completer
 from .precision import fastest_precision
+from .threads import own_thread
 
 _LOAD_LOCK = threading.Lock()
 _PREFIX = "language_model."
@@ -41,6 +43,7 @@ class LanguageModel:
         self._completer = Completer(decoder, tokenizer, threading.Lock(), room)
 
     @classmethod
+    @own_thread
     def load(cls, base: Path, adapter: Path) -> LanguageModel:
         """Load the language model from a model's folder and merge its part of an adapter.
 
@@ -74,21 +77,24 @@ class LanguageModel:
         return self._completer.complete(completions)
 
 
-class _TextOnlyModel:
+class _TextOnlyModel(nn.Module):
     """Gives a language model the interface that the decoder uses."""
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        super().__init__()
+        self.language_model = model
+        self.config = model.config
         self.device = model.device
+        self.dtype = model.dtype
 
     def embed_with_features(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
         if features is not None:
             raise ValueError("a text-only model takes no images")
-        embeddings: torch.Tensor = self._model.get_input_embeddings()(input_ids)
+        embeddings: torch.Tensor = self.language_model.get_input_embeddings()(input_ids)
         return embeddings
 
-    def __call__(self, **inputs: Any) -> Any:
-        return self._model(**inputs)
+    def forward(self, **inputs: Any) -> Any:
+        return self.language_model(**inputs)
 
 
 def default_language_model() -> LanguageModel:

@@ -7,13 +7,9 @@ only once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-
-KeysAndValues = tuple[torch.Tensor, torch.Tensor]
-"""One layer's keys and values, each (rows, heads, length, width)."""
 
 KEPT_TOKENS = 4096
 """Bounds the memory, over all prompts: 94 MB for nano, 2 GB for a model of 7B in float16."""
@@ -21,19 +17,21 @@ KEPT_TOKENS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """The first `ids` (length) of a prompt with an image, and each layer's keys and values for one row."""
+    """The first `ids` (length) of a prompt with an image, and their keys and values.
+
+    `states` has the shape (layers, 2, heads, length, width).
+    """
 
     image_hash: bytes
     ids: torch.Tensor
-    layers: Sequence[KeysAndValues]
+    states: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def cut(self, length: int) -> Prefix:
         """Return its first `length` tokens."""
-        layers = [(keys[:, :, :length], values[:, :, :length]) for keys, values in self.layers]
-        return Prefix(self.image_hash, self.ids[:length], layers)
+        return Prefix(self.image_hash, self.ids[:length], self.states[..., :length, :])
 
 
 class PrefixCache:
@@ -74,4 +72,4 @@ def _begins(longer: Prefix, shorter: Prefix) -> bool:
     return longer.image_hash == shorter.image_hash and _common(longer.ids, shorter.ids) == len(shorter)
 
 
-__all__ = ["KEPT_TOKENS", "KeysAndValues", "Prefix", "PrefixCache"]
+__all__ = ["KEPT_TOKENS", "Prefix", "PrefixCache"]

@@ -1,0 +1,89 @@
+"""Prepare a model for inference: the same sums, laid out for the machine's kernels.
+
+A prepared model cannot be trained or saved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+_GROUPED = "grouped_sdpa"
+
+
+def prepare(model: Any) -> None:
+    """Prepare a module with a `language_model` of transformers."""
+    if model.language_model.config._attn_implementation == "sdpa":
+        model.language_model.set_attn_implementation(_GROUPED)
+    if model.language_model.device.type == "cpu" and packs():
+        with torch.inference_mode():
+            _pack(model)
+
+
+def packs() -> bool:
+    """Return whether this machine has oneDNN on an x86 processor, where packed layers were measured."""
+    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+
+
+class PackedLinear(nn.Module):
+    """A linear layer whose weight lies in oneDNN's order, which other layers copy it to in every call."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self.bias = None if linear.bias is None else linear.bias.detach()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Turn (..., inputs) into (..., outputs), each row the same whatever the other rows."""
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        # A single row would get a kernel of its own, which adds in another order.
+        rows = flat.expand(2, -1) if len(flat) == 1 else flat
+        outputs: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            rows, self.weight, self.bias, "none", [], ""
+        )
+        return outputs[: len(flat)].view(*inputs.shape[:-1], -1)
+
+
+def _pack(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if type(child) is nn.Linear and child.weight.dtype in _packable():
+            setattr(module, name, PackedLinear(child))
+        else:
+            _pack(child)
+
+
+def _packable() -> set[torch.dtype]:
+    supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return {torch.float32, torch.bfloat16} if supported else {torch.float32}
+
+
+def _grouped_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend with the queries that share keys as one longer query, rather than repeat the keys for each."""
+    groups = getattr(module, "num_key_value_groups", 1)
+    if attention_mask is None or groups == 1 or module.training:
+        attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return attended, None
+    rows, heads, length, width = query.shape
+    grouped = query.reshape(rows, heads // groups, groups * length, width)
+    mask = attention_mask if length == 1 else attention_mask.repeat(1, 1, groups, 1)
+    attended = scaled_dot_product_attention(grouped, key, value, attn_mask=mask, scale=options["scaling"])
+    return attended.view(query.shape).transpose(1, 2), None
+
+
+AttentionInterface.register(_GROUPED, _grouped_attention)
+AttentionMaskInterface.register(_GROUPED, sdpa_mask)
+
+__all__ = ["PackedLinear", "packs", "prepare"]
