@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .vlm.grounding import Box, GroundedPhrase, GroundedText
+    from .vlm.modeling import MiniGPTv2ForConditionalGeneration
+    from .vlm.processing import MiniGPTv2Processor
     from .vlm.tasks import Task
     from .vlm.vision_language_model import VisionLanguageModel
 
@@ -13,11 +15,15 @@ _ROOMS = {
     "Box": "vlm.grounding",
     "GroundedPhrase": "vlm.grounding",
     "GroundedText": "vlm.grounding",
+    # Either import makes transformers' Auto classes know the model.
+    "MiniGPTv2ForConditionalGeneration": "vlm.registration",
+    "MiniGPTv2Processor": "vlm.registration",
     "Task": "vlm.tasks",
     "VisionLanguageModel": "vlm.vision_language_model",
 }
 
-__all__ = ["Box", "GroundedPhrase", "GroundedText", "Task", "VisionLanguageModel"]
+__all__ = ["Box", "GroundedPhrase", "GroundedText", "MiniGPTv2ForConditionalGeneration", "MiniGPTv2Processor"]
+__all__ += ["Task", "VisionLanguageModel"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,11 @@ _TRAILING = re.compile(
 
 
 def typed_identifier(text: str) -> tuple[Task | None, str]:
-    """Split a typed identifier from the text: `[ Refer ]the dog` and `the dog [refer]` alike."""
+    """Split a typed identifier from the text, at either end of it.
+
+    >>> typed_identifier("[ Refer ]the dog") == typed_identifier("the dog [refer]") == (Task.REFER, "the dog")
+    True
+    """
     match = _LEADING.match(text)
     if match:
         return split_identifier(f"[{match[1]}] {text[match.end() :]}")

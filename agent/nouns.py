@@ -72,7 +72,11 @@ def core(phrase: str) -> list[str]:
 
 
 def noun_of(phrase: str) -> str:
-    """Return the head noun of a phrase, or "": `the red car by the tree` -> `car`."""
+    """Return the head noun of a phrase, or "" if there is none.
+
+    >>> noun_of("the red car by the tree")
+    'car'
+    """
     return core(phrase)[-1] if core(phrase) else ""
 
 

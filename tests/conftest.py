@@ -1,11 +1,12 @@
-"""Settings of every test: one thread, no network, and no deadline for a generated example."""
+"""Settings of every test: one thread, no network, no deadline for a generated example, Ctrl-C as usual."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Tiny models are slowed down by a second thread. Set before torch is imported, which most tests do without.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -14,7 +15,19 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 settings.register_profile("assistant", deadline=None)
-settings.load_profile("assistant")
+# `make mutants` runs each test hundreds of times, in forks of one process.
+settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "assistant"))
+
+# Under `nohup`, or a runner that ignores it, SIGINT stays ignored here and in every process that a test
+# starts; a handler of our own goes back to the default in those.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

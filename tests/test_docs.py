@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import doctest
+import inspect
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import typer
 from typer.core import TyperGroup
 
+import assistant
 from assistant.ui.cli import app
+from assistant.vlm.pictures import open_picture
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+from .test_house import BELOW, modules
+from .tools.fakes import SAMPLES, FakeEngine
 
 ROOT = Path(__file__).parents[1]
+# The modules whose docstrings have examples.
+EXEMPLARY = [
+    ".".join(("assistant", *path.relative_to(ROOT).with_suffix("").parts))
+    for room in BELOW
+    for path in modules(room)
+    if "    >>> " in path.read_text(encoding="utf-8")
+]
 DOCUMENTS = sorted(
     path.relative_to(ROOT)
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"))
@@ -50,3 +66,25 @@ def test_every_command_shown_takes_its_options(line: str) -> None:
 
 def test_commands_are_found_in_the_documents() -> None:
     assert len(COMMANDS) > 20
+
+
+@pytest.mark.parametrize("name", EXEMPLARY)
+def test_the_examples_of_docstrings_print_what_they_show(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLES)
+    globs = {"model": VisionLanguageModel(FakeEngine()), "image": open_picture("cat.jpg").image}
+    outcome = doctest.testmod(import_module(name), extraglobs=globs)
+    assert outcome.attempted
+    assert outcome.failed == 0
+
+
+def public() -> dict[str, object]:
+    """Return the package's public names, and the methods that ask the model."""
+    named = {name: getattr(assistant, name) for name in assistant.__all__ if not name.startswith("MiniGPT")}
+    model = named.pop("VisionLanguageModel")
+    asks = ("caption", "vqa", "refer", "detect", "ground", "identify", "chat", "generate")
+    return {**named, **{name: getattr(model, name) for name in asks}}
+
+
+@pytest.mark.parametrize("name", public())
+def test_what_is_public_has_an_example(name: str) -> None:
+    assert ">>> " in (inspect.getdoc(public()[name]) or "")

@@ -19,7 +19,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 AT_HOME = {
     "langchain": {"agent/tool_calling_planner.py"},
     "langgraph": {"agent/graph.py"},
-    "supervision": {"ui/render.py"},
+    "supervision": {"vlm/drawing.py", "vlm/display.py"},
+    "pandas": {"vlm/display.py"},
     "pycocoevalcap": {"vlm/evaluation/captions.py"},
     "mcp": {"tools/mcp_server.py"},
     "openai": {"vlm/engine/server.py"},
@@ -31,7 +32,7 @@ AT_HOME = {
     "vllm": {"vlm/vllm_plugin"},
 }
 # Come with an extra, and are imported by its own modules alone.
-ABROAD = {"cv2", "matplotlib", "scipy", "av", "pandas", "pyarrow"}
+ABROAD = {"cv2", "matplotlib", "scipy", "av", "pyarrow"}
 
 
 def at_home(path: Path, homes: set[str]) -> bool:

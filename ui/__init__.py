@@ -1,1 +1,1 @@
-"""User interfaces: the command line, the chat page, and the box renderer that both use."""
+"""User interfaces: the command line, the chat page, and what both share."""

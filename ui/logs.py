@@ -38,6 +38,9 @@ def write_json() -> None:
     for logger in map(logging.getLogger, logging.root.manager.loggerDict):
         logger.handlers.clear()
         logger.propagate = True
+    # Requests would drown the rest, and their addresses hold the secret parts of links.
+    for name in ("uvicorn.access", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 __all__ = ["JsonLines", "write_json"]

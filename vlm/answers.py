@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
 from .calibration import BoxEvidence
+from .display import RichRepr, ShowsBoxes
 from .grounding import Box, GroundedPhrase, GroundedText
 from .prompt_form import OURS, PromptForm
 from .tasks import Task, Turn
@@ -117,30 +118,83 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class ReferringResult:
+class ReferringResult(ShowsBoxes):
     """The referent's box, or None if the model gave none.
 
     `confidence` is the box's score, 0..1, and 0 without a box; None if the engine gives no scores.
+
+    >>> cat = ReferringResult("the cat", Box(10, 20, 50, 100, score=0.83), 0.83, Image.new("RGB", (200, 100)))
+    >>> cat.box.to_pixels(200, 100)
+    (20.0, 20.0, 100.0, 100.0)
+    >>> cat.to_pandas().to_dict("records")
+    [{'phrase': 'the cat', 'x0': 20.0, 'y0': 20.0, 'x1': 100.0, 'y1': 100.0, 'score': 0.83}]
     """
 
     expression: str
     box: Box | None
     confidence: float | None
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def phrases(self) -> tuple[GroundedPhrase, ...]:
+        """The expression with its box; empty without a box."""
+        return (GroundedPhrase(self.expression, (self.box,)),) if self.box else ()
+
+    def __rich_repr__(self) -> RichRepr:
+        yield self.expression
+        yield self.box
+        yield "confidence", self.confidence, None
 
 
 @dataclass(frozen=True)
-class Detections:
-    """Every box found for each phrase."""
+class Detections(ShowsBoxes):
+    """Every box found for each phrase.
+
+    >>> image = Image.new("RGB", (200, 100))
+    >>> found = Detections((GroundedPhrase("dogs", (Box(0, 0, 10, 10), Box(50, 0, 60, 10))),), image)
+    >>> found.to_supervision().xyxy.tolist()
+    [[0.0, 0.0, 20.0, 10.0], [100.0, 0.0, 120.0, 10.0]]
+    """
 
     phrases: tuple[GroundedPhrase, ...]
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
+
+    def __rich_repr__(self) -> RichRepr:
+        yield from self.phrases
 
 
 @dataclass(frozen=True)
-class Expression:
+class GroundedCaption(ShowsBoxes, GroundedText):
+    """A description of the image with a box for each thing named.
+
+    >>> dog = GroundedPhrase("a dog", (Box(0, 0, 50, 50),))
+    >>> GroundedCaption("a dog runs", (dog,)).boxes
+    (Box(x0=0, y0=0, x1=50, y1=50, score=None),)
+    """
+
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
+
+    def __rich_repr__(self) -> RichRepr:
+        yield self.text
+        yield from self.phrases
+
+
+@dataclass(frozen=True)
+class Expression(ShowsBoxes):
     """A referring expression for a region."""
 
     text: str
     region: Box
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def phrases(self) -> tuple[GroundedPhrase, ...]:
+        """The expression with its region."""
+        return (GroundedPhrase(self.text, (self.region,)),)
+
+    def __rich_repr__(self) -> RichRepr:
+        yield self.text
+        yield self.region
 
 
 @dataclass(frozen=True)
@@ -151,4 +205,4 @@ class Reply:
 
 
 __all__ = ["Answer", "Caption", "Choices", "Completion", "Continuation", "Detections", "Expression"]
-__all__ += ["Generation", "ReferringResult", "Reply", "Request"]
+__all__ += ["Generation", "GroundedCaption", "ReferringResult", "Reply", "Request"]

@@ -15,6 +15,7 @@ _MODULES = {
     "drawing": ("cv2", "supervision"),
     "evaluation": ("pycocoevalcap",),
     "mcp": ("mcp",),
+    "notebook": ("pandas",),
     "page": ("streamlit",),
     "postgresql": ("psycopg",),
     "remote": ("openai",),

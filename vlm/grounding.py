@@ -8,8 +8,9 @@ Coordinates are whole numbers 0..100 of the image's width and height ("bins"), w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 BINS = 100
 DELIMITER = "<delim>"
@@ -17,7 +18,11 @@ DELIMITER = "<delim>"
 
 @dataclass(frozen=True)
 class Box:
-    """A box in bins 0..100, `x0 <= x1` and `y0 <= y1`; `score` is a probability 0..1, or None if unknown."""
+    """A box in bins 0..100, `x0 <= x1` and `y0 <= y1`; `score` is a probability 0..1, or None if unknown.
+
+    >>> Box(10, 20, 50, 100).to_pixels(width=200, height=100)
+    (20.0, 20.0, 100.0, 100.0)
+    """
 
     x0: int
     y0: int
@@ -43,7 +48,11 @@ class Box:
 
     @classmethod
     def from_pixels(cls, x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box:
-        """Build a box from pixels of an image of `width` x `height`."""
+        """Build a box from pixels of an image of `width` x `height`.
+
+        >>> Box.from_pixels(20, 20, 100, 100, width=200, height=100).bins
+        (10, 20, 50, 100)
+        """
         return cls.from_fractions(x0 / width, y0 / height, x1 / width, y1 / height)
 
     @property
@@ -62,12 +71,20 @@ class Box:
         return x0 * width / BINS, y0 * height / BINS, x1 * width / BINS, y1 * height / BINS
 
     def iou(self, other: Box) -> float:
-        """Return intersection over union, 0..1; 0 if both boxes are empty."""
+        """Return intersection over union, 0..1; 0 if both boxes are empty.
+
+        >>> Box(0, 0, 10, 10).iou(Box(0, 0, 10, 20))
+        0.5
+        """
         return intersection_over_union(self.bins, other.bins)
 
     def with_score(self, score: float | None) -> Box:
         """Return the same box with another score."""
         return replace(self, score=score)
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        yield from self.bins
+        yield "score", self.score, None
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,9 @@ class GroundedPhrase:
     """A phrase and its boxes; `text` is empty for boxes that the model wrote without a phrase.
 
     `start` is where the phrase begins in `GroundedText.text`, in characters.
+
+    >>> GroundedPhrase("a dog", (Box(0, 0, 50, 50),), start=10).end
+    15
     """
 
     text: str
@@ -86,10 +106,18 @@ class GroundedPhrase:
         """Where the phrase ends in `GroundedText.text`."""
         return self.start + len(self.text)
 
+    def __rich_repr__(self) -> Iterator[Any]:
+        yield self.text
+        yield from self.boxes
+
 
 @dataclass(frozen=True)
 class GroundedText:
-    """Text without markup, its grounded phrases in reading order, and the model's raw text."""
+    """Text without markup, its grounded phrases in reading order, and the model's raw text.
+
+    >>> parse("<p>a dog</p>{<1><2><3><4>} and <p>a cat</p>{<5><6><7><8>}").boxes[1].bins
+    (5, 6, 7, 8)
+    """
 
     text: str
     phrases: tuple[GroundedPhrase, ...] = ()
@@ -144,7 +172,11 @@ def format_boxes(boxes: Iterable[Box]) -> str:
 
 
 def format_detection(phrases: Iterable[GroundedPhrase]) -> str:
-    """Write a `[detection]` answer: `<p>phrase</p> {..}<delim>{..}`, one group a phrase."""
+    """Write a `[detection]` answer: `<p>phrase</p> {..}<delim>{..}`, one group a phrase.
+
+    >>> format_detection([GroundedPhrase("dogs", (Box(1, 2, 3, 4), Box(5, 6, 7, 8)))])
+    '<p>dogs</p> {<1><2><3><4>}<delim>{<5><6><7><8>}'
+    """
     return " ".join(f"<p>{phrase.text}</p> {format_boxes(phrase.boxes)}" for phrase in phrases)
 
 
@@ -196,12 +228,23 @@ def find_boxes(text: str) -> list[BoxSpan]:
 
 
 def parse(text: str) -> GroundedText:
-    """Read the model's text: markup removed, phrases with their boxes; never raises, in linear time."""
+    """Read the model's text: markup removed, phrases with their boxes; never raises, in linear time.
+
+    >>> grounded = parse("<p>a dog</p>{<1><2><30><40>} runs")
+    >>> grounded.text
+    'a dog runs'
+    >>> [(phrase.text, phrase.boxes[0].bins) for phrase in grounded.phrases]
+    [('a dog', (1, 2, 30, 40))]
+    """
     return _Reader().read(text)
 
 
 def is_well_formed_box(text: str) -> bool:
-    """Return whether `text` is exactly one box as training writes it, within 0..100 and corners in order."""
+    """Return whether `text` is exactly one box as training writes it, within 0..100 and corners in order.
+
+    >>> is_well_formed_box("{<1><2><3><4>}"), is_well_formed_box("{<3><2><1><4>}")
+    (True, False)
+    """
     spans = find_boxes(text) if _WELL_FORMED.fullmatch(text) else []
     return len(spans) == 1 and format_box(spans[0].box) == text
 

@@ -121,6 +121,20 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.post_init()
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *arguments: Any, **options: Any) -> Any:
+        """Load a model as transformers does, with the LoRA of a converted folder merged into it.
+
+        A repository of the Hugging Face Hub is fetched whole.
+        """
+        from .hub import fetched, with_own_adapter
+
+        folder = fetched(pretrained_model_name_or_path, options)
+        loaded = super().from_pretrained(folder, *arguments, **options)
+        if isinstance(loaded, tuple):  # with a report of the weights
+            return with_own_adapter(loaded[0], folder), loaded[1]
+        return with_own_adapter(loaded, folder)
+
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's token embedding."""
         embeddings: nn.Module = self.language_model.get_input_embeddings()

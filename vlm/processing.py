@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from PIL import Image
@@ -19,15 +19,28 @@ from transformers import (
 from transformers.image_utils import PILImageResampling
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from .chat_template import chat_template, read_prompt
 from .configuration import MiniGPTv2Config
 from .errors import WeightsError, one_line
 from .model_folder import ModelFolder, TokenizerFile, read_model_folder, read_settings
+from .pictures import Source, as_seen
 from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
 
 IGNORED = -100
 # `tokenizer.json` of the largest vocabularies takes tens of megabytes.
 _LARGEST_TOKENIZER = 2**27
+# Options of transformers' processors that ask for what is done anyway.
+_SUPPORTED: dict[str, tuple[Any, ...]] = {
+    "return_tensors": ("pt",),
+    "padding": (True, "longest"),
+    "padding_side": ("left",),
+    "truncation": (False,),
+    "add_special_tokens": (False,),
+}
+
+Images: TypeAlias = "Source | Sequence[Source | None] | Sequence[Sequence[Source]] | None"
+"""An image, or images; None stands for a conversation without one."""
 
 
 class MiniGPTv2ImageProcessor(CLIPImageProcessorPil):
@@ -79,6 +92,8 @@ class MiniGPTv2Processor(ProcessorMixin):
         self.prompt_form = read_prompt_form(prompt_form)
         self.image_token_id = len(tokenizer) if image_token_id is None else image_token_id
         tokenizer.padding_side = "left"
+        # The template is the prompt form's, whatever another one in the folder says.
+        kwargs["chat_template"] = chat_template(self.prompt_form.asking)
         super().__init__(image_processor, tokenizer, **kwargs)
 
     @classmethod
@@ -122,21 +137,33 @@ class MiniGPTv2Processor(ProcessorMixin):
 
     def __call__(
         self,
-        images: Sequence[Image.Image | None],
-        conversations: Sequence[Sequence[Turn]],
+        images: Images = None,
+        conversations: Sequence[Sequence[Turn]] | None = None,
         max_length: int | None = None,
+        *,
+        text: str | Sequence[str] | None = None,
+        **options: Any,
     ) -> BatchFeature:
-        """Build a left-padded batch for `generate`; one image or None per conversation.
+        """Build a left-padded batch for `generate` from conversations or from `text`.
+
+        With `conversations` there is one image or None for each. `text` holds whole prompts, as the chat
+        template writes them, with `<ImageHere>` in place of each image. Of transformers' options those are
+        accepted that ask for what is done anyway.
 
         Raises:
-            ValueError: the numbers differ, or a prompt exceeds `max_length` tokens.
+            ValueError: numbers differ, a prompt exceeds `max_length` tokens, or an option is not supported.
         """
-        if len(images) != len(conversations):
-            raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
-        prompts = [
-            self.encode(build_prompt(turns, image=image is not None, frame=self.prompt_form.asking)).input_ids
-            for image, turns in zip(images, conversations, strict=True)
-        ]
+        _require_supported(options)
+        shown = _flat(images)
+        if conversations is not None:
+            shown, prompts = self._conversations(shown, conversations)
+        elif text is not None:
+            frame = self.prompt_form.asking
+            shown = [image for image in shown if image is not None]
+            texts = [text] if isinstance(text, str) else text
+            prompts = [self.encode(read_prompt(prompt, frame)).input_ids for prompt in texts]
+        else:
+            raise ValueError("give conversations or text")
         longest = max(map(len, prompts))
         if max_length is not None and longest > max_length:
             raise ValueError(f"a prompt of {longest} tokens is over the limit of {max_length}: shorten it")
@@ -145,11 +172,35 @@ class MiniGPTv2Processor(ProcessorMixin):
             "input_ids": torch.tensor([[pad] * (longest - len(ids)) + ids for ids in prompts]),
             "attention_mask": torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]),
         }
-        shown = [image for image in images if image is not None]
         self._check_placeholders(batch["input_ids"], len(shown))
         if shown:
-            batch["pixel_values"] = self.pixels(shown)
+            batch["pixel_values"] = self.pixels([as_seen(image) for image in shown])
         return BatchFeature(batch)
+
+    def _conversations(
+        self, images: Sequence[Any], conversations: Sequence[Sequence[Turn]]
+    ) -> tuple[list[Any], list[list[int]]]:
+        """Return the images that there are, and the prompts' token ids."""
+        if len(images) != len(conversations):
+            raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
+        prompts = [
+            self.encode(build_prompt(turns, image=image is not None, frame=self.prompt_form.asking)).input_ids
+            for image, turns in zip(images, conversations, strict=True)
+        ]
+        return [image for image in images if image is not None], prompts
+
+    def post_process_image_text_to_text(
+        self, generated_outputs: Any, skip_special_tokens: bool = True, **options: Any
+    ) -> list[str]:
+        """Return generated rows as text; the placeholders of images have none."""
+        rows = [
+            [token for token in torch.as_tensor(row).tolist() if token != self.image_token_id]
+            for row in generated_outputs
+        ]
+        decoded: list[str] = self.tokenizer.batch_decode(
+            rows, skip_special_tokens=skip_special_tokens, **options
+        )
+        return decoded
 
     def decode_answer(self, ids: Sequence[int]) -> str:
         """Return generated tokens as text without special tokens."""
@@ -171,6 +222,19 @@ class MiniGPTv2Processor(ProcessorMixin):
         if segment.kind is SegmentKind.IMAGE:
             return [self.image_token_id] * self.image_tokens
         return token_ids(self.tokenizer, segment.text)
+
+
+def _flat(images: Images) -> list[Any]:
+    """Return one image, a list, or a list for each prompt as one list."""
+    if images is None or not isinstance(images, list | tuple):
+        return [] if images is None else [images]
+    return [image for item in images for image in (item if isinstance(item, list | tuple) else [item])]
+
+
+def _require_supported(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if value is not None and value not in _SUPPORTED.get(name, ()):
+            raise ValueError(f"{name}={value!r} is not supported: leave it out")
 
 
 def token_ids(tokenizer: Any, text: str) -> list[int]:

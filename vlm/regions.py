@@ -32,6 +32,9 @@ def pixel_box(corners: Any, width: int, height: int) -> Box:
 
     A box that exceeds the image by at most half a pixel is clipped.
 
+    >>> pixel_box([20, 10, 100, 50], width=200, height=100).bins
+    (10, 10, 50, 50)
+
     Raises:
         ValueError: not four numbers, fractions, corners in another order, no area, or outside of the image;
             the message is one line that starts with the value and says how to correct it.

@@ -16,7 +16,11 @@ from .grounding import Box, format_box
 
 
 class Task(StrEnum):
-    """A task with an identifier; free conversation is `None` in place of a task."""
+    """A task with an identifier; free conversation is `None` in place of a task.
+
+    >>> Task("refer").identifier
+    '[refer]'
+    """
 
     CAPTION = "caption"
     VQA = "vqa"
@@ -71,7 +75,11 @@ _IDENTIFIER = re.compile(r"\s*\[(" + "|".join(Task) + r")\](?:\s+|$)", re.IGNORE
 
 
 def split_identifier(text: str) -> tuple[Task | None, str]:
-    """Split a typed identifier from the text after it: `"[refer] a dog"` -> `(Task.REFER, "a dog")`."""
+    """Split a typed identifier from the text after it.
+
+    >>> split_identifier("[refer] a dog")
+    (<Task.REFER: 'refer'>, 'a dog')
+    """
     match = _IDENTIFIER.match(text)
     if match is None:
         return None, text.strip()
@@ -91,6 +99,11 @@ def instruction(
     `argument` is a question, a phrase, or for grounding an instruction that replaces the default; `region` is
     the box for `identify`, and optional with a question. `wording` is a template with `{argument}`; the
     default is the task's first in `INSTRUCTIONS`.
+
+    >>> instruction(Task.REFER, "the dog")
+    '[refer] give me the location of the dog'
+    >>> instruction(Task.IDENTIFY, region=Box(1, 2, 3, 4))
+    '[identify] what is this {<1><2><3><4>}'
 
     Raises:
         ValueError: a required argument or region is missing.
@@ -183,6 +196,9 @@ class Frame:
 
 def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) -> list[Segment]:
     """Return the segments of a conversation, with the image in its first turn.
+
+    >>> "".join(segment.text for segment in build_prompt([Turn("[caption] describe")], image=True))
+    '[INST] <Img></Img> [caption] describe [/INST]'
 
     Raises:
         ValueError: there is no turn, or one before the last has no answer.

@@ -15,11 +15,12 @@ from .answers import (
     Detections,
     Expression,
     Generation,
+    GroundedCaption,
     ReferringResult,
     Reply,
     Request,
 )
-from .grounding import Box, GroundedPhrase, GroundedText
+from .grounding import Box, GroundedPhrase
 from .pictures import Source, as_seen
 from .presets import DEFAULT_MODEL
 from .regions import crop_to_region, map_to_full_image
@@ -76,36 +77,78 @@ class VisionLanguageModel:
         return self.engine.plans
 
     def caption(self, image: Source, region: Box | None = None) -> Caption:
-        """Describe the image in a sentence."""
+        """Describe the image in a sentence.
+
+        >>> model.caption("cat.jpg").text
+        'a cat on a rug'
+        """
         return Caption(self._ask(image, Request(Task.CAPTION, region=region)).grounded.text)
 
     def vqa(self, image: Source, question: str, region: Box | None = None) -> Answer:
-        """Answer a question with a word or a short phrase."""
+        """Answer a question with a word or a short phrase.
+
+        >>> model.vqa("cat.jpg", "what colour is the cat?").text
+        'brown'
+        """
         return Answer(self._ask(image, Request(Task.VQA, question, region)).grounded.text)
 
     def refer(self, image: Source, expression: str, region: Box | None = None) -> ReferringResult:
-        """Locate the one thing that an expression refers to (referring expression comprehension)."""
+        """Locate the one thing that an expression refers to (referring expression comprehension).
+
+        >>> cat = model.refer("cat.jpg", "the cat")
+        >>> cat.box.to_pixels(*cat.image.size)
+        (45.1, 60.0, 225.5, 300.0)
+        >>> cat.confidence
+        0.83
+        """
+        image = as_seen(image)
         boxes = self._ask(image, Request(Task.REFER, expression, region)).grounded.boxes
         box = boxes[0] if boxes else None
-        return ReferringResult(expression, box, box.score if box else 0.0)
+        return ReferringResult(expression, box, box.score if box else 0.0, image)
 
     def detect(self, image: Source, phrase_or_sentence: str, region: Box | None = None) -> Detections:
-        """Detect all instances of a phrase, or of each phrase of a sentence (parse and ground)."""
+        """Detect all instances of a phrase, or of each phrase of a sentence (parse and ground).
+
+        >>> model.detect("cat.jpg", "eyes").to_pandas()[["phrase", "x0", "x1", "score"]]
+          phrase     x0     x1  score
+        0   eyes   45.1  135.3   0.83
+        1   eyes  225.5  315.7   0.83
+        """
+        image = as_seen(image)
         grounded = self._ask(image, Request(Task.DETECTION, phrase_or_sentence, region)).grounded
-        return Detections(tuple(map(_without_repeats, grounded.phrases)))
+        return Detections(tuple(map(_without_repeats, grounded.phrases)), image)
 
     def ground(
         self, image: Source, instruction: str | None = None, region: Box | None = None
-    ) -> GroundedText:
-        """Describe the image with a box for each thing named (grounded captioning)."""
-        return self._ask(image, Request(Task.GROUNDING, instruction or "", region)).grounded
+    ) -> GroundedCaption:
+        """Describe the image with a box for each thing named (grounded captioning).
+
+        >>> described = model.ground("cat.jpg")
+        >>> described.text
+        'a cat with a nose'
+        >>> [phrase.text for phrase in described.phrases]
+        ['a cat', 'a nose']
+        """
+        image = as_seen(image)
+        grounded = self._ask(image, Request(Task.GROUNDING, instruction or "", region)).grounded
+        return GroundedCaption(grounded.text, grounded.phrases, grounded.raw, image)
 
     def identify(self, image: Source, region: Box) -> Expression:
-        """Describe the thing in a region (referring expression generation)."""
-        return Expression(self._ask(image, Request(Task.IDENTIFY, region=region)).grounded.text, region)
+        """Describe the thing in a region (referring expression generation).
+
+        >>> model.identify("cat.jpg", Box(10, 20, 50, 100)).text
+        'a tabby cat'
+        """
+        image = as_seen(image)
+        text = self._ask(image, Request(Task.IDENTIFY, region=region)).grounded.text
+        return Expression(text, region, image)
 
     def chat(self, image: Source | None, turns: Sequence[Turn]) -> Reply:
-        """Reply freely to the last of `turns`, which has no answer yet."""
+        """Reply freely to the last of `turns`, which has no answer yet.
+
+        >>> model.chat("cat.jpg", [Turn("what might it think?")]).text
+        'a cat on a rug'
+        """
         *history, last = turns
         return Reply(self._ask(image, Request(None, last.user, history=tuple(history))).grounded.text)
 
@@ -116,7 +159,12 @@ class VisionLanguageModel:
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer a batch of requests of any tasks; a listener may follow and stop it."""
+        """Answer a batch of requests of any tasks; a listener may follow and stop it.
+
+        >>> requests = [Request(Task.REFER, "the cat", image=image), Request(Task.CAPTION, image=image)]
+        >>> [answer.raw for answer in model.generate(requests)]
+        ['{<10><20><50><100>}', 'a cat on a rug']
+        """
         requests = list(map(_upright, requests))
         answers = self.engine.generate([crop_to_region(request) for request in requests], listener)
         return [map_to_full_image(*pair) for pair in zip(requests, answers, strict=True)]

@@ -18,6 +18,7 @@ from assistant.agent.plan import Plan, PlanContext, Step
 from assistant.agent.planner import Planner
 from assistant.agent.replies import REPLIES
 from assistant.tools import VisionToolkit
+from assistant.tools.vision_tool import lazy_model
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
 from assistant.vlm.regions import crop
@@ -38,14 +39,14 @@ def engine() -> ScriptedEngine:
 
 @pytest.fixture
 def agent(engine: ScriptedEngine) -> Any:
-    model = VisionLanguageModel(engine)
+    model: Any = VisionLanguageModel(engine)
     tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
     return create_agent(PlannerChatModel(model=model), tools, checkpointer=InMemorySaver())
 
 
 def talking(engine: ScriptedEngine) -> Any:
     """Return an agent whose model replies freely to messages that fit no task."""
-    model = VisionLanguageModel(engine)
+    model: Any = VisionLanguageModel(engine)
     planner = PlannerChatModel(model=model, planner=Planner(PlanWriter(), talks=True))
     tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
     return create_agent(planner, tools, checkpointer=InMemorySaver())
@@ -115,7 +116,7 @@ def test_a_typed_region_outside_of_the_image_is_an_error(agent: Any, engine: Scr
 def test_an_attached_image_is_used_with_its_own_size(agent: Any, engine: ScriptedEngine) -> None:
     for name in ("cat.jpg", "coffee.jpg"):
         data = base64.b64encode((SAMPLES / name).read_bytes()).decode()
-        parts = [
+        parts: list[Any] = [
             {"type": "text", "text": "what is in [10, 20, 50, 60]?"},
             {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}},
         ]
@@ -141,7 +142,7 @@ def test_foreign_tools_with_the_same_names_do_not_break_it(
         )
 
     tools = [foreign(name) for name in ("caption", "vqa", "refer", "detect", "ground", "identify")]
-    other = create_agent(PlannerChatModel(model=VisionLanguageModel(engine)), tools)
+    other = create_agent(PlannerChatModel(model=lazy_model(VisionLanguageModel(engine))), tools)
     state = other.invoke({"messages": [HumanMessage(message)]})
     again = other.invoke({"messages": [*state["messages"], HumanMessage("where is the cat?")]})
     assert again["messages"][-1].text == "refer says so"
@@ -158,7 +159,7 @@ def test_results_from_mcp_are_read(engine: ScriptedEngine) -> None:
         {"configurable": {"current_image": SAMPLES / "cat.jpg"}},
     ).artifact.model_dump(mode="json")
     call = {"name": "refer", "args": {"expression": "the dog"}, "id": "step-1", "type": "tool_call"}
-    model = PlannerChatModel(model=VisionLanguageModel(engine)).bind_tools([tool])
+    model = PlannerChatModel(model=lazy_model(VisionLanguageModel(engine))).bind_tools([tool])
     plan = model.invoke([HumanMessage("where is the dog?")]).response_metadata
     said = AIMessage("", tool_calls=[call], response_metadata=plan)
     result = ToolMessage("Found.", tool_call_id="step-1", artifact={"structured_content": found})
@@ -198,7 +199,7 @@ class FicklePlanner(Planner):
 
 
 def test_a_message_is_planned_once(engine: ScriptedEngine) -> None:
-    model = VisionLanguageModel(engine)
+    model: Any = VisionLanguageModel(engine)
     tools = VisionToolkit(model=model, folders=(SAMPLES,)).get_tools()
     planner = PlannerChatModel(model=model, planner=FicklePlanner())
     answer, results = ask(create_agent(planner, tools, checkpointer=InMemorySaver()), "go")
@@ -208,7 +209,7 @@ def test_a_message_is_planned_once(engine: ScriptedEngine) -> None:
 
 @pytest.mark.parametrize("plan", [None, "refer", {"steps": [{"task": "dance"}], "why": "for joy"}])
 def test_metadata_without_a_valid_plan_is_ignored(engine: ScriptedEngine, plan: object) -> None:
-    model = PlannerChatModel(model=VisionLanguageModel(engine)).bind_tools([])
+    model = PlannerChatModel(model=lazy_model(VisionLanguageModel(engine))).bind_tools([])
     said = [HumanMessage("hello"), AIMessage("", response_metadata={"plan": plan})]
     assert model.invoke(said).text == REPLIES["hello"]
 
@@ -222,7 +223,7 @@ def test_a_failing_tool_says_why_and_is_not_called_again(agent: Any, message: st
 
 
 def test_identify_without_a_region_and_a_missing_tool_are_errors(engine: ScriptedEngine) -> None:
-    model = VisionLanguageModel(engine)
+    model: Any = VisionLanguageModel(engine)
     tools = [tool for tool in VisionToolkit(model=model).get_tools() if tool.name != "refer"]
     alone = create_agent(PlannerChatModel(model=model), tools)
     answer = alone.invoke({"messages": [HumanMessage("[identify]. find the dog")]})["messages"][-1].text
@@ -241,7 +242,7 @@ class TestStandard(ChatModelUnitTests):
 
 
 def test_every_message_says_why() -> None:
-    model = PlannerChatModel(model=VisionLanguageModel(ScriptedEngine())).bind_tools([])
+    model = PlannerChatModel(model=lazy_model(VisionLanguageModel(ScriptedEngine()))).bind_tools([])
     said = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
     assert isinstance(said, AIMessage)
     assert said.text == REPLIES["hello"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from PIL import Image
 
@@ -197,9 +199,8 @@ class TestRegions:
     @pytest.mark.parametrize("task", [Task.REFER, Task.DETECTION, Task.GROUNDING])
     def test_boxes_found_in_a_part_are_boxes_of_the_whole_picture(self, task: Task) -> None:
         region = Box(50, 0, 100, 100)  # with its margin 85..200 of 200 columns
-        found, (request,) = result(
-            Step(task, "the dog", region), **{task.value: "<p>dog</p> {<0><0><100><100>}"}
-        )
+        answers: Any = {task.value: "<p>dog</p> {<0><0><100><100>}"}
+        found, (request,) = result(Step(task, "the dog", region), **answers)
         assert request.image is not None
         assert request.image.size == (115, 100)
         assert [box for phrase in found.phrases for box in phrase.boxes] == [Box(42, 0, 100, 100)]

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 # What breaks a reader that expects something milder.
-_EXTREMES = (
+_EXTREMES: tuple[object, ...] = (
     None,
     True,
     0,

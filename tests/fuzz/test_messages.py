@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,7 +162,8 @@ def test_every_message_is_planned_and_answered_or_refused_in_one_line(
     message: str, context: PlanContext, written: str, probability: float
 ) -> None:
     try:
-        plan = Planner(Babbler(written, probability)).plan(message, context)
+        writer: Any = Babbler(written, probability)
+        plan = Planner(writer).plan(message, context)
     except AssistantError as error:  # of a typed box that cannot be meant
         refusal = str(error)
         assert refusal.isprintable()

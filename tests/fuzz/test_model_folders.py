@@ -25,7 +25,12 @@ from .documents import changed
 from .lengths import fuzzed
 from .mutations import damaged
 
-SETTINGS = ("config.json", "processor_config.json", "tokenizer_config.json", "generation_config.json")
+SETTINGS: tuple[str, ...] = (
+    "config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+)
 SETTINGS += ("adapter/adapter_config.json", f"adapter/{FILE}")
 OTHERS = ("model.safetensors", "adapter/adapter_model.safetensors", "tokenizer.json")
 

@@ -67,8 +67,8 @@ def test_coco_is_read_by_pycocotools_and_supervision(
 
 def test_yolo_is_read_by_supervision(sqlite_store: SessionStore, session_id: str, tmp_path: Path) -> None:
     folder = unpack(sqlite_store.export_yolo(session_id), tmp_path)
-    places = (str(folder / name) for name in ("images", "labels", "data.yaml"))
-    assert_same_boxes(sv.DetectionDataset.from_yolo(*places), 0.01)
+    images, labels, data = (str(folder / name) for name in ("images", "labels", "data.yaml"))
+    assert_same_boxes(sv.DetectionDataset.from_yolo(images, labels, data), 0.01)
 
 
 def test_pascal_voc_is_read_by_supervision(

@@ -157,7 +157,7 @@ class TestAdding:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(images_module.os, "fsync", fail)
+            patch.setattr("os.fsync", fail)
             with pytest.raises(DiskFullError, match="disk is full"):
                 store.add_image(make_picture())
         assert [path.name for path in (tmp_path / "pictures").iterdir()] == [".lock"]

@@ -17,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, create_engine, inspect
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect
 
 from assistant.storage import (
     DatabaseDamagedError,
@@ -240,7 +240,7 @@ class TestLightness:
         assert (done.stdout, done.stderr) == ("\n", "")
 
 
-def constraints(connection) -> dict[str, object]:  # noqa: ANN001
+def constraints(connection: Connection) -> dict[str, object]:
     """What each table demands: keys, references, checks and indexes, with their names."""
     found: dict[str, object] = {}
     database = inspect(connection)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def execute(url: str, *statements: str) -> None:
 
 
 @pytest.fixture
-def store(empty_postgresql: str, tmp_path: Path) -> SessionStore:
+def store(empty_postgresql: str, tmp_path: Path) -> Iterator[SessionStore]:
     with SessionStore.open(empty_postgresql, image_folder=tmp_path / "pictures", timeout=0.5) as opened:
         yield opened
 

@@ -32,8 +32,9 @@ def picture(shade: int) -> bytes:
 
 def write(store: SessionStore, turns: int, shared: str) -> None:
     own = store.create_session().id
+    image = None
     for count in range(turns):
-        image = store.add_image(picture(count // 8)) if count % 8 == 0 else image  # noqa: F821
+        image = store.add_image(picture(count // 8)) if count % 8 == 0 else image
         session_id = shared if count % 2 else own
         turn = store.append_turn(session_id, NewTurn("question", "answer", image, steps=STEPS))
         # Unbuffered: a buffer shared by threads may lose lines when the program is killed.

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
 from assistant.tools import VisionToolkit
@@ -18,14 +19,14 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from .fakes import SAMPLES, FakeEngine, calls, script
 
-CAT = {"configurable": {"current_image": "cat.jpg", "thread_id": "1"}}
+CAT: RunnableConfig = {"configurable": {"current_image": "cat.jpg", "thread_id": "1"}}
 
 
 def results(state: dict[str, Any]) -> list[ToolMessage]:
     return [message for message in state["messages"] if isinstance(message, ToolMessage)]
 
 
-def said(text: str) -> dict[str, list[BaseMessage]]:
+def said(text: str) -> Any:
     return {"messages": [HumanMessage(text)]}
 
 

@@ -41,7 +41,7 @@ def code_lines(path: Path) -> int:
     skipped: set[int] = set()
     for node in ast.walk(tree):
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if docstring or isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.stmt) and (docstring or isinstance(node, ast.Import | ast.ImportFrom)):
             skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
     return sum(bool(line.strip()) and number not in skipped for number, line in lines)

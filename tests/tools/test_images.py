@@ -215,10 +215,9 @@ def test_a_file_that_cannot_be_read_is_an_error_for_the_model(
 @pytest.mark.parametrize("kind", ["path", "text", "bytes", "image"])
 def test_a_source_gives_a_picture_by_id_wherever_it_keeps_it(kind: str, tmp_path: Path) -> None:
     path = write(tmp_path / "store" / "1.png", width=12)
-    picture = {"path": path, "text": str(path), "bytes": encoded(12), "image": Image.new("RGB", (12, 6))}[
-        kind
-    ]
-    with_source = ImageAccess([tmp_path / "allowed"], [Album(picture)])
+    forms: dict[str, Any] = {"path": path, "text": str(path), "bytes": encoded(12)}
+    forms["image"] = Image.new("RGB", (12, 6))
+    with_source = ImageAccess([tmp_path / "allowed"], [Album(forms[kind])])
     opened = with_source.open("img-1", NOTHING)
     assert (opened.reference, opened.picture.width) == ("img-1", 12)
 

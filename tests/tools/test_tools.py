@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from PIL import Image
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 import assistant.tools
 from assistant.tools import LazyModel, ReferTool, VisionResult, VisionToolkit
 from assistant.tools.tasks import TOOLS
+from assistant.tools.vision_tool import lazy_model
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box, GroundedPhrase
@@ -50,7 +52,7 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
-def call(tool: BaseTool, config: dict[str, Any] | None = None, **arguments: Any) -> ToolMessage:
+def call(tool: BaseTool, config: Any = None, **arguments: Any) -> ToolMessage:
     """Call a tool as an agent does."""
     made = tool.invoke({"type": "tool_call", "id": "1", "name": tool.name, "args": arguments}, config)
     assert isinstance(made, ToolMessage)
@@ -382,7 +384,7 @@ async def test_asynchronous_calls_run_side_by_side_and_keep_their_own_pictures(t
 
     async def ask(name: str) -> str:
         made = {"type": "tool_call", "id": name, "name": "caption", "args": {}}
-        config = {"configurable": {"current_image": name}}
+        config: RunnableConfig = {"configurable": {"current_image": name}}
         return str((await tools["caption"].ainvoke(made, config)).artifact["image"]["reference"])
 
     assert await asyncio.gather(*map(ask, names)) == names
@@ -400,7 +402,8 @@ async def test_an_asynchronous_call_does_not_hold_up_the_loop(tools: Tools, engi
 
 
 def test_a_tool_can_be_made_alone() -> None:
-    tool = ReferTool(model=VisionLanguageModel(FakeEngine()))
+    model: Any = VisionLanguageModel(FakeEngine())
+    tool = ReferTool(model=model)
     assert call(tool, {"configurable": {"current_image": SAMPLES / "cat.jpg"}}, expression="it").artifact
     shared = LazyModel("nano")
     assert ReferTool(model=shared).model is shared
@@ -416,7 +419,7 @@ def test_a_tool_can_be_pickled_and_copied_also_after_it_was_offered_to_a_model(t
 
 
 def test_copies_share_the_model_and_one_without_a_name_cannot_be_pickled(toolkit: VisionToolkit) -> None:
-    tool = toolkit.get_tools()[0]
+    tool: Any = toolkit.get_tools()[0]
     assert copy.deepcopy(tool).model is tool.model
     assert copy.deepcopy(toolkit).model is toolkit.model
     with pytest.raises(TypeError, match=r"give its name, as in VisionToolkit\(model='nano'\)"):
@@ -429,7 +432,7 @@ def test_a_toolkit_refuses_what_it_does_not_know() -> None:
 
 
 def test_a_tool_shows_neither_model_nor_folders() -> None:
-    text = repr(ReferTool(model="nano"))
+    text = repr(ReferTool(model=lazy_model("nano")))
     assert "LazyModel" not in text
     assert "ImageAccess" not in text
 

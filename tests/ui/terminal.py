@@ -15,6 +15,6 @@ if __name__ == "__main__":
     engine = ScriptedEngine({Task.CAPTION: "a dog runs " + "and runs " * 200 + "home"})
     engine.seconds_per_word = 0.05
     for module in (asking, chatting):
-        module.load_model = lambda *_, **__: VisionLanguageModel(engine)
+        module.load_model = lambda *_, **__: VisionLanguageModel(engine)  # type: ignore[attr-defined]
     sys.argv[0] = "assistant"
     cli.main()

@@ -13,8 +13,8 @@ import pytest
 import supervision as sv
 from PIL import Image, ImageColor
 
-from assistant.ui import render
-from assistant.ui.render import INK, PALETTE, draw, phrase_colour
+from assistant.vlm import drawing
+from assistant.vlm.drawing import INK, PALETTE, draw, phrase_colour
 from assistant.vlm.grounding import Box, GroundedPhrase, GroundedText
 
 Pixels = npt.NDArray[np.uint8]
@@ -179,7 +179,7 @@ def test_a_grounded_text_is_drawn_like_its_phrases() -> None:
 def test_a_label_says_the_phrase_and_the_score_or_else_the_number(
     text: str, score: float | None, label: str
 ) -> None:
-    assert render._label(text, score, 7).replace("\N{NO-BREAK SPACE}", " ") == label
+    assert drawing._label(text, score, 7).replace("\N{NO-BREAK SPACE}", " ") == label
 
 
 def test_a_label_is_drawn_in_the_colour_of_its_phrase_with_dark_text(

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -97,7 +98,7 @@ class TestCalibratedEngine:
     calibration = Calibration(weights={"refer": {"bias": 0.0, "place": 1.0}}, refuse_below=0.3)
 
     def answer(self, place: float, task: Task | None = Task.REFER) -> Generation:
-        engine = Recorded("{<10><20><30><40>}", [evidence(place=place)])
+        engine: Any = Recorded("{<10><20><30><40>}", [evidence(place=place)])
         [answer] = CalibratedEngine(engine, self.calibration).generate([Request(task, "the dog")])
         return answer
 

@@ -245,7 +245,7 @@ class TestColours:
             pytest.param({}, id="not measured"),
         ],
     )
-    def test_an_uncertain_colour_distinguishes_nothing(self, others: dict[str, float]) -> None:
+    def test_an_uncertain_colour_distinguishes_nothing(self, others: Any) -> None:
         found = expressions(photo(self.coloured(LEFT, black=0.9), self.coloured(RIGHT, **others)))
         assert not any("black" in item.text for item in found)
 

@@ -443,7 +443,8 @@ def test_the_scripts_of_the_documentation_convert_other_formats(
 
 def test_a_run_trains_on_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSISTANT_CACHE", str(file.parent / "cache"))
-    write(file, {"image": PHOTO} | MEANT[0].values[0], {"ask": "who are you?", "answer": "An assistant."})
+    first: Any = MEANT[0].values[0]
+    write(file, {"image": PHOTO} | first, {"ask": "who are you?", "answer": "An assistant."})
     mixture = open_mixture(file, "train", MixtureConfig(), 6, seed=0)
     examples = [mixture[index] for index in range(6)]
     assert [example.image is None for example in examples].count(True) == 3

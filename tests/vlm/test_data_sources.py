@@ -10,6 +10,7 @@ import os
 import pickle
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,11 @@ def ocrvqa(data: Path, change: Change = unchanged) -> None:
     write_pictures(data / "ocr_vqa/images/0761183272.jpg")
 
 
+def llava_as(name: str, data: Path, change: Change = unchanged) -> None:
+    llava(data, change)
+    renamed(data, name)
+
+
 def llava(data: Path, change: Change = unchanged) -> None:
     texts = ["<image>\nWhat is in it?", "A bus.", "Which colour?", "Red and white."]
     turns = [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(texts)]
@@ -286,10 +292,10 @@ WRITERS: dict[str, Callable[..., None]] = {
     "textcaps": textcaps,
     "refcoco": refcoco,
     "refcoco_identify": refcoco,
-    "refcoco_plus": lambda *arguments: refcoco(*arguments, folder="refcoco+"),
-    "refcoco_plus_identify": lambda *arguments: refcoco(*arguments, folder="refcoco+"),
-    "refcocog": lambda *arguments: refcoco(*arguments, folder="refcocog", edition="umd"),
-    "refcocog_identify": lambda *arguments: refcoco(*arguments, folder="refcocog", edition="umd"),
+    "refcoco_plus": partial(refcoco, folder="refcoco+"),
+    "refcoco_plus_identify": partial(refcoco, folder="refcoco+"),
+    "refcocog": partial(refcoco, folder="refcocog", edition="umd"),
+    "refcocog_identify": partial(refcoco, folder="refcocog", edition="umd"),
     "visual_genome": visual_genome,
     "gqa": gqa,
     "vqav2": vqav2,
@@ -297,8 +303,8 @@ WRITERS: dict[str, Callable[..., None]] = {
     "aokvqa": aokvqa,
     "ocrvqa": ocrvqa,
     "llava_conversation": llava,
-    "llava_detail": lambda data, *rest: (llava(data, *rest), renamed(data, "detail_23k")),
-    "llava_reasoning": lambda data, *rest: (llava(data, *rest), renamed(data, "complex_reasoning_77k")),
+    "llava_detail": partial(llava_as, "detail_23k"),
+    "llava_reasoning": partial(llava_as, "complex_reasoning_77k"),
     "multitask_conversation": multitask,
     "flickr30k_grounded_caption": flickr30k,
     "flickr30k_caption_to_phrases": flickr30k,

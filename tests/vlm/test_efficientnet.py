@@ -75,7 +75,7 @@ class TestBlocks:
     def test_the_input_is_added_where_the_shape_stays(self, outputs: int, stride: int, added: bool) -> None:
         block = InvertedResidual(4, outputs, 3, stride, 6)
         nn.init.zeros_(block.project.weight)
-        nn.init.zeros_(block.project.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(block.project.bias)
         maps = torch.randn(1, 4, 8, 8)
         side = 8 // stride
         torch.testing.assert_close(block(maps), maps if added else torch.zeros(1, outputs, side, side))
@@ -212,9 +212,11 @@ class TestConversion:
         ):
             assert ours is not None
             maps = torch.randn(1, ours.in_channels, 9, 9)
-            values = [state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
+            mean, variance, weight, bias = (
+                state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+            )
             bare = functional.conv2d(maps, state[f"{theirs}.weight"], groups=ours.groups)
-            wanted = functional.batch_norm(bare, *values, eps=1e-3)
+            wanted = functional.batch_norm(bare, mean, variance, weight, bias, eps=1e-3)
             found = functional.conv2d(maps, ours.weight, ours.bias, groups=ours.groups)
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 

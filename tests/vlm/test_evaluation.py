@@ -16,7 +16,7 @@ from assistant.vlm.answers import Request
 from assistant.vlm.data.expressions import expressions
 from assistant.vlm.data.instructions import certain_boxes, vqa_samples
 from assistant.vlm.data.nouns import plural
-from assistant.vlm.data.photos import Photo, PhotoFolder
+from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder
 from assistant.vlm.errors import AssistantError, DataError
 from assistant.vlm.evaluation import text_suites
 from assistant.vlm.evaluation.evaluate import BATCH
@@ -228,7 +228,7 @@ class TestHallucination:
         photo = Photo(
             image="a.png", source="generated", split="val",
             captions=("a dog", "a puppy by a bench"),
-            objects=({"label": "cat", "score": 0.1, "box": (0, 0, 1, 1)},),
+            objects=(DetectedObject(label="cat", score=0.1, box=(0, 0, 1, 1)),),
         )  # fmt: skip
         assert present_classes(photo) == {"dog", "bench", "cat"}
         assert absent_class(photo) not in {"dog", "cat", None}

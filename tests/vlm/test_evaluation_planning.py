@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def messages(tmp_path: Path) -> list[Message]:
     return read_messages(tmp_path, held_out=False)
 
 
-def values(report: dict) -> dict[str, tuple[float, int]]:
+def values(report: dict[str, Any]) -> dict[str, tuple[float, int]]:
     measures = report["tasks"]["planning"]["measures"]
     return {name: (round(figure["value"], 2), figure["count"]) for name, figure in measures.items()}
 

@@ -52,7 +52,9 @@ def png(array: np.ndarray, colour_type: int, *more: bytes) -> bytes:
 def tiff(planes: list[np.ndarray], order: str, **tags: int) -> bytes:
     """Write a TIFF with one strip a plane; `planar` (2 for planes) and `photometric` are its tags."""
     height, width = planes[0].shape
-    strips = [plane.astype(plane.dtype.newbyteorder(order)).tobytes() for plane in planes]
+    strips = [
+        plane.astype(plane.dtype.newbyteorder("<" if order == LITTLE else ">")).tobytes() for plane in planes
+    ]
     directory = ImageFileDirectory_v2(prefix=b"II" if order == LITTLE else b"MM")
     directory[256], directory[257], directory[259] = width, height, 1
     directory[258] = (planes[0].dtype.itemsize * 8,) * len(planes)

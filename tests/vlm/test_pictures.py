@@ -12,6 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -236,9 +237,12 @@ def test_a_large_photo_is_reduced_but_its_own_size_is_told_upright() -> None:
 def test_a_large_photo_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
     in_rgb = picture_colours.in_rgb
-    monkeypatch.setattr(
-        picture_colours, "in_rgb", lambda image, size: decoded.append(image.size) or in_rgb(image, size)
-    )
+
+    def noted(image: Image.Image, size: tuple[int, int]) -> Any:
+        decoded.append(image.size)
+        return in_rgb(image, size)
+
+    monkeypatch.setattr(picture_colours, "in_rgb", noted)
     open_picture(encoded(Image.new("L", (9000, 300)), "JPEG"))
     assert decoded == [(4500, 150)]
 

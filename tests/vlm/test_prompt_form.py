@@ -73,7 +73,7 @@ def trained(processor: MiniGPTv2Processor, *samples: Sample) -> tuple[list[int],
     """Return the training ids of a conversation about an image, and its target ids."""
     first, *more = samples
     sample = Sample(first.task, first.turn, follow_ups=tuple(more))
-    batch = SharedImageCollator(processor)([Example(picture(0), (sample,))])
+    batch = SharedImageCollator(processor)([Example(picture(0), [sample])])
     length = int(batch["attention_mask"][0, 0, :, 0].sum())  # whoever sees the first token is no padding
     learnt = [label for label in batch["labels"][0].tolist() if label != IGNORED]
     return batch["input_ids"][0, :length].tolist(), learnt

@@ -143,7 +143,7 @@ class TestBatch:
     def collator(self, processor: MiniGPTv2Processor) -> SelfCriticalCollator:
         model = add_adapter(tiny_model(), ADAPTER)
         collate = SharedImageCollator(processor)
-        rewards = {Task.CAPTION: CaptionReward(REFERENCES), Task.REFER: box_reward}
+        rewards: Any = {Task.CAPTION: CaptionReward(REFERENCES), Task.REFER: box_reward}
         return SelfCriticalCollator(collate, model, processor, rewards, 3, bf16=False)
 
     def test_sampled_captions_are_added_to_the_annotated_ones(self, processor: MiniGPTv2Processor) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from assistant.vlm.grounding import parse
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.training import trainer as trainer_module
 from assistant.vlm.training.adapter import AdapterConfig
-from assistant.vlm.training.progress import TASK_NAMES
+from assistant.vlm.training.progress import TASK_NAMES, Meter
 from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, AnsweredExample, sheet
 from assistant.vlm.training.stopping import StopOnSignal, TrainingStoppedError
 from assistant.vlm.training.trainer import TrainingConfig, train, train_named
@@ -106,13 +107,13 @@ class TestLog:
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sums = []
-        take = trainer_module.Meter.take
+        take = Meter.take
 
-        def noted(self: trainer_module.Meter) -> dict[str, float]:
+        def noted(self: Meter) -> dict[str, float]:
             sums.append(self._sums.clone())
             return take(self)
 
-        monkeypatch.setattr(trainer_module.Meter, "take", noted)
+        monkeypatch.setattr(Meter, "take", noted)
         run(replace(config, steps=1, log_every=1, bf16=False))
         by_task = sums[0][:-2].reshape(-1, 2)
         assert by_task[:, 0].sum() / by_task[:, 1].sum() == pytest.approx(log(config)[0]["loss"], rel=1e-4)
@@ -222,6 +223,7 @@ class TestStopping:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from assistant.tests.vlm.test_training_runs import run, restored
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.training import trainer
@@ -373,7 +375,7 @@ class TestWays:
         )
 
     @pytest.mark.parametrize("way", [{"gradient_accumulation": 2}, {"gradient_checkpointing": True}], ids=str)
-    def test_losses_and_weights_are_the_same(self, exact: TrainingConfig, way: dict[str, object]) -> None:
+    def test_losses_and_weights_are_the_same(self, exact: TrainingConfig, way: Any) -> None:
         plain, _ = run(replace(exact, out=exact.out / "plain"))
         losses = [line["loss"] for line in log(replace(exact, out=exact.out / "plain"))]
         other, _ = run(replace(exact, **way))

@@ -101,11 +101,12 @@ def ui(
         settings.USER_HEADER: user_header or "",
         settings.LINKS: "1" if links else "",
         settings.LIMITS: str(settings.Limits(most_pictures, most_megabytes, most_waiting)),
-        **({settings.LOG: "json"} if log_json else {}),
+        **({settings.LOG: "json", "STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE": "true"} if log_json else {}),
     }
     environment = {**os.environ, **given}
     command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
-    typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
+    if not log_json:
+        typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
     code = _run(command, environment)
     if code > 0:  # below 0: ended by a signal
         raise AssistantError(f"the page could not be served; is port {port} taken? Try another --port")

@@ -120,7 +120,7 @@ def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
     """
     from PIL import Image
 
-    from ..render import draw
+    from ...vlm.drawing import draw
 
     drawn = io.BytesIO()
     image = draw(picture.image, result.phrases)

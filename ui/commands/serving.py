@@ -72,7 +72,7 @@ def _require_mcp() -> None:
 
 
 def _draw(image: Image.Image, phrases: Sequence[GroundedPhrase]) -> Image.Image:
-    from ..render import draw  # slow import; not before the client gets its first reply
+    from ...vlm.drawing import draw  # slow import; not before the client gets its first reply
 
     return draw(image, phrases)
 

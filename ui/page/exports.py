@@ -12,7 +12,7 @@ import streamlit as st
 
 from assistant.storage import SessionStore
 from assistant.storage.records import labelled_boxes
-from assistant.ui.render import draw
+from assistant.vlm.drawing import draw
 from assistant.vlm.pictures import open_picture
 
 from .boxes import phrases_of, turn_with_boxes

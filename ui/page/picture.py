@@ -10,7 +10,7 @@ import streamlit as st
 
 from assistant.agent.answer import UNSURE
 from assistant.storage import LabelledBox, StoredImage
-from assistant.ui.render import PALETTE
+from assistant.vlm.drawing import PALETTE
 from assistant.vlm.grounding import Box
 
 from .component import component, nothing

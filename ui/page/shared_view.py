@@ -8,7 +8,7 @@ import streamlit as st
 
 from assistant.storage import SessionStore, StoredTurn
 from assistant.storage.records import labelled_boxes
-from assistant.ui.render import draw
+from assistant.vlm.drawing import draw
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.pictures import open_picture
 

@@ -1,6 +1,7 @@
 """Draw grounded text on an image: one colour per phrase, a label on every box.
 
-The only module that draws boxes; the command line, the MCP server and the page's export use it.
+The only module that draws boxes: the command line, the MCP server, the page's export and results in
+notebooks use it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import supervision as sv  # of the extra `drawing`
 from PIL import Image
 
-from ..vlm.grounding import GroundedPhrase, GroundedText
+from .grounding import GroundedPhrase, GroundedText
 
 PALETTE = ("#f7f614", "#49daff", "#f17343", "#13aa7f", "#ffbac6", "#a581ff", "#aeff8a", "#eba103")
 """Colours of phrases, `#rrggbb`. Distinguishable with normal and with each kind of colour-blind vision, and

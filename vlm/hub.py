@@ -1,0 +1,74 @@
+"""Model folders as repositories of the Hugging Face Hub, and with transformers' own loading."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from .bases import own_adapter
+from .errors import WeightsError, one_line
+
+if TYPE_CHECKING:
+    from .modeling import MiniGPTv2ForConditionalGeneration
+
+# What a folder holds; a repository's other files could be of any size.
+_FILES = ("*.json", "*.jinja", "*.safetensors", "*.md", "adapter/*")
+_REMEDY = "name a folder or OWNER/NAME of a repository that you may read"
+
+
+def fetch_repository(name: str, revision: str | None = None, token: str | bool | None = None) -> Path:
+    """Return the folder of a repository of the Hub, fetched to its cache as far as it is not there.
+
+    Raises:
+        WeightsError: there is no such repository, or it cannot be reached.
+    """
+    try:
+        return Path(snapshot_download(name, revision=revision, token=token, allow_patterns=list(_FILES)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise WeightsError(f"no folder and no repository {name!r}: {one_line(error)}; {_REMEDY}") from error
+
+
+def push_folder(folder: Path, name: str, *, private: bool = True, token: str | bool | None = None) -> str:
+    """Upload a model's or an adapter's folder to a repository of the Hub; return its address.
+
+    A missing repository is created.
+
+    Raises:
+        WeightsError: the folder is no model, or the Hub refuses it.
+    """
+    if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
+        raise WeightsError(f"{folder} is no folder of a model or an adapter: name one to push")
+    api = HfApi(token=token)
+    try:
+        created = api.create_repo(name, private=private, exist_ok=True)
+        api.upload_folder(repo_id=created.repo_id, folder_path=folder, allow_patterns=list(_FILES))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise WeightsError(f"cannot push {folder} to {name!r}: {one_line(error)}") from error
+    return str(created)
+
+
+def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
+    """Return what `from_pretrained` loads: a folder, also for a repository; None as it is."""
+    if model is None or Path(model).is_dir():
+        return model
+    return str(fetch_repository(str(model), options.get("revision"), options.get("token")))
+
+
+def with_own_adapter(
+    model: MiniGPTv2ForConditionalGeneration, folder: Any
+) -> MiniGPTv2ForConditionalGeneration:
+    """Return the model with the LoRA of its converted folder, if that was not merged before."""
+    adapter = None if folder is None else own_adapter(Path(folder))
+    if adapter is None:
+        return model
+    from .training.adapter import load_adapter
+
+    merged: MiniGPTv2ForConditionalGeneration = load_adapter(model, adapter).merge_and_unload()
+    return merged
+
+
+__all__ = ["fetch_repository", "fetched", "push_folder", "with_own_adapter"]
