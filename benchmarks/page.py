@@ -143,11 +143,17 @@ def ask(page: Page, message: str, number: int) -> None:
     field = page.get_by_test_id("stChatInput").locator("textarea")
     expect(field).to_be_enabled()
     field.fill(message)
+    send(page)
+    expect(page.get_by_test_id("stFeedback")).to_have_count(number)
+    settled(page)
+
+
+def send(page: Page) -> None:
+    """Send the question in the field."""
+    field = page.get_by_test_id("stChatInput").locator("textarea")
     while field.input_value():  # the page ignores Enter while it runs
         field.press("Enter")
         page.wait_for_timeout(100)
-    expect(page.get_by_test_id("stFeedback")).to_have_count(number)
-    settled(page)
 
 
 def ask_in_new_session(page: Page, address: str) -> float:
@@ -208,10 +214,10 @@ def crowd(browser: Browser, address: str) -> list[float]:
         page.get_by_test_id("stChatInput").locator("textarea").fill(CROWD_QUESTION)
         page.evaluate(CLOCK)
     for page in pages:
-        page.get_by_test_id("stChatInput").locator("textarea").press("Enter")
+        send(page)
     waits = []
     for page in pages:
-        page.wait_for_function("window.waited", timeout=SECONDS * 1000)
+        page.wait_for_function("window.waited", timeout=SECONDS * 1000, polling=200)
         waits.append(float(page.evaluate("window.waited")) / 1000)
         page.context.close()
     return waits
