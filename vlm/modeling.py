@@ -130,7 +130,8 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
         from .hub import fetched, with_own_adapter
 
         folder = fetched(pretrained_model_name_or_path, options)
-        loaded = super().from_pretrained(folder, *arguments, **options)
+        options.pop("trust_remote_code", None)
+        loaded = super().from_pretrained(folder, *arguments, trust_remote_code=False, **options)
         if isinstance(loaded, tuple):  # with a report of the weights
             return with_own_adapter(loaded[0], folder), loaded[1]
         return with_own_adapter(loaded, folder)

@@ -106,7 +106,7 @@ class AnswerTrainer(Trainer):
     ) -> LRScheduler:
         """Create the reference's schedule if the settings have one."""
         schedule, warmup = self._config.schedule, self._config.warmup_steps
-        if schedule is None or self.lr_scheduler is not None:
+        if schedule is None:
             created: LRScheduler = super().create_scheduler(num_training_steps, optimizer)
             return created
         optimizer = optimizer or self.optimizer
@@ -114,8 +114,9 @@ class AnswerTrainer(Trainer):
         def share(peak: float) -> Callable[[int], float]:
             return lambda step: schedule.rate(step, peak, warmup, num_training_steps) / peak if peak else 0.0
 
-        self.lr_scheduler = LambdaLR(optimizer, [share(group["lr"]) for group in optimizer.param_groups])
-        return self.lr_scheduler
+        scheduler = LambdaLR(optimizer, [share(group["lr"]) for group in optimizer.param_groups])
+        self.lr_scheduler: LRScheduler = scheduler
+        return scheduler
 
     def _get_train_sampler(self, _train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
         # The same steps for any number of processes and accumulation steps.
