@@ -1,4 +1,4 @@
-"""Model folders as repositories of the Hugging Face Hub, and with transformers' own loading."""
+"""What transformers' own `from_pretrained` needs for our folders: repositories of the Hub, and their LoRA."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from .bases import own_adapter
@@ -32,25 +32,6 @@ def fetch_repository(name: str, revision: str | None = None, token: str | bool |
         raise WeightsError(f"no folder and no repository {name!r}: {one_line(error)}; {_REMEDY}") from error
 
 
-def push_folder(folder: Path, name: str, *, private: bool = True, token: str | bool | None = None) -> str:
-    """Upload a model's or an adapter's folder to a repository of the Hub; return its address.
-
-    A missing repository is created.
-
-    Raises:
-        WeightsError: the folder is no model, or the Hub refuses it.
-    """
-    if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
-        raise WeightsError(f"{folder} is no folder of a model or an adapter: name one to push")
-    api = HfApi(token=token)
-    try:
-        created = api.create_repo(name, private=private, exist_ok=True)
-        api.upload_folder(repo_id=created.repo_id, folder_path=folder, allow_patterns=list(_FILES))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise WeightsError(f"cannot push {folder} to {name!r}: {one_line(error)}") from error
-    return str(created)
-
-
 def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
     """Return what `from_pretrained` loads: a folder, also for a repository; None as it is."""
     if model is None or Path(model).is_dir():
@@ -71,4 +52,4 @@ def with_own_adapter(
     return merged
 
 
-__all__ = ["fetch_repository", "fetched", "push_folder", "with_own_adapter"]
+__all__ = ["fetch_repository", "fetched", "with_own_adapter"]
