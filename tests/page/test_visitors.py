@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -190,7 +190,7 @@ class TestLimits:
 
 
 @pytest.fixture
-def linked(store: SessionStore) -> Iterator[str]:
+def linked(store: SessionStore) -> str:
     """A link to a session of another visitor, with a picture and boxes."""
     ann = store.for_owner("user ann")
     image = ann.add_image(png())

@@ -127,7 +127,7 @@ class TestTurns:
         session_id = store.create_session().id
         store.append_turn(session_id, NewTurn("q", "a"))
         for feedback in (1, -1, 0, None):
-            store.set_feedback(session_id, 1, feedback)  # type: ignore[arg-type]
+            store.set_feedback(session_id, 1, feedback)
             assert store.turns(session_id)[0].feedback == feedback
         with pytest.raises(ValueError, match="not 2"):
             store.set_feedback(session_id, 1, 2)  # type: ignore[arg-type]

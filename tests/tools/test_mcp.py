@@ -26,7 +26,7 @@ from assistant.tools import PictureList, VisionResult, VisionToolkit
 from assistant.tools.mcp_server import DRAWN_SIDE, create_server
 from assistant.ui.cli import app
 from assistant.ui.commands import serving
-from assistant.ui.render import draw
+from assistant.vlm.drawing import draw
 from assistant.vlm.errors import AssistantError
 
 from .fakes import SAMPLES, FakeEngine
@@ -189,7 +189,7 @@ async def test_a_client_that_asks_is_notified_of_progress(toolkit: VisionToolkit
     engine.said = ("a cat", "a cat <p>on a rug")
     reports: list[tuple[float, str | None]] = []
 
-    async def hear(progress: float, _total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
         reports.append((progress, message))
 
     async with Client(create_server(toolkit)) as client:

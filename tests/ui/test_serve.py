@@ -119,7 +119,12 @@ def test_the_options_of_vllm_are_passed_on(
     monkeypatch.setitem(extras._MODULES, "vllm", ("json",))
     write_model(tmp_path / "mine")
     commands: list[list[str]] = []
-    monkeypatch.setattr(model_server, "_run", lambda given, *_: commands.append(given) or 0)
+
+    def run(given: list[str], *_: object) -> int:
+        commands.append(given)
+        return 0
+
+    monkeypatch.setattr(model_server, "_run", run)
     result = command(
         "serve", "--model", tmp_path / "mine", "--port", str(port), "--", "--tensor-parallel-size", "2"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ class TestPackedLayers:
 
 @pytest.mark.parametrize("length", [1, 5])
 def test_grouped_attention_is_attention_with_repeated_keys(length: int) -> None:
-    module = nn.Module()
+    module: Any = nn.Module()
     module.num_key_value_groups = 3
     query = torch.randn(2, 6, length, 8)
     key, value = torch.randn(2, 2, 16, 8), torch.randn(2, 2, 16, 8)

@@ -61,7 +61,7 @@ def test_markers_are_no_words_to_learn(tmp_path: Path, marker: str, line: dict[s
 def test_a_small_file_of_deep_json_takes_little_memory(tmp_path: Path, deep: str) -> None:
     file = tmp_path / "own.jsonl"
     file.write_text(deep)
-    command = [sys.executable, "-c", READ_IN_2_GB, file]
+    command = [sys.executable, "-c", READ_IN_2_GB, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert deep.startswith("{") or "this is a JSON array" in done.stdout

@@ -58,7 +58,7 @@ class Row:
     @cached_property
     def image_hash(self) -> bytes | None:
         """A hash of the image's pixels, None without an image."""
-        return None if self.pixel_values is None else blake2b(self.pixel_values.numpy()).digest()
+        return None if self.pixel_values is None else blake2b(self.pixel_values.numpy().data).digest()
 
     def write(self, token: int, probability: float, end_token: int) -> None:
         """Append the next token, which may end the row."""

@@ -115,7 +115,7 @@ class AnswerTrainer(Trainer):
             return lambda step: schedule.rate(step, peak, warmup, num_training_steps) / peak if peak else 0.0
 
         scheduler = LambdaLR(optimizer, [share(group["lr"]) for group in optimizer.param_groups])
-        self.lr_scheduler: LRScheduler = scheduler
+        self.lr_scheduler = scheduler
         return scheduler
 
     def _get_train_sampler(self, _train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
