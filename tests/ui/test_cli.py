@@ -417,7 +417,7 @@ class TestSessions:
         assert "1 turn " in line
         assert line.endswith("where is the dog?\n")
         (listed,) = json.loads(command("sessions", "list", "--json").out)
-        assert list(listed) == ["id", "title", "created", "updated", "turns"]
+        assert list(listed) == ["id", "title", "created", "updated", "turns", "owner"]
         assert (listed["id"], listed["turns"]) == (session, 1)
 
     def test_an_empty_list_is_empty(self, command: Command) -> None:

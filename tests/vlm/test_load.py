@@ -18,6 +18,7 @@ from assistant.vlm.answers import Request
 from assistant.vlm.engine import prefix_cache
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
+from assistant.vlm.errors import ImageError
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task, Turn
 
@@ -92,7 +93,7 @@ def test_500_requests_of_32_askers(expected: list[str], monkeypatch: pytest.Monk
                 engine.generate([TOO_LONG])
             return "too long"
         if number % 10 == 4:
-            with pytest.raises(OSError, match="truncated"):
+            with pytest.raises(ImageError, match="incomplete or damaged"):
                 engine.generate([Request(Task.CAPTION, image=broken_picture())])
             return "broken"
         if number % 10 == 6:
