@@ -217,7 +217,7 @@ class TestLinks:
         assert not tab.error
         for words in ("Squares", "Where is the &lt;b&gt;square&lt;/b&gt;?", "On the left.", "Still there."):
             assert words in said(tab)
-        assert len(tab.get("imgs")) == 1
+        assert len(tab.get("image")) == 1
         assert [len(found) for found in (tab.chat_input, tab.button, tab.text_input, tab.feedback)] == [0] * 4
 
     @pytest.mark.parametrize("are_on", [True, False])

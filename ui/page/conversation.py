@@ -134,7 +134,7 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, 
 # --- an answer on its way --------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=0.1)
+@st.fragment(run_every=0.25)
 def show_running(running: state.Running, boxes: int) -> None:
     """Show the answer so far and a stop button.
 
