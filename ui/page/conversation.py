@@ -22,6 +22,8 @@ SHOWN = 20
 # Seconds that the page waits for an answer before it shows the text so far: short enough to follow, long
 # enough that many waiting tabs leave the processor to the model.
 GLANCE = 0.4
+# Longer than a look takes: a rerun would end the one that runs before it has shown anything.
+_LOOK_EVERY = GLANCE + 0.2
 _AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
 
@@ -134,7 +136,7 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, 
 # --- an answer on its way --------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=0.25)
+@st.fragment(run_every=_LOOK_EVERY)
 def show_running(running: state.Running, boxes: int) -> None:
     """Show the answer so far and a stop button.
 
