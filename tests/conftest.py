@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 # Tiny models are slowed down by a second thread. Set before torch is imported, which most tests do without.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -15,15 +15,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 settings.register_profile("assistant", deadline=None)
-# `make mutants` runs each test hundreds of times, in forks of one process.
-settings.register_profile(
-    "mutants",
-    deadline=None,
-    derandomize=True,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "assistant"))
+settings.load_profile("assistant")
+
 
 # Under `nohup`, or a runner that ignores it, SIGINT stays ignored here and in every process that a test
 # starts; a handler of our own goes back to the default in those.
