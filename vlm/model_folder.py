@@ -29,6 +29,7 @@ LINEAR_LAYERS_AND_TOWER = rf"{LINEAR_LAYERS}|.*vision_tower\..*\.(q_proj|v_proj|
 names."""
 
 Text = Annotated[str, Field(max_length=4096)]
+SpecialToken = Annotated[str, Field(min_length=1, max_length=4096)]
 Count = Annotated[int, Field(ge=1, le=2**10)]
 Width = Annotated[int, Field(ge=1, le=2**17)]
 Size = Annotated[int, Field(ge=1, le=2**24)]
@@ -250,10 +251,10 @@ class TokenizerSettings(Settings):
     tokenizer_class: Literal["TokenizersBackend", "PreTrainedTokenizerFast"]
     backend: Literal["tokenizers"] = "tokenizers"
     processor_class: Literal["MiniGPTv2Processor"] | None = None
-    bos_token: Text
-    eos_token: Text
-    pad_token: Text
-    unk_token: Text | None = None
+    bos_token: SpecialToken
+    eos_token: SpecialToken
+    pad_token: SpecialToken
+    unk_token: SpecialToken | None = None
     clean_up_tokenization_spaces: bool = False
     model_max_length: Annotated[int, Field(gt=0)] | None = None
     padding_side: Literal["left", "right"] = "left"

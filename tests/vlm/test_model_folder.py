@@ -89,6 +89,7 @@ HOSTILE: list[tuple[str, str, Any]] = [
     (TOKENIZER, "tokenizer_class", "PayloadTokenizer"),
     (TOKENIZER, "tokenizer_class", {"a": "b"}),
     (TOKENIZER, "bos_token", None),
+    (TOKENIZER, "bos_token", ""),
     (TOKENIZER, "eos_token", 5),
     (TOKENIZER, "pad_token", ["<pad>"]),
     (TOKENIZER, "added_tokens_decoder", {"7": {"content": "x"}}),
