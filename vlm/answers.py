@@ -9,6 +9,7 @@ from PIL import Image
 
 from .calibration import BoxEvidence
 from .display import RichRepr, ShowsBoxes
+from .generation_options import GenerationOptions
 from .grounding import Box, GroundedPhrase, GroundedText
 from .prompt_form import OURS, PromptForm
 from .tasks import Task, Turn
@@ -21,7 +22,8 @@ class Request:
     `region` is the part of the image that the request is about: a `VisionLanguageModel` crops to it and maps
     boxes back to the full image. Only `[identify]` sees the full image, with the region in its prompt.
     `typed` is the text that a user typed after an identifier, or a dataset's published question: some prompt
-    forms use exactly this text.
+    forms use exactly this text. `options` say how the answer is generated.
+    `code`, 0 <= code < 1, asks for a sampled answer (see `engine/sampling.py`) instead of the greedy one.
     """
 
     task: Task | None
@@ -30,6 +32,8 @@ class Request:
     image: Image.Image | None = None
     history: tuple[Turn, ...] = ()
     typed: str = ""
+    options: GenerationOptions = GenerationOptions()
+    code: float | None = None
 
     def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:
         """Return the turns that a model of this form reads, the open question last.

@@ -17,8 +17,9 @@ def load_engine(
     """Return the engine for a model's name, an adapter's or a model's folder, or a server's address.
 
     `base` is the base model of an adapter, if it was moved; `dtype` is float32, float16 or bfloat16, by
-    default the fastest on this machine. With `zoom`, a model of our own prompt form zooms in on small
-    referents; a model of another form answers once, as in its published evaluation.
+    default the fastest on this machine. With `zoom`, a model of our own prompt form weighs sampled
+    boxes of a referent and zooms in on small ones; a model of another form answers once, as in its published
+    evaluation.
 
     Raises:
         WeightsError: there is no such model, or its weights are not available.
@@ -33,13 +34,14 @@ def load_engine(
         return RemoteEngine.connect(model, zoom=zoom)
     spin_briefly()
     from .calibrated import CalibratedEngine
+    from .consensus import ConsensusEngine
     from .local import LocalEngine
     from .precision import precision
     from .zoom import ZoomRefiner
 
     engine = LocalEngine.load(model, base, precision(dtype))
     zooms = zoom and engine.processor.prompt_form.name == OURS.name
-    refined = ZoomRefiner(engine) if zooms else engine
+    refined = ZoomRefiner(ConsensusEngine(engine)) if zooms else engine
     return refined if engine.calibration is None else CalibratedEngine(refined, engine.calibration)
 
 

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from transformers import BatchFeature
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Continuation, Generation, Request
@@ -28,6 +30,7 @@ from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completion import Completer
 from .precision import fastest_precision
+from .sampling import CodeChooser
 from .threads import own_thread
 
 
@@ -51,8 +54,8 @@ class LocalEngine:
         self.processor = processor
         self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
         self._processing = threading.Lock()  # tokenizers are not thread-safe
-        room = model.config.text_config.max_position_embeddings
-        self._completer = Completer(self._decoder, processor.tokenizer, self._processing, room)
+        self._room = model.config.text_config.max_position_embeddings
+        self._completer = Completer(self._decoder, processor.tokenizer, self._processing, self._room)
 
     @property
     def name(self) -> str:
@@ -115,7 +118,7 @@ class LocalEngine:
     ) -> list[Generation]:
         """Answer requests in one batch, shared with the requests of other threads."""
         start = time.perf_counter()
-        rows = [self._row(request) for request in requests]
+        rows = self._rows(requests)
         with closing(self._decoder.decode(rows)) as progress:
             for row in progress:
                 if listener and row:
@@ -127,7 +130,7 @@ class LocalEngine:
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer as it is decoded; closing the iterator early stops the decoding."""
         sent = ""
-        with closing(self._decoder.decode([self._row(request)])) as progress:
+        with closing(self._decoder.decode(self._rows([request]))) as progress:
             for row in progress:
                 text = self._text(row.tokens) if row else sent
                 if text != sent:
@@ -163,12 +166,29 @@ class LocalEngine:
             losses.append(float(output.loss) / (len(row.input_ids) - 1))
         return losses
 
-    def _row(self, request: Request) -> Row:
-        room, form = self.model.config.text_config.max_position_embeddings, self.processor.prompt_form
-        longest = min(form.longest(request.task), room // 2)
+    def _rows(self, requests: Sequence[Request]) -> list[Row]:
+        """Return a row for each request; samples of one answer share their prompt."""
+        prompts: dict[tuple[int, Request], BatchFeature] = {}
+        rows = []
+        for request in requests:
+            prompt_of = id(request.image), replace(request, image=None, code=None)
+            if prompt_of not in prompts:
+                prompts[prompt_of] = self._prompt(request)
+            prompt = prompts[prompt_of]
+            chooser = None if request.code is None else CodeChooser(request.code)
+            longest = self._longest(request.task)
+            rows.append(Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser))
+        return rows
+
+    def _prompt(self, request: Request) -> BatchFeature:
+        turns, room = request.turns_in(self.processor.prompt_form), self._room - self._longest(request.task)
         with self._processing:
-            prompt = self.processor([request.image], [request.turns_in(form)], room - longest)
-        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest)
+            return self.processor([request.image], [turns], room)
+
+    def _longest(self, task: Task | None) -> int:
+        """Return an answer's most tokens."""
+        longest: int = min(self.processor.prompt_form.longest(task), self._room // 2)
+        return longest
 
     def _text(self, tokens: list[int]) -> str:
         """Return a partial answer, without an incomplete UTF-8 character at its end."""
