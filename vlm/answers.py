@@ -9,7 +9,7 @@ from PIL import Image
 
 from .calibration import BoxEvidence
 from .display import RichRepr, ShowsBoxes
-from .generation_options import GenerationOptions
+from .generation_options import DEFAULT_OPTIONS, GenerationOptions
 from .grounding import Box, GroundedPhrase, GroundedText
 from .prompt_form import OURS, PromptForm
 from .tasks import Task, Turn
@@ -32,7 +32,7 @@ class Request:
     image: Image.Image | None = None
     history: tuple[Turn, ...] = ()
     typed: str = ""
-    options: GenerationOptions = GenerationOptions()
+    options: GenerationOptions = DEFAULT_OPTIONS
     code: float | None = None
 
     def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:

@@ -20,6 +20,7 @@ from .answers import (
     Reply,
     Request,
 )
+from .generation_options import DEFAULT_OPTIONS, GenerationOptions
 from .grounding import Box, GroundedPhrase
 from .pictures import Source, as_seen
 from .presets import DEFAULT_MODEL
@@ -37,10 +38,13 @@ class VisionLanguageModel:
     opened as by `open_picture`, upright and in RGB; `ImageError` if that fails. With a `region`, the model
     sees only that crop, and boxes are mapped back to the full image; `identify` instead shows the model the
     full image and names the region in the prompt.
+
+    `options` say how answers are generated, as far as a request's own do not.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, options: GenerationOptions = DEFAULT_OPTIONS) -> None:
         self.engine = engine
+        self.options = options
 
     @classmethod
     def load(
@@ -70,6 +74,14 @@ class VisionLanguageModel:
     def name(self) -> str:
         """The model's name."""
         return self.engine.name
+
+    def with_options(self, options: GenerationOptions) -> VisionLanguageModel:
+        """Return the same model with other options of generation.
+
+        >>> model.with_options(GenerationOptions(temperature=0.6, seed=1)).caption("cat.jpg").text
+        'a cat on a rug'
+        """
+        return VisionLanguageModel(self.engine, options)
 
     @property
     def plans(self) -> bool:
@@ -154,7 +166,7 @@ class VisionLanguageModel:
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer to one request piece by piece; its boxes are relative to the region."""
-        return self.engine.stream(crop_to_region(_upright(request)))
+        return self.engine.stream(crop_to_region(self._prepared(request)))
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -165,7 +177,7 @@ class VisionLanguageModel:
         >>> [answer.raw for answer in model.generate(requests)]
         ['{<10><20><50><100>}', 'a cat on a rug']
         """
-        requests = list(map(_upright, requests))
+        requests = list(map(self._prepared, requests))
         answers = self.engine.generate([crop_to_region(request) for request in requests], listener)
         return [map_to_full_image(*pair) for pair in zip(requests, answers, strict=True)]
 
@@ -176,9 +188,9 @@ class VisionLanguageModel:
     def _ask(self, image: Source | None, request: Request) -> Generation:
         return self.generate([request if image is None else replace(request, image=as_seen(image))])[0]
 
-
-def _upright(request: Request) -> Request:
-    return request if request.image is None else replace(request, image=as_seen(request.image))
+    def _prepared(self, request: Request) -> Request:
+        image = None if request.image is None else as_seen(request.image)
+        return replace(request, image=image, options=request.options.over(self.options))
 
 
 def _without_repeats(phrase: GroundedPhrase) -> GroundedPhrase:

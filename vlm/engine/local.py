@@ -29,13 +29,15 @@ from ..tensors import read_shapes, read_tensors
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completion import Completer
+from .constraint import Chooser
+from .generation import chooser_of, options_of
 from .precision import fastest_precision
 from .sampling import CodeChooser
 from .threads import own_thread
 
 
 class LocalEngine:
-    """Greedy decoding; concurrent requests, from any number of threads, share a batch.
+    """Greedy decoding unless options say otherwise; concurrent requests, of any thread, share a batch.
 
     `calibration` is the adapter's, for a `CalibratedEngine` to apply.
     """
@@ -52,6 +54,7 @@ class LocalEngine:
         self._name = name
         self.model = model.eval()
         self.processor = processor
+        self._defaults = options_of(model.generation_config)
         self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
         self._processing = threading.Lock()  # tokenizers are not thread-safe
         self._room = model.config.text_config.max_position_embeddings
@@ -175,20 +178,24 @@ class LocalEngine:
             if prompt_of not in prompts:
                 prompts[prompt_of] = self._prompt(request)
             prompt = prompts[prompt_of]
-            chooser = None if request.code is None else CodeChooser(request.code)
-            longest = self._longest(request.task)
+            longest, chooser = self._longest(request), self._chooser(request)
             rows.append(Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser))
         return rows
 
     def _prompt(self, request: Request) -> BatchFeature:
-        turns, room = request.turns_in(self.processor.prompt_form), self._room - self._longest(request.task)
+        turns, room = request.turns_in(self.processor.prompt_form), self._room - self._longest(request)
         with self._processing:
             return self.processor([request.image], [turns], room)
 
-    def _longest(self, task: Task | None) -> int:
+    def _longest(self, request: Request) -> int:
         """Return an answer's most tokens."""
-        longest: int = min(self.processor.prompt_form.longest(task), self._room // 2)
-        return longest
+        longest = request.options.max_new_tokens or self.processor.prompt_form.longest(request.task)
+        return min(int(longest), self._room // 2)
+
+    def _chooser(self, request: Request) -> Chooser | None:
+        if request.code is not None:
+            return CodeChooser(request.code)
+        return chooser_of(request.options.over(self._defaults))
 
     def _text(self, tokens: list[int]) -> str:
         """Return a partial answer, without an incomplete UTF-8 character at its end."""
@@ -237,7 +244,7 @@ def load_model(
         **options,
     )
     require_all_keys(report, folder)
-    model.generation_config.update(**checked.generation.token_ids())
+    model.generation_config.update(**checked.generation.given())
     model.name_or_path = model.config.name_or_path = str(folder)  # PEFT would look for it elsewhere
     placed: MiniGPTv2ForConditionalGeneration = model.to("cuda" if torch.cuda.is_available() else "cpu")
     return placed

@@ -1,0 +1,70 @@
+"""Pick tokens as `GenerationOptions` say, with the logits processors of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from ..generation_options import GenerationOptions
+from .constraint import Chooser
+
+
+class OptionsChooser:
+    """Picks one row's tokens; call it once for each token, in order.
+
+    The repetition penalty weighs the answer's own tokens, not the prompt's, as in the reference, which
+    generates from embeddings.
+    """
+
+    def __init__(self, options: GenerationOptions) -> None:
+        self._processors = LogitsProcessorList()
+        if options.repetition_penalty not in (None, 1):
+            self._processors.append(RepetitionPenaltyLogitsProcessor(float(options.repetition_penalty)))
+        self._random = None
+        if options.samples:
+            self._random = torch.Generator()
+            self._random.manual_seed(options.seed) if options.seed is not None else self._random.seed()
+            self._processors.append(TemperatureLogitsWarper(float(options.temperature)))
+            if options.top_p is not None:
+                self._processors.append(TopPLogitsWarper(options.top_p))
+
+    def likeliest(self, written: Sequence[int], logits: torch.Tensor) -> tuple[int, float]:
+        """Return the next token, given logits (vocabulary), and the model's own probability of it."""
+        ids = torch.tensor([list(written)], dtype=torch.long, device=logits.device)
+        scores = self._processors(ids, logits[None].float())[0]
+        if self._random is None:
+            token = int(scores.argmax())
+        else:  # on the CPU, where a seed gives the same numbers on every machine
+            token = int(torch.multinomial(scores.cpu().double().softmax(-1), 1, generator=self._random))
+        return token, float(logits.softmax(-1)[token])
+
+
+def chooser_of(options: GenerationOptions) -> Chooser | None:
+    """Return what picks a row's tokens; None where that is simply the likeliest."""
+    penalizes = options.repetition_penalty not in (None, 1)
+    return OptionsChooser(options) if options.samples or penalizes else None
+
+
+def options_of(config: Any) -> GenerationOptions:
+    """Return the options in a model's `GenerationConfig`, but for its length: ours go by task.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+    samples = bool(config.do_sample)
+    return GenerationOptions(
+        temperature=(1.0 if config.temperature is None else config.temperature) if samples else 0.0,
+        top_p=config.top_p if samples else None,
+        repetition_penalty=config.repetition_penalty,
+    )
+
+
+__all__ = ["OptionsChooser", "chooser_of", "options_of"]

@@ -1,0 +1,62 @@
+"""How the tokens of an answer are picked, and how many there may be: plain values, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """Options of generation; each that is None is what the model's folder or server says.
+
+    `temperature` 0 picks the likeliest token each time, which is the default; above it tokens are sampled,
+    the more evenly the higher it is. `top_p` samples only from the likeliest tokens that together have this
+    probability. `repetition_penalty` above 1 makes tokens that the answer already holds less likely.
+    `max_new_tokens` limits the answer, which otherwise has a limit by task. With a `seed`, the same request
+    has the same sampled answer. There is no beam search: answers that grow together in one batch each have
+    one row.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    max_new_tokens: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        _require("temperature", self.temperature, 0 <= (self.temperature or 0) <= 100, "0 to 100")
+        _require("top_p", self.top_p, 0 < _or_one(self.top_p) <= 1, "above 0 and at most 1")
+        penalty = 0 < _or_one(self.repetition_penalty) <= 100
+        _require("repetition_penalty", self.repetition_penalty, penalty, "above 0 and at most 100")
+        _require("max_new_tokens", self.max_new_tokens, _or_one(self.max_new_tokens) >= 1, "1 or more")
+        _require("seed", self.seed, 0 <= (self.seed or 0) < 2**63, "0 to 2^63 - 1")
+
+    @property
+    def samples(self) -> bool:
+        """Whether tokens are sampled, rather than the likeliest picked."""
+        return bool(self.temperature)
+
+    def over(self, defaults: GenerationOptions) -> GenerationOptions:
+        """Return these options, with the defaults where one is None."""
+        return GenerationOptions(**(asdict(defaults) | self.given()))
+
+    def given(self) -> dict[str, float | int]:
+        """Return the options that are not None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def _or_one(value: float | None) -> float:
+    return 1 if value is None else value
+
+
+def _require(name: str, value: float | None, fits: bool, wanted: str) -> None:
+    if not fits:  # NaN fits nowhere
+        raise ValueError(f"{name} is {value}: it must be {wanted}")
+
+
+DEFAULT_OPTIONS = GenerationOptions()
+
+__all__ = ["DEFAULT_OPTIONS", "GenerationOptions"]
