@@ -8,7 +8,7 @@ from ..storage import NewTurn, SessionStore, StorageError, StoredImage, StoredSt
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
 from ..vlm.pictures import Picture, Source, open_picture
-from ..vlm.tasks import Task, Turn, defuse, instruction, split_identifier
+from ..vlm.tasks import BOX_TASKS, Task, Turn, defuse, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
 from .identifiers import check_asked
 from .listening import GuardedListener, TurnListener
@@ -154,7 +154,7 @@ def _past_turn(turn: StoredTurn) -> PastTurn:
 
 def _boxes(turn: StoredTurn, step: StoredStep) -> tuple[Box, ...]:
     """Return a step's boxes, or the person's corrections if no other step of the turn locates anything."""
-    located = [other for other in turn.steps if other.task in (Task.REFER, Task.DETECTION, Task.GROUNDING)]
+    located = [other for other in turn.steps if other.task in BOX_TASKS]
     if turn.corrections is None or turn.image is None or located != [step]:
         return tuple(box for phrase in step.phrases for box in phrase.boxes)
     size = turn.image.width, turn.image.height

@@ -6,7 +6,7 @@ import re
 
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
-from ..vlm.tasks import Task, split_identifier
+from ..vlm.tasks import NEEDS_ARGUMENT, Task, split_identifier
 
 _NAMES = "|".join(Task)
 _LEADING = re.compile(rf"\s{{0,9}}\[\s{{0,9}}({_NAMES})\s{{0,9}}\]\s{{0,9}}[:,-]?\s*", re.IGNORECASE)
@@ -43,7 +43,7 @@ def check_asked(message: str, task: Task | None = None, region: Box | None = Non
     if any(character.isprintable() and not character.isspace() for character in words):
         return
     chosen = task or typed
-    if chosen in (Task.VQA, Task.REFER, Task.DETECTION):
+    if chosen in NEEDS_ARGUMENT:
         raise AssistantError(f"[{chosen}] asks nothing: write a question or a phrase behind it")
     if chosen is None and region is None:
         raise AssistantError("the question is empty: write what you want to know")

@@ -29,7 +29,7 @@ from assistant.vlm.evaluation.metrics import match_boxes, proportion
 from assistant.vlm.evaluation.phrases import HIT, phrase_overlaps
 from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.presets import PRESETS
-from assistant.vlm.tasks import Task
+from assistant.vlm.tasks import BOX_TASKS, Task
 
 SUITES = {"phrase_refer": 700, "phrase_absent": 700, "phrase_grounding": 160, "phrase_detection": 300}
 BATCH = 32
@@ -78,7 +78,7 @@ def judge(item: Item, answer: Generation) -> Judged:
 def fitted(judged: Sequence[Judged]) -> Calibration:
     """Fit the calibration on its half of the answers."""
     weights = {}
-    for task in (Task.REFER, Task.DETECTION, Task.GROUNDING):
+    for task in BOX_TASKS:
         boxes = [box for it in judged if it.task is task and it.fitted for box in it.boxes]
         weights[task.value] = fit([evidence for evidence, _ in boxes], [hit for _, hit in boxes])
     return Calibration(weights=weights, refuse_below=_refuse_below(Calibration(weights=weights), judged))
@@ -99,7 +99,7 @@ def measured(calibration: Calibration, judged: Sequence[Judged]) -> dict[str, An
     """Measure the reliability of boxes by probability, and refusals, on the other half."""
     others = [it for it in judged if not it.fitted]
     found: dict[str, Any] = {}
-    for task in (Task.REFER, Task.DETECTION, Task.GROUNDING):
+    for task in BOX_TASKS:
         boxes = [
             (calibration.probability(task, evidence) or 0.0, hit)
             for it in others

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from .answers import Completion, Continuation
 from .grounding import Box
-from .tasks import Task, Turn
+from .tasks import NEEDS_ARGUMENT, Task, Turn
 from .typed_regions import typed_regions
 
 CHAT = "chat"
@@ -38,8 +38,6 @@ WORDS: dict[Task | None, str] = {
     None: "chat",
 }
 TASKS = {word: task for task, word in WORDS.items()}
-# Tasks for which the model writes an argument.
-_WITH_ARGUMENT = (Task.REFER, Task.DETECTION, Task.VQA)
 SEPARATOR = " ;"
 # Kinds of free conversation: a greeting; thanks, a remark or a goodbye; a question about the assistant; a
 # request that the image cannot answer.
@@ -140,7 +138,7 @@ class PlanPrompt:
             return self._next_of_symbol(rest) if rest not in self.symbols else self._digits(rest) + ends
         if task is None and not rest:
             return [f" {reply}" for reply in REPLIES]
-        if task not in _WITH_ARGUMENT:
+        if task not in NEEDS_ARGUMENT:
             return ends
         return self._next_of_symbol(rest) if rest in self._openings() else None
 
@@ -164,7 +162,7 @@ class PlanPrompt:
             argument = _LEFTOVER_SYMBOL.sub("this", argument)
         if task is None:
             return Step(task, message, reply=rest if rest in REPLIES else "")
-        if task not in _WITH_ARGUMENT:
+        if task not in NEEDS_ARGUMENT:
             return Step(task, "", region if task is Task.IDENTIFY else None)
         return Step(task, argument or message, region)
 
@@ -223,7 +221,7 @@ def plan_turn(prompt: PlanPrompt, written: str | None = None) -> Turn:
 
 
 def _argument(task: Task | None, argument: str) -> str:
-    if task not in _WITH_ARGUMENT:
+    if task not in NEEDS_ARGUMENT:
         return argument if task is None else ""
     text = _one_line(argument)
     # A capital alone could be read as a symbol; acronyms and names stay.
@@ -238,12 +236,16 @@ def _past_line(turn: PastTurn, *, pointed_at: bool) -> str:
         boxes = len(step.boxes) if pointed_at and step.task is not Task.IDENTIFY else 0
         symbols = _range(number + 1, number + boxes)
         number += boxes
-        parts.append(" ".join(part for part in (WORDS[step.task], _short(argument), symbols) if part))
+        parts.append(" ".join(part for part in (_word(step.task), _short(argument), symbols) if part))
     line = SEPARATOR.join(parts) or f"{WORDS[None]} {_short(turn.user)}"
     has_text = any(step.task not in (Task.REFER, Task.DETECTION) for step in turn.steps)
     if turn.answer and (has_text or not turn.steps or turn.answer.rstrip().endswith("?")):
         line += f" = {_short(turn.answer)}"
     return f"- {line}"
+
+
+def _word(task: Task | None) -> str:
+    return WORDS.get(task) or str(task)  # a task that the model was not trained to plan
 
 
 def _range(first: int, last: int) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from .errors import WeightsError
 from .grounding import Box
-from .tasks import INSTRUCTIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verbatim
+from .tasks import DEFINITIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verbatim
 
 CHAT: Literal["chat"] = "chat"
 """The key of free conversation in `max_new_tokens`."""
@@ -48,6 +48,22 @@ class PromptForm(BaseModel):
     cleans_captions: bool = False
     training_prompt_tokens: TrainingLength | None = None
     training_answer_tokens: TrainingLength | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_newer_tasks(cls, values: Any) -> Any:
+        """Take the defaults of tasks that the form does not know: they were added after it was saved."""
+        tables = ("wordings", "training_wordings", "max_new_tokens")
+        if not isinstance(values, dict) or not all(isinstance(values.get(name), dict) for name in tables):
+            return values
+        unknown = {task: it for task, it in DEFINITIONS.items() if all(task not in values[n] for n in tables)}
+        return values | {
+            "wordings": values["wordings"] | {task: it.wordings[0] for task, it in unknown.items()},
+            "training_wordings": values["training_wordings"]
+            | {task: it.wordings for task, it in unknown.items()},
+            "max_new_tokens": values["max_new_tokens"]
+            | {task: it.max_new_tokens for task, it in unknown.items()},
+        }
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -97,17 +113,9 @@ def _check_wording(task: Task, wording: str) -> None:
 
 OURS = PromptForm(
     name="assistant",
-    wordings={task: wordings[0] for task, wordings in INSTRUCTIONS.items()},
-    training_wordings=INSTRUCTIONS,
-    max_new_tokens={
-        Task.CAPTION: 48,
-        Task.VQA: 32,
-        Task.REFER: 24,  # a box takes up to 19
-        Task.DETECTION: 240,
-        Task.GROUNDING: 160,
-        Task.IDENTIFY: 24,
-        CHAT: 96,
-    },
+    wordings={},
+    training_wordings={},
+    max_new_tokens={CHAT: 96},
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import ClassVar
 
 from .grounding import Box, format_box
@@ -34,40 +34,82 @@ class Task(StrEnum):
         """The identifier as the prompt spells it, such as `[refer]`."""
         return f"[{self.value}]"
 
+    @property
+    def definition(self) -> TaskDefinition:
+        """The task's wordings, limits and title."""
+        return DEFINITIONS[self]
+
 
 ABSENT_ANSWER = "not in the image"
 """The answer of `[refer]` and `[detection]` if the thing is not in the image; it has no box."""
 
-NEEDS_ARGUMENT = (Task.VQA, Task.REFER, Task.DETECTION)
-"""The tasks that need a question or a phrase."""
 
-# Inference uses the first wording of each task; training samples from all of them.
-INSTRUCTIONS: dict[Task, tuple[str, ...]] = {
-    Task.CAPTION: (
-        "briefly describe the image",
-        "describe the image in one sentence",
-        "write a short caption",
+class Argument(Enum):
+    """Whether a task's instruction takes words: a question, a phrase, a description's subject."""
+
+    NONE = auto()
+    OPTIONAL = auto()
+    REQUIRED = auto()
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A task as every other module sees it.
+
+    `title` is its name in menus. `wordings` are templates of its instruction, with `{argument}` for the words
+    or the region: inference uses the first, training samples from all. An answer of ours has at most
+    `max_new_tokens` tokens, and boxes if `has_boxes`.
+    """
+
+    title: str
+    wordings: tuple[str, ...]
+    max_new_tokens: int
+    argument: Argument = Argument.NONE
+    has_boxes: bool = False
+
+
+DEFINITIONS: dict[Task, TaskDefinition] = {
+    Task.CAPTION: TaskDefinition(
+        "Caption",
+        ("briefly describe the image", "describe the image in one sentence", "write a short caption"),
+        max_new_tokens=48,
     ),
-    Task.VQA: (
-        "{argument}",
-        "{argument} answer briefly",
+    Task.VQA: TaskDefinition(
+        "Question",
+        ("{argument}", "{argument} answer briefly"),
+        max_new_tokens=32,
+        argument=Argument.REQUIRED,
     ),
-    Task.REFER: (
-        "give me the location of {argument}",
-        "where is {argument}?",
-        "locate {argument}",
+    Task.REFER: TaskDefinition(
+        "Find one",
+        ("give me the location of {argument}", "where is {argument}?", "locate {argument}"),
+        max_new_tokens=24,  # a box takes up to 19
+        argument=Argument.REQUIRED,
+        has_boxes=True,
     ),
-    Task.DETECTION: ("{argument}",),
-    Task.GROUNDING: (
-        "describe this image as detailed as possible",
-        "describe the image and locate what you name",
+    Task.DETECTION: TaskDefinition(
+        "Find all", ("{argument}",), max_new_tokens=240, argument=Argument.REQUIRED, has_boxes=True
     ),
-    Task.IDENTIFY: (
-        "what is this {argument}",
-        "identify {argument}",
-        "what is in {argument}",
+    Task.GROUNDING: TaskDefinition(
+        "Describe with boxes",
+        ("describe this image as detailed as possible", "describe the image and locate what you name"),
+        max_new_tokens=160,
+        argument=Argument.OPTIONAL,
+        has_boxes=True,
+    ),
+    Task.IDENTIFY: TaskDefinition(
+        "Name the region",
+        ("what is this {argument}", "identify {argument}", "what is in {argument}"),
+        max_new_tokens=24,
     ),
 }
+
+NEEDS_ARGUMENT = tuple(task for task in Task if task.definition.argument is Argument.REQUIRED)
+"""The tasks that need a question or a phrase."""
+TAKES_NO_ARGUMENT = tuple(task for task in Task if task.definition.argument is Argument.NONE)
+"""The tasks that take neither."""
+BOX_TASKS = tuple(task for task in Task if task.definition.has_boxes)
+"""The tasks whose answers have boxes."""
 
 # The prompt's own markers, which must stay plain text in a person's message.
 _MARKERS = re.compile(r"\[(/?INST)\]|<(/?Img|ImageHere|/?s)>", re.IGNORECASE)
@@ -98,7 +140,7 @@ def instruction(
 
     `argument` is a question, a phrase, or for grounding an instruction that replaces the default; `region` is
     the box for `identify`, and optional with a question. `wording` is a template with `{argument}`; the
-    default is the task's first in `INSTRUCTIONS`.
+    default is the first of the task's definition.
 
     >>> instruction(Task.REFER, "the dog")
     '[refer] give me the location of the dog'
@@ -119,9 +161,9 @@ def instruction(
         argument = f"{argument} {format_box(region)}".strip()
     if task in NEEDS_ARGUMENT and not argument:
         raise ValueError(f"{task.identifier} needs a question or a phrase")
-    if task is Task.GROUNDING and argument:
+    if task.definition.argument is Argument.OPTIONAL and argument:
         return f"{task.identifier} {argument}"
-    wording = INSTRUCTIONS[task][0] if wording is None else wording
+    wording = task.definition.wordings[0] if wording is None else wording
     return f"{task.identifier} {wording.format(argument=argument)}"
 
 
@@ -228,15 +270,20 @@ def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) 
 
 __all__ = [
     "ABSENT_ANSWER",
-    "INSTRUCTIONS",
+    "BOX_TASKS",
+    "DEFINITIONS",
     "NEEDS_ARGUMENT",
+    "TAKES_NO_ARGUMENT",
+    "Argument",
     "Frame",
     "Segment",
     "SegmentKind",
     "Task",
+    "TaskDefinition",
     "Turn",
     "build_prompt",
     "defuse",
     "instruction",
+    "split_identifier",
+    "verbatim",
 ]
-__all__ += ["split_identifier", "verbatim"]

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from assistant.vlm.answers import Request
-from assistant.vlm.engine.dialects.base import BOX_TASKS, Dialect, LabelledBox, Reading, Size, within
+from assistant.vlm.engine.dialects.base import Dialect, LabelledBox, Reading, Size, within
 from assistant.vlm.engine.dialects.moondream import MOONDREAM
 from assistant.vlm.engine.dialects.registry import DIALECTS, dialect_named, dialect_of
 from assistant.vlm.engine.dialects.translation import to_grounded_text
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box, GroundedText, parse
-from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn
+from assistant.vlm.tasks import ABSENT_ANSWER, BOX_TASKS, Task, Turn
 
 SIZE = (1120, 560)
 CHAT = [dialect for dialect in DIALECTS.values() if dialect.post is None]

@@ -28,15 +28,7 @@ from .uploads import add_uploads
 logger = logging.getLogger(__name__)
 
 AUTOMATIC = "automatic"
-TASKS: dict[str, str] = {
-    AUTOMATIC: "Automatic",
-    Task.CAPTION: "Caption",
-    Task.VQA: "Question",
-    Task.REFER: "Find one",
-    Task.DETECTION: "Find all",
-    Task.GROUNDING: "Describe with boxes",
-    Task.IDENTIFY: "Name the region",
-}
+TASKS: dict[str, str] = {AUTOMATIC: "Automatic", **{task: task.definition.title for task in Task}}
 
 
 def page() -> st.Page:

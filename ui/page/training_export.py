@@ -15,7 +15,7 @@ from typing import Any
 from assistant.storage import LabelledBox, SessionStore, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import distinct_images
 from assistant.vlm.grounding import BINS, Box, GroundedPhrase, parse
-from assistant.vlm.tasks import ABSENT_ANSWER, Task
+from assistant.vlm.tasks import ABSENT_ANSWER, BOX_TASKS, TAKES_NO_ARGUMENT, Task
 
 Line = dict[str, Any]
 
@@ -73,13 +73,13 @@ def _training_line(step: StoredStep, image: StoredImage | None) -> Line | None:
     if task and image is None:
         return None
     line: Line = {"task": task} if task else {}
-    if step.argument and task not in (Task.CAPTION, Task.IDENTIFY):
+    if step.argument and task not in TAKES_NO_ARGUMENT:
         line["ask"] = step.argument
     if step.region:
         if image is None or task in (Task.CAPTION, Task.GROUNDING):
             return None
         line["region"] = _pixels(step.region, image)
-    if task not in (Task.REFER, Task.DETECTION, Task.GROUNDING):
+    if task not in BOX_TASKS:
         return {**line, "answer": step.raw}
     if not step.phrases or image is None:
         return None

@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 from ..answers import Completion, Continuation, Generation, Request
 from ..errors import AssistantError, ServerError
 from ..grounding import GroundedText
+from ..tasks import BOX_TASKS
 from .address import Address, read_address
 from .base import GenerationListener
-from .dialects.base import BOX_TASKS, Dialect, LabelledBox, Reading, Size
+from .dialects.base import Dialect, LabelledBox, Reading, Size
 from .dialects.plain import PLAIN
 from .dialects.registry import dialect_named, dialect_of
 from .dialects.translation import to_grounded_text

@@ -46,9 +46,7 @@ def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
     if not items:
         raise DataError(f"{path} holds no records")
     wanted = [name for name in OWN_SUITES if name in (names or items)]
-    suites = {
-        name: Suite(_merged(items[name]) if name in _TEXT else items[name], _SCORES[name]) for name in wanted
-    }
+    suites = {name: _suite(name, items[name]) for name in wanted}
     return EvaluationSet(
         path.name,
         "",
@@ -173,11 +171,13 @@ def _f1(hits: int, found: int, wanted: int) -> float:
     return 2 * hits / (found + wanted) if found + wanted else 1.0
 
 
-_TEXT = (Task.CAPTION, Task.VQA, Task.IDENTIFY, CHAT)
-_SCORES = dict.fromkeys(_TEXT, text_score) | {
-    Task.REFER: refer_score,
-    Task.DETECTION: detection_score,
-    Task.GROUNDING: grounding_score,
-}
+_SCORES = {Task.REFER: refer_score, Task.DETECTION: detection_score, Task.GROUNDING: grounding_score}
+
+
+def _suite(name: str, items: list[Item]) -> Suite:
+    """Return the suite of a task; text is scored against all answers to the same question."""
+    score = _SCORES.get(Task(name)) if name != CHAT else None
+    return Suite(items, score) if score else Suite(_merged(items), text_score)
+
 
 __all__ = ["OWN_SUITES", "own_set"]

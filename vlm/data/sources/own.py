@@ -16,14 +16,11 @@ from ...errors import ImageError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ...pictures import open_picture
 from ...regions import crop_window, pixel_box
-from ...tasks import ABSENT_ANSWER, Task
+from ...tasks import ABSENT_ANSWER, TAKES_NO_ARGUMENT, Task
 from ..records import ImageReference, Record, TaskTurn
 from ..skipped_rows import RowImageError
 from .base import LinesFile, Row, parse_line, require
 from .other_forms import refuse_other_form, refuse_whole_json
-
-# Tasks whose instruction has no argument.
-_UNASKED = (Task.CAPTION, Task.IDENTIFY)
 
 # Markers of prompts and answers, ours and those of other tools.
 _MARKER = re.compile(
@@ -157,7 +154,7 @@ def _decoded_size(path: Path, _size_bytes: int, _changed: int) -> tuple[int, int
 
 
 def _turn(turn: OwnTurn, view: _View | None) -> TaskTurn:
-    if turn.task in _UNASKED and turn.ask:
+    if turn.task in TAKES_NO_ARGUMENT and turn.ask:
         raise ValueError(f"ask: [{turn.task}] takes no text; leave it out")
     if turn.boxes is not None and turn.task is not Task.GROUNDING:
         raise ValueError("boxes: only [grounding] takes it; leave it out")

@@ -22,10 +22,8 @@ _MAX_TOKENS: dict[Task | None, int] = {
     Task.DETECTION: 2048,
     Task.GROUNDING: 2048,
     Task.IDENTIFY: 256,
-    None: 1024,
 }
-BOX_TASKS = (Task.REFER, Task.DETECTION, Task.GROUNDING)
-"""The tasks whose answers have boxes."""
+_MOST_TOKENS = 1024
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Dialect:
 
     def max_tokens(self, request: Request) -> int:
         """Return the most tokens that the answer may have."""
-        return request.max_new_tokens if self.zooms else _MAX_TOKENS[request.task]
+        return request.max_new_tokens if self.zooms else _MAX_TOKENS.get(request.task, _MOST_TOKENS)
 
     def earlier(self, request: Request) -> list[tuple[str, str]]:
         """Return the earlier turns: questions without our identifiers, answers without our markup."""
@@ -133,8 +131,10 @@ def plain_prompt(request: Request, region: str) -> str:
             return f"{argument}\nAnswer with a word or a short phrase."
         case Task.IDENTIFY:
             return f"What is in the region {region}? Answer with a short noun phrase, without coordinates."
-        case _:
+        case None:
             return argument
+        case task:
+            return task.definition.wordings[0].format(argument=argument)
 
 
 # --- reading answers -------------------------------------------------------------------------------------
@@ -186,5 +186,5 @@ def to_box(corners: tuple[float, float, float, float], size: tuple[float, float]
 _EPSILON = 1e-9
 
 
-__all__ = ["BOX_TASKS", "Dialect", "LabelledBox", "Post", "Reading", "Size", "checked_argument", "plain"]
+__all__ = ["Dialect", "LabelledBox", "Post", "Reading", "Size", "checked_argument", "plain"]
 __all__ += ["plain_prompt", "reading_of", "to_box", "within", "without_thoughts"]

@@ -11,8 +11,8 @@ import re
 from ...answers import Request
 from ...errors import AssistantError
 from ...grounding import BINS, Box
-from ...tasks import ABSENT_ANSWER, Task
-from .base import BOX_TASKS, Dialect, LabelledBox, Reading, Size, checked_argument, plain, to_box, within
+from ...tasks import ABSENT_ANSWER, BOX_TASKS, Task
+from .base import Dialect, LabelledBox, Reading, Size, checked_argument, plain, to_box, within
 
 _SCALE = 1000
 _LOCATIONS = re.compile(r"(?:<loc_\d{1,3}>\s?){4}")

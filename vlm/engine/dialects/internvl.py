@@ -10,9 +10,8 @@ import re
 
 from ...answers import Request
 from ...grounding import BINS, Box
-from ...tasks import Task
+from ...tasks import BOX_TASKS, Task
 from .base import (
-    BOX_TASKS,
     Dialect,
     LabelledBox,
     Reading,

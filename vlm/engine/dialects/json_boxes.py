@@ -14,7 +14,7 @@ from typing import Any
 
 from ...answers import Request
 from ...grounding import BINS, Box
-from ...tasks import Task
+from ...tasks import BOX_TASKS, Task
 from .base import (
     LabelledBox,
     Reading,
@@ -105,7 +105,7 @@ def ask(request: Request, size: Size, form: Form, coordinates: str) -> str:
 def read(request: Request, text: str, size: Size, form: Form) -> Reading:
     """Parse an answer; a text without boxes is all words."""
     text = without_thoughts(text)
-    if request.task not in (Task.REFER, Task.DETECTION, Task.GROUNDING):
+    if request.task not in BOX_TASKS:
         return Reading(plain(text))
     scan = _Scan(form, size)
     scan.take(text)

@@ -6,7 +6,8 @@ import re
 
 from ...answers import Request
 from ...grounding import find_boxes, parse
-from .base import BOX_TASKS, Dialect, LabelledBox, Reading, Size, checked_argument, reading_of, within
+from ...tasks import BOX_TASKS
+from .base import Dialect, LabelledBox, Reading, Size, checked_argument, reading_of, within
 
 
 def _ask(request: Request, _: Size) -> str:
