@@ -24,6 +24,7 @@ from .efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_n
 from .errors import WeightsError, one_line
 from .modeling import MiniGPTv2ForConditionalGeneration
 from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+from .prompt_form import OURS
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -54,6 +55,7 @@ def convert_nano(files: Sequence[Path], image_size: int, folder: Path) -> None:
     model.generation_config.bos_token_id = tokenizer.bos_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.max_new_tokens = OURS.longest(None)
     model.to(torch.bfloat16).save_pretrained(folder)
     image_processor = MiniGPTv2ImageProcessor(
         size={"height": image_size, "width": image_size}, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD

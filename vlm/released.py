@@ -159,6 +159,7 @@ def _save_settings(config: MiniGPTv2Config, language_model: LlamaFolder, folder:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        max_new_tokens=RELEASED.longest(None),
     ).save_pretrained(folder)
     images = MiniGPTv2ImageProcessor(size={"height": config.image_size, "width": config.image_size})
     processor = MiniGPTv2Processor(

@@ -54,12 +54,14 @@ class VisionLanguageModel:
         *,
         zoom: bool = True,
         dtype: str | None = None,
+        options: GenerationOptions = DEFAULT_OPTIONS,
     ) -> VisionLanguageModel:
         """Load a model by name or folder, fetching missing base weights, or connect to an address.
 
         `http://host:8000/v1#name` is a model behind an OpenAI-compatible server (`docs/remote-models.md`).
         `base` is the folder of an adapter's base model if it was moved; `zoom` asks again on a crop where
-        that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest.
+        that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest; `options` say how answers
+        are generated.
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be loaded.
@@ -68,7 +70,7 @@ class VisionLanguageModel:
         """
         from .engine.loading import load_engine
 
-        return cls(load_engine(model, base, zoom=zoom, dtype=dtype))
+        return cls(load_engine(model, base, zoom=zoom, dtype=dtype), options)
 
     @property
     def name(self) -> str:

@@ -14,12 +14,13 @@ from transformers import set_seed
 from assistant.vlm.answers import Request
 from assistant.vlm.engine.generation import OptionsChooser, chooser_of
 from assistant.vlm.engine.local import LocalEngine
-from assistant.vlm.errors import WeightsError
+from assistant.vlm.errors import ServerError, WeightsError
 from assistant.vlm.generation_options import GenerationOptions
 from assistant.vlm.model_folder import read_model_folder
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
+from .model_server import Body, Handler, ModelServer, fails, says
 from .tiny import picture, tiny_model, tiny_processor
 
 CAPTION = Request(Task.CAPTION, image=picture(0))
@@ -147,3 +148,27 @@ class TestTheModel:
         assert model.generate([replace(CAPTION, options=other)])[0].raw == asked(engine, other)
         assert "".join(model.stream(CAPTION)).strip() == asked(engine, SAMPLED)
         assert model.with_options(other).generate([CAPTION])[0].raw == asked(engine, other)
+
+
+class TestAServer:
+    def test_it_gets_the_options_that_were_given(self) -> None:
+        options = GenerationOptions(0.6, top_p=0.9, repetition_penalty=1.1, max_new_tokens=33, seed=5)
+        with ModelServer() as server:
+            model = VisionLanguageModel.load(server.address, options=options)
+            model.generate([Request(None, "hello")])
+            model.with_options(GenerationOptions(seed=6)).generate([Request(None, "hello")])
+        sampled, greedy = server.chats
+        names = ("temperature", "top_p", "repetition_penalty", "max_tokens", "seed")
+        assert [sampled[name] for name in names] == [0.6, 0.9, 1.1, 33, 5]
+        assert [greedy.get(name) for name in names] == [0, None, None, 1024, 6]
+
+    def test_one_that_refuses_a_temperature_says_so_if_it_was_asked_for(self) -> None:
+        def picky(handler: Handler, body: Body) -> None:
+            refusal = fails(400, "temperature is not supported", "temperature")
+            (refusal if "temperature" in body else says("hi"))(handler, body)
+
+        with ModelServer(usually=picky) as server:
+            model = VisionLanguageModel.load(server.address)
+            assert model.generate([Request(None, "hello")])[0].raw == "hi"
+            with pytest.raises(ServerError, match="temperature is not supported"):
+                model.with_options(SAMPLED).generate([Request(None, "hello")])

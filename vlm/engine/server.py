@@ -118,7 +118,8 @@ class Server:
                 self._refused.add(refused)
 
     def _accepted_arguments(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        accepted = {name: value for name, value in body.items() if name not in self._refused}
+        refused = {name for name in self._refused if not _asked_for(name, body)}
+        accepted = {name: value for name, value in body.items() if name not in refused}
         if "max_tokens" in self._refused:  # OpenAI's newer models use another name
             accepted["max_completion_tokens"] = body["max_tokens"]
         known = ("model", "messages", "max_tokens", "max_completion_tokens", "temperature")
@@ -130,7 +131,8 @@ class Server:
     def _refused_argument(self, error: Any, body: Mapping[str, Any]) -> str | None:
         """Return the argument that an error complains about, if the request can omit it."""
         complaint = f"{getattr(error, 'param', None)} {error}".lower()
-        candidates = [name for name in _OPTIONAL_ARGUMENTS if name in body and name not in self._refused]
+        optional = [name for name in _OPTIONAL_ARGUMENTS if not _asked_for(name, body)]
+        candidates = [name for name in optional if name in body and name not in self._refused]
         if "max_completion_tokens" in complaint and "max_tokens" not in self._refused:
             return "max_tokens"
         named = [name for name in candidates if name in complaint]
@@ -214,6 +216,11 @@ class Server:
             what = "is asked too much" if status == 429 else "failed"
             return TransientServerError(f"{url} {what} ({status}: {reason})", _retry_after(error))
         return ServerError(f"{url} refuses the request ({status}: {reason})")
+
+
+def _asked_for(name: str, body: Mapping[str, Any]) -> bool:
+    """Return whether a user chose an argument: every other request has a temperature of 0."""
+    return name == "temperature" and bool(body.get(name))
 
 
 def _client(address: Address, policy: RetryPolicy, key: str | None) -> Any:
