@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from ..answers import Completion, Continuation, Generation, Request
 from ..errors import AssistantError, ServerError
+from ..generation_options import GenerationOptions
 from ..grounding import GroundedText
 from ..tasks import BOX_TASKS
 from .address import Address, read_address
@@ -192,6 +193,7 @@ class RemoteEngine:
             "max_tokens": dialect.max_tokens(request),
             "temperature": 0,
             **dialect.extras,
+            **_options(request.options),
         }
         if request.task in BOX_TASKS:
             body["logprobs"] = True
@@ -353,6 +355,13 @@ def _drain(updates: queue.SimpleQueue[int], seconds: float = 0.0) -> list[int]:
             indices[updates.get(timeout=seconds) if seconds and not indices else updates.get_nowait()] = None
     except queue.Empty:
         return list(indices)
+
+
+def _options(options: GenerationOptions) -> dict[str, Any]:
+    """Return the options in the names of the chat API, and of vLLM for what the API lacks."""
+    given: dict[str, Any] = options.given()
+    length = given.pop("max_new_tokens", None)
+    return given if length is None else given | {"max_tokens": length}
 
 
 def _messages(dialect: Dialect, pending: _PendingRequest, image_url: str) -> list[dict[str, Any]]:
