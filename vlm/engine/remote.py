@@ -10,18 +10,16 @@ import asyncio
 import logging
 import math
 import queue
-import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from ..answers import Completion, Continuation, Generation, Request
 from ..errors import AssistantError, ServerError
 from ..generation_options import GenerationOptions
 from ..grounding import GroundedText
+from ..pictures import as_seen
 from ..tasks import BOX_TASKS
 from .address import Address, read_address
 from .base import GenerationListener
@@ -29,6 +27,7 @@ from .dialects.base import Dialect, LabelledBox, Reading, Size
 from .dialects.plain import PLAIN
 from .dialects.registry import dialect_named, dialect_of
 from .dialects.translation import to_grounded_text
+from .event_loop import POLL_SECONDS, EventLoop
 from .image_urls import data_url
 from .retries import RetryPolicy
 from .server import Server, ServerReply
@@ -38,10 +37,6 @@ logger = logging.getLogger(__name__)
 
 # The most requests sent to a server at once; a small server queues some of them.
 _MAX_CONCURRENT = 8
-# How often a waiting caller wakes up, and reads a growing answer, in seconds.
-_POLL_SECONDS = 0.05
-
-Value = TypeVar("Value")
 
 
 class RemoteEngine:
@@ -61,7 +56,7 @@ class RemoteEngine:
         self._dialect = dialect_named(address.dialect) if address.dialect else None
         if self._dialect is None and address.model:
             self._dialect = dialect_of(address.model)
-        self._loop = _Loop()
+        self._loop = EventLoop("model-server")
         self._server = self._loop.run(_create_server(address, policy or RetryPolicy.from_environment()))
         self._slots = self._loop.run(_create_semaphore(_MAX_CONCURRENT))
         self._single_pass = _SinglePass(self)
@@ -163,8 +158,10 @@ class RemoteEngine:
 
         Raises:
             ValueError: the task's argument or region is missing.
-            AssistantError: the model has no form for the task.
+            AssistantError: the model has no form for the task, or the image cannot be read.
         """
+        if request.image:
+            request = replace(request, image=as_seen(request.image))
         size = self.dialect.sizes(request.image.size) if request.image else (1, 1)
         return _PendingRequest(request, self.dialect.ask(request, size), size)
 
@@ -259,7 +256,7 @@ class _SinglePass:
         sent = ""
         try:
             while not work.done() or not updates.empty():
-                if not _drain(updates, _POLL_SECONDS) or (request.task in BOX_TASKS and not work.done()):
+                if not _drain(updates, POLL_SECONDS) or (request.task in BOX_TASKS and not work.done()):
                     continue
                 text = self._read(pending).raw
                 if text.startswith(sent) and text != sent:
@@ -285,40 +282,6 @@ class _SinglePass:
         seconds = (ended or time.perf_counter()) - start
         complete = ended is not None and (pending.reading is not None or pending.reply.complete)
         return Generation(self._read(pending), seconds, complete)
-
-
-class _Loop:
-    """An event loop in its own daemon thread, which does not keep the program running."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="model-server", daemon=True).start()
-
-    def submit(self, work: Coroutine[Any, Any, Value]) -> Future[Value]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def run(self, work: Coroutine[Any, Any, Value]) -> Value:
-        return self.submit(work).result()
-
-    def wait(
-        self, work: Future[Value], listener: GenerationListener | None, notify: Any = lambda: None
-    ) -> Value | None:
-        """Return the result of work, or None after a listener stopped it."""
-        try:
-            while not work.done():
-                with suppress(TimeoutError):
-                    work.exception(_POLL_SECONDS)
-                notify()
-                if listener and not work.done() and listener.wants_stop():
-                    return None
-            return work.result()
-        except CancelledError:
-            return None
-        finally:
-            work.cancel()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
 
 
 async def _create_server(address: Address, policy: RetryPolicy) -> Server:
