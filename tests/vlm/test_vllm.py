@@ -83,6 +83,8 @@ class TestPrompts:
     def test_a_conversation_that_the_model_was_not_trained_for_is_refused(
         self, roles: list[str], images: list[int], reason: str
     ) -> None:
+        from vllm.exceptions import VLLMValidationError
+
         from assistant.vlm.vllm_plugin.renderer import prompt_ids
 
         from .tiny import tiny_processor
@@ -91,7 +93,7 @@ class TestPrompts:
             {"role": role, "content": [{"type": "image"}] * count + [{"type": "text", "text": "hello"}]}
             for role, count in zip(roles, images, strict=True)
         ]
-        with pytest.raises(ValueError, match=reason):
+        with pytest.raises(VLLMValidationError, match=reason):
             prompt_ids(messages, tiny_processor())
 
 
