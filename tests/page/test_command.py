@@ -23,7 +23,8 @@ def start(port: int, folder: Path, *options: str) -> subprocess.Popen[str]:
 
 def is_served(port: int) -> bool:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
+            assert answer.read() == b"ok"
     except OSError:
         return False
     return True

@@ -1,7 +1,8 @@
-"""The server app for `streamlit run`: the page, its scripts and cookie, and pictures in two sizes."""
+"""The server app for `streamlit run`: the page, its scripts, cookie and health, and pictures in two sizes."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +21,8 @@ from assistant.ui import logs
 from assistant.ui.page import settings
 from assistant.ui.page.settings import Sessions
 from assistant.vlm.errors import AssistantError
+
+logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 # A picture's URL is the hash of its content, so it never changes.
@@ -55,6 +58,22 @@ def _content(request: Request, is_small: bool) -> bytes:
         store = resources.store_of(visitors.owner(named, request.cookies, resources.cookie()))
     path = store.image_path(request.path_params["sha256"])
     return resources.thumbnail(path) if is_small else resources.whole(path)
+
+
+async def health(_: Request) -> Response:
+    """Answer 200 while the sessions can be read, else 503; why not is for the log, not for strangers."""
+    try:
+        await run_in_threadpool(_read_sessions)
+    except AssistantError:
+        logger.warning("the sessions cannot be read", exc_info=True)
+        return PlainTextResponse("the sessions cannot be read", 503)
+    return PlainTextResponse("ok")
+
+
+def _read_sessions() -> None:
+    from assistant.ui.page import resources  # needs a running server
+
+    resources.everything().list_sessions(1)
 
 
 class VisitorCookie:
@@ -96,6 +115,7 @@ app = st.App(
     routes=[
         Route("/pictures/{sha256}", picture),
         Route("/thumbnails/{sha256}", picture),
+        Route("/healthz", health),
         Mount("/browser", Scripts(directory=FOLDER / "browser")),
     ],
     middleware=[Middleware(VisitorCookie)] if settings.sessions() is Sessions.SEPARATE else [],
