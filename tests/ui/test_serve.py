@@ -132,3 +132,18 @@ def test_the_options_of_vllm_are_passed_on(
     assert f"--model={tmp_path / 'mine'}" in commands[0]
     assert "--served-model-name=minigpt-v2-mine" in commands[0]
     assert commands[0][-2:] == ["--tensor-parallel-size", "2"]
+
+
+@pytest.mark.usefixtures("with_vllm")
+@pytest.mark.parametrize("by_option", [True, False])
+def test_the_log_can_be_json(
+    command: Command, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_option: bool
+) -> None:
+    write_model(tmp_path / "mine")
+    given: list[str] = []
+    monkeypatch.setattr(model_server, "_run", lambda started, *_: given.extend(started) or 0)
+    if not by_option:
+        monkeypatch.setenv("ASSISTANT_LOG", "json")
+    options = ("--log-json",) if by_option else ()
+    assert command("serve", "--model", tmp_path / "mine", "--port", str(port), *options).code == 0
+    assert "--logging-config.formatter=json" in given

@@ -19,6 +19,7 @@ import typer
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
 from ...vlm.presets import PRESETS, require_model
+from ..page.settings import logs_json
 from .options import DEFAULT_MODEL, BaseOption, quieten_libraries
 from .output import note, say
 
@@ -27,6 +28,8 @@ _POLL_SECONDS = 0.5
 _STOP_SECONDS = 30
 _STDERR = 2
 _EVERYBODY = ("0.0.0.0", "::")
+# Health checks come every few seconds, and say nothing.
+_LOG_JSON = ("--logging-config.formatter=json", "--disable-access-log-for-endpoints=/health,/metrics")
 
 
 def serve(
@@ -51,6 +54,9 @@ def serve(
     name: Annotated[
         str | None, typer.Option(help="The name that clients see.  [default: the model's]")
     ] = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log one JSON object a line. [env: ASSISTANT_LOG=json]")
+    ] = False,
 ) -> None:
     """Serve the model with vLLM: the OpenAI API, for many users at once, on one GPU or many.
 
@@ -70,7 +76,10 @@ def serve(
 
     folder = whole_model(model, base)
     served = name or (model if model in PRESETS else f"minigpt-v2-{_folder_name(model)}")
-    command = [sys.executable, "-m", _SERVER, *arguments(folder, served, host, port), *(options or [])]
+    command = [sys.executable, "-m", _SERVER, *arguments(folder, served, host, port)]
+    if log_json or logs_json():
+        command += _LOG_JSON
+    command += options or []
     note("Starting vLLM: this takes a minute or more (Ctrl-C stops it)")
     code = _run(command, host, port)
     if code:
