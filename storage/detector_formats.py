@@ -16,12 +16,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from .images import ImageFolder
-from .records import LabelledBox, StoredImage, StoredTurn, distinct_images, labelled_boxes
+from .records import LabelledBox, SessionSummary, StoredImage, StoredTurn, distinct_images, labelled_boxes
 
 Boxes = Sequence[LabelledBox]
 
 
-def yolo(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
+def yolo(_: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
     """Return an archive of `images/`, `labels/` with one text file per image, and `data.yaml`.
 
     Each line is a class number, then centre, width and height as fractions of the image.
@@ -38,7 +38,7 @@ def yolo(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
     return _archive(boxes, folder, "images", "labels", ".txt", label, extra)
 
 
-def pascal_voc(turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
+def pascal_voc(_: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
     """Return an archive of `JPEGImages/` and XML `Annotations/`; pixels count from 1."""
     boxes = _by_image(turns)
 

@@ -1,13 +1,47 @@
-"""The exports of a session, as methods of the store."""
+"""The export formats of a session; a new one is a function and a line in `FORMATS`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from . import coco, detector_formats, markdown
+from .errors import StorageError
 from .images import ImageFolder
 from .records import SessionSummary, StoredTurn
+
+Write = Callable[[SessionSummary, Sequence[StoredTurn], ImageFolder], str | bytes]
+"""From a session, its turns and the image files to the content of the exported file."""
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format, with its title in menus and the ending of its files; `.zip` files unpack to a folder."""
+
+    title: str
+    ending: str
+    write: Write
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the file is an archive of several."""
+        return self.ending.endswith("zip")
+
+
+def _json(session: SessionSummary, turns: Sequence[StoredTurn], images: ImageFolder) -> str:
+    from . import exchange  # pydantic is not needed for anything else here
+
+    return exchange.write(session, turns, images)
+
+
+FORMATS = {
+    "json": ExportFormat("JSON with pictures", "json", _json),
+    "markdown": ExportFormat("Markdown with pictures", "zip", markdown.write),
+    "coco": ExportFormat("Boxes as COCO", "coco.json", coco.write),
+    "yolo": ExportFormat("Boxes as YOLO", "yolo.zip", detector_formats.yolo),
+    "voc": ExportFormat("Boxes as Pascal VOC", "voc.zip", detector_formats.pascal_voc),
+}
 
 
 class Exporting(ABC):
@@ -19,6 +53,19 @@ class Exporting(ABC):
     def _session_with_turns(self, session_id: str) -> tuple[SessionSummary, list[StoredTurn]]:
         """Return a session and all its turns, read at one moment."""
 
+    def export(self, session_id: str, name: str) -> bytes:
+        """Return the content of a session's file in a format of `FORMATS`; `import_json` reads `json`.
+
+        Raises:
+            StorageError: there is no such format.
+            SessionNotFoundError: there is no such session.
+            ImageError: an image file is missing or was changed.
+        """
+        if name not in FORMATS:
+            raise StorageError(f"no format {name!r}: name one of {', '.join(FORMATS)}")
+        content = FORMATS[name].write(*self._session_with_turns(session_id), self._folder)
+        return content.encode() if isinstance(content, str) else content
+
     def export_json(self, session_id: str) -> str:
         """Return a session, images included, as JSON that `import_json` reads.
 
@@ -26,47 +73,7 @@ class Exporting(ABC):
             SessionNotFoundError: there is no such session.
             ImageError: an image file is missing.
         """
-        from . import exchange  # pydantic is not needed for anything else here
-
-        return exchange.write(*self._session_with_turns(session_id), self._folder)
-
-    def export_markdown(self, session_id: str, folder: Path) -> Path:
-        """Write a session's images and `conversation.md` to `folder`; return the path of the document.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-            StorageError: the folder cannot be written.
-        """
-        return markdown.write(*self._session_with_turns(session_id), self._folder, folder)
-
-    def export_coco(self, session_id: str) -> str:
-        """Return a session's boxes as JSON in the COCO format: `bbox` is x, y, width, height in pixels.
-
-        Pixels are those of the upright image; `file_name` is the name of its file in the store.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-        """
-        return coco.write(*self._session_with_turns(session_id), self._folder)
-
-    def export_yolo(self, session_id: str) -> bytes:
-        """Return a session's boxes and images as an archive in the YOLO format.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-        """
-        return detector_formats.yolo(self._session_with_turns(session_id)[1], self._folder)
-
-    def export_pascal_voc(self, session_id: str) -> bytes:
-        """Return a session's boxes and images as an archive in the Pascal VOC format.
-
-        Raises:
-            SessionNotFoundError: there is no such session.
-            ImageError: an image file is missing.
-        """
-        return detector_formats.pascal_voc(self._session_with_turns(session_id)[1], self._folder)
+        return self.export(session_id, "json").decode()
 
 
-__all__ = ["Exporting"]
+__all__ = ["FORMATS", "ExportFormat", "Exporting"]

@@ -1,13 +1,13 @@
-"""Export a session as a Markdown document with its image files."""
+"""Export a session as an archive of a Markdown document and its image files."""
 
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from io import BytesIO
 
 from ..vlm.grounding import Box
-from .errors import StorageError
 from .images import EXTENSIONS, ImageFolder
 from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, Verification, distinct_images
 
@@ -15,26 +15,22 @@ from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, Verifi
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
-def write(session: SessionSummary, turns: Sequence[StoredTurn], pictures: ImageFolder, folder: Path) -> Path:
-    """Write `conversation.md` and the images to `folder`; return the path of the document.
+def write(session: SessionSummary, turns: Sequence[StoredTurn], images: ImageFolder) -> bytes:
+    """Return a zip archive of `conversation.md` and the images.
 
     Raises:
         ImageError: an image file is missing or was changed.
-        StorageError: the folder cannot be written.
     """
     names = {
         image: f"picture-{number}.{EXTENSIONS[image.format]}"
         for number, image in enumerate(distinct_images(turns), 1)
     }
-    document = folder / "conversation.md"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("conversation.md", "\n\n".join(_document(session, turns, names)) + "\n")
         for image, name in names.items():
-            (folder / name).write_bytes(pictures.load(image))
-        document.write_text("\n\n".join(_document(session, turns, names)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}; name another folder") from error
-    return document
+            archive.writestr(name, images.load(image))
+    return buffer.getvalue()
 
 
 def _document(

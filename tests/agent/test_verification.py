@@ -74,7 +74,7 @@ class TestFound:
             turn, result = assistant.ask(None, "where is the dog?", seen, kept, verify=True)
             assert result.phrases == ()
             assert [step.phrases for step in store.turns(turn.session_id)[0].steps] == [()]
-            assert json.loads(store.export_coco(turn.session_id))["annotations"] == []
+            assert json.loads(store.export(turn.session_id, "coco"))["annotations"] == []
             assistant.ask(turn.session_id, "what is it?", seen, kept)
         assert engine.requests[-1].region is None
 

@@ -38,10 +38,10 @@ from assistant.vlm.tasks import Task
 def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionStore, picture: bytes) -> None:
     send(open_page(), "Where is the square?", ("red.png", picture))
     session_id = only_session(store)
-    assert json.loads(store.export_coco(session_id))["annotations"][0]["bbox"] == [120, 240, 230, 496]
+    assert json.loads(store.export(session_id, "coco"))["annotations"][0]["bbox"] == [120, 240, 230, 496]
     drawn = Image.open(BytesIO(exports.annotated_png(store, session_id)))
     assert (drawn.format, drawn.size) == ("PNG", (1000, 800))
-    with zipfile.ZipFile(BytesIO(exports.markdown_archive(store, session_id))) as archive:
+    with zipfile.ZipFile(BytesIO(store.export(session_id, "markdown"))) as archive:
         assert archive.namelist() == ["conversation.md", "picture-1.png"]
 
 

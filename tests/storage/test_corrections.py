@@ -59,14 +59,14 @@ def test_corners_in_the_wrong_order_are_refused(corners: tuple[int, int, int, in
 
 def test_coco_has_the_corrected_boxes(store: SessionStore, session_id: str) -> None:
     store.set_corrections(session_id, 1, MINE)
-    content = json.loads(store.export_coco(session_id))
+    content = json.loads(store.export(session_id, "coco"))
     assert [category["name"] for category in content["categories"]] == ['a "red" dog', "object"]
     assert [item["bbox"] for item in content["annotations"]] == [[10, 20, 100, 50], [0, 0, 200, 100]]
 
 
 def test_yolo_has_a_line_for_each_box_and_the_pictures(store: SessionStore, session_id: str) -> None:
     store.set_corrections(session_id, 1, MINE)
-    archive = zipfile.ZipFile(BytesIO(store.export_yolo(session_id)))
+    archive = zipfile.ZipFile(BytesIO(store.export(session_id, "yolo")))
     [image] = [name for name in archive.namelist() if name.startswith("images/")]
     [label] = [name for name in archive.namelist() if name.startswith("labels/")]
     assert label.removeprefix("labels/").partition(".")[0] == image.removeprefix("images/").partition(".")[0]
@@ -76,7 +76,7 @@ def test_yolo_has_a_line_for_each_box_and_the_pictures(store: SessionStore, sess
 
 
 def test_pascal_voc_counts_pixels_from_one(store: SessionStore, session_id: str) -> None:
-    archive = zipfile.ZipFile(BytesIO(store.export_pascal_voc(session_id)))
+    archive = zipfile.ZipFile(BytesIO(store.export(session_id, "voc")))
     [file] = [name for name in archive.namelist() if name.startswith("Annotations/")]
     annotation = fromstring(archive.read(file))
     assert annotation.findtext("object/name") == "the dog"

@@ -53,7 +53,7 @@ def test_coco_is_read_by_pycocotools_and_supervision(
     sqlite_store: SessionStore, session_id: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "boxes.json"
-    file.write_text(sqlite_store.export_coco(session_id), encoding="utf-8")
+    file.write_bytes(sqlite_store.export(session_id, "coco"))
     coco = COCO(str(file))
     found = coco.loadAnns(coco.getAnnIds(catIds=coco.getCatIds(catNms=["a dog"])))
     assert [(item["bbox"], item["area"], item["score"]) for item in found] == [([20, 10, 80, 50], 4000, 0.83)]
@@ -61,12 +61,12 @@ def test_coco_is_read_by_pycocotools_and_supervision(
     assert [item["segmentation"] for item in content["annotations"]] == [[], []]
     assert "score" not in content["annotations"][1]
     assert len(coco.loadRes([{**item, "score": 1.0} for item in content["annotations"]]).anns) == 2
-    pictures = unpack(sqlite_store.export_yolo(session_id), tmp_path / "yolo") / "images"
+    pictures = unpack(sqlite_store.export(session_id, "yolo"), tmp_path / "yolo") / "images"
     assert_same_boxes(sv.DetectionDataset.from_coco(str(pictures), str(file)), 0.01)
 
 
 def test_yolo_is_read_by_supervision(sqlite_store: SessionStore, session_id: str, tmp_path: Path) -> None:
-    folder = unpack(sqlite_store.export_yolo(session_id), tmp_path)
+    folder = unpack(sqlite_store.export(session_id, "yolo"), tmp_path)
     images, labels, data = (str(folder / name) for name in ("images", "labels", "data.yaml"))
     assert_same_boxes(sv.DetectionDataset.from_yolo(images, labels, data), 0.01)
 
@@ -74,6 +74,6 @@ def test_yolo_is_read_by_supervision(sqlite_store: SessionStore, session_id: str
 def test_pascal_voc_is_read_by_supervision(
     sqlite_store: SessionStore, session_id: str, tmp_path: Path
 ) -> None:
-    folder = unpack(sqlite_store.export_pascal_voc(session_id), tmp_path)
+    folder = unpack(sqlite_store.export(session_id, "voc"), tmp_path)
     dataset = sv.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations"))
     assert_same_boxes(dataset, 1)

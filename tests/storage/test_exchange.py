@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from assistant.storage import (
     StorageError,
     StoredStep,
 )
+from assistant.storage.exporting import FORMATS
 from assistant.vlm.grounding import Box, GroundedPhrase
 
 CORRECTED = (LabelledBox("a Man", (3, 5, 151, 99), None), LabelledBox("", (0, 0, 20, 10), 0.25))
@@ -229,7 +232,7 @@ class TestJson:
 class TestCoco:
     def test_boxes_are_in_pixels_of_their_images(self, store: SessionStore, session_id: str) -> None:
         store.set_corrections(session_id, 1, None)
-        content = json.loads(store.export_coco(session_id))
+        content = json.loads(store.export(session_id, "coco"))
         assert [(image["width"], image["height"]) for image in content["images"]] == [(200, 100), (64, 48)]
         first = content["annotations"][0]
         assert first["bbox"] == pytest.approx([24.0, 30.0, 46.0, 62.0])
@@ -250,29 +253,29 @@ class TestCoco:
             StoredStep(None, phrases=nameless),
         )
         store.append_turn(session_id, NewTurn("q", "a", image, steps=steps))
-        content = json.loads(store.export_coco(session_id))
+        content = json.loads(store.export(session_id, "coco"))
         names = {category["id"]: category["name"] for category in content["categories"]}
         found = [names[annotation["category_id"]] for annotation in content["annotations"]]
         assert found == ["a dog", "the cat", "object"]
 
     def test_file_names_are_those_of_the_store(self, store: SessionStore, session_id: str) -> None:
-        for image in json.loads(store.export_coco(session_id))["images"]:
+        for image in json.loads(store.export(session_id, "coco"))["images"]:
             assert store.image_path(Path(image["file_name"]).stem).name == image["file_name"]
 
 
+def markdown(store: SessionStore, session_id: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(BytesIO(store.export(session_id, "markdown")))
+
+
 class TestMarkdown:
-    def test_the_folder_has_the_conversation_and_its_images(
-        self, store: SessionStore, session_id: str, tmp_path: Path
+    def test_the_archive_has_the_conversation_and_its_images(
+        self, store: SessionStore, session_id: str
     ) -> None:
-        document = store.export_markdown(session_id, tmp_path / "out" / "walk")
-        assert sorted(path.name for path in document.parent.iterdir()) == [
-            "conversation.md",
-            "picture-1.png",
-            "picture-2.png",
-        ]
-        with Image.open(document.parent / "picture-1.png") as picture:
+        archive = markdown(store, session_id)
+        assert archive.namelist() == ["conversation.md", "picture-1.png", "picture-2.png"]
+        with archive.open("picture-1.png") as file, Image.open(file) as picture:
             assert picture.size == (200, 100)
-        text = document.read_text(encoding="utf-8")
+        text = archive.read("conversation.md").decode()
         assert text.index("![picture-1](picture-1.png)") < text.index("Where is the man?")
         assert text.index("On the left.") < text.index("![picture-2](picture-2.png)")
         assert "> And here?  \n> In this one" in text
@@ -280,22 +283,21 @@ class TestMarkdown:
         assert "ended early" in text
         assert "the model gave up" in text
 
-    def test_text_does_not_become_markup(self, store: SessionStore, session_id: str, tmp_path: Path) -> None:
-        text = store.export_markdown(session_id, tmp_path).read_text(encoding="utf-8")
+    def test_text_does_not_become_markup(self, store: SessionStore, session_id: str) -> None:
+        text = markdown(store, session_id).read("conversation.md").decode()
         assert text.startswith("# A \\*walk\\* in the \\<park\\>\n")
         assert "![x]" not in text
 
-    def test_a_folder_that_cannot_be_made_is_one_clear_line(
-        self, store: SessionStore, session_id: str, tmp_path: Path
-    ) -> None:
-        (tmp_path / "file").write_text("x")
-        with pytest.raises(StorageError, match="name another folder"):
-            store.export_markdown(session_id, tmp_path / "file" / "out")
-
-    def test_an_unknown_session_leaves_no_folder(self, store: SessionStore, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("form", FORMATS)
+    def test_an_unknown_session_is_an_error_in_every_format(self, store: SessionStore, form: str) -> None:
         with pytest.raises(SessionNotFoundError):
-            store.export_markdown("nope", tmp_path / "out")
-        assert not (tmp_path / "out").exists()
+            store.export("nope", form)
+
+    def test_an_unknown_format_is_an_error_that_names_the_formats(
+        self, store: SessionStore, session_id: str
+    ) -> None:
+        with pytest.raises(StorageError, match="name one of json, markdown, coco, yolo, voc"):
+            store.export(session_id, "csv")
 
 
 def put(content: Any, field: str, value: object) -> None:

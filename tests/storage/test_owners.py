@@ -40,8 +40,8 @@ class TestOwners:
             lambda: ben.set_link(session, True),
             lambda: ben.link(session),
             lambda: ben.export_json(session),
-            lambda: ben.export_coco(session),
-            lambda: ben.export_yolo(session),
+            lambda: ben.export(session, "coco"),
+            lambda: ben.export(session, "yolo"),
         ]
         for attempt in attempts:
             with pytest.raises(SessionNotFoundError):

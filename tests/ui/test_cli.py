@@ -15,6 +15,7 @@ import typer
 from PIL import Image
 
 from assistant.storage import SessionStore
+from assistant.storage.exporting import FORMATS
 from assistant.ui.cli import app
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
@@ -478,9 +479,17 @@ class TestSessions:
         self, command: Command, session: str, tmp_path: Path
     ) -> None:
         result = command("sessions", "export", session, "--format", "markdown", "--out", tmp_path / "md")
-        document = Path(result.out.strip())
-        assert "The dog is on the left" in document.read_text()
-        assert {path.name for path in document.parent.iterdir()} == {"conversation.md", "picture-1.png"}
+        folder = Path(result.out.strip())
+        assert "The dog is on the left" in (folder / "conversation.md").read_text()
+        assert {path.name for path in folder.iterdir()} == {"conversation.md", "picture-1.png"}
+
+    def test_an_unknown_format_is_wrong_use_that_names_the_formats(
+        self, command: Command, session: str
+    ) -> None:
+        result = command("sessions", "export", session, "--format", "csv")
+        assert_wrong_use(result, *FORMATS)
+        named = " ".join(command("sessions", "export", "--help").out.split())
+        assert [name for name in FORMATS if name not in named] == []
 
     def test_markdown_without_a_folder_is_wrong_use(self, command: Command, session: str) -> None:
         result = command("sessions", "export", session, "--format", "markdown")

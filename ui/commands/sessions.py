@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -32,14 +31,11 @@ SessionArgument = Annotated[
 ]
 
 
-class Form(StrEnum):
-    """Export formats."""
+def complete_format(incomplete: str) -> list[tuple[str, str]]:
+    """Return (name, title) of the formats that start with `incomplete`, for shell completion."""
+    from ...storage.exporting import FORMATS
 
-    JSON = "json"
-    MARKDOWN = "markdown"
-    COCO = "coco"
-    YOLO = "yolo"
-    VOC = "voc"
+    return [(name, form.title) for name, form in FORMATS.items() if name.startswith(incomplete)]
 
 
 @app.command("list")
@@ -98,11 +94,17 @@ def export(
     session: SessionArgument,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH", help="A file; for markdown a folder; for yolo and voc a folder or a .zip file."
-        ),
+        typer.Option(metavar="PATH", help="A file; for markdown, yolo and voc a folder or a .zip file."),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.JSON,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="What to write: json, markdown, coco, yolo or voc.",
+            autocompletion=complete_format,
+        ),
+    ] = "json",
     database: DatabaseOption = None,
     images: ImagesOption = None,
 ) -> None:
@@ -116,24 +118,23 @@ def export(
 
       assistant sessions export 3f2a --format yolo --out dataset
     """
-    if form in (Form.MARKDOWN, Form.YOLO, Form.VOC) and out is None:
+    from ...storage.exporting import FORMATS
+
+    if form not in FORMATS:
+        raise typer.BadParameter(f"--format takes one of {', '.join(FORMATS)}, not {form!r}")
+    is_archive = FORMATS[form].is_archive
+    if is_archive and out is None:
         raise typer.BadParameter(f"--format {form} needs --out FOLDER, for the pictures")
     with open_store(database, images, session=session) as store:
-        session = store.find_session(session).id
-        if form is Form.MARKDOWN and out is not None:
-            say(str(store.export_markdown(session, out)))
-            return
-        if form in (Form.YOLO, Form.VOC) and out is not None:
-            write = store.export_yolo if form is Form.YOLO else store.export_pascal_voc
-            _unpack(write(session), out)
-            say(str(out))
-            return
-        text = store.export_coco(session) if form is Form.COCO else store.export_json(session)
+        content = store.export(store.find_session(session).id, form)
     if out is None:
-        say_json_text(text)
+        say_json_text(content.decode())
         return
     try:
-        out.write_text(text, encoding="utf-8")
+        if is_archive and out.suffix.lower() != ".zip":
+            zipfile.ZipFile(BytesIO(content)).extractall(out)
+        else:
+            out.write_bytes(content)
     except OSError as error:
         raise AssistantError(f"cannot write {out}: {error.strerror}") from error
     say(str(out))
@@ -168,17 +169,6 @@ def delete(
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
         store.delete_session(summary.id)
     note(f"Deleted {summary.id}")
-
-
-def _unpack(archive: bytes, out: Path) -> None:
-    """Write a zip archive to `out` if that ends in .zip, else extract it into the folder `out`."""
-    try:
-        if out.suffix.lower() == ".zip":
-            out.write_bytes(archive)
-        else:
-            zipfile.ZipFile(BytesIO(archive)).extractall(out)
-    except OSError as error:
-        raise AssistantError(f"cannot write {out}: {error.strerror}") from error
 
 
 def _query(
