@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -236,6 +237,17 @@ class TestAsking:
         assert not engine.plans
         with pytest.raises(ServerError, match="only answers questions"):
             engine.complete([Completion("Plan:")])
+
+    def test_what_people_and_models_say_is_logged_for_debugging_alone(
+        self, server: ModelServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        engine = connect(server)
+        for level, count in ((logging.INFO, 0), (logging.DEBUG, 1)):
+            caplog.set_level(level, "assistant")
+            caplog.clear()
+            engine.generate([Request(None, "a secret")])
+            said = [record.getMessage() for record in caplog.records if record.name.startswith("assistant")]
+            assert sum("a secret" in line and "a dog" in line for line in said) == count
 
     def test_an_invalid_request_fails_before_anything_is_sent(self, server: ModelServer) -> None:
         engine = connect(server)

@@ -180,7 +180,7 @@ class RemoteEngine:
             else:
                 on_update(await self._server.chat(self._body(pending, image), on_update))
         pending.ended_at = time.perf_counter()
-        logger.info("%s to %r: %s", self.name, pending.prompt, pending.reading or pending.reply.text)
+        logger.debug("%s to %r: %s", self.name, pending.prompt, pending.reading or pending.reply.text)
 
     def _body(self, pending: _PendingRequest, image: str) -> dict[str, Any]:
         dialect, request = self.dialect, pending.request
