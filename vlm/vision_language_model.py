@@ -54,23 +54,29 @@ class VisionLanguageModel:
         *,
         zoom: bool = True,
         dtype: str | None = None,
+        device: str | None = None,
+        quantize: str | None = None,
         options: GenerationOptions = DEFAULT_OPTIONS,
     ) -> VisionLanguageModel:
         """Load a model by name or folder, fetching missing base weights, or connect to an address.
 
         `http://host:8000/v1#name` is a model behind an OpenAI-compatible server (`docs/remote-models.md`).
         `base` is the folder of an adapter's base model if it was moved; `zoom` asks again on a crop where
-        that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest; `options` say how answers
-        are generated.
+        that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest; `device` is cpu, cuda,
+        cuda:1, mps or auto, which spreads the model over all GPUs and main memory; `quantize` stores the
+        language model's weights in 8bit or 4bit, which takes the library bitsandbytes; `options` say how
+        answers are generated.
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be loaded.
             AssistantError: the address is invalid.
-            ValueError: there is no such `dtype`.
+            ValueError: there is no such `dtype`, `device` or `quantize`.
         """
         from .engine.loading import load_engine
 
-        return cls(load_engine(model, base, zoom=zoom, dtype=dtype), options)
+        return cls(
+            load_engine(model, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize), options
+        )
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ import torch
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .constraint import Chooser
 from .inference import prepare
+from .memory import readable
 from .prefix_cache import Prefix, PrefixCache
 from .slots import Slots
 
@@ -124,7 +125,7 @@ class BatchDecoder:
                     yield None
                     continue
                 if row.error:
-                    raise row.error
+                    raise readable(row.error)
                 if row.ended_at is not None:
                     unfinished.discard(row)
                 yield row

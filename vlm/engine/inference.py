@@ -52,7 +52,8 @@ class PackedLinear(nn.Module):
 
 def _pack(module: nn.Module) -> None:
     for name, child in module.named_children():
-        if type(child) is nn.Linear and child.weight.dtype in _packable():
+        plain = type(child) is nn.Linear and type(child.weight) is nn.Parameter  # not quantized
+        if plain and child.weight.dtype in _packable():
             setattr(module, name, PackedLinear(child))
         else:
             _pack(child)

@@ -12,23 +12,30 @@ from .threads import spin_briefly
 
 
 def load_engine(
-    model: str, base: Path | None = None, *, zoom: bool = True, dtype: str | None = None
+    model: str,
+    base: Path | None = None,
+    *,
+    zoom: bool = True,
+    dtype: str | None = None,
+    device: str | None = None,
+    quantize: str | None = None,
 ) -> Engine:
     """Return the engine for a model's name, an adapter's or a model's folder, or a server's address.
 
-    `base` is the base model of an adapter, if it was moved; `dtype` is float32, float16 or bfloat16, by
-    default the fastest on this machine. With `zoom`, a model of our own prompt form weighs sampled
-    boxes of a referent and zooms in on small ones; a model of another form answers once, as in its published
-    evaluation.
+    `base` is the base model of an adapter, if it was moved; `dtype`, `device` and `quantize` are as for
+    `VisionLanguageModel.load`. With `zoom`, a model of our own prompt form weighs sampled boxes of a referent
+    and zooms in on small ones; a model of another form answers once, as in its published evaluation.
 
     Raises:
         WeightsError: there is no such model, or its weights are not available.
-        AssistantError: the address cannot be used, or `base` or `dtype` is given with an address.
-        ValueError: there is no such `dtype`.
+        AssistantError: the address cannot be used, or or weights are described for a server's.
+        ValueError: there is no such `dtype`, `device` or `quantize`.
     """
     if is_address(model):
-        if base or dtype:
-            raise AssistantError(f"{model} is a server's: it has its own weights, without --base and --dtype")
+        given = {"--base": base, "--dtype": dtype, "--device": device, "--quantize": quantize}
+        if any(given.values()):
+            names = " and ".join(name for name, value in given.items() if value)
+            raise AssistantError(f"{model} is a server's, which has its own weights: leave {names} out")
         from .remote import RemoteEngine
 
         return RemoteEngine.connect(model, zoom=zoom)
@@ -39,7 +46,7 @@ def load_engine(
     from .precision import precision
     from .zoom import ZoomRefiner
 
-    engine = LocalEngine.load(model, base, precision(dtype))
+    engine = LocalEngine.load(model, base, precision(dtype), device=device, quantize=quantize)
     zooms = zoom and engine.processor.prompt_form.name == OURS.name
     refined = ZoomRefiner(ConsensusEngine(engine)) if zooms else engine
     return refined if engine.calibration is None else CalibratedEngine(refined, engine.calibration)

@@ -31,7 +31,9 @@ from .batching import BatchDecoder, Row
 from .completion import Completer
 from .constraint import Chooser
 from .generation import chooser_of, options_of
-from .precision import fastest_precision
+from .memory import loading
+from .placement import Placement
+from .precision import default_device, fastest_precision
 from .sampling import CodeChooser
 from .threads import own_thread
 
@@ -71,17 +73,28 @@ class LocalEngine:
         return self._name in PRESETS
 
     @classmethod
-    def load(cls, model: str, base: Path | None = None, dtype: torch.dtype | None = None) -> LocalEngine:
+    def load(
+        cls,
+        model: str,
+        base: Path | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        device: str | None = None,
+        quantize: str | None = None,
+    ) -> LocalEngine:
         """Load a model by preset name, from an adapter's folder, or from a whole model's folder.
 
         `base` is the folder of an adapter's base model, if it was moved; `dtype` is the precision, by
-        default the fastest on this machine.
+        default the fastest on this machine; `device` and `quantize` are as for a `Placement`.
 
         Raises:
-            WeightsError: there is no such model, or its weights are missing or another model's.
+            WeightsError: there is no such model, its weights are missing or another model's, or there is not
+                enough memory.
+            ValueError: there is no such `device` or `quantize`.
         """
         from ..weights import base_model
 
+        placement = Placement(device, dtype, quantize)
         folder = Path(model)
         if base is not None and not (folder / "adapter_config.json").is_file():
             raise WeightsError(f"{model} is not an adapter's folder: leave --base out")
@@ -90,31 +103,23 @@ class LocalEngine:
                 raise WeightsError(
                     f"{model} lacks its adapter: install assistant again, or name another model"
                 )
-            return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter, dtype)
+            return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter, placement)
         if (folder / "adapter_config.json").is_file():
-            return cls._adapted(model, find_base(folder, base), folder, dtype)
+            return cls._adapted(model, find_base(folder, base), folder, placement)
         if (folder / "config.json").is_file():
             if adapter := own_adapter(folder):
-                return cls._adapted(model, folder, adapter, dtype)
+                return cls._adapted(model, folder, adapter, placement)
             processor = MiniGPTv2Processor.load(folder)
-            return cls(model, own_thread(load_model)(folder, dtype), processor)
+            return cls(model, own_thread(_placed)(folder, placement), processor)
         raise WeightsError(
             f"no model {model!r}: name one of {', '.join(PRESETS)}, or a folder with an adapter or a model"
         )
 
     @classmethod
-    def _adapted(cls, name: str, base: Path, adapter: Path, dtype: torch.dtype | None) -> LocalEngine:
-        from ..training.adapter import load_adapter
-
+    def _adapted(cls, name: str, base: Path, adapter: Path, placement: Placement) -> LocalEngine:
         calibration, processor = Calibration.load(adapter), MiniGPTv2Processor.load(base)
-
-        @own_thread
-        def merged() -> MiniGPTv2ForConditionalGeneration:
-            adapted = load_adapter(load_model(base, dtype), adapter)
-            model: MiniGPTv2ForConditionalGeneration = adapted.merge_and_unload()
-            return model
-
-        return cls(name, merged(), processor, calibration=calibration)
+        model = own_thread(_placed)(base, placement, adapter)
+        return cls(name, model, processor, calibration=calibration)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -219,10 +224,23 @@ class LocalEngine:
         return Generation(with_scores(parse(text), scores), seconds, row.complete, evidence)
 
 
-def load_model(
-    folder: Path, dtype: torch.dtype | None = None, **options: object
+def _placed(
+    folder: Path, placement: Placement, adapter: Path | None = None
 ) -> MiniGPTv2ForConditionalGeneration:
-    """Load a whole model, by default in the fastest precision on this machine.
+    """Load a whole model, merge an adapter into it, and put it where it is to compute."""
+    with loading(read_shapes(read_model_folder(folder).weights), placement.precision, "cpu"):
+        model = load_model(folder, placement.precision, device="cpu")
+        if adapter is not None:
+            from ..training.adapter import load_adapter
+
+            model = load_adapter(model, adapter).merge_and_unload()
+    return placement.put(model)
+
+
+def load_model(
+    folder: Path, dtype: torch.dtype | None = None, *, device: str | None = None, **options: object
+) -> MiniGPTv2ForConditionalGeneration:
+    """Load a whole model, by default in the fastest precision on this machine, on its fastest device.
 
     transformers gets checked settings and tensors, never the folder: it ignores the other files there.
 
@@ -238,7 +256,7 @@ def load_model(
         None,
         config=config,
         state_dict=read_tensors(checked.weights),
-        dtype=dtype or fastest_precision(),
+        dtype=dtype or fastest_precision(device),
         output_loading_info=True,
         trust_remote_code=False,
         **options,
@@ -246,7 +264,7 @@ def load_model(
     require_all_keys(report, folder)
     model.generation_config.update(**checked.generation.given())
     model.name_or_path = model.config.name_or_path = str(folder)  # PEFT would look for it elsewhere
-    placed: MiniGPTv2ForConditionalGeneration = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    placed: MiniGPTv2ForConditionalGeneration = model.to(device or default_device())
     return placed
 
 

@@ -1,4 +1,4 @@
-"""The fastest precision on this machine."""
+"""The devices and precisions that a model can compute in, and the fastest precision of each."""
 
 from __future__ import annotations
 
@@ -18,13 +18,23 @@ def precision(name: str | None) -> torch.dtype | None:
     return PRECISIONS[name] if name else None
 
 
-def fastest_precision() -> torch.dtype:
-    """Return bfloat16 where the machine computes in it, else float16 on a GPU and float32 on a CPU."""
-    if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+def default_device() -> str:
+    """Return the first CUDA GPU if there is one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def fastest_precision(device: str | None = None) -> torch.dtype:
+    """Return bfloat16 where a device computes in it, else float16 on a GPU and float32 on a CPU."""
+    kind = torch.device(device or default_device())
+    if kind.type == "mps":
+        return torch.float16
+    if kind.type == "cuda":
+        with torch.cuda.device(kind):
+            supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if supported else torch.float16
     # Only a torch built with oneDNN can tell, and Mac builds lack it.
     supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if supported else torch.float32
 
 
-__all__ = ["PRECISIONS", "fastest_precision", "precision"]
+__all__ = ["PRECISIONS", "default_device", "fastest_precision", "precision"]

@@ -55,9 +55,10 @@ class Slots(Cache):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write a layer's keys and values (rows, heads, steps, width); return the rows' whole ones."""
         keys, values = self._states[layer_idx, :, self._slots]
-        keys[self._index] = key_states.transpose(1, 2)
-        values[self._index] = value_states.transpose(1, 2)
-        return keys[:, :, : self._span], values[:, :, : self._span]
+        device = key_states.device  # of a model on several devices, not every layer's is the cache's
+        keys[self._index] = key_states.transpose(1, 2).to(keys.device)
+        values[self._index] = value_states.transpose(1, 2).to(values.device)
+        return keys[:, :, : self._span].to(device), values[:, :, : self._span].to(device)
 
     def read(self, slot: int, length: int) -> torch.Tensor:
         """Return a copy of a slot's first keys and values, (layers, 2, heads, length, width)."""
