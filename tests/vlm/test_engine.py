@@ -452,7 +452,7 @@ class TestConcurrency:
 
         with monkeypatch.context() as patch:
             patch.setattr(batching.BatchDecoder, "_new_batch", unable)
-            progress = engine._decoder.decode([engine._row(SHORT)])
+            progress = engine._decoder.decode([*engine._rows([SHORT])])
             with pytest.raises(RuntimeError, match="the device is lost"):
                 wait_for(lambda: next(progress) is not None)
         assert engine.generate([SHORT])[0].raw
@@ -467,7 +467,7 @@ class TestConcurrency:
                 super().put(*arguments)
 
         monkeypatch.setattr(batching, "SimpleQueue", SlowQueue)
-        row = engine._row(SHORT)
+        (row,) = engine._rows([SHORT])
         worker = threading.Thread(target=row.end, args=[error])
         monkeypatch.setattr(engine._decoder, "_submit", lambda _: worker.start())
         with nullcontext() if error is None else pytest.raises(RuntimeError, match="out of memory"):
@@ -578,6 +578,24 @@ class TestPictures:
         asked = engine.processor([first.image], [first.turns])["input_ids"].shape[1]
         width, length = read[0]
         assert length - width >= asked
+
+    def test_a_question_has_the_same_probabilities_whatever_was_asked_before(self) -> None:
+        model = tiny_model().to(torch.bfloat16)  # where rounding shows
+        first, other = (
+            Request(Task.VQA, text, image=picture(0)) for text in ("what is it?", "what is this?")
+        )
+
+        def probabilities(*asked: Request) -> list[float]:
+            """Return those of the last request's answer."""
+            engine = LocalEngine("tiny", model, tiny_processor())
+            for request in asked:
+                (row,) = engine._rows([request])
+                for _ in engine._decoder.decode([row]):
+                    pass
+            return row.probabilities
+
+        alone = probabilities(first)
+        assert probabilities(first, first) == probabilities(other, first) == alone
 
     def test_new_and_cached_images_are_answered_together(self, engine: LocalEngine) -> None:
         requests = [Request(Task.REFER, "a dog", image=picture(seed)) for seed in range(5)]

@@ -218,7 +218,7 @@ class _Batch:
 
     def _prefill(self, row: Row) -> torch.Tensor:
         """Compute the prompt from where no cached one agrees; return the last logits (1, 1, vocabulary)."""
-        slot, known, device = len(self.rows), 0, self._model.device
+        slot, device = len(self.rows), self._model.device
         if self._prefilled and self._prefilled.fits(row):
             self._slots.write(slot, self._prefilled.states)
             return self._prefilled.logits
@@ -226,13 +226,26 @@ class _Batch:
         if prefix:
             known = len(prefix)
             self._slots.write(slot, prefix.states)
-        ids, features = row.input_ids[None, known:].to(device), None
-        if row.pixel_values is not None and not prefix:
-            features = self._model.get_image_features(row.pixel_values.to(device))
-        embeddings = self._model.embed_with_features(ids, features)
-        logits = self._forward(slot, [known], ids.shape[1], 1, inputs_embeds=embeddings)
+        else:
+            known = self._text(row)
+            if row.pixel_values is not None:
+                features = self._model.get_image_features(row.pixel_values.to(device))
+                self._extend(slot, 0, row.input_ids[:known], features)
+        logits = self._extend(slot, known, row.input_ids[known:])
         self._prefilled = _Prefilled(row, self._slots.read(slot, len(row.input_ids)), logits)
         return logits
+
+    def _text(self, row: Row) -> int:
+        """Return where the text after the image begins, 0 without an image."""
+        places = (row.input_ids == self._model.config.image_token_id).nonzero()
+        return int(places[-1]) + 1 if len(places) else 0
+
+    def _extend(
+        self, slot: int, start: int, ids: torch.Tensor, features: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Run tokens (length) from a place on; return the last one's logits (1, 1, vocabulary)."""
+        embeddings = self._model.embed_with_features(ids[None].to(self._model.device), features)
+        return self._forward(slot, [start], len(ids), 1, inputs_embeds=embeddings)
 
     def step(self) -> None:
         """Write the next tokens of each row."""
@@ -304,7 +317,8 @@ class _Batch:
         row, length = self.rows[index], self._lengths[index]
         if row.image_hash is not None and row.chooser is None:
             ids = torch.cat([row.input_ids, torch.tensor(row.tokens, dtype=torch.long)])[:length]
-            self._prefixes.add(Prefix(row.image_hash, ids, self._slots.read(index, length)))
+            ends = self._text(row), len(row.input_ids), length
+            self._prefixes.add(Prefix(row.image_hash, ids, self._slots.read(index, length), ends))
 
 
 def _fail(rows: Sequence[Row], error: Exception) -> None:
