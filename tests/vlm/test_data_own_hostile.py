@@ -19,10 +19,10 @@ BOX = [[1, 2, 30, 40]]
 READ_IN_2_GB = """
 import resource, sys
 from pathlib import Path
-from assistant.vlm.data.sources.other_forms import refuse_whole_json
+from assistant.vlm.data.sources.other_forms import refuse_other_file
 from assistant.vlm.errors import DataError
 resource.setrlimit(resource.RLIMIT_AS, (2 * 1024**3,) * 2)
-try: refuse_whole_json(Path(sys.argv[1]))
+try: refuse_other_file(Path(sys.argv[1]))
 except DataError as error: print(error)
 """
 

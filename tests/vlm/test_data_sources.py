@@ -617,6 +617,13 @@ class TestBrokenRows:
         with pytest.raises(DataError, match=r"train2017\.json: not JSON after row 1"):
             records("coco_caption", tmp_path, skipped=SkippedRows(tmp_path))
 
+    def test_deep_json_is_an_error_before_it_fills_the_memory(self, tmp_path: Path) -> None:
+        path = tmp_path / "coco/annotations/captions_train2017.json"
+        path.parent.mkdir(parents=True)
+        path.write_text('{"annotations": [' + "[" * 5000)
+        with pytest.raises(DataError, match="JSON is more than 100 levels deep"):
+            records("coco_caption", tmp_path)
+
     def test_a_file_of_another_kind_is_not_an_empty_data_set(self, tmp_path: Path) -> None:
         write_json(tmp_path / "coco/annotations/captions_train2017.json", {"annotation": []})
         with pytest.raises(DataError, match="holds no rows"):

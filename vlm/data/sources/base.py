@@ -19,6 +19,9 @@ from ..skipped_rows import RowImageError, SkippedRows, first_error
 
 Parsed = TypeVar("Parsed")
 
+DEEPEST = 100
+"""The levels of JSON that are read; published files have fewer than ten."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -128,7 +131,7 @@ def json_rows(path: Path, prefix: str) -> Iterator[Row]:
         DataError: the file is missing or not JSON.
     """
     place = f"{prefix}.item" if prefix else "item"
-    yield from _parsed(path, lambda file: ijson.items(file, place, use_float=True))
+    yield from _parsed(path, lambda events: ijson.items(events, place))
 
 
 def json_index(path: Path, prefix: str, key: str, keep: Sequence[str]) -> dict[Any, dict[str, Any]]:
@@ -153,20 +156,36 @@ def json_pairs(path: Path) -> Iterator[Row]:
     Raises:
         DataError: the file is missing or not JSON.
     """
-    yield from _parsed(path, lambda file: ijson.kvitems(file, "", use_float=True))
+    yield from _parsed(path, lambda events: ijson.kvitems(events, ""))
 
 
-def _parsed(path: Path, parse: Any) -> Iterator[Row]:
+def _parsed(path: Path, values: Callable[[Iterator[Any]], Iterable[Any]]) -> Iterator[Row]:
     number = 0
     with require(path).open("rb") as file:
+        events = ijson.parse(_shallow(path, ijson.basic_parse(file, use_float=True)))
         try:
-            for number, item in enumerate(parse(file), start=1):
+            for number, item in enumerate(values(events), start=1):
                 yield Row(f"{path}, row {number}", item)
         except ijson.JSONError as error:
             detail = str(error).strip().splitlines()[0]
             raise DataError(f"{path}: not JSON after row {number}: {detail}") from error
     if number == 0:
         raise DataError(f"{path} holds no rows: is it the published file?")
+
+
+def _shallow(path: Path, events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield parsing events up to `DEEPEST`: ijson keeps the path to each value, gigabytes for deep arrays."""
+    depth = 0
+    for event in events:
+        if event[0] in ("start_map", "start_array"):
+            depth += 1
+            if depth > DEEPEST:
+                raise DataError(
+                    f"{path}: its JSON is more than {DEEPEST} levels deep: is it the published file?"
+                )
+        elif event[0] in ("end_map", "end_array"):
+            depth -= 1
+        yield event
 
 
 def line_rows(path: Path) -> Iterator[Row]:
@@ -209,5 +228,5 @@ def answered(question: str, answers: Sequence[str], *, every: bool) -> TaskTurn:
     return TaskTurn(Task.VQA, question, Counter(answers).most_common(1)[0][0])
 
 
-__all__ = ["LinesFile", "Published", "Row", "Source", "answered", "json_index", "json_pairs", "json_rows"]
-__all__ += ["line_rows", "parse_line", "parse_row", "read_records", "require"]
+__all__ = ["DEEPEST", "LinesFile", "Published", "Row", "Source", "answered", "json_index", "json_pairs"]
+__all__ += ["json_rows", "line_rows", "parse_line", "parse_row", "read_records", "require"]

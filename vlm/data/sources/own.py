@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from ...errors import ImageError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
@@ -20,7 +20,7 @@ from ...tasks import ABSENT_ANSWER, TAKES_NO_ARGUMENT, Task
 from ..records import ImageReference, Record, TaskTurn
 from ..skipped_rows import RowImageError
 from .base import LinesFile, Row, parse_line, require
-from .other_forms import refuse_other_form, refuse_whole_json
+from .other_forms import refuse_other_file, refuse_other_form
 
 # Markers of prompts and answers, ours and those of other tools.
 _MARKER = re.compile(
@@ -51,10 +51,24 @@ class _View:
         return Box.from_pixels(x0 - left, y0 - top, x1 - left, y1 - top, right - left, bottom - top)
 
 
-class OwnTurn(BaseModel):
-    """One turn; `region` and the boxes of `answer` and `boxes` are in pixels of the upright image."""
+class _Written(BaseModel):
+    """Base of what is written by hand: an unknown key is an error that lists the known ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        unknown = [key for key in value if key not in cls.model_fields] if isinstance(value, dict) else []
+        if unknown:
+            known = ", ".join(cls.model_fields)
+            raise ValueError(f"{unknown[0][:40]!r} is not among the keys here: {known}")
+        return value
+
+
+class OwnTurn(_Written):
+    """One turn; `region` and the boxes of `answer` and `boxes` are in pixels of the upright image."""
+
     task: Task | None = None
     ask: str = ""
     region: Any = None
@@ -62,10 +76,9 @@ class OwnTurn(BaseModel):
     boxes: Any = None
 
 
-class OwnRow(BaseModel):
+class OwnRow(_Written):
     """One line with a conversation; a line with one turn has the turn's fields instead."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     image: str | None = None
     conversation: tuple[OwnTurn, ...]
 
@@ -75,7 +88,7 @@ class OwnRecords(LinesFile):
 
     def rows(self) -> Iterator[Row]:
         """Yield the lines."""
-        refuse_whole_json(require(self.path))
+        refuse_other_file(require(self.path))
         return super().rows()
 
     def records(self, content: bytes) -> Iterator[Record]:
@@ -83,7 +96,7 @@ class OwnRecords(LinesFile):
         if not content.strip():
             return
         row = _row(parse_line(content))
-        place = None if row.image is None else self.path.parent / row.image
+        place = None if row.image is None else self.path.parent / _file_name(row.image)
         view = None if place is None else _View(*_size(place))
         part = _part(row.conversation, view)
         if view is not None:
@@ -123,6 +136,16 @@ def _row(content: Any) -> OwnRow:
         return OwnRow.model_validate(content)
     turn = OwnTurn.model_validate({name: value for name, value in content.items() if name != "image"})
     return OwnRow.model_validate({"image": content.get("image"), "conversation": (turn,)})
+
+
+def _file_name(image: str) -> str:
+    if image.lower().startswith("data:"):
+        raise ValueError("image: this is the picture's data: save it as a file, and give its path")
+    if "://" in image:
+        raise ValueError(f"image: {image[:100]} is an address: download the picture, and give its path")
+    if "\0" in image:
+        raise ValueError(f"image: {image[:100]!r} cannot be a path: correct it")
+    return image
 
 
 def _part(turns: Sequence[OwnTurn], view: _View | None) -> Box | None:
