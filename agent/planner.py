@@ -85,7 +85,9 @@ class Planner:
         """
         steps = _verbatim(task, text, context)
         reads = bool(context.turns) or task in (Task.REFER, Task.DETECTION)
-        if not reads or not steps[0].argument or steps[0].region or task is Task.GROUNDING:
+        if task not in WORDS or not reads or not steps[0].argument:
+            return steps
+        if steps[0].region or task is Task.GROUNDING:
             return steps
         prompt = plan_prompt(text, context)
 
