@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+from assistant.tests.postgresql import empty_postgresql, postgresql_url
+
 # Tiny models are slowed down by a second thread. Set before torch is imported, which most tests do without.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
@@ -26,3 +28,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the browser's tests last: Playwright keeps an event loop running, in which no other can start."""
     items.sort(key=lambda item: "page" in item.path.parts)
+
+
+__all__ = ["empty_postgresql", "postgresql_url"]

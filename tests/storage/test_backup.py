@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from assistant.storage import NewTurn, SessionStore
 
-from .conftest import _server_program
+from ..postgresql import server_program
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "several-users.md"
 
@@ -23,7 +23,7 @@ def test_a_backup_brings_sessions_pictures_and_cookies_back(
 ) -> None:
     section = DOCUMENT.read_text(encoding="utf-8").partition("\n## Backup\n")[2]
     back_up, restore = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    programs = _server_program("pg_dump")
+    programs = server_program("pg_dump")
     if programs is None:
         pytest.skip("PostgreSQL's client programs are not installed")
     pictures = tmp_path / "pictures"
