@@ -71,10 +71,10 @@ class Listener:
         self.texts: list[str] = []
         self.stop_at = stop_at
 
-    def heard(self, request: int, raw: str) -> None:  # noqa: ARG002
+    def on_text(self, request: int, raw: str) -> None:  # noqa: ARG002
         self.texts.append(raw)
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         return self.stop_at is not None and max(map(len, self.texts), default=0) >= self.stop_at
 
 
@@ -152,6 +152,14 @@ class TestAsking:
         choice = {"index": 0, "delta": {"content": BOX}, "logprobs": {"content": [token]}}
         server.usually = streams({"choices": [choice | {"finish_reason": "stop"}]}, "[DONE]")
         (answer,) = connect(server).generate([REFER])
+        assert answer.grounded.boxes[0].score is None
+
+    def test_a_probability_that_is_no_number_gives_no_score(self, server: ModelServer) -> None:
+        token = {"token": BOX, "logprob": float("nan"), "bytes": None, "top_logprobs": []}
+        choice = {"index": 0, "delta": {"content": BOX}, "logprobs": {"content": [token]}}
+        server.usually = streams({"choices": [choice | {"finish_reason": "stop"}]}, "[DONE]")
+        (answer,) = connect(server).generate([REFER])
+        assert answer.grounded.boxes == (Box(10, 20, 50, 90),)
         assert answer.grounded.boxes[0].score is None
 
     def test_an_absent_thing_is_denied_as_our_model_does(self, server: ModelServer) -> None:
@@ -382,7 +390,9 @@ class TestRetries:
             (fails(429, "later", Retry_After="3600"), r"try again in 3600 s"),
             (sends(b"<html>\nWelcome to the router\n</html>"), "does not speak the OpenAI chat API"),
             (sends(b'{"choices": 5}', "application/json"), "does not speak the OpenAI chat API"),
+            (sends(b"[" * 200_000, "application/json"), "does not speak the OpenAI chat API"),
             (streams("not JSON"), "does not speak the OpenAI chat API"),
+            (streams("[" * 200_000), "does not speak the OpenAI chat API"),
             (streams({"choices": []}), "does not speak the OpenAI chat API"),
             (streams({"choices": [{"delta": {"content": [1]}}]}), "does not speak the OpenAI chat API"),
         ],

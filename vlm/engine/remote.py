@@ -244,7 +244,7 @@ class _SinglePass:
         def notify() -> None:
             for index in _drain(updates):
                 if listener:
-                    listener.heard(index, self._read(pending[index]).raw)
+                    listener.on_text(index, self._read(pending[index]).raw)
 
         loop.wait(work, listener, notify)
         return [self._generation(one, start) for one in pending]
@@ -359,7 +359,8 @@ def _score(reply: ServerReply, found: LabelledBox) -> float | None:
         if any(48 <= byte <= 57 for byte in inside):
             logs.append(min(log, 0.0))
         offset += len(token)
-    return math.exp(sum(logs) / len(logs)) if logs else None
+    score = math.exp(sum(logs) / len(logs)) if logs else math.nan
+    return None if math.isnan(score) else score  # JSON as Python reads it may hold NaN
 
 
 __all__ = ["RemoteEngine"]

@@ -194,7 +194,7 @@ class Server:
             raise TransientServerError(_connection_message(url, error)) from error
         except openai.APIError as error:  # in the middle of a stream
             raise TransientServerError(f"{url} broke off: {_reason(error)}") from error
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise ServerError(
                 f"what answers at {url} does not speak the OpenAI chat API ({_reason(error)}): check the "
                 "address"
