@@ -77,9 +77,7 @@ def serve(
     folder = whole_model(model, base)
     served = name or (model if model in PRESETS else f"minigpt-v2-{_folder_name(model)}")
     command = [sys.executable, "-m", _SERVER, *arguments(folder, served, host, port)]
-    if log_json or logs_json():
-        command += _LOG_JSON
-    command += options or []
+    command += [*(_LOG_JSON if log_json or logs_json() else ()), *(options or ())]
     note("Starting vLLM: this takes a minute or more (Ctrl-C stops it)")
     code = _run(command, host, port)
     if code:
