@@ -8,7 +8,7 @@ from ..storage import NewTurn, SessionStore, StorageError, StoredImage, StoredSt
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box
 from ..vlm.pictures import Picture, Source, open_picture
-from ..vlm.tasks import BOX_TASKS, Task, Turn, defuse, instruction, split_identifier
+from ..vlm.tasks import BOX_TASKS, Task, Turn, escape_markers, instruction, split_identifier
 from ..vlm.vision_language_model import VisionLanguageModel
 from .identifiers import check_asked
 from .listening import GuardedListener, TurnListener
@@ -163,7 +163,9 @@ def _boxes(turn: StoredTurn, step: StoredStep) -> tuple[Box, ...]:
 
 def _conversation(past: list[StoredTurn]) -> tuple[Turn, ...]:
     answered = [turn for turn in past if any(step.error is None for step in turn.steps)]
-    return tuple(Turn(instruction(None, turn.user), defuse(turn.answer)) for turn in answered[-CHAT_TURNS:])
+    return tuple(
+        Turn(instruction(None, turn.user), escape_markers(turn.answer)) for turn in answered[-CHAT_TURNS:]
+    )
 
 
 def _stored_step(model: str, result: StepResult) -> StoredStep:

@@ -30,7 +30,7 @@ from ..tools.vision_tool import lazy_model
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedText
 from ..vlm.presets import DEFAULT_MODEL
-from ..vlm.tasks import Task, Turn, defuse, instruction
+from ..vlm.tasks import Task, Turn, escape_markers, instruction
 from ..vlm.typed_regions import wants_size
 from .answer import compose
 from .assistant import CHAT_TURNS
@@ -147,7 +147,7 @@ class PlannerChatModel(BaseChatModel):
         return AIMessage(finish(plan, tuple(answered), 0.0).answer)
 
     def _talk(self, step: Step, earlier: Sequence[_Exchange]) -> StepResult:
-        history = [Turn(instruction(None, it.user), defuse(it.answer)) for it in earlier if it.answer]
+        history = [Turn(instruction(None, it.user), escape_markers(it.answer)) for it in earlier if it.answer]
         try:
             turns = [*history[-CHAT_TURNS:], Turn(instruction(None, step.argument))]
             reply = self.model.get().chat(None, turns)

@@ -15,7 +15,7 @@ from langgraph.runtime import Runtime
 
 from .plan import MessagePlanner, Plan, PlanContext
 from .planner import Planner
-from .turn import StepResult, Surroundings, TurnResult, finish, run_next
+from .turn import RunContext, StepResult, TurnResult, finish, run_next
 
 
 class TurnState(TypedDict, total=False):
@@ -33,24 +33,24 @@ class TurnState(TypedDict, total=False):
     answer: TurnResult
 
 
-TurnGraph = CompiledStateGraph[TurnState, Surroundings, TurnState, TurnState]
+TurnGraph = CompiledStateGraph[TurnState, RunContext, TurnState, TurnState]
 
 
 def build_graph(planner: MessagePlanner | None = None) -> TurnGraph:
-    """Return the graph; run it with `invoke({"message": …}, context=Surroundings(model, image))`.
+    """Return the graph; run it with `invoke({"message": …}, context=RunContext(model, image))`.
 
     The final state's `answer` is a `TurnResult`. The model and the image are in the run's context, which is
     never checkpointed.
     """
 
-    def plan(state: TurnState, runtime: Runtime[Surroundings]) -> TurnState:
+    def plan(state: TurnState, runtime: Runtime[RunContext]) -> TurnState:
         chosen = planner or Planner.for_model(runtime.context.model)
         planned = chosen.plan(state["message"], state.get("context", PlanContext()))
         if runtime.context.listener:
-            runtime.context.listener.planned(planned)
+            runtime.context.listener.on_plan(planned)
         return {"plan": planned, "results": (), "seconds": 0.0}
 
-    graph = StateGraph(TurnState, context_schema=Surroundings)
+    graph = StateGraph(TurnState, context_schema=RunContext)
     graph.add_node("plan", plan)
     graph.add_node("step", _step)
     graph.add_node("answer", _answer)
@@ -61,7 +61,7 @@ def build_graph(planner: MessagePlanner | None = None) -> TurnGraph:
     return graph.compile()
 
 
-def _step(state: TurnState, runtime: Runtime[Surroundings]) -> TurnState:
+def _step(state: TurnState, runtime: Runtime[RunContext]) -> TurnState:
     start = time.perf_counter()
     results = run_next(runtime.context, state["plan"], state["results"])
     if results is None:

@@ -17,19 +17,19 @@ logger = logging.getLogger(__name__)
 class TurnListener(Protocol):
     """Receives the events of a running turn; steps count from 0."""
 
-    def planned(self, plan: Plan) -> None:
+    def on_plan(self, plan: Plan) -> None:
         """Receive the plan."""
         ...
 
-    def heard(self, step: int, raw: str) -> None:
+    def on_text(self, step: int, raw: str) -> None:
         """Receive everything that the model has written for a step so far, markup included."""
         ...
 
-    def finished(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StepResult) -> None:
         """Receive the result of a step."""
         ...
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether to stop the turn now and keep the partial answer."""
         ...
 
@@ -46,21 +46,21 @@ class GuardedListener:
         self._failed = False
         self._interruption: BaseException | None = None
 
-    def planned(self, plan: Plan) -> None:
+    def on_plan(self, plan: Plan) -> None:
         """Forward the plan."""
-        self._guard(lambda: self._listener.planned(plan))
+        self._guard(lambda: self._listener.on_plan(plan))
 
-    def heard(self, step: int, raw: str) -> None:
+    def on_text(self, step: int, raw: str) -> None:
         """Forward the text so far."""
-        self._guard(lambda: self._listener.heard(step, raw))
+        self._guard(lambda: self._listener.on_text(step, raw))
 
-    def finished(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StepResult) -> None:
         """Forward a step's result."""
-        self._guard(lambda: self._listener.finished(step, result))
+        self._guard(lambda: self._listener.on_step(step, result))
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether the listener wants to stop or was interrupted."""
-        return bool(self._guard(self._listener.wants_stop)) or self._interruption is not None
+        return bool(self._guard(self._listener.should_stop)) or self._interruption is not None
 
     def raise_interruption(self) -> None:
         """Raise what interrupted the listener, if anything did."""

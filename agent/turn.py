@@ -69,7 +69,7 @@ class TurnResult:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """The context that all steps of a turn share; `verify` makes the model check its boxes."""
 
     model: VisionLanguageModel
@@ -93,27 +93,27 @@ def run(
     reach the caller: see `GuardedListener`.
     """
     start = time.perf_counter()
-    surroundings = Surroundings(model, image, history, listener, verify)
+    context = RunContext(model, image, history, listener, verify)
     if listener:
-        listener.planned(plan)
+        listener.on_plan(plan)
     results: tuple[StepResult, ...] = ()
-    while (more := run_next(surroundings, plan, results)) is not None:
+    while (more := run_next(context, plan, results)) is not None:
         results = more
     return finish(plan, results, time.perf_counter() - start)
 
 
 def run_next(
-    surroundings: Surroundings, plan: Plan, results: tuple[StepResult, ...]
+    context: RunContext, plan: Plan, results: tuple[StepResult, ...]
 ) -> tuple[StepResult, ...] | None:
     """Run the next step and return the results including its own, or None at the end of the turn."""
-    number, listener = len(results), surroundings.listener
+    number, listener = len(results), context.listener
     if number == min(len(plan.steps), STEP_LIMIT) or (results and results[-1].stopped):
         return None
-    if listener and listener.wants_stop():
+    if listener and listener.should_stop():
         return None
-    result = _run_step(surroundings, in_place(plan.steps[number], results), number)
+    result = _run_step(context, in_place(plan.steps[number], results), number)
     if listener:
-        listener.finished(number, result)
+        listener.on_step(number, result)
     return (*results, result)
 
 
@@ -159,34 +159,34 @@ class _StepListener:
         self._step = step
         self._stopped = False
 
-    def heard(self, request: int, raw: str) -> None:  # noqa: ARG002
-        self._listener.heard(self._step, raw)
+    def on_text(self, request: int, raw: str) -> None:  # noqa: ARG002
+        self._listener.on_text(self._step, raw)
 
-    def wants_stop(self) -> bool:
-        self._stopped = self._stopped or self._listener.wants_stop()
+    def should_stop(self) -> bool:
+        self._stopped = self._stopped or self._listener.should_stop()
         return self._stopped
 
 
-def _run_step(surroundings: Surroundings, step: Step, number: int) -> StepResult:
+def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
     if step.reply:
         return StepResult(step, REPLIES[step.reply])
     start = time.perf_counter()
-    image, listener = surroundings.image, surroundings.listener
+    image, listener = context.image, context.listener
     step_listener = _StepListener(listener, number) if listener else None
     try:
-        request = _request(step, image, surroundings.history)
-        generation = surroundings.model.generate([request], step_listener)[0]
+        request = _request(step, image, context.history)
+        generation = context.model.generate([request], step_listener)[0]
     except (AssistantError, ValueError) as error:
         logger.info("step %s failed", step.name, exc_info=True)
         return failed(step, str(error), time.perf_counter() - start)
     grounded = generation.grounded
     # An answer is also incomplete when it reaches its maximum length.
-    stopped = step_listener is not None and not generation.complete and step_listener.wants_stop()
+    stopped = step_listener is not None and not generation.complete and step_listener.should_stop()
     text = (compose_unfinished if stopped else compose)(step, grounded)
     phrases = _phrases(step, grounded)
     verifications: tuple[Verification | None, ...] = ()
-    if surroundings.verify and image is not None and not stopped:
-        verifications = ask_back(surroundings.model, step, phrases, image, step_listener)
+    if context.verify and image is not None and not stopped:
+        verifications = ask_back(context.model, step, phrases, image, step_listener)
         boxes = [box for phrase in phrases for box in phrase.boxes]
         text = compose_doubt(step, text, boxes, verifications)
         if is_retracted(step, boxes, verifications):
@@ -231,8 +231,8 @@ __all__ = [
     "NOTHING_SAID",
     "NO_REGION",
     "STEP_LIMIT",
+    "RunContext",
     "StepResult",
-    "Surroundings",
     "TurnResult",
     "failed",
     "finish",

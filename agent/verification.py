@@ -58,7 +58,7 @@ def ask_back(
     except (AssistantError, ValueError):  # the answer stays, unverified
         logger.info("verification of %s failed", step.name, exc_info=True)
         return ()
-    stopped = listener is not None and listener.wants_stop()
+    stopped = listener is not None and listener.should_stop()
     judge = _judge_place if named else _judge_name
     judged = {
         pair: judge(*pair, answer.grounded)
@@ -75,11 +75,11 @@ class _StopListener:
     def __init__(self, listener: GenerationListener) -> None:
         self._listener = listener
 
-    def heard(self, request: int, raw: str) -> None:
+    def on_text(self, request: int, raw: str) -> None:
         pass
 
-    def wants_stop(self) -> bool:
-        return self._listener.wants_stop()
+    def should_stop(self) -> bool:
+        return self._listener.should_stop()
 
 
 def same_thing(first: str, second: str) -> bool:

@@ -36,11 +36,11 @@ class Progress:
         if self._write is not None:
             self._write(event)
 
-    def heard(self, request: int, raw: str) -> None:  # noqa: ARG002
+    def on_text(self, request: int, raw: str) -> None:  # noqa: ARG002
         """Report the model's text so far, without markup."""
         self.report(parse(raw).text)
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return False: a caller that no longer wants the answer stops waiting for it."""
         return False
 

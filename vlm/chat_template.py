@@ -1,7 +1,7 @@
 """Prompts as text, for software that writes them with a chat template of transformers.
 
 `<ImageHere>` stands for the image, `<s>` and `</s>` for BOS and EOS, as the reference spells them. A person's
-text cannot spell them: the template writes round brackets there, as `tasks.defuse` does.
+text cannot spell them: the template writes round brackets there, as `tasks.escape_markers` does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .tasks import Frame, Segment, SegmentKind, defuse
+from .tasks import Frame, Segment, SegmentKind, escape_markers
 
 IMAGE = "<ImageHere>"
 _BEGIN, _END, _CLOSING = "<s>", "</s>", "[/INST]"
@@ -45,7 +45,7 @@ def _segments(text: str, frame: Frame) -> Iterator[Segment]:
 
 def chat_template(frame: Frame) -> str:
     """Return the Jinja template of a frame, for one image, in the first message, and users' text."""
-    marks = "".join(f" | replace({marker!r}, {defuse(marker)!r})" for marker in _MARKERS)
+    marks = "".join(f" | replace({marker!r}, {escape_markers(marker)!r})" for marker in _MARKERS)
     return _TEMPLATE % {
         "marks": marks,
         "begins": repr(_BEGIN * frame.begins),

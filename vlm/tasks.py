@@ -128,7 +128,7 @@ def split_identifier(text: str) -> tuple[Task | None, str]:
     return Task(match[1].lower()), text[match.end() :].strip()
 
 
-def defuse(text: str) -> str:
+def escape_markers(text: str) -> str:
     """Escape the prompt's markers in a person's text, so that the model reads them as plain text."""
     return _MARKERS.sub(lambda match: f"({match[1] or match[2]})", text)
 
@@ -150,7 +150,7 @@ def instruction(
     Raises:
         ValueError: a required argument or region is missing.
     """
-    argument = defuse(" ".join(argument.split()))
+    argument = escape_markers(" ".join(argument.split()))
     if task is None:
         return f"{argument} {format_box(region)}" if region else argument
     if task is Task.IDENTIFY:
@@ -177,7 +177,7 @@ def verbatim(task: Task | None, words: str, region: Box | None = None) -> str:
         raise ValueError("[identify] needs a region")
     if task in NEEDS_ARGUMENT and not words.strip():
         raise ValueError(f"{task.identifier} needs a question or a phrase")
-    parts = (task.identifier if task else "", defuse(words), format_box(region) if region else "")
+    parts = (task.identifier if task else "", escape_markers(words), format_box(region) if region else "")
     return " ".join(part for part in parts if part)
 
 
@@ -282,7 +282,7 @@ __all__ = [
     "TaskDefinition",
     "Turn",
     "build_prompt",
-    "defuse",
+    "escape_markers",
     "instruction",
     "split_identifier",
     "verbatim",

@@ -195,7 +195,7 @@ class TestAskingAgain:
 
     def test_an_interruption_before_a_new_answer_is_raised_unchanged(self, assistant: Assistant) -> None:
         turn, _ = assistant.ask(None, "hello")
-        listener = Listener(fails_at="planned", error=KeyboardInterrupt())
+        listener = Listener(fails_at="on_plan", error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             assistant.ask(turn.session_id, "hello", replaces=1, listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]

@@ -9,7 +9,7 @@ import pytest
 from assistant.agent.graph import TurnGraph, build_graph
 from assistant.agent.plan import PlanContext
 from assistant.agent.planner import Planner
-from assistant.agent.turn import Surroundings, TurnResult, run
+from assistant.agent.turn import RunContext, TurnResult, run
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -60,8 +60,8 @@ def test_graph_and_function_agree(
     by_function, by_graph = ScriptedEngine({Task.REFER: refer}), ScriptedEngine({Task.REFER: refer})
     heard, told = Listener(patience), Listener(patience)
     expected = run(VisionLanguageModel(by_function), plan, picture(), (), heard, verify)
-    surroundings = Surroundings(VisionLanguageModel(by_graph), picture(), (), told, verify)
-    state = graph.invoke({"message": message, "context": context}, context=surroundings)
+    context = RunContext(VisionLanguageModel(by_graph), picture(), (), told, verify)
+    state = graph.invoke({"message": message, "context": context}, context=context)
     assert same(state["answer"], expected)
     assert [(it.task, it.argument) for it in by_graph.requests] == [
         (it.task, it.argument) for it in by_function.requests
@@ -70,8 +70,8 @@ def test_graph_and_function_agree(
 
 
 def test_each_step_is_a_state_of_its_own(graph: TurnGraph) -> None:
-    surroundings = Surroundings(VisionLanguageModel(ScriptedEngine()), picture())
+    context = RunContext(VisionLanguageModel(ScriptedEngine()), picture())
     states = graph.stream(
-        {"message": "describe the picture and find the dog"}, context=surroundings, stream_mode="values"
+        {"message": "describe the picture and find the dog"}, context=context, stream_mode="values"
     )
     assert [len(state["results"]) for state in states if "results" in state] == [0, 1, 2, 2, 2]

@@ -32,17 +32,17 @@ class Listener:
         self._fails_at = fails_at
         self._error = error
 
-    def planned(self, plan: Plan) -> None:
-        self._note("planned", plan)
+    def on_plan(self, plan: Plan) -> None:
+        self._note("on_plan", plan)
 
-    def heard(self, step: int, raw: str) -> None:
-        self._note("heard", (step, raw))
+    def on_text(self, step: int, raw: str) -> None:
+        self._note("on_text", (step, raw))
 
-    def finished(self, step: int, result: StepResult) -> None:
-        self._note("finished", (step, result))
+    def on_step(self, step: int, result: StepResult) -> None:
+        self._note("on_step", (step, result))
 
-    def wants_stop(self) -> bool:
-        if self._fails_at == "wants_stop" and self._error:
+    def should_stop(self) -> bool:
+        if self._fails_at == "should_stop" and self._error:
             raise self._error
         return len(self.told) >= self._patience
 
@@ -63,13 +63,13 @@ class TestFollowing:
         listener = Listener()
         result, _ = listen(listener, Step(Task.CAPTION), Step(Task.REFER, "the dog"), caption="a dog runs")
         assert listener.told == [
-            ("planned", result.plan),
-            ("heard", (0, "a")),
-            ("heard", (0, "a dog")),
-            ("heard", (0, "a dog runs")),
-            ("finished", (0, result.steps[0])),
-            ("heard", (1, "{<12><30><35><92>}")),
-            ("finished", (1, result.steps[1])),
+            ("on_plan", result.plan),
+            ("on_text", (0, "a")),
+            ("on_text", (0, "a dog")),
+            ("on_text", (0, "a dog runs")),
+            ("on_step", (0, result.steps[0])),
+            ("on_text", (1, "{<12><30><35><92>}")),
+            ("on_step", (1, result.steps[1])),
         ]
 
     def test_listening_changes_nothing(self) -> None:
@@ -127,7 +127,7 @@ class TestFailing:
         planner = Planner(PlanWriter(), talks=True)
         return Assistant(VisionLanguageModel(ScriptedEngine()), store, planner)
 
-    @pytest.mark.parametrize("moment", ["planned", "heard", "finished", "wants_stop"])
+    @pytest.mark.parametrize("moment", ["on_plan", "on_text", "on_step", "should_stop"])
     def test_a_listener_that_fails_does_not_lose_the_turn(self, assistant: Assistant, moment: str) -> None:
         listener = Listener(fails_at=moment, error=RuntimeError("the page is gone"))
         turn, _ = assistant.ask(None, "sing", listener=listener)
@@ -135,7 +135,7 @@ class TestFailing:
         assert (turn.answer, turn.stopped) == ("Hello.", False)
         assert [kind for kind, _ in listener.told].count(moment) <= 1  # it is told nothing more
 
-    @pytest.mark.parametrize("moment", ["planned", "heard", "finished", "wants_stop"])
+    @pytest.mark.parametrize("moment", ["on_plan", "on_text", "on_step", "should_stop"])
     def test_an_interruption_stops_the_turn_and_is_raised_after_saving(
         self, assistant: Assistant, moment: str
     ) -> None:
@@ -144,8 +144,8 @@ class TestFailing:
             assistant.ask(None, "sing", listener=listener)
         (session,) = assistant.store.list_sessions()
         (turn,) = assistant.store.turns(session.id)
-        assert turn.stopped == (moment in ("planned", "wants_stop"))
+        assert turn.stopped == (moment in ("on_plan", "should_stop"))
 
     def test_a_guard_forwards_the_wish_to_stop(self) -> None:
-        assert not GuardedListener(Listener(patience=1)).wants_stop()
-        assert GuardedListener(Listener(patience=0)).wants_stop()
+        assert not GuardedListener(Listener(patience=1)).should_stop()
+        assert GuardedListener(Listener(patience=0)).should_stop()

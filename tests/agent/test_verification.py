@@ -141,7 +141,7 @@ class TestStopped:
         asked: list[Request] = []
 
         class Impatient(Listener):
-            def wants_stop(self) -> bool:
+            def should_stop(self) -> bool:
                 return bool(asked)
 
         def name(request: Request) -> str:
@@ -157,7 +157,7 @@ class TestStopped:
     def test_what_is_said_when_asked_back_is_not_heard_as_the_answer(self) -> None:
         listener = Listener()
         verified(DOG, listener, identify="a grey cat")
-        assert [value for kind, value in listener.told if kind == "heard"] == [(0, "{<12><30><35><92>}")]
+        assert [value for kind, value in listener.told if kind == "on_text"] == [(0, "{<12><30><35><92>}")]
 
 
 class TestNamed:

@@ -39,10 +39,10 @@ def count(listener: GenerationListener) -> Generation:
     """Count until stopped."""
     said = ""
     for number in range(1, 1000):
-        if listener.wants_stop():
+        if listener.should_stop():
             break
         said += f"<p>{number}</p> "
-        listener.heard(0, said + "{<12><3")
+        listener.on_text(0, said + "{<12><3")
         time.sleep(0.1)
     return Generation(parse(said), seconds=1.0, complete=False)
 
@@ -53,11 +53,11 @@ def in_two(raw: str, answer: Generation, listener: GenerationListener) -> Genera
     for end in (2 * len(raw) // 3, len(raw)):
         until = time.monotonic() + seconds_per_batch()
         while time.monotonic() < until:
-            if listener.wants_stop():
+            if listener.should_stop():
                 return Generation(parse(said), seconds=1.0, complete=False)
             time.sleep(0.02)
         said = raw[:end]
-        listener.heard(0, said)
+        listener.on_text(0, said)
     return answer
 
 

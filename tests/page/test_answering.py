@@ -47,7 +47,7 @@ class Followed:
 )
 def test_words_come_without_whole_or_half_written_markup(raw: str, words: str) -> None:
     followed = Followed()
-    followed.listener.heard(0, raw)
+    followed.listener.on_text(0, raw)
     assert followed.answering.words == words
     followed.end()
 
@@ -55,10 +55,10 @@ def test_words_come_without_whole_or_half_written_markup(raw: str, words: str) -
 def test_the_sentence_of_a_step_takes_the_place_of_what_was_heard() -> None:
     followed = Followed()
     step = Step(Task.VQA, "what colour?")
-    followed.listener.planned(Plan((step, step), "because"))
-    followed.listener.heard(0, "brow")
-    followed.listener.finished(0, StepResult(step, "Brown."))
-    followed.listener.heard(1, "red")
+    followed.listener.on_plan(Plan((step, step), "because"))
+    followed.listener.on_text(0, "brow")
+    followed.listener.on_step(0, StepResult(step, "Brown."))
+    followed.listener.on_text(1, "red")
     assert followed.answering.words == "Brown. red"
     assert followed.answering.plan is not None
     followed.end()
@@ -66,9 +66,9 @@ def test_the_sentence_of_a_step_takes_the_place_of_what_was_heard() -> None:
 
 def test_stopping_is_told_to_the_listener_alone() -> None:
     followed = Followed()
-    assert not followed.listener.wants_stop()
+    assert not followed.listener.should_stop()
     followed.answering.stop()
-    assert followed.listener.wants_stop()
+    assert followed.listener.should_stop()
     assert not followed.answering.wait(0)
     followed.end()
 

@@ -50,7 +50,7 @@ class FakeEngine:
         if self.failure:
             raise self.failure
         for words in self.said if listener else ():
-            listener.heard(0, words)
+            listener.on_text(0, words)
         with self._lock:
             time.sleep(self._seconds)
             self.requests += requests

@@ -72,8 +72,8 @@ class ScriptedEngine:
         """Send the answer to the listener word by word until it stops."""
         words = answer.raw.split(" ")
         for count in range(1, len(words) + 1):
-            if listener.wants_stop():
+            if listener.should_stop():
                 return Generation(parse(" ".join(words[: count - 1])), answer.seconds, complete=False)
             time.sleep(self.seconds_per_word)
-            listener.heard(index, " ".join(words[:count]))
+            listener.on_text(index, " ".join(words[:count]))
         return answer

@@ -76,10 +76,10 @@ class TestEngine:
             def __init__(self) -> None:
                 self.words: list[str] = []
 
-            def heard(self, request: int, raw: str) -> None:
+            def on_text(self, request: int, raw: str) -> None:
                 self.words.append(f"{request}: {raw}")
 
-            def wants_stop(self) -> bool:
+            def should_stop(self) -> bool:
                 return False
 
         listener = Listener()

@@ -52,10 +52,10 @@ class Impatient:
     def __init__(self) -> None:
         self.text = ""
 
-    def heard(self, _request: int, raw: str) -> None:
+    def on_text(self, _request: int, raw: str) -> None:
         self.text = raw
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         return bool(self.text)
 
 

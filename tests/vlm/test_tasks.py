@@ -14,7 +14,7 @@ from assistant.vlm.tasks import (
     Task,
     Turn,
     build_prompt,
-    defuse,
+    escape_markers,
     instruction,
     split_identifier,
 )
@@ -98,7 +98,7 @@ class TestWhatAPersonTypes:
 
     @pytest.mark.parametrize("marker", ["<s>", "</s>", "[INST]", "[/inst]", "<Img>", "</img>", "<ImageHere>"])
     def test_a_marker_is_escaped_and_its_word_is_kept(self, marker: str) -> None:
-        assert defuse(f"what does {marker} mean?") == f"what does ({marker[1:-1]}) mean?"
+        assert escape_markers(f"what does {marker} mean?") == f"what does ({marker[1:-1]}) mean?"
 
     def test_an_identifier_inside_a_question_stays_text(self) -> None:
         assert split_identifier("what does [refer] mean?") == (None, "what does [refer] mean?")

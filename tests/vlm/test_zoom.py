@@ -128,10 +128,10 @@ class Listener:
         self.words: list[str] = []
         self.most = most
 
-    def heard(self, request: int, raw: str) -> None:
+    def on_text(self, request: int, raw: str) -> None:
         self.words.append(f"{request}: {raw}")
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         return len(self.words) >= self.most
 
 
@@ -149,7 +149,7 @@ def test_a_stop_during_the_crops_keeps_the_first_answer() -> None:
             if requests[0].image is IMAGE:
                 return super().generate(requests, listener)
             assert listener is not None
-            assert listener.wants_stop()
+            assert listener.should_stop()
             return [Generation(parse("{<1>"), 0.01, complete=False) for _ in requests]
 
     (answer,) = ZoomRefiner(Stopped({Task.REFER: SMALL})).generate([REQUEST], Listener(most=1))

@@ -30,23 +30,23 @@ class LiveAnswer:
         self._plan: Plan | None = None
         self.stopping = False
 
-    def planned(self, plan: Plan) -> None:
+    def on_plan(self, plan: Plan) -> None:
         """Show that the turn has started."""
         self._plan = plan
         self._show()
 
-    def heard(self, step: int, raw: str) -> None:
+    def on_text(self, step: int, raw: str) -> None:
         """Show the text of an unfinished step."""
         if self._plan:
             self._texts[step] = compose_unfinished(self._plan.steps[step], parse(raw))
             self._show()
 
-    def finished(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StepResult) -> None:
         """Show the text of a finished step."""
         self._texts[step] = result.text
         self._show()
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether `stopping` was set."""
         return self.stopping
 

@@ -93,11 +93,11 @@ class Answering:
 
     # --- as a listener -------------------------------------------------------------------------------------
 
-    def planned(self, plan: Plan) -> None:
+    def on_plan(self, plan: Plan) -> None:
         """Record the plan."""
         self.plan = plan
 
-    def heard(self, step: int, raw: str) -> None:
+    def on_text(self, step: int, raw: str) -> None:
         """Record the text and boxes of an unfinished step."""
         so_far = parse(_UNFINISHED_MARKUP.sub("", raw))
         self._texts[step] = so_far.text.strip()
@@ -108,11 +108,11 @@ class Answering:
         ):
             self._phrases[step] = tuple(phrase for phrase in so_far.phrases if phrase.boxes)
 
-    def finished(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StepResult) -> None:
         """Record the text of a finished step."""
         self._texts[step] = result.text
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether `stop` was called."""
         return self.is_stopping
 

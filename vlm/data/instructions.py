@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ..prompt_form import OURS, PromptForm
-from ..tasks import ABSENT_ANSWER, Task, Turn, defuse, instruction
+from ..tasks import ABSENT_ANSWER, Task, Turn, escape_markers, instruction
 from .colours import dominant_colour
 from .expressions import CONFIDENT, distinct, expressions, to_box
 from .nouns import noun_phrases, plural, with_article
@@ -207,7 +207,7 @@ def ground_caption(photo: Photo, caption: str) -> GroundedText:
 def _sample_from_turn(turn: TaskTurn, draw: Callable[[int], int], form: PromptForm) -> Sample:
     if turn.words is not None:
         identifier = "" if turn.task is None else f"{turn.task.identifier} "
-        return Sample(turn.task, Turn(identifier + defuse(turn.words), turn.answer))
+        return Sample(turn.task, Turn(identifier + escape_markers(turn.words), turn.answer))
     wordings = form.training_wordings[turn.task] if turn.task is not None else ()
     wording = wordings[draw(len(wordings))] if wordings else None
     answers = (turn.answer, *turn.further)

@@ -11,11 +11,11 @@ from ..answers import Completion, Continuation, Generation, Request
 class GenerationListener(Protocol):
     """Receives answers as they are generated, in the caller's thread."""
 
-    def heard(self, request: int, raw: str) -> None:
+    def on_text(self, request: int, raw: str) -> None:
         """Receive the raw text so far of the request at an index."""
         ...
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether to stop generating."""
         ...
 

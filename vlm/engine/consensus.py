@@ -52,14 +52,14 @@ class _Greedy:
         self._listener = listener
         self._count = count
 
-    def heard(self, request: int, raw: str) -> None:
+    def on_text(self, request: int, raw: str) -> None:
         """Receive the raw text so far of the request at an index."""
         if request < self._count:
-            self._listener.heard(request, raw)
+            self._listener.on_text(request, raw)
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether to stop generating."""
-        return self._listener.wants_stop()
+        return self._listener.should_stop()
 
 
 def agreed(greedy: Generation, samples: Sequence[Generation]) -> Generation:

@@ -48,7 +48,7 @@ class EventLoop:
                 with suppress(TimeoutError):
                     work.exception(POLL_SECONDS)
                 notify()
-                if listener and not work.done() and listener.wants_stop():
+                if listener and not work.done() and listener.should_stop():
                     return None
             return work.result()
         except CancelledError:

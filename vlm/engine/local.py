@@ -130,8 +130,8 @@ class LocalEngine:
         with closing(self._decoder.decode(rows)) as progress:
             for row in progress:
                 if listener and row:
-                    listener.heard(rows.index(row), self._text(row.tokens))
-                if listener and listener.wants_stop():
+                    listener.on_text(rows.index(row), self._text(row.tokens))
+                if listener and listener.should_stop():
                     break
         return [self._read(row, start, request.task) for row, request in zip(rows, requests, strict=True)]
 

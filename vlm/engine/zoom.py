@@ -66,12 +66,12 @@ class _StopOnly:
     def __init__(self, listener: GenerationListener) -> None:
         self._listener = listener
 
-    def heard(self, request: int, raw: str) -> None:
+    def on_text(self, request: int, raw: str) -> None:
         """Drop the text of a crop's answer."""
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether to stop generating."""
-        return self._listener.wants_stop()
+        return self._listener.should_stop()
 
 
 @dataclass(frozen=True)

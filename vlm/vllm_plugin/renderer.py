@@ -19,7 +19,7 @@ from vllm.renderers.inputs.preprocess import parse_dec_only_prompt
 from vllm.utils.async_utils import make_async
 
 from ..processing import MiniGPTv2Processor
-from ..tasks import Turn, build_prompt, defuse
+from ..tasks import Turn, build_prompt, escape_markers
 
 
 class TurnRenderer(BaseRenderer):
@@ -74,7 +74,7 @@ def _turns(conversation: Sequence[Any]) -> tuple[list[Turn], bool]:
     if any(images[1:]) or images[0] > 1:
         raise _refusal("the model sees one image, in the first message")
     turns = [
-        Turn(defuse(text), texts[2 * index + 1] if 2 * index + 1 < len(texts) else None)
+        Turn(escape_markers(text), texts[2 * index + 1] if 2 * index + 1 < len(texts) else None)
         for index, text in enumerate(texts[::2])
     ]
     return turns, bool(images[0])
