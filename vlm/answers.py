@@ -23,7 +23,6 @@ class Request:
     boxes back to the full image. Only `[identify]` sees the full image, with the region in its prompt.
     `typed` is the text that a user typed after an identifier, or a dataset's published question: some prompt
     forms use exactly this text. `options` say how the answer is generated.
-    `code`, 0 <= code < 1, asks for a sampled answer (see `engine/sampling.py`) instead of the greedy one.
     """
 
     task: Task | None
@@ -33,7 +32,6 @@ class Request:
     history: tuple[Turn, ...] = ()
     typed: str = ""
     options: GenerationOptions = DEFAULT_OPTIONS
-    code: float | None = None
 
     def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:
         """Return the turns that a model of this form reads, the open question last.

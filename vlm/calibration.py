@@ -30,15 +30,13 @@ class BoxEvidence:
 
     `opening` is the probability of the answer's first token, which says whether something is there; `place`
     the geometric mean of the probabilities of the coordinates' digits; `area` the box's share of the image.
-    `agreement` is the IoU between the answers to the full image and to crops, None without crops;
-    `consensus` the mean IoU with sampled answers, None without samples.
+    `agreement` is the IoU between the answers to the full image and to crops, None without crops.
     """
 
     opening: float
     place: float
     area: float
     agreement: float | None = None
-    consensus: float | None = None
 
     def features(self) -> dict[str, float]:
         """Return the regression's features by name."""
@@ -51,7 +49,6 @@ class BoxEvidence:
             "size": math.sqrt(self.area),
             "looked_closer": float(zoomed),
             "agreement": self.agreement or 0.0,
-            "consensus": self.consensus or 0.0,
         }
 
 

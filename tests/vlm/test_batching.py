@@ -110,7 +110,7 @@ def test_an_answer_does_not_depend_on_its_neighbours() -> None:
         found = []
         for group in groups:
             fresh = LocalEngine("tiny", engine.model, engine.processor)
-            batch = fresh._rows(group)
+            batch = [fresh._row(request) for request in group]
             for _ in fresh._decoder.decode(batch):
                 pass
             found += batch

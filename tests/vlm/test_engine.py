@@ -452,7 +452,7 @@ class TestConcurrency:
 
         with monkeypatch.context() as patch:
             patch.setattr(batching.BatchDecoder, "_new_batch", unable)
-            progress = engine._decoder.decode([*engine._rows([SHORT])])
+            progress = engine._decoder.decode([engine._row(SHORT)])
             with pytest.raises(RuntimeError, match="the device is lost"):
                 wait_for(lambda: next(progress) is not None)
         assert engine.generate([SHORT])[0].raw
@@ -467,7 +467,7 @@ class TestConcurrency:
                 super().put(*arguments)
 
         monkeypatch.setattr(batching, "SimpleQueue", SlowQueue)
-        (row,) = engine._rows([SHORT])
+        row = engine._row(SHORT)
         worker = threading.Thread(target=row.end, args=[error])
         monkeypatch.setattr(engine._decoder, "_submit", lambda _: worker.start())
         with nullcontext() if error is None else pytest.raises(RuntimeError, match="out of memory"):

@@ -85,9 +85,9 @@ class TestSampling:
 
 class TestLength:
     def test_it_replaces_the_tasks_own_and_leaves_room_for_the_prompt(self, engine: LocalEngine) -> None:
-        (row,) = engine._rows([replace(CAPTION, options=GenerationOptions(max_new_tokens=7))])
+        row = engine._row(replace(CAPTION, options=GenerationOptions(max_new_tokens=7)))
         assert row.max_new_tokens == 7
-        (row,) = engine._rows([replace(CAPTION, options=GenerationOptions(max_new_tokens=10**6))])
+        row = engine._row(replace(CAPTION, options=GenerationOptions(max_new_tokens=10**6)))
         assert row.max_new_tokens == 256  # half of the model's context
 
 

@@ -174,20 +174,6 @@ class BatchDecoder:
         return sorted(rows, key=lambda row: not self._prefixes.has_image(row.image_hash))
 
 
-@dataclass(frozen=True, eq=False)
-class _Prefilled:
-    """A row's prompt as prefilled: its keys and values (layers, 2, heads, length, width), and last logits."""
-
-    row: Row
-    states: torch.Tensor
-    logits: torch.Tensor
-
-    def fits(self, row: Row) -> bool:
-        """Return whether another row has the same prompt."""
-        same_image = self.row.image_hash == row.image_hash
-        return same_image and torch.equal(self.row.input_ids, row.input_ids)
-
-
 class _Batch:
     """Rows that decode together, each in the slot of its index."""
 
@@ -199,7 +185,6 @@ class _Batch:
         self._end_token = end_token
         self._slots = Slots(model.config.get_text_config(), model.device, model.dtype)
         self._lengths: list[int] = []  # of the rows' tokens in the slots
-        self._prefilled: _Prefilled | None = None
         self.rows: list[Row] = []
 
     def add(self, row: Row) -> None:
@@ -219,9 +204,6 @@ class _Batch:
     def _prefill(self, row: Row) -> torch.Tensor:
         """Compute the prompt from where no cached one agrees; return the last logits (1, 1, vocabulary)."""
         slot, device = len(self.rows), self._model.device
-        if self._prefilled and self._prefilled.fits(row):
-            self._slots.write(slot, self._prefilled.states)
-            return self._prefilled.logits
         prefix = self._prefixes.longest(row.image_hash, row.input_ids)
         if prefix:
             known = len(prefix)
@@ -231,9 +213,7 @@ class _Batch:
             if row.pixel_values is not None:
                 features = self._model.get_image_features(row.pixel_values.to(device))
                 self._extend(slot, 0, row.input_ids[:known], features)
-        logits = self._extend(slot, known, row.input_ids[known:])
-        self._prefilled = _Prefilled(row, self._slots.read(slot, len(row.input_ids)), logits)
-        return logits
+        return self._extend(slot, known, row.input_ids[known:])
 
     def _text(self, row: Row) -> int:
         """Return where the text after the image begins, 0 without an image."""
@@ -313,9 +293,9 @@ class _Batch:
                 self.rows[index], self._lengths[index] = row, length
 
     def _keep_prefix(self, index: int) -> None:
-        """Cache the keys and values of a row with an image; sampled answers are never asked about again."""
+        """Cache the keys and values of a row, if it has an image."""
         row, length = self.rows[index], self._lengths[index]
-        if row.image_hash is not None and row.chooser is None:
+        if row.image_hash is not None:
             ids = torch.cat([row.input_ids, torch.tensor(row.tokens, dtype=torch.long)])[:length]
             ends = self._text(row), len(row.input_ids), length
             self._prefixes.add(Prefix(row.image_hash, ids, self._slots.read(index, length), ends))

@@ -23,12 +23,12 @@ def load_engine(
     """Return the engine for a model's name, an adapter's or a model's folder, or a server's address.
 
     `base` is the base model of an adapter, if it was moved; `dtype`, `device` and `quantize` are as for
-    `VisionLanguageModel.load`. With `zoom`, a model of our own prompt form weighs sampled boxes of a referent
-    and zooms in on small ones; a model of another form answers once, as in its published evaluation.
+    `VisionLanguageModel.load`. With `zoom`, a model of our own prompt form zooms in on small referents; a
+    model of another form answers once, as in its published evaluation.
 
     Raises:
         WeightsError: there is no such model, or its weights are not available.
-        AssistantError: the address cannot be used, or or weights are described for a server's.
+        AssistantError: the address cannot be used, or weights are described for a server's.
         ValueError: there is no such `dtype`, `device` or `quantize`.
     """
     if is_address(model):
@@ -41,14 +41,13 @@ def load_engine(
         return RemoteEngine.connect(model, zoom=zoom)
     spin_briefly()
     from .calibrated import CalibratedEngine
-    from .consensus import ConsensusEngine
     from .local import LocalEngine
     from .precision import precision
     from .zoom import ZoomRefiner
 
     engine = LocalEngine.load(model, base, precision(dtype), device=device, quantize=quantize)
     zooms = zoom and engine.processor.prompt_form.name == OURS.name
-    refined = ZoomRefiner(ConsensusEngine(engine)) if zooms else engine
+    refined = ZoomRefiner(engine) if zooms else engine
     return refined if engine.calibration is None else CalibratedEngine(refined, engine.calibration)
 
 

@@ -7,11 +7,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import BatchFeature
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Continuation, Generation, Request
@@ -29,12 +27,10 @@ from ..tensors import read_shapes, read_tensors
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completion import Completer
-from .constraint import Chooser
 from .generation import chooser_of, options_of
 from .memory import loading
 from .placement import Placement
 from .precision import default_device, fastest_precision
-from .sampling import CodeChooser
 from .threads import own_thread
 
 
@@ -126,7 +122,7 @@ class LocalEngine:
     ) -> list[Generation]:
         """Answer requests in one batch, shared with the requests of other threads."""
         start = time.perf_counter()
-        rows = self._rows(requests)
+        rows = [self._row(request) for request in requests]
         with closing(self._decoder.decode(rows)) as progress:
             for row in progress:
                 if listener and row:
@@ -138,7 +134,7 @@ class LocalEngine:
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer as it is decoded; closing the iterator early stops the decoding."""
         sent = ""
-        with closing(self._decoder.decode(self._rows([request]))) as progress:
+        with closing(self._decoder.decode([self._row(request)])) as progress:
             for row in progress:
                 text = self._text(row.tokens) if row else sent
                 if text != sent:
@@ -174,33 +170,17 @@ class LocalEngine:
             losses.append(float(output.loss) / (len(row.input_ids) - 1))
         return losses
 
-    def _rows(self, requests: Sequence[Request]) -> list[Row]:
-        """Return a row for each request; samples of one answer share their prompt."""
-        prompts: dict[tuple[int, Request], BatchFeature] = {}
-        rows = []
-        for request in requests:
-            prompt_of = id(request.image), replace(request, image=None, code=None)
-            if prompt_of not in prompts:
-                prompts[prompt_of] = self._prompt(request)
-            prompt = prompts[prompt_of]
-            longest, chooser = self._longest(request), self._chooser(request)
-            rows.append(Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser))
-        return rows
-
-    def _prompt(self, request: Request) -> BatchFeature:
-        turns, room = request.turns_in(self.processor.prompt_form), self._room - self._longest(request)
+    def _row(self, request: Request) -> Row:
+        turns, longest = request.turns_in(self.processor.prompt_form), self._longest(request)
         with self._processing:
-            return self.processor([request.image], [turns], room)
+            prompt = self.processor([request.image], [turns], self._room - longest)
+        chooser = chooser_of(request.options.over(self._defaults))
+        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser)
 
     def _longest(self, request: Request) -> int:
         """Return an answer's most tokens."""
         longest = request.options.max_new_tokens or self.processor.prompt_form.longest(request.task)
         return min(int(longest), self._room // 2)
-
-    def _chooser(self, request: Request) -> Chooser | None:
-        if request.code is not None:
-            return CodeChooser(request.code)
-        return chooser_of(request.options.over(self._defaults))
 
     def _text(self, tokens: list[int]) -> str:
         """Return a partial answer, without an incomplete UTF-8 character at its end."""

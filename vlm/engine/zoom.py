@@ -103,13 +103,11 @@ def _evidence(first: Generation, refined: Sequence[Generation], box: Box) -> Box
     parts = [answer.evidence[0] for answer in (first, *refined) if answer.evidence]
     if not parts:
         return None
-    samples = [part.consensus for part in parts if part.consensus is not None]
     return BoxEvidence(
         opening=min(part.opening for part in parts),
         place=min(part.place for part in parts),
         area=box.area / BINS**2,
         agreement=min(answer.grounded.boxes[0].iou(box) for answer in (first, *refined)),
-        consensus=min(samples, default=None),
     )
 
 
