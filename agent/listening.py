@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from .plan import Plan
-
-if TYPE_CHECKING:
-    from .turn import StepResult
+from .results import StepResult
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from .answer import compose, compose_doubt, compose_unfinished, is_retracted, is
 from .listening import TurnListener
 from .plan import Plan, Step
 from .replies import REPLIES
+from .results import StepResult, TurnResult
 from .verification import ask_back
 
 logger = logging.getLogger(__name__)
@@ -27,45 +28,6 @@ NO_REGION = "no region is marked: draw a box, or give --region x0,y0,x1,y1"
 NOTHING_SAID = "You stopped me before I had an answer."
 # The first steps of a longer plan are run; the answer says to ask again for the rest.
 STEP_LIMIT = 8
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """A step as it was run, its answer sentence, and the model's raw output.
-
-    `error` says why it failed, or is None; `stopped` means that it was stopped before the model finished.
-    `verifications` is empty, or has one per box in the order of the phrases; a withdrawn box is in neither
-    `phrases` nor `verifications`, only in `raw`.
-    """
-
-    step: Step
-    text: str
-    raw: str = ""
-    phrases: tuple[GroundedPhrase, ...] = ()
-    seconds: float = 0.0
-    error: str | None = None
-    stopped: bool = False
-    verifications: tuple[Verification | None, ...] = ()
-
-
-@dataclass(frozen=True)
-class TurnResult:
-    """The answer to one message; `seconds` is wall time.
-
-    `stopped` means that the person stopped it: the last of `steps` may be unfinished, and later steps of the
-    plan were not run.
-    """
-
-    plan: Plan
-    steps: tuple[StepResult, ...]
-    answer: str
-    seconds: float
-    stopped: bool = False
-
-    @property
-    def phrases(self) -> tuple[GroundedPhrase, ...]:
-        """All grounded phrases, in the order of the steps."""
-        return tuple(phrase for step in self.steps for phrase in step.phrases)
 
 
 @dataclass(frozen=True)
