@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from ..bases import note_base
 from ..errors import WeightsError, one_line
-from ..model_folder import (
+from ..folder_settings import (
     LINEAR_LAYERS,
     LINEAR_LAYERS_AND_TOWER,
     QUERY_VALUE,
@@ -30,8 +30,8 @@ from ..model_folder import (
     Alpha,
     Dropout,
     Rank,
-    read_adapter,
 )
+from ..model_folder import read_adapter
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..tensors import Tensors, read_shapes, read_tensors
 
