@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import statistics
 import subprocess
 import sys
 import tomllib
@@ -149,3 +150,66 @@ def test_the_door_opens_without_anything_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps([name for name in sys.modules if '.' not in name]))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert HEAVY.intersection(json.loads(loaded.stdout)) == set()
+
+
+def loaded_at_import(path: Path) -> set[str]:
+    """Return the modules of ours that a module imports as it loads or for its types, not in functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    late = {
+        node.lineno
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    names = (name for line, name in imported(path) if line not in late)
+    return {name if name in OURS else name.rpartition(".")[0] for name in names} & OURS.keys()
+
+
+OURS = {
+    ".".join(("assistant", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for room in BELOW
+    for path in modules(room)
+}
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    imports = {name: loaded_at_import(path) - {name} for name, path in OURS.items()}
+    assert len(imports) > 200
+    while free := [name for name, needed in imports.items() if not needed & imports.keys()]:
+        for name in free:
+            del imports[name]
+    assert {name: needed & imports.keys() for name, needed in imports.items()} == {}
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in OURS.items()}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+    assert statistics.median(lengths.values()) <= 150
+
+
+def test_no_function_has_more_than_50_lines_of_code() -> None:
+    """Without its docstring and its parameters, which a command has many of."""
+    long = []
+    for path in OURS.values():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                code = node.body[1:] if ast.get_docstring(node) else node.body
+                if code and (code[-1].end_lineno or 0) - code[0].lineno >= 50:
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert long == []
+
+
+def test_the_drawing_shows_every_room_and_every_package_of_the_model() -> None:
+    drawing = (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8")
+    packages = [path.parent.name for path in (ROOT / "vlm").glob("*/__init__.py")]
+    assert [name for name in (*BELOW, *packages) if name not in drawing] == []
+
+
+def test_the_reference_names_modules_that_exist() -> None:
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
+    named = [
+        line.removeprefix("::: ") for page in pages for line in page.splitlines() if line.startswith(":::")
+    ]
+    assert len(named) > 30
+    assert [name for name in named if name not in OURS] == []
