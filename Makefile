@@ -9,13 +9,29 @@ OUT ?= answer.png
 # The shell gets these as variables, so that it runs nothing that stands in a question.
 export IMAGE Q OUT
 
-.PHONY: ask test check format fuzz
+.PHONY: ask test test-fast check format fuzz docs mutation
 
 ask: $(VENV)/ready
 	$(BIN)/assistant ask "$$IMAGE" "$$Q" --save "$$OUT"
 
 test: check
 	$(BIN)/python -m pytest
+
+# Tests without models, processes, servers and the page: a first look at a change.
+test-fast: $(VENV)/ready-for-development
+	$(BIN)/python -m pytest --fast
+
+# The site of docs/, with the API reference, in build/site; a broken link or docstring is an error.
+docs: $(VENV)/ready-for-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Changes the core modules in small ways, one at a time, and lists the changes that no test notices.
+MUTATION := build/mutation
+mutation: $(VENV)/ready-for-development
+	rm -rf $(MUTATION) && mkdir -p $(MUTATION)/assistant
+	git ls-files -z | tar --null --files-from=- --create | tar --extract --directory=$(MUTATION)/assistant
+	cp tests/mutation.toml $(MUTATION)/pyproject.toml
+	cd $(MUTATION) && "$(CURDIR)/$(BIN)/mutmut" run && "$(CURDIR)/$(BIN)/mutmut" results
 
 # Inputs for each fuzzed test; `make test` tries 100.
 fuzz: export FUZZ_EXAMPLES ?= 5000
@@ -43,4 +59,8 @@ $(VENV)/ready: pyproject.toml constraints.txt
 $(VENV)/ready-for-development: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	mkdir -p $(VENV)/link && ln -sfn "$(CURDIR)" $(VENV)/link/assistant
+	touch $@
+
+$(VENV)/ready-for-docs: $(VENV)/ready-for-development
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@

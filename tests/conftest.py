@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,9 +27,34 @@ settings.load_profile("assistant")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# What `--fast` leaves out: files that load models, or start processes, servers, a browser or a database.
+_SLOW_FOLDERS = ("fuzz", "page", "parity")
+_SLOW_IMPORTS = re.compile(
+    r"^(?:import|from) (?:torch|subprocess|socket|playwright|streamlit)\b"
+    r"|^from \S*\b(?:tiny|processes|terminal|model_server) import",
+    re.MULTILINE,
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`."""
+    parser.addoption("--fast", action="store_true", help="leave out what takes long: models, servers, pages")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the slow files out; None leaves the decision to others."""
+    if not config.getoption("fast"):
+        return None
+    if collection_path.is_dir():
+        return collection_path.name in _SLOW_FOLDERS or None
+    return bool(_SLOW_IMPORTS.search(collection_path.read_text(encoding="utf-8"))) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the browser's tests last: Playwright keeps an event loop running, in which no other can start."""
     items.sort(key=lambda item: "page" in item.path.parts)
+    if config.getoption("fast"):
+        items[:] = [item for item in items if "[postgresql" not in item.name]
 
 
 __all__ = ["empty_postgresql", "postgresql_url"]
