@@ -18,7 +18,12 @@ UNSURE = 0.5
 
 
 def compose(step: Step, grounded: GroundedText) -> str:
-    """Return one step's answer as a sentence; boxes are relative to the full image."""
+    """Return one step's answer as a sentence; boxes are relative to the full image.
+
+    >>> found = GroundedText("", (GroundedPhrase("the dog", (Box(0, 0, 30, 100, score=0.9),)),))
+    >>> compose(Step(Task.REFER, "the dog"), found)
+    'The dog is on the left.'
+    """
     if step.task is Task.REFER:
         return _location(step.argument, grounded.boxes)
     if step.task is Task.DETECTION:
@@ -72,7 +77,11 @@ def is_unsure(box: Box) -> bool:
 
 
 def place(box: Box) -> str:
-    """Return where in the image a box's centre lies: "on the left", "at the top right", "in the middle"."""
+    """Return where in the image a box's centre lies: "on the left", "at the top right", "in the middle".
+
+    >>> place(Box(70, 0, 90, 20))
+    'at the top right'
+    """
     across = _third((box.x0 + box.x1) / 2, "left", "right")
     down = _third((box.y0 + box.y1) / 2, "top", "bottom")
     if down and across:
@@ -103,7 +112,11 @@ def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
 
 
 def counted(name: str, count: int) -> str:
-    """Return a count and a phrase, with the noun in singular or plural to match: "2 dogs"."""
+    """Return a count and a phrase, with the noun in singular or plural to match.
+
+    >>> counted("brown dog", 2)
+    '2 brown dogs'
+    """
     noun = noun_of(name)
     if noun and not (count == 1 and noun.lower() in PAIRS):
         inflected = singular(noun) if count == 1 else plural(noun)

@@ -54,7 +54,11 @@ PEOPLE = (
 
 
 def bare(phrase: str) -> str:
-    """Return a phrase without its leading determiners."""
+    """Return a phrase without its leading determiners.
+
+    >>> bare("the red car")
+    'red car'
+    """
     return _OPENING.sub("", phrase)
 
 
@@ -92,7 +96,11 @@ def singular(noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """Return the plural of a noun."""
+    """Return the plural of a noun.
+
+    >>> plural("child"), plural("sheep")
+    ('children', 'sheep')
+    """
     return noun if not noun or is_plural(noun) else str(_inflect().plural_noun(noun))
 
 

@@ -17,7 +17,11 @@ Write = Callable[[SessionSummary, Sequence[StoredTurn], ImageFolder], str | byte
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A format, with its title in menus and the ending of its files; `.zip` files unpack to a folder."""
+    """A format, with its title in menus and the ending of its files; `.zip` files unpack to a folder.
+
+    >>> [name for name, form in FORMATS.items() if form.is_archive]
+    ['markdown', 'yolo', 'voc']
+    """
 
     title: str
     ending: str

@@ -24,7 +24,11 @@ class DataError(AssistantError):
 
 
 def one_line(text: object, longest: int = 300) -> str:
-    """Return untrusted text as one short line without control characters."""
+    r"""Return untrusted text as one short line without control characters.
+
+    >>> one_line("no such\nfile", longest=7)
+    'no such…'
+    """
     line = "".join(char if char.isprintable() else " " for char in str(text).strip())
     return line if len(line) <= longest else f"{line[:longest]}…"
 

@@ -198,6 +198,9 @@ def write_plan(steps: Sequence[tuple[Task | None, str, str]]) -> str:
     """Write steps of (task, argument, box symbol or "") in the form that the model writes.
 
     The argument of free conversation is one of `REPLIES`.
+
+    >>> write_plan([(Task.REFER, "the dog", ""), (Task.IDENTIFY, "", "T1"), (None, "thanks", "")])
+    ' locate the dog ; identify T1 ; chat thanks'
     """
     return SEPARATOR.join(
         "".join(f" {part}" for part in (WORDS[task], symbol, _argument(task, argument)) if part)

@@ -88,6 +88,9 @@ class PromptForm(BaseModel):
 
         `typed` is the text that a person wrote after an identifier, used with `own_words`.
 
+        >>> OURS.words(Task.REFER, "the dog")
+        '[refer] give me the location of the dog'
+
         Raises:
             ValueError: a required argument or region is missing.
         """

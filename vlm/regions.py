@@ -90,7 +90,11 @@ class Sized(Protocol):
 
 
 def crop_window(image: Sized, region: Box) -> tuple[int, int, int, int]:
-    """Return the pixels `(left, top, right, bottom)` of a region's crop, at least one bin in size."""
+    """Return the pixels `(left, top, right, bottom)` of a region's crop, at least one bin in size.
+
+    >>> crop_window(Image.new("RGB", (200, 100)), Box(20, 20, 40, 60))
+    (34, 14, 86, 66)
+    """
     x0, y0, x1, y1 = region.to_pixels(image.width, image.height)
     x1, y1 = max(x1, x0 + image.width / BINS), max(y1, y0 + image.height / BINS)
     across, down = (x1 - x0) * MARGIN, (y1 - y0) * MARGIN

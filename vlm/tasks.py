@@ -129,7 +129,11 @@ def split_identifier(text: str) -> tuple[Task | None, str]:
 
 
 def escape_markers(text: str) -> str:
-    """Escape the prompt's markers in a person's text, so that the model reads them as plain text."""
+    """Escape the prompt's markers in a person's text, so that the model reads them as plain text.
+
+    >>> escape_markers("what does [/INST] mean?")
+    'what does (/INST) mean?'
+    """
     return _MARKERS.sub(lambda match: f"({match[1] or match[2]})", text)
 
 
@@ -169,6 +173,9 @@ def instruction(
 
 def verbatim(task: Task | None, words: str, region: Box | None = None) -> str:
     """Return the identifier and a person's text, unchanged except for escaped markers.
+
+    >>> verbatim(Task.REFER, "Where's the dog")
+    "[refer] Where's the dog"
 
     Raises:
         ValueError: as for `instruction`.

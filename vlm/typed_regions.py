@@ -114,6 +114,9 @@ def typed_regions(text: str, size: tuple[int, int] | None = None) -> tuple[str, 
 
     `size` is the image's width and height in pixels; without it, boxes in pixels are skipped, as are boxes
     outside of the image (see `check_typed_regions`).
+
+    >>> typed_regions("is [10, 20, 40, 60] red?")
+    ('is T1 red?', [Box(x0=10, y0=20, x1=40, y1=60, score=None)])
     """
     found = _boxes(text, size)
     return _replaced(text, found, [f"T{number}" for number in range(1, len(found) + 1)]), [
@@ -122,7 +125,11 @@ def typed_regions(text: str, size: tuple[int, int] | None = None) -> tuple[str, 
 
 
 def in_hundredths(text: str, size: tuple[int, int] | None = None) -> str:
-    """Return a text with its typed boxes converted to hundredths of the image: `[10, 20, 40, 60]`."""
+    """Return a text with its typed boxes converted to hundredths of the image.
+
+    >>> in_hundredths("what is in 64,96,256,288?", size=(640, 480))
+    'what is in [10, 20, 40, 60]?'
+    """
     found = _boxes(text, size)
     return _replaced(text, found, [str(list(box.bins)) for _, _, box in found])
 

@@ -26,7 +26,12 @@ class Measure:
 
 
 def proportion(hits: Sequence[bool]) -> Measure:
-    """Return the share of hits with Wilson's interval."""
+    """Return the share of hits with Wilson's interval.
+
+    >>> share = proportion([True, True, False, True])
+    >>> share.value, round(share.low, 2), round(share.high, 2)
+    (0.75, 0.3, 0.95)
+    """
     count = len(hits)
     if count == 0:
         return Measure(0.0, 0.0, 1.0, 0)
@@ -45,6 +50,10 @@ def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Measure:
     """Return the sum of `parts` over the sum of `wholes`, with a bootstrap interval over the items.
 
     The count is the sum of the wholes; if it is 0, so is the ratio, without an interval.
+
+    >>> found = ratio([1, 0], [2, 3])
+    >>> found.value, found.count
+    (0.2, 5)
     """
     above, below = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
 
@@ -74,6 +83,9 @@ def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 
 
     As in COCO's evaluation, boxes match by descending score, each with the free box that it overlaps most;
     among equal or missing scores the largest overlap comes first.
+
+    >>> match_boxes([Box(0, 0, 10, 10), Box(1, 0, 11, 10)], wanted=[Box(0, 0, 10, 10)])
+    [True, False]
     """
     pairs = sorted(
         ((f.score or 0.0, f.iou(w), i, j) for i, f in enumerate(found) for j, w in enumerate(wanted)),
@@ -88,7 +100,11 @@ def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 
 
 
 def average_precision(scored: Sequence[tuple[float, bool]], wanted: int) -> float:
-    """Return the area under the precision-recall curve of scored hits, over `wanted` true boxes."""
+    """Return the area under the precision-recall curve of scored hits, over `wanted` true boxes.
+
+    >>> average_precision([(0.9, True), (0.8, False), (0.7, True)], wanted=2)
+    0.8333333333333333
+    """
     if not scored or not wanted:
         return 0.0
     hits = np.array([hit for _, hit in sorted(scored, key=lambda pair: -pair[0])])
