@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from assistant.ui import cli
-from assistant.ui.commands import asking, chatting, evaluation, options
+from assistant.ui.commands import evaluation, model_options, options
 from assistant.vlm.engine import language_model
+from assistant.vlm.generation_options import DEFAULT_OPTIONS
 from assistant.vlm.presets import DEFAULT_MODEL
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -76,11 +77,11 @@ def command(
 
     def load_model(name: str, *chosen: Any, **more: Any) -> VisionLanguageModel:
         if name == DEFAULT_MODEL:
-            return VisionLanguageModel(engine)
+            return VisionLanguageModel(engine, more.get("options", DEFAULT_OPTIONS))
         return options.load_model(name, *chosen, **more)
 
     monkeypatch.setattr(language_model, "default_language_model", PlanWriter)
-    for module in (asking, chatting, evaluation):
+    for module in (model_options, evaluation):
         monkeypatch.setattr(module, "load_model", load_model)
 
     def run(*arguments: object, stdin: bytes = b"") -> Result:

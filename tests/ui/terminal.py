@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from assistant.ui import cli
-from assistant.ui.commands import asking, chatting
+from assistant.ui.commands import model_options
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -14,7 +14,6 @@ from .fakes import ScriptedEngine
 if __name__ == "__main__":
     engine = ScriptedEngine({Task.CAPTION: "a dog runs " + "and runs " * 200 + "home"})
     engine.seconds_per_word = 0.05
-    for module in (asking, chatting):
-        module.load_model = lambda *_, **__: VisionLanguageModel(engine)  # type: ignore[attr-defined]
+    model_options.load_model = lambda *_, **__: VisionLanguageModel(engine)  # type: ignore[assignment]
     sys.argv[0] = "assistant"
     cli.main()

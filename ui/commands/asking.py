@@ -17,20 +17,14 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.tasks import Task
+from .model_options import ModelChoice, with_model_options
 from .options import (
-    DEFAULT_MODEL,
-    BaseOption,
     DatabaseOption,
-    DialectOption,
-    DtypeOption,
     ImagesOption,
     JsonOption,
-    ModelOption,
     PlannerOption,
     SessionOption,
     VerifyOption,
-    in_dialect,
-    load_model,
     load_planner,
     open_store,
     quieten_libraries,
@@ -56,6 +50,7 @@ if TYPE_CHECKING:
     from ...vlm.vision_language_model import VisionLanguageModel
 
 
+@with_model_options
 def ask(
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE", help="Picture files or patterns, or - for stdin.")
@@ -78,13 +73,11 @@ def ask(
     session: SessionOption = None,
     verify: VerifyOption = False,
     planner: PlannerOption = None,
-    model: ModelOption = DEFAULT_MODEL,
-    base: BaseOption = None,
-    dtype: DtypeOption = None,
-    dialect: DialectOption = None,
     database: DatabaseOption = None,
     image_folder: ImagesOption = None,
     as_json: JsonOption = False,
+    *,
+    choice: ModelChoice,
 ) -> None:
     """Ask a question about a picture, or about each of several.
 
@@ -101,8 +94,9 @@ def ask(
       cat photo.jpg | assistant ask - "how many people are there?" --json
 
       assistant ask photo.jpg "where is the dog?" --model http://localhost:8000/v1
+
+      assistant ask photo.jpg "write a poem about it" --model minigpt-v2 --quantize 4bit --temperature 0.6
     """
-    model = in_dialect(model, dialect)
     pictures = expand(images)
     if is_file(question):
         raise typer.BadParameter(f"the QUESTION is missing: {question} is a file")
@@ -118,7 +112,7 @@ def ask(
         if session is not None:
             session = store().find_session(session).id  # fail on an unknown id before the model runs
         asker = _Asker(
-            asked, lambda: _assistant(store(), load_model(model, base, dtype=dtype), chosen), session
+            asked, lambda: _assistant(store(), choice.load(), chosen), session
         )
         done = asker.one(pictures[0]) if len(pictures) == 1 else asker.each(pictures)
     if not done:

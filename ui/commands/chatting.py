@@ -13,19 +13,13 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.tasks import Task
+from .model_options import ModelChoice, with_model_options
 from .options import (
-    DEFAULT_MODEL,
-    BaseOption,
     DatabaseOption,
-    DialectOption,
-    DtypeOption,
     ImagesOption,
-    ModelOption,
     PlannerOption,
     SessionOption,
     VerifyOption,
-    in_dialect,
-    load_model,
     load_planner,
     open_store,
 )
@@ -50,6 +44,7 @@ _HELP = f"""\
 /quit              leave, like Ctrl-D; Ctrl-C stops an answer"""
 
 
+@with_model_options
 def chat(
     image: Annotated[
         Path | None,
@@ -58,12 +53,10 @@ def chat(
     session: SessionOption = None,
     verify: VerifyOption = False,
     planner: PlannerOption = None,
-    model: ModelOption = DEFAULT_MODEL,
-    base: BaseOption = None,
-    dtype: DtypeOption = None,
-    dialect: DialectOption = None,
     database: DatabaseOption = None,
     images: ImagesOption = None,
+    *,
+    choice: ModelChoice,
 ) -> None:
     """Chat about pictures in the terminal; /help lists the commands.
 
@@ -71,11 +64,12 @@ def chat(
 
       assistant chat photo.jpg
 
+      assistant chat photo.jpg --temperature 0.6 --seed 1
+
       printf 'where is the dog?\\n/save found.png\\n' | assistant chat photo.jpg
     """
     from ...agent.assistant import Assistant
 
-    model = in_dialect(model, dialect)
     chosen = load_planner(planner)
     with open_store(database, images, session=session) as store:
         if session is not None:
@@ -83,9 +77,7 @@ def chat(
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
-        conversation = _Conversation(
-            Assistant(load_model(model, base, dtype=dtype), store, chosen), session, verify
-        )
+        conversation = _Conversation(Assistant(choice.load(), store, chosen), session, verify)
         if picture:
             conversation.show(picture)
         done = True

@@ -12,10 +12,12 @@ from ...vlm.errors import AssistantError
 from .options import (
     DEFAULT_MODEL,
     BaseOption,
+    DeviceOption,
     DialectOption,
     DtypeOption,
     JsonOption,
     ModelOption,
+    QuantizeOption,
     in_dialect,
     load_model,
     to_json,
@@ -59,6 +61,8 @@ def evaluate(
     model: ModelOption = DEFAULT_MODEL,
     base: BaseOption = None,
     dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    quantize: QuantizeOption = None,
     dialect: DialectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +98,8 @@ def evaluate(
             ("--base", base),
             ("--zoom", zoom),
         )
-        for name, given in (*ignored, ("--dtype", dtype), ("--paper", paper or None)):
+        placed = (("--dtype", dtype), ("--device", device), ("--quantize", quantize))
+        for name, given in (*ignored, *placed, ("--paper", paper or None)):
             if given is not None:
                 raise typer.BadParameter(f"{name}: --tasks planning measures messages of the package alone")
         _evaluate_planning(out, limit, model, as_json=as_json)
@@ -110,7 +115,8 @@ def evaluate(
 
     try:
         zooms = not (paper or published) if zoom is None else zoom
-        report = run(load_model(model, base, zoom=zooms, dtype=dtype), questions, limit, _show_progress, keep)
+        asked = load_model(model, base, zoom=zooms, dtype=dtype, device=device, quantize=quantize)
+        report = run(asked, questions, limit, _show_progress, keep)
     except KeyboardInterrupt:
         if done:
             typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)

@@ -14,6 +14,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
+from ...vlm.generation_options import DEFAULT_OPTIONS, GenerationOptions
 from ...vlm.presets import DEFAULT_MODEL, PRESETS, require_model
 from .output import encodable, note
 from .paths import named_path
@@ -53,6 +54,22 @@ DtypeOption = Annotated[
         "--dtype",
         metavar="NAME",
         help="float32, float16 or bfloat16.  [default: the fastest on this machine]",
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="cpu, cuda, cuda:1, mps, or auto: all GPUs and main memory.  [default: the first GPU, or cpu]",
+    ),
+]
+QuantizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--quantize",
+        metavar="8bit|4bit",
+        help="Take half or a quarter of the memory, e.g. 4bit for 7B on 8 GB; needs bitsandbytes.",
     ),
 ]
 DialectOption = Annotated[
@@ -179,20 +196,33 @@ def in_dialect(model: str, dialect: str | None) -> str:
 
 
 def load_model(
-    name: str, base: Path | None = None, *, zoom: bool = True, dtype: str | None = None
+    name: str,
+    base: Path | None = None,
+    *,
+    zoom: bool = True,
+    dtype: str | None = None,
+    device: str | None = None,
+    quantize: str | None = None,
+    options: GenerationOptions = DEFAULT_OPTIONS,
 ) -> VisionLanguageModel:
     """Load a model with the libraries' log messages and progress bars silenced."""
     if sys.stderr.isatty():
         note(f"Loading {name} …")
+    from ...vlm.engine.address import is_address
     from ...vlm.vision_language_model import VisionLanguageModel
 
     quieten_libraries()
-    if dtype is not None:
+    if (dtype or device or quantize) and not is_address(name):
+        from ...vlm.engine.placement import Placement
         from ...vlm.engine.precision import precision
 
-        with wrong_use("--dtype"):
-            precision(dtype)
-    return VisionLanguageModel.load(name, base, zoom=zoom, dtype=dtype)
+        try:
+            Placement(device, precision(dtype), quantize)
+        except ValueError as error:
+            raise typer.BadParameter(f"--{error}") from error
+    return VisionLanguageModel.load(
+        name, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize, options=options
+    )
 
 
 def load_planner(name: str | None) -> MessagePlanner | None:

@@ -14,7 +14,7 @@ def precision(name: str | None) -> torch.dtype | None:
         ValueError: there is no such precision.
     """
     if name is not None and name not in PRECISIONS:
-        raise ValueError(f"takes one of {', '.join(PRECISIONS)}, not {name!r}")
+        raise ValueError(f"dtype takes one of {', '.join(PRECISIONS)}, not {name!r}")
     return PRECISIONS[name] if name else None
 
 

@@ -1,0 +1,142 @@
+"""The options that choose a model and say how it answers, the same for every command that asks one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...vlm.generation_options import GenerationOptions
+from .options import (
+    DEFAULT_MODEL,
+    BaseOption,
+    DeviceOption,
+    DialectOption,
+    DtypeOption,
+    ModelOption,
+    QuantizeOption,
+    in_dialect,
+    load_model,
+)
+
+if TYPE_CHECKING:
+    from ...vlm.vision_language_model import VisionLanguageModel
+
+_PANEL = "How the answer is generated"
+
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=100,
+        rich_help_panel=_PANEL,
+        help="0 picks the likeliest token, more samples more freely, e.g. 0.6.  [default: the model's own]",
+    ),
+]
+TopPOption = Annotated[
+    float | None,
+    typer.Option(
+        max=1,
+        rich_help_panel=_PANEL,
+        help="Sample from the likeliest tokens that have this share of the probability, e.g. 0.9.",
+    ),
+]
+PenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        "--repetition-penalty",
+        max=100,
+        rich_help_panel=_PANEL,
+        help="Above 1, e.g. 1.05, keeps an answer from repeating itself.",
+    ),
+]
+LengthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-tokens",
+        min=1,
+        rich_help_panel=_PANEL,
+        help="The longest answer, e.g. 100.  [default: by the task]",
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, rich_help_panel=_PANEL, help="A number, e.g. 1, with which sampling repeats the same answer."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model as `--model` and its options name it."""
+
+    name: str
+    base: Path | None
+    dtype: str | None
+    device: str | None
+    quantize: str | None
+    options: GenerationOptions
+
+    def load(self) -> VisionLanguageModel:
+        """Load the model, or connect to its server."""
+        return load_model(
+            self.name,
+            self.base,
+            dtype=self.dtype,
+            device=self.device,
+            quantize=self.quantize,
+            options=self.options,
+        )
+
+
+def choose_model(
+    model: ModelOption = DEFAULT_MODEL,
+    base: BaseOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    quantize: QuantizeOption = None,
+    dialect: DialectOption = None,
+    temperature: TemperatureOption = None,
+    top_p: TopPOption = None,
+    repetition_penalty: PenaltyOption = None,
+    max_tokens: LengthOption = None,
+    seed: SeedOption = None,
+) -> ModelChoice:
+    """Return the choice that the options make, without loading it.
+
+    Raises:
+        AssistantError: there is no such model, or its address is malformed.
+        BadParameter: an option is out of range.
+    """
+    try:
+        options = GenerationOptions(temperature, top_p, repetition_penalty, max_tokens, seed)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{str(error).replace('_', '-', 1)}") from error
+    return ModelChoice(in_dialect(model, dialect), base, dtype, device, quantize, options)
+
+
+def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `choose_model` in the place of its argument `choice`."""
+    added = inspect.signature(choose_model, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.parameters.items():
+        parameters += added.values() if name == "choice" else [parameter]
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        choice = choose_model(**{name: values.pop(name) for name in added})
+        command(**values, choice=choice)
+
+    vars(run)["__signature__"] = own.replace(parameters=parameters)
+    run.__annotations__ = {it.name: it.annotation for it in parameters}
+    return run
+
+
+__all__ = ["ModelChoice", "choose_model", "with_model_options"]
