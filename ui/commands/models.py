@@ -6,18 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ...vlm.errors import AssistantError
-from ...vlm.presets import PRESETS, Preset
+from ...vlm.presets import PRESETS, Preset, require_model
+from .model_folders import as_values, list_folders, show_folder
 from .options import BaseOption, JsonOption, quieten_libraries
-
-if TYPE_CHECKING:
-    from ...vlm.weights import ModelStatus
 
 app = typer.Typer(help="List, fetch, show, convert, export, average and merge models.", no_args_is_help=True)
 
@@ -25,13 +22,29 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's nam
 
 
 @app.command("list")
-def list_models(as_json: JsonOption = False) -> None:
-    """List the models by name, and whether their weights are present."""
+def list_models(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER...]", help="List the models and adapters in these folders instead."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models by name, and whether their weights are present; or those in folders.
+
+    Examples:
+
+      assistant models list
+
+      assistant models list runs minigpt-v2 --json
+    """
+    if folders:
+        list_folders(folders, as_json=as_json)
+        return
     from ...vlm.weights import describe
 
     statuses = [describe(preset) for preset in PRESETS.values()]
     if as_json:
-        typer.echo(json.dumps([_as_json(status) for status in statuses]))
+        typer.echo(json.dumps([as_values(status) for status in statuses]))
         return
     for status in statuses:
         here = "ready" if status.present else f"not fetched: assistant models pull {status.name}"
@@ -52,14 +65,30 @@ def pull(name: NameArgument) -> None:
 
 
 @app.command()
-def show(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Show a model's parts, their origin and licences, and the card of its adapter."""
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FOLDER", help="A model's name, or a model's or adapter's folder.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a model holds, where it comes from, and whether it fits this machine.
+
+    Examples:
+
+      assistant models show nano
+
+      assistant models show runs/mine/adapter --json
+    """
     from ...vlm.weights import describe
 
-    preset = _preset(name)
+    if name not in PRESETS:
+        require_model(name)
+        show_folder(Path(name), as_json=as_json)
+        return
+    preset = PRESETS[name]
     status = describe(preset)
     if as_json:
-        typer.echo(json.dumps(_as_json(status)))
+        typer.echo(json.dumps(as_values(status)))
         return
     typer.echo(f"{status.name}: {status.description}")
     typer.echo(f"weights: {status.folder} ({'present' if status.present else 'not fetched'})")
@@ -195,7 +224,3 @@ def _preset(name: str) -> Preset:
     if name not in PRESETS:
         raise AssistantError(f"no model {name!r}: there is {', '.join(PRESETS)}")
     return PRESETS[name]
-
-
-def _as_json(status: ModelStatus) -> dict[str, object]:
-    return json.loads(json.dumps(asdict(status), default=str))  # type: ignore[no-any-return]
