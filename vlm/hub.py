@@ -1,4 +1,4 @@
-"""What transformers' own `from_pretrained` needs for our folders: repositories of the Hub, and their LoRA."""
+"""Repositories of the Hugging Face Hub, and the LoRA that transformers' `from_pretrained` would miss."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from .bases import own_adapter
@@ -32,6 +32,29 @@ def fetch_repository(name: str, revision: str | None = None, token: str | bool |
         raise WeightsError(f"no folder and no repository {name!r}: {one_line(error)}; {_REMEDY}") from error
 
 
+def push_folder(folder: Path, name: str, *, private: bool, token: str | bool | None = None) -> str:
+    """Upload a model's or an adapter's folder to a repository, made if it is not there; return its address.
+
+    Raises:
+        WeightsError: the repository cannot be written, or reached.
+    """
+    api = HfApi(token=token)
+    try:
+        api.create_repo(name, private=private, exist_ok=True)
+        api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            allow_patterns=list(_FILES),
+            commit_message="Upload a model of visual-assistant",
+        )
+    except Exception as error:  # of many kinds: no network, no token, no such owner
+        raise WeightsError(
+            f"{folder} cannot be pushed to {name!r}: {one_line(error)}; log in with `hf auth login`, as "
+            "someone who may write there"
+        ) from error
+    return f"{api.endpoint}/{name}"
+
+
 def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
     """Return what `from_pretrained` loads: a folder, also for a repository; None as it is."""
     if model is None or Path(model).is_dir():
@@ -52,4 +75,4 @@ def with_own_adapter(
     return merged
 
 
-__all__ = ["fetch_repository", "fetched", "with_own_adapter"]
+__all__ = ["fetch_repository", "fetched", "push_folder", "with_own_adapter"]

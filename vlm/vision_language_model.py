@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .answers import (
     Answer,
@@ -20,6 +20,7 @@ from .answers import (
     Reply,
     Request,
 )
+from .errors import AssistantError
 from .generation_options import DEFAULT_OPTIONS, GenerationOptions
 from .grounding import Box, GroundedPhrase
 from .pictures import Source, as_seen
@@ -42,9 +43,12 @@ class VisionLanguageModel:
     `options` say how answers are generated, as far as a request's own do not.
     """
 
-    def __init__(self, engine: Engine, options: GenerationOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(
+        self, engine: Engine, options: GenerationOptions = DEFAULT_OPTIONS, folder: Path | None = None
+    ) -> None:
         self.engine = engine
         self.options = options
+        self._folder = folder
 
     @classmethod
     def load(
@@ -74,14 +78,57 @@ class VisionLanguageModel:
         """
         from .engine.loading import load_engine
 
-        return cls(
-            load_engine(model, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize), options
-        )
+        engine = load_engine(model, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize)
+        return cls(engine, options, Path(model) if Path(model).is_dir() else None)
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.engine.name
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        base: Path | None = None,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        **how: Any,
+    ) -> VisionLanguageModel:
+        """Load a folder, or a repository of the Hugging Face Hub, OWNER/NAME, fetched to its cache.
+
+        `how` are the other arguments of `load`.
+
+        >>> VisionLanguageModel.from_pretrained("me/minigpt-v2", device="cuda")  # doctest: +SKIP
+
+        Raises:
+            WeightsError: there is no such folder and no such repository, or its weights cannot be loaded.
+            ValueError: an argument is out of range.
+        """
+        from .hub import fetch_repository
+
+        folder = Path(model)
+        if not folder.is_dir():
+            folder = fetch_repository(str(model), revision, token)
+        return cls.load(str(folder), base, **how)
+
+    def push_to_hub(self, repository: str, *, private: bool = True, token: str | None = None) -> str:
+        """Upload the folder that was loaded to a repository, OWNER/NAME, of the Hub; return its address.
+
+        Of an adapter's base, nothing is uploaded.
+
+        >>> model.push_to_hub("me/minigpt-v2")  # doctest: +SKIP
+        'https://huggingface.co/me/minigpt-v2'
+
+        Raises:
+            AssistantError: the model is not from a folder, or the repository cannot be written.
+        """
+        from .hub import push_folder
+
+        if self._folder is None:
+            raise AssistantError(f"{self.name} was not loaded from a folder: only a folder can be pushed")
+        return push_folder(self._folder, repository, private=private, token=token)
 
     def with_options(self, options: GenerationOptions) -> VisionLanguageModel:
         """Return the same model with other options of generation.
@@ -89,7 +136,7 @@ class VisionLanguageModel:
         >>> model.with_options(GenerationOptions(temperature=0.6, seed=1)).caption("cat.jpg").text
         'a cat on a rug'
         """
-        return VisionLanguageModel(self.engine, options)
+        return VisionLanguageModel(self.engine, options, self._folder)
 
     @property
     def plans(self) -> bool:
