@@ -177,7 +177,7 @@ def _complaint(answer: AIMessage, error: str) -> list[BaseMessage]:
     """Return the answer and its errors as messages for the chat model."""
     calls = [*answer.tool_calls, *answer.invalid_tool_calls]
     errors = [
-        ToolMessage(f"Wrong: {error}. Make all calls anew.", tool_call_id=call["id"] or "") for call in calls
+        ToolMessage(f"Wrong: {error}. Make all calls again.", tool_call_id=call["id"] or "") for call in calls
     ]
     return [answer, *errors]
 

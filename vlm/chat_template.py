@@ -1,4 +1,4 @@
-"""Prompts as text, for software that writes them with a chat template of transformers.
+"""Convert prompts to and from text, for software that uses transformers' chat templates.
 
 `<ImageHere>` stands for the image, `<s>` and `</s>` for BOS and EOS, as the reference spells them. A person's
 text cannot spell them: the template writes round brackets there, as `tasks.escape_markers` does.

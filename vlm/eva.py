@@ -1,7 +1,7 @@
-"""The reference's vision weights into our form: EVA ViT-g/14 (`eva_vit_g.pth`) and the linear layer.
+"""Convert the reference's vision weights: EVA ViT-g/14 (`eva_vit_g.pth`) and the linear layer.
 
-Key names and numbers are those of the released MiniGPT-v2 files. Everything is read strictly: a key that is
-missing or unknown is an error, but for what the reference itself leaves unused.
+Key names and numbers are those of the released MiniGPT-v2 files. A missing or unknown key is
+an error, except for weights that the reference does not use.
 """
 
 from __future__ import annotations
@@ -160,7 +160,11 @@ def interpolate_positions(positions: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def require_keys(found: Iterable[str], wanted: Iterable[str], what: str) -> None:
-    """Raise `WeightsError`, naming the first keys, unless those found are the wanted ones and no other."""
+    """Check that the keys found are exactly those wanted.
+
+    Raises:
+        WeightsError: they are not; the message names the first ones.
+    """
     missing, unknown = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
     if missing or unknown:
         raise WeightsError(f"not the weights of {what}: missing {_few(missing)}, unknown {_few(unknown)}")

@@ -1,4 +1,4 @@
-"""A trained adapter as a checkpoint of the reference, which `convert_released` reads as well."""
+"""Export a trained adapter as a checkpoint of the reference, which `convert_released` reads too."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LAYER_NORM = "vision_tower.post_layernorm."
 
 
 def export_checkpoint(folder: Path, out: Path) -> None:
-    """Write an adapter, or that of a converted folder, to a `.pth` that must not be there yet, in float32.
+    """Write an adapter, or a converted folder's, to a new `.pth` file in float32.
 
-    LoRA has the names of peft 0.2.0, which the reference asks for; rank and alpha stand beside the weights,
-    and for a converted folder the image size. A LayerNorm behind the tower is written where it does anything.
+    LoRA has the names of peft 0.2.0, which the reference requires. The file also holds rank and alpha, the
+    image size of a converted folder, and the LayerNorm after the tower unless it is the identity.
 
     Raises:
         WeightsError: there is no adapter, its LoRA lies on more than queries and values, or writing failed.

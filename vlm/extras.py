@@ -1,4 +1,4 @@
-"""What only some uses need, and is installed only for them: the extras of the distribution."""
+"""The optional dependencies, as extras of the distribution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .errors import AssistantError
 DISTRIBUTION = "visual-assistant"
 """The name under which pip knows this package, which is imported as `assistant`."""
 
-# What each extra brings that is imported here; `pyproject.toml` has the rest.
+# The modules of each extra that this package imports; `pyproject.toml` lists all.
 _MODULES = {
     "agents": ("langchain", "langgraph"),
     "drawing": ("cv2", "supervision"),
@@ -24,10 +24,10 @@ _MODULES = {
 
 
 def require(extra: str, what: str) -> None:
-    """Refuse what an extra is needed for, where that is not installed.
+    """Check that an extra is installed.
 
     Raises:
-        AssistantError: it is not; `what`, the subject of the sentence, is what needs it.
+        AssistantError: it is not; the message begins with `what`, which needs it.
     """
     if any(find_spec(module) is None for module in _MODULES[extra]):
         raise AssistantError(f"{what} needs an extra: pip install '{DISTRIBUTION}[{extra}]'")

@@ -1,4 +1,4 @@
-"""A LLaMA-2 directory in the form of transformers: settings, tokenizer, and weights file by file."""
+"""Read a LLaMA-2 directory in the format of transformers: settings, tokenizer, weights file by file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ORIGIN = ("_name_or_path", "architectures", "torch_dtype", "dtype", "transforme
 
 @dataclass(frozen=True)
 class LlamaFolder:
-    """A LLaMA's settings and tokenizer, and the files of its weights, each read when it is its turn."""
+    """A LLaMA's settings and tokenizer, and its weight files, which are read one at a time."""
 
     path: Path
     config: LlamaConfig
@@ -42,7 +42,11 @@ class LlamaFolder:
         return cls(path, config, _read_tokenizer(path / "tokenizer.json", config.vocab_size), _files(path))
 
     def require(self, wanted: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise `WeightsError`, naming file and key, unless the weights are those wanted, of those shapes."""
+        """Check that the weights have exactly the names and shapes of `wanted`.
+
+        Raises:
+            WeightsError: they do not; the message names file and key.
+        """
         found: dict[str, Path] = {}
         for path in self.files:
             file = TensorFile(path)

@@ -1,4 +1,4 @@
-"""Write a model with its adapter merged into its weights: one folder, as model servers want it."""
+"""Merge an adapter into its base model and write one folder, as model servers expect."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _WEIGHTS = "adapter_model.safetensors"
 
 
 def merge_adapter(model: str, out: Path, base: Path | None = None) -> None:
-    """Write a model, named as for `LocalEngine.load`, to the new folder `out` without an adapter of its own.
+    """Merge the adapter of a model, named as for `LocalEngine.load`, into the new folder `out`.
 
-    Its weights are those that the local engine computes with, in the fastest precision on this machine.
+    The weights have the precision that the local engine uses on this machine.
 
     Raises:
         WeightsError: there is no such model, it has no adapter, `out` exists, or writing failed.

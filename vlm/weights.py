@@ -59,7 +59,7 @@ class ModelStatus:
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """How far the build of a base model is; `is_converting` follows the last download."""
+    """The progress of building a base model; `is_converting` is set after the last download."""
 
     downloaded_mb: int
     total_mb: int
@@ -86,7 +86,7 @@ def describe(preset: Preset) -> ModelStatus:
 
 
 def build_progress(preset: Preset) -> BuildProgress | None:
-    """Return how far a build is, also one in another process; None if none is under way."""
+    """Return the progress of a build in any process, None if there is none."""
     partial = next(cache_folder().glob("partial-*"), None)
     if partial is None or is_present(preset):
         return None

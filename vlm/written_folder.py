@@ -1,4 +1,4 @@
-"""A folder that is written as a whole or not at all, with the hashes of what it was made from."""
+"""Write a model folder atomically, with the hashes of its sources."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SHARD = 2 * 2**30
 _DISK_FULL = re.compile(rf"(?:Errno|os error) (?:{errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b")
 
 Tell = Callable[[int, int], None]
-"""Is told how many bytes of how many are done."""
+"""Receives the bytes done and the total."""
 
 
 class WrittenFolder:
-    """Collects a folder under another name beside it; leaving without an error gives it its own name.
+    """Writes to a temporary folder next to the target, and renames it on a clean exit.
 
     Raises:
-        WeightsError: there is no room for as much as the sources hold, or writing failed; nothing is left.
+        WeightsError: the disk has less space than the sources take, or writing failed; nothing is left.
     """
 
     def __init__(self, folder: Path, sources: Sequence[Path], tell: Tell | None = None) -> None:

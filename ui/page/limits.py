@@ -17,7 +17,7 @@ MB = 1_000_000
 
 
 class LimitError(AssistantError):
-    """A visitor has as much as one may have."""
+    """A visitor has reached a limit."""
 
 
 class Queues(Generic[Item]):

@@ -1,4 +1,4 @@
-"""Say how far the model is while it is downloaded, converted and loaded."""
+"""Report progress while the model is downloaded, converted and loaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from assistant.vlm.weights import build_progress
 
 
 def stage(model: str) -> str:
-    """Return what an answer without a plan waits for."""
+    """Return what the first answer is waiting for."""
     progress = build_progress(PRESETS[model]) if model in PRESETS else None
     if progress is None:
         return "Getting the model ready …"
