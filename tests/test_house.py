@@ -1,4 +1,4 @@
-"""The house: floors that imports respect, rooms that are packaged, a door that opens quickly."""
+"""The architecture: imports between packages, packaging, lengths, and light imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# A room imports only from the rooms named here.
+# A package imports only from the packages named here.
 BELOW = {
     "ui": {"agent", "storage", "tools", "vlm"},
     "agent": {"tools", "storage", "vlm"},
@@ -23,7 +23,7 @@ BELOW = {
     "storage": {"vlm"},
     "vlm": set(),
 }
-# What a room is too low, or too light, to know of; agent/ uses langgraph but draws and stores nothing.
+# Libraries that a package must not import; agent/ uses langgraph but draws and stores nothing.
 FOREIGN = {
     "vlm": {"langchain", "langchain_core", "langgraph", "streamlit", "sqlalchemy", "alembic", "typer", "mcp"},
     "storage": {"langchain", "langchain_core", "langgraph", "streamlit", "torch", "transformers", "typer"},
@@ -33,8 +33,8 @@ FOREIGN = {
 HEAVY = {"torch", "transformers", "peft", "onnx", "langchain", "langchain_core", "langgraph", "streamlit"}
 
 
-def modules(room: str) -> list[Path]:
-    return sorted((ROOT / room).rglob("*.py"))
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
@@ -46,14 +46,14 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             origin = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join((*origin, node.module)) if node.module else ".".join(origin)
-            # `from .. import tools` names a room only together with what is imported.
+            # `from .. import tools` names a package only together with what is imported.
             yield from ((node.lineno, f"{base}.{item.name}") for item in node.names)
 
 
-def upward(room: str) -> list[str]:
-    allowed = BELOW[room] | {room}
+def upward(package: str) -> list[str]:
+    allowed = BELOW[package] | {package}
     found = []
-    for path in modules(room):
+    for path in modules(package):
         for line, name in imported(path):
             parts = name.split(".")
             if parts[0] == "assistant" and len(parts) > 1 and parts[1] in BELOW and parts[1] not in allowed:
@@ -61,18 +61,18 @@ def upward(room: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("room", BELOW)
-def test_a_room_imports_only_from_rooms_below_it(room: str) -> None:
-    assert upward(room) == []
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_imports_only_from_packages_below_it(package: str) -> None:
+    assert upward(package) == []
 
 
-@pytest.mark.parametrize("room", FOREIGN)
-def test_a_room_knows_nothing_of_what_other_rooms_are_built_with(room: str) -> None:
+@pytest.mark.parametrize("package", FOREIGN)
+def test_a_package_imports_no_library_of_another(package: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
-        for path in modules(room)
+        for path in modules(package)
         for line, name in imported(path)
-        if name.split(".")[0] in FOREIGN[room]
+        if name.split(".")[0] in FOREIGN[package]
     ]
     assert found == []
 
@@ -108,8 +108,8 @@ def calls(path: Path, name: str) -> Iterator[ast.Call]:
 def test_no_library_is_let_run_code_from_a_folder() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{call.lineno}"
-        for room in (*BELOW, "benchmarks", "examples")
-        for path in modules(room)
+        for package in (*BELOW, "benchmarks", "examples")
+        for path in modules(package)
         for name, switch, safe in (
             ("from_pretrained", "trust_remote_code", False),
             ("load", "weights_only", True),
@@ -124,10 +124,12 @@ def test_no_library_is_let_run_code_from_a_folder() -> None:
     assert found == []
 
 
-def test_every_room_is_packaged_and_every_package_is_there() -> None:
+def test_every_package_is_distributed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packaged = set(project["tool"]["setuptools"]["packages"])
-    folders = {path.parent.relative_to(ROOT) for room in BELOW for path in (ROOT / room).rglob("__init__.py")}
+    folders = {
+        path.parent.relative_to(ROOT) for package in BELOW for path in (ROOT / package).rglob("__init__.py")
+    }
     assert {".".join(("assistant", *folder.parts)) for folder in folders} <= packaged
     assert [name for name in packaged if not ROOT.joinpath(*name.split(".")[1:]).is_dir()] == []
 
@@ -136,8 +138,8 @@ def test_every_folder_with_a_module_is_a_package() -> None:
     # Alembic runs its migrations as scripts, by their path.
     loose = {
         str(path.parent.relative_to(ROOT))
-        for room in BELOW
-        for path in modules(room)
+        for package in BELOW
+        for path in modules(package)
         if not (path.parent / "__init__.py").is_file() and "migrations" not in path.parts
     }
     assert loose == set()
@@ -146,7 +148,7 @@ def test_every_folder_with_a_module_is_a_package() -> None:
 @pytest.mark.parametrize(
     "module", ["assistant", "assistant.vlm", "assistant.vlm.grounding", "assistant.vlm.tasks"]
 )
-def test_the_door_opens_without_anything_heavy(module: str) -> None:
+def test_light_modules_import_nothing_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps([name for name in sys.modules if '.' not in name]))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert HEAVY.intersection(json.loads(loaded.stdout)) == set()
@@ -168,8 +170,8 @@ def loaded_at_import(path: Path) -> set[str]:
 
 OURS = {
     ".".join(("assistant", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
-    for room in BELOW
-    for path in modules(room)
+    for package in BELOW
+    for path in modules(package)
 }
 
 
@@ -200,7 +202,7 @@ def test_no_function_has_more_than_50_lines_of_code() -> None:
     assert long == []
 
 
-def test_the_drawing_shows_every_room_and_every_package_of_the_model() -> None:
+def test_the_drawing_shows_every_package() -> None:
     drawing = (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8")
     packages = [path.parent.name for path in (ROOT / "vlm").glob("*/__init__.py")]
     assert [name for name in (*BELOW, *packages) if name not in drawing] == []
