@@ -22,7 +22,10 @@ test-fast: $(VENV)/ready-for-development
 	$(BIN)/python -m pytest --fast
 
 # The site of docs/, with the API reference, in build/site; a broken link or docstring is an error.
+# The links keep it from reading all that lies at the root, which is the package.
 docs: $(VENV)/ready-for-docs
+	mkdir -p build/reference/assistant
+	ln -sfn $(addprefix "$(CURDIR)"/,__init__.py agent storage tools ui vlm) build/reference/assistant
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Changes the core modules in small ways, one at a time, and lists the changes that no test notices.
