@@ -60,8 +60,8 @@ def test_graph_and_function_agree(
     by_function, by_graph = ScriptedEngine({Task.REFER: refer}), ScriptedEngine({Task.REFER: refer})
     heard, told = Listener(patience), Listener(patience)
     expected = run(VisionLanguageModel(by_function), plan, picture(), (), heard, verify)
-    context = RunContext(VisionLanguageModel(by_graph), picture(), (), told, verify)
-    state = graph.invoke({"message": message, "context": context}, context=context)
+    run_context = RunContext(VisionLanguageModel(by_graph), picture(), (), told, verify)
+    state = graph.invoke({"message": message, "context": context}, context=run_context)
     assert same(state["answer"], expected)
     assert [(it.task, it.argument) for it in by_graph.requests] == [
         (it.task, it.argument) for it in by_function.requests
