@@ -23,7 +23,7 @@ test-fast: $(VENV)/ready-for-development
 
 # The site of docs/, with the API reference, in build/site; a broken link or docstring is an error.
 # The links keep it from reading all that lies at the root, which is the package.
-docs: $(VENV)/ready-for-docs
+docs: $(VENV)/ready-for-development
 	mkdir -p build/reference/assistant
 	ln -sfn $(addprefix "$(CURDIR)"/,__init__.py agent storage tools ui vlm) build/reference/assistant
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -62,8 +62,4 @@ $(VENV)/ready: pyproject.toml constraints.txt
 $(VENV)/ready-for-development: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	mkdir -p $(VENV)/link && ln -sfn "$(CURDIR)" $(VENV)/link/assistant
-	touch $@
-
-$(VENV)/ready-for-docs: $(VENV)/ready-for-development
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@

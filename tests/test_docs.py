@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import re
+import runpy
 import shlex
 from importlib import import_module
 from pathlib import Path
@@ -62,6 +63,12 @@ def test_every_command_shown_takes_its_options(line: str) -> None:
         command = command.commands[words.pop(0)]
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
+def test_a_link_out_of_the_folder_is_plain_text_on_the_site() -> None:
+    on_page_markdown = runpy.run_path(str(ROOT / "docs" / "hooks.py"))["on_page_markdown"]
+    page = "[one](../vlm/tasks.py), [two](data.md) and [three](https://example.org)"
+    assert on_page_markdown(page) == "one, [two](data.md) and [three](https://example.org)"
 
 
 def test_commands_are_found_in_the_documents() -> None:
