@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import takewhile
 from typing import Annotated
 
 import typer
@@ -16,7 +18,8 @@ import typer
 from ..vlm.errors import AssistantError
 from ..vlm.extras import DISTRIBUTION
 from .commands import asking, chatting, evaluation, model_server, models, page, serving, sessions, training
-from .commands.output import note, replace_what_cannot_be_encoded, say
+from .commands.output import note, replace_closed_streams, replace_what_cannot_be_encoded, say
+from .commands.paths import is_file
 
 EPILOG = """Examples:
 
@@ -55,7 +58,7 @@ def options(
     """Ask a picture a question; get the answer in words and as boxes."""
 
 
-app.command("ask")(asking.ask)
+app.command("ask", cls=asking.AskCommand)(asking.ask)
 app.command("chat")(chatting.chat)
 app.command("plan")(asking.plan)
 app.add_typer(sessions.app, name="sessions")
@@ -67,9 +70,19 @@ app.command("serve")(model_server.serve)
 app.command("ui")(page.ui)
 
 
+def _refuse_dashed_files(arguments: Sequence[str]) -> None:
+    """Exit if a file, as of the pattern `*.jpg`, would be read as an option."""
+    for name in takewhile(lambda argument: argument != "--", arguments):
+        if name.startswith("-") and "." in name and is_file(name):
+            note(f"Error: the file {name} reads as an option: write ./{name}, or ./* for a pattern")
+            sys.exit(2)
+
+
 def main() -> None:
     """Run the command line; an error that the user can fix is one line on stderr and exit code 1."""
+    replace_closed_streams()
     replace_what_cannot_be_encoded()
+    _refuse_dashed_files(sys.argv[1:])
     try:
         app()
     except (AssistantError, OSError) as error:  # OSError: output cannot be written, e.g. the disk is full

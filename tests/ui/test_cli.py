@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -439,10 +441,32 @@ class TestSessions:
         assert "dog" in hit["snippet"]
         assert command("sessions", "search", "zebra", "--json").out == "[]\n"
 
+    def test_the_list_is_in_local_time_and_a_line_each(
+        self, command: Command, session: str, database: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with SessionStore.open(database) as store:
+            store.rename_session(session, "dogs\nand \x1b[31mcats")
+            utc = store.get_session(session).updated
+        monkeypatch.setenv("TZ", "XXX-14")
+        time.tzset()
+        try:
+            listed = command("sessions", "list").out
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+        later = utc.astimezone(timezone(timedelta(hours=14)))
+        assert listed == f"{session}  {later:%Y-%m-%d %H:%M}      1 turn  dogs and  [31mcats\n"
+
     def test_words_are_found(self, command: Command, session: str) -> None:
         result = command("sessions", "search", "dog")
         assert result.out.startswith(f"{session} turn 1: ")
         assert command("sessions", "search", "zebra") == Result(0, "", "Nothing found.\n")
+
+    def test_what_is_exported_to_a_pipe_can_be_imported_from_it(self, command: Command, session: str) -> None:
+        exported = command("sessions", "export", session).out
+        imported = command("sessions", "import", "-", stdin=exported.encode())
+        assert imported.code == 0
+        assert "where is the dog?" in command("sessions", "show", imported.out.strip()).out
 
     def test_what_is_exported_as_json_can_be_imported(
         self, command: Command, session: str, tmp_path: Path
@@ -797,3 +821,34 @@ def test_an_answer_that_cannot_be_written_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (result.returncode, result.stderr) == (1, "Error: No space left on device\n")
+
+
+def test_a_file_whose_name_starts_with_a_dash_gets_the_remedy(
+    command: Command, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dashed = photo.rename(photo.with_name("-photo.png"))
+    monkeypatch.chdir(dashed.parent)
+    result = command("ask", dashed.name, "where is the dog?")
+    assert (result.code, result.err) == (
+        2,
+        "Error: the file -photo.png reads as an option: write ./-photo.png, or ./* for a pattern\n",
+    )
+    for name in (("./-photo.png", "where is the dog?"), ("--", "-photo.png", "where is the dog?")):
+        assert command("ask", *name).code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file descriptors are closed otherwise there")
+@pytest.mark.parametrize(
+    ("closed", "words", "shown"),
+    [
+        ("<&-", "ask - what?", "Error: the picture: the file is empty"),
+        (">&-", "sessions search dog", "Nothing found."),
+        ("2>&-", "sessions search dog", ""),
+    ],
+)
+@pytest.mark.usefixtures("command")  # for its database
+def test_a_closed_stream_is_no_traceback(closed: str, words: str, shown: str) -> None:
+    program = f'"$0" -c "from assistant.ui.cli import main; main()" {words} {closed}'
+    done = subprocess.run(["sh", "-c", program, sys.executable], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(shown)

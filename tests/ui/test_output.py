@@ -41,6 +41,11 @@ def test_an_error_is_one_line_in_any_encoding(encoding: str) -> None:
     assert result.stderr.strip() == b"Error: ?.jpg: there is no such file; check the path and the spelling"
 
 
+def test_commands_to_the_terminal_are_left_out() -> None:
+    code = "from assistant.ui.commands.output import say; say('a\\x1b[2Jb\\x9bc\\rd\\te\\nf')"
+    assert run("utf-8", code).stdout.decode().splitlines() == ["a[2Jbcd\te", "f"]
+
+
 def test_json_loses_nothing() -> None:
     code = "from assistant.ui.commands.output import say_json; say_json({'said': 'caf\\u00e9 \\U0001f436'})"
     said = run("ascii", code).stdout.decode("ascii")

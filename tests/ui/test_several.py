@@ -83,6 +83,35 @@ def test_a_pattern_that_matches_nothing_and_a_forgotten_question_are_told(
     assert engine.requests == []
 
 
+def test_a_lone_argument_is_told_what_is_missing_with_an_example(
+    command: Command, engine: ScriptedEngine, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(album)
+    example = 'assistant ask photo.jpg "where is the dog?"'
+    for name in ("a.png", "nowhere.jpg"):
+        assert_wrong_use(command("ask", name), f"the QUESTION is missing: {example}")
+    assert_wrong_use(command("ask", WHERE), f"the IMAGE is missing: {example}")
+    assert_wrong_use(command("ask", "a.png", "nowhere.jpg"), "the QUESTION is missing", example)
+    assert_wrong_use(command("ask", WHERE, "a.png"), "or not the last: a.png is a file", example)
+    assert_wrong_use(command("ask", "a.png", WHERE, "--task", "x"), "'x' is not one of")
+    assert engine.requests == []
+
+
+def test_a_drawing_that_cannot_be_saved_leaves_the_answers_a_line_each(
+    command: Command, album: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "drawn" / "a.png").mkdir(parents=True)
+    result = command("ask", album / "*.png", WHERE, "--json", "--save", tmp_path / "drawn")
+    assert ["answer" in json.loads(line) for line in result.out.splitlines()] == [True, True]
+    assert result.code == 1
+    assert result.err.count("Error: cannot write") == 1
+
+
+def test_a_line_end_in_a_name_breaks_no_line(command: Command, album: Path) -> None:
+    (album / "a.png").rename(album / "a\nb.png")
+    assert len(command("ask", album / "*.png", WHERE).out.splitlines()) == 2
+
+
 def test_a_name_with_brackets_is_a_name(command: Command, album: Path) -> None:
     (album / "a.png").rename(album / "a[1].png")
     assert command("ask", album / "a[1].png", WHERE).code == 0

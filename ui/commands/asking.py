@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from ...vlm.errors import AssistantError
+from ...vlm.errors import AssistantError, one_line
 from ...vlm.tasks import Task
 from .model_options import ModelChoice, with_model_options
 from .options import (
@@ -31,7 +32,7 @@ from .options import (
     wrong_use,
 )
 from .output import note, say, say_json, say_json_text
-from .paths import expand, given_path, is_file
+from .paths import expand, given_path, names_picture
 from .pictures import (
     check_drawing,
     drawings_in,
@@ -48,6 +49,28 @@ if TYPE_CHECKING:
     from ...storage import SessionStore, StoredTurn, Verification
     from ...vlm.pictures import Picture
     from ...vlm.vision_language_model import VisionLanguageModel
+
+
+_EXAMPLE = 'assistant ask photo.jpg "where is the dog?"'
+
+
+class AskCommand(TyperCommand):
+    """Says which argument is missing; the parser itself takes a lone picture for the question."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            BadParameter: a picture or the question is missing, or an option's value is wrong.
+        """
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if getattr(error.param, "name", None) != "images":
+                raise
+            missing = "QUESTION" if any(map(names_picture, given)) else "IMAGE"
+            raise typer.BadParameter(f"the {missing} is missing: {_EXAMPLE}", ctx) from error
 
 
 @with_model_options
@@ -97,9 +120,11 @@ def ask(
 
       assistant ask photo.jpg "write a poem about it" --model minigpt-v2 --quantize 4bit --temperature 0.6
     """
+    if names_picture(question):
+        raise typer.BadParameter(
+            f"the QUESTION is missing, or not the last: {question} is a file; {_EXAMPLE}"
+        )
     pictures = expand(images)
-    if is_file(question):
-        raise typer.BadParameter(f"the QUESTION is missing: {question} is a file")
     question = question.encode(errors="replace").decode()  # arguments may be invalid UTF-8
     asked = _Question(question, task, region, _drawings(save, pictures), verify, as_json)
     chosen = load_planner(planner)
@@ -111,9 +136,7 @@ def ask(
 
         if session is not None:
             session = store().find_session(session).id  # fail on an unknown id before the model runs
-        asker = _Asker(
-            asked, lambda: _assistant(store(), choice.load(), chosen), session
-        )
+        asker = _Asker(asked, lambda: _assistant(store(), choice.load(), chosen), session)
         done = asker.one(pictures[0]) if len(pictures) == 1 else asker.each(pictures)
     if not done:
         raise typer.Exit(1)
@@ -167,7 +190,7 @@ class _Asker:
         from .live import live_answer
 
         asked = self._question
-        picture = open_shown(sys.stdin.buffer.read() if name == "-" else given_path(name))
+        picture = open_shown(sys.stdin.buffer if name == "-" else given_path(name))
         with wrong_use("--region"):
             region = None if asked.region is None else read_region(asked.region, picture)
         check_asked(asked.text, asked.task, region)
@@ -188,13 +211,12 @@ class _Asker:
         if asked.as_json:
             say_json(_as_json(turn, result, picture))
         else:
-            say(f"{name}: {result.answer}" if among_others else result.answer)
+            say(f"{one_line(name)}: {result.answer}" if among_others else result.answer)
             tell_missing_confidence(result)
         if not (asked.as_json or among_others):
             self._print_session()
-        if name in asked.drawings:
-            save_drawing(picture, result, asked.drawings[name])
-        return not all(step.error for step in result.steps)
+        saved = name not in asked.drawings or _saved(picture, result, asked.drawings[name])
+        return saved and not all(step.error for step in result.steps)
 
     def each(self, names: list[str]) -> bool:
         """Ask about every image, and return whether all succeeded; a failure does not stop the others."""
@@ -219,6 +241,16 @@ class _Asker:
     def _print_session(self) -> None:
         if self._session:
             note(f"Session {self._session}: go on with --session {self._session}")
+
+
+def _saved(picture: Picture, result: TurnResult, path: Path) -> bool:
+    """Save the drawing and return whether that succeeded; the answer is printed already."""
+    try:
+        save_drawing(picture, result, path)
+    except AssistantError as error:
+        note(f"Error: {error}")
+        return False
+    return True
 
 
 def plan(
@@ -308,4 +340,4 @@ def _verified(verification: Verification | None) -> dict[str, Any]:
     return {} if verification is None else {"verified": asdict(verification)}
 
 
-__all__ = ["ask", "plan"]
+__all__ = ["AskCommand", "ask", "plan"]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
+
+# Characters that terminals take for commands, such as the escape; names, titles and answers may hold them.
+_COMMANDS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 
 
 def say(text: str) -> None:
-    """Print a line on stdout; unlike `typer.echo`, in the stream's own encoding, even if that is ASCII."""
-    print(text, flush=True)
+    """Print text on stdout; unlike `typer.echo`, in the stream's own encoding, even if that is ASCII."""
+    print(text.translate(_COMMANDS), flush=True)
 
 
 def note(text: str = "") -> None:
-    """Print a line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print text on stderr."""
+    print(text.translate(_COMMANDS), file=sys.stderr, flush=True)
 
 
 def say_json(value: Any) -> None:
@@ -38,6 +43,13 @@ def encodable(text: str) -> str:
     return text
 
 
+def replace_closed_streams() -> None:
+    """Open the null device for each of stdin, stdout and stderr that the caller closed, as `>&-` does."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (for the life of the process)
+
+
 def replace_what_cannot_be_encoded() -> None:
     """Make stdout and stderr print `?` for characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
@@ -45,4 +57,5 @@ def replace_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="replace")
 
 
-__all__ = ["encodable", "note", "replace_what_cannot_be_encoded", "say", "say_json", "say_json_text"]
+__all__ = ["encodable", "note", "replace_closed_streams", "replace_what_cannot_be_encoded", "say", "say_json"]
+__all__ += ["say_json_text"]

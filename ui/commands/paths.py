@@ -56,6 +56,11 @@ def is_file(name: str) -> bool:
         return False
 
 
+def names_picture(text: str) -> bool:
+    """Return whether a text is a file, or one word that ends like a picture's name."""
+    return is_file(text) or (len(text.split()) == 1 and Path(text).suffix.lower() in _PICTURE_ENDINGS)
+
+
 def picture_in_place_of_words(text: str) -> Path | None:
     """Return the path if a line is nothing but an image's path, else None.
 
@@ -98,4 +103,5 @@ def _shell_words(text: str) -> list[str]:
         return text.split()
 
 
-__all__ = ["dropped_path", "expand", "given_path", "is_file", "named_path", "picture_in_place_of_words"]
+__all__ = ["dropped_path", "expand", "given_path", "is_file", "named_path", "names_picture"]
+__all__ += ["picture_in_place_of_words"]

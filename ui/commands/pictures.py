@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...vlm.pictures import Picture
 
 
-def open_shown(source: Path | str | bytes) -> Picture:
+def open_shown(source: Path | str | BinaryIO) -> Picture:
     """Open an image, and print notes about it on stderr.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ...vlm.errors import AssistantError
+from ...vlm.errors import AssistantError, one_line
 from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, open_store
 from .output import note, say, say_json, say_json_text
 
@@ -42,13 +43,14 @@ def complete_format(incomplete: str) -> list[tuple[str, str]]:
 def list_sessions(
     database: DatabaseOption = None, images: ImagesOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the sessions, newest first."""
+    """List the sessions, newest first, with the local time of their last turn."""
     found = _query(database, images, lambda store: store.list_sessions())
     if as_json:
         say_json([_summary(session) for session in found])
         return
     for session in found:
-        about = f"{session.updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {session.title}"
+        updated = session.updated.astimezone()  # in local time
+        about = f"{updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {one_line(session.title)}"
         say(f"{session.id}  {about}{_whose(session)}")
 
 
@@ -84,7 +86,7 @@ def search(
         say_json([_hit(hit) for hit in hits])
         return
     for hit in hits:
-        say(f"{hit.session_id} turn {hit.number}: {hit.snippet}")
+        say(f"{hit.session_id} turn {hit.number}: {one_line(hit.snippet)}")
     if not hits:
         note("Nothing found.")
 
@@ -142,13 +144,13 @@ def export(
 
 @app.command("import")
 def import_session(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A session exported as JSON.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A session exported as JSON, or - for stdin.")],
     database: DatabaseOption = None,
     images: ImagesOption = None,
 ) -> None:
     """Import a session that was exported as JSON."""
     try:
-        content = path.read_bytes()
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise AssistantError(f"cannot read {path}: {error.strerror}") from error
     with open_store(database, images) as store:
