@@ -68,7 +68,11 @@ def parse_location(location: str | Path) -> URL:
         if backend == "sqlite" and (url.database or ":memory:") == ":memory:":
             raise StorageError("conversations cannot be stored in memory; give the path of a database file")
         return url
+    if str(location).startswith((":memory:", "file:")):  # SQLite's own names
+        raise StorageError(f"{location} is not a path; give the path of a database file")
     path = Path(location).expanduser().absolute()
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder; name a database file in it, such as {path / 'sessions.db'}")
     if not path.name or "\0" in str(path):
         raise StorageError(f"{str(location)!r} cannot be a file; give the path of a database file")
     return URL.create("sqlite", database=str(path))

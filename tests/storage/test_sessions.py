@@ -243,6 +243,23 @@ class TestLocations:
             SessionStore.open(location)
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        "location", [":memory:", "file::memory:?cache=shared", "file:x.db", Path(":memory:")]
+    )
+    def test_a_name_of_sqlites_own_makes_no_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str | Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(StorageError, match="is not a path; give the path of a database file"):
+            SessionStore.open(location)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_is_no_database(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            StorageError, match=r"is a folder; name a database file in it, such as .*sessions"
+        ):
+            SessionStore.open(tmp_path)
+
     def test_a_server_needs_a_folder_for_pictures(self) -> None:
         with pytest.raises(StorageError, match="--images"):
             SessionStore.open("postgresql+psycopg://localhost/x")
