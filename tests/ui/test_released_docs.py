@@ -34,7 +34,7 @@ def test_every_command_of_the_document_works(
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     lines = commands(Path("docs/released.md"))
-    assert len(lines) == 6
+    assert len(lines) == 10
     said = []
     for line in lines:
         words = shlex.split(line, comments=True)[1:]
@@ -42,5 +42,7 @@ def test_every_command_of_the_document_works(
         assert result.code == 0, (line, result.err)
         said.append(result.out)
     assert "iconvqa" in said[2]
+    assert "LoRA of rank 4" in said[3]
+    assert "minigpt-v2: a model" in said[4]
     assert "51.50" in said[2]
     assert (tmp_path / "mine.pth").is_file()

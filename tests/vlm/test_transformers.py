@@ -147,6 +147,12 @@ class TestAutoClasses:
         )
         assert answer["generated_text"].strip() == wanted.strip()
 
+    def test_an_answer_may_be_as_long_as_the_form_says(self, folder: Path) -> None:
+        """Without a length in the folder, `generate` would stop after 20 tokens in all."""
+        asked = pipeline("image-text-to-text", model=str(folder), dtype=torch.float32)
+        assert asked.model.generation_config.max_new_tokens == RELEASED.longest(None)
+        assert asked.generation_config.max_new_tokens == RELEASED.longest(None)
+
     def test_importing_the_model_from_the_package_registers_it(self, folder: Path) -> None:
         script = (
             "import sys, assistant; assert 'transformers' not in sys.modules\n"
