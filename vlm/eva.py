@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import Blip2VisionConfig
 
 from .errors import WeightsError, one_line
-from .modeling import MiniGPTv2ForConditionalGeneration
 from .tensor_files import TensorFile
 
 State = dict[str, torch.Tensor]
@@ -58,29 +56,6 @@ def eva_vit_config(
         layer_norm_eps=1e-6,
         qkv_bias=True,
     )
-
-
-def load_reference_vision(
-    model: MiniGPTv2ForConditionalGeneration, eva_vit: Path, projection: Path
-) -> MiniGPTv2ForConditionalGeneration:
-    """Load the reference's tower and linear layer into a model whose tower is `eva_vit_config`'s.
-
-    `projection` holds `llama_proj.*` and may hold `ln_vision.*`.
-
-    Raises:
-        WeightsError: a file cannot be read, or lacks a weight, or holds one that has no place.
-    """
-    linear, layer_norm = convert_projection(read_torch(projection))
-    tower = convert_eva_vit(read_torch(eva_vit), model.config.vision_config) | layer_norm
-    _load(model.vision_tower, tower, eva_vit)
-    _load(model.vision_projection, linear, projection)
-    return model
-
-
-def read_torch(path: Path) -> State:
-    """Read a file of tensors that `torch.save` wrote, running no code from it (see `TensorFile`)."""
-    file = TensorFile(path)
-    return {name: file[name] for name in file}
 
 
 def find_eva_config(file: TensorFile, image_size: int, heads: int | None = None) -> Blip2VisionConfig:
@@ -192,13 +167,5 @@ def _convert_block(state: State, theirs: str, ours: str) -> State:
     }
 
 
-def _load(module: nn.Module, state: State, source: Path) -> None:
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reasons = "; ".join(line.strip() for line in str(error).splitlines()[1:])
-        raise WeightsError(f"{source} does not fit the model: {reasons}") from error
-
-
-__all__ = ["convert_eva_vit", "convert_projection", "eva_vit_config", "interpolate_positions"]
-__all__ += ["find_eva_config", "load_reference_vision", "read_torch"]
+__all__ = ["convert_eva_vit", "convert_projection", "eva_vit_config", "find_eva_config"]
+__all__ += ["interpolate_positions"]

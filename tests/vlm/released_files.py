@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from assistant.vlm.eva import State, read_torch
+from assistant.vlm.eva import State
+from assistant.vlm.tensor_files import TensorFile
 
 from .tiny import tiny_tokenizer
 
@@ -17,6 +18,11 @@ EVA_VIT = PARITY / "eva_vit_g.pth"
 HEADS, LAYERS, WIDTH, RANK, SIDE = 2, 2, 64, 4, 56
 # The reference saves its settings beside the weights.
 SETTINGS = {"arch": "minigpt_v2", "lora_r": RANK, "lora_alpha": 8, "image_size": SIDE}
+
+
+def read_torch(path: Path) -> State:
+    """Read all tensors of a file that `torch.save` wrote."""
+    return dict(TensorFile(path))
 
 
 def write_llama(folder: Path) -> Path:

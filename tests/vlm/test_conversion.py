@@ -20,11 +20,11 @@ from assistant.vlm.eva import (
     convert_projection,
     eva_vit_config,
     interpolate_positions,
-    load_reference_vision,
-    read_torch,
 )
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.processing import MiniGPTv2ImageProcessor
+
+from .released_files import read_torch
 
 PARITY = Path(__file__).parents[1] / "parity"
 EVA_VIT, PROJECTION = PARITY / "eva_vit_g.pth", PARITY / "llama_proj.pth"
@@ -47,6 +47,17 @@ def empty_model(image_size: int) -> MiniGPTv2ForConditionalGeneration:
     )
     model = MiniGPTv2ForConditionalGeneration(config)
     model.eval()
+    return model
+
+
+def load_reference_vision(
+    model: MiniGPTv2ForConditionalGeneration, eva_vit: Path, projection: Path
+) -> MiniGPTv2ForConditionalGeneration:
+    """Load the reference's tower and linear layer into a model whose tower is `eva_vit_config`'s."""
+    linear, layer_norm = convert_projection(read_torch(projection))
+    tower = convert_eva_vit(read_torch(eva_vit), model.config.vision_config)
+    model.vision_tower.load_state_dict(tower | layer_norm)
+    model.vision_projection.load_state_dict(linear)
     return model
 
 
@@ -185,11 +196,6 @@ class TestStrictness:
     def test_a_missing_key_is_named(self, name: str) -> None:
         with pytest.raises(WeightsError, match=rf"missing \['{name}'\]"):
             convert_eva_vit(changed({}, drop=name), TINY)
-
-    def test_a_weight_of_another_shape_is_named_in_one_line(self, tmp_path: Path) -> None:
-        torch.save(changed({"blocks.0.mlp.fc1.bias": torch.ones(140)}), tmp_path / "eva.pth")
-        with pytest.raises(WeightsError, match=r"eva\.pth does not fit the model.*layers\.0\.mlp\.fc1\.bias"):
-            load_reference_vision(empty_model(56), tmp_path / "eva.pth", PROJECTION)
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=r"there is no file .*no\.pth"):

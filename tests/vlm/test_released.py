@@ -18,7 +18,7 @@ from assistant.vlm.answers import Request
 from assistant.vlm.bases import BASE, find_base
 from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.eva import State, read_torch
+from assistant.vlm.eva import State
 from assistant.vlm.exporting import export_checkpoint
 from assistant.vlm.prompt_form import OURS
 from assistant.vlm.released import convert_released
@@ -40,6 +40,7 @@ from .released_files import (
     WIDTH,
     checkpoint_state,
     lora_state,
+    read_torch,
     write_checkpoint,
     write_llama,
 )
