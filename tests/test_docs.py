@@ -57,7 +57,7 @@ def test_every_linked_file_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_shown_takes_its_options(line: str) -> None:
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(line.partition(" -- ")[0], comments=True)[1:]  # the rest is another program's
     command = typer.main.get_command(app)
     while isinstance(command, TyperGroup):
         command = command.commands[words.pop(0)]
