@@ -15,7 +15,7 @@ from .errors import ImageError
 # Pillow's mode for each colour space of a profile.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 _SIXTEEN_BITS = 65535.0
-_PHOTOMETRIC = 262
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
 # A profile that changes no colour by more than this, of 255, is ignored: most are sRGB.
 _INVISIBLE = 2
 
@@ -47,6 +47,8 @@ def _averageable(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _eight_bits(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, list[str]]:
     """Scale 16-bit values, integers or floats to 0..255, from the smallest to the largest."""
     clear = image.info.get("transparency")
+    inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0  # a TIFF whose 0 is white
+    image = _unsigned(image)
     mask = None
     if isinstance(clear, int):
         opaque = Image.fromarray(np.asarray(image) != clear).convert("L")
@@ -63,11 +65,21 @@ def _eight_bits(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image,
         notes = []
     scale = 255.0 / (high - low) if high > low else 0.0
     grey = Image.fromarray(((values - low) * scale + 0.5).clip(0, 255).astype(np.uint8))
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # a TIFF whose 0 is white
+    if inverted:
         grey = ImageChops.invert(grey)
     if mask is not None:
         grey.putalpha(mask)
     return grey, notes
+
+
+def _unsigned(image: Image.Image) -> Image.Image:
+    """Return a TIFF of large unsigned values, which Pillow reads as negative, in floats; others as is."""
+    tags: Any = getattr(image, "tag_v2", None)
+    if image.mode != "I" or tags is None or tags.get(_SAMPLE_FORMAT, (1,)) not in (1, (1,)):
+        return image
+    if np.asarray(image).min() >= 0:
+        return image
+    return Image.fromarray(np.asarray(image).view(np.uint32).astype(np.float32))
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -131,10 +131,16 @@ def _is_as_seen(source: Source) -> TypeGuard[Image.Image]:
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
+    import numpy as np
+
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     try:
         if flat.ndim < 2:
             raise TypeError
+        if (
+            flat.dtype == np.uint32 and flat.size and flat.max() >= 2**31
+        ):  # Pillow's integers are signed: large values would become negative
+            flat = flat.astype(np.float32)
         return Image.fromarray(flat)
     except (TypeError, ValueError):
         shape = " x ".join(map(str, array.shape))

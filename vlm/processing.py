@@ -241,9 +241,18 @@ def token_ids(tokenizer: Any, text: str) -> list[int]:
     """Tokenize a person's text literally.
 
     The name of a special token is plain text; a lone surrogate, which no tokenizer accepts, becomes "?".
+
+    Raises:
+        WeightsError: the tokenizer panics, as over a pattern of its file that takes too long.
     """
     text = text.encode(errors="replace").decode()
-    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    try:
+        ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        path = tokenizer.name_or_path
+        raise WeightsError(f"{path} cannot encode this text: {one_line(error)}; use another model") from error
     return ids
 
 
@@ -258,11 +267,12 @@ def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
     try:
         tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(path),
+            name_or_path=str(path),
             clean_up_tokenization_spaces=settings.clean_up_tokenization_spaces,
             **settings.special_tokens(),
         )
     except BaseException as error:  # the readers below raise many kinds, panics among them
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not (isinstance(error, Exception) or _is_panic(error)):
             raise
         raise WeightsError(f"{path} cannot be read: {one_line(error)}; copy the folder again") from error
     known = checked.config.text_config.vocab_size
@@ -272,6 +282,11 @@ def load_tokenizer(checked: ModelFolder) -> PreTrainedTokenizerFast:
             "copy the folder again"
         )
     return tokenizer
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Return whether a library in Rust panicked, which is no `Exception`."""
+    return type(error).__name__ == "PanicException"
 
 
 AutoImageProcessor.register(MiniGPTv2Config, image_processor_classes={"pil": MiniGPTv2ImageProcessor})

@@ -14,9 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from assistant.vlm import processing
+from assistant.vlm.answers import Request
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.model_folder import read_adapter, read_model_folder
+from assistant.vlm.tasks import Task
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 
 from .tiny import TOWERS, tiny_model, tiny_processor
@@ -406,6 +408,17 @@ def test_a_reader_that_panics_is_one_line(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(processing, "PreTrainedTokenizerFast", panics)
     with pytest.raises(WeightsError, match=r"tokenizer\.json cannot be read: out of range"):
         LocalEngine.load(str(folder))
+
+
+def test_a_pattern_that_makes_the_tokenizer_panic_is_one_line(folder: Path) -> None:
+    pattern = {"type": "Split", "pattern": {"Regex": "(x+x+)+y"}, "behavior": "Isolated", "invert": False}
+    change(folder / "tokenizer.json", "pre_tokenizer", pattern)
+    engine = LocalEngine.load(str(folder))
+    with pytest.raises(
+        WeightsError, match=r"tokenizer\.json cannot encode this text: .*retry-limit"
+    ) as caught:
+        engine.generate([Request(Task.VQA, "x" * 60)])
+    assert str(caught.value).isprintable()
 
 
 def test_a_token_that_the_model_has_not_is_refused(folder: Path) -> None:

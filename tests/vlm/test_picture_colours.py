@@ -216,3 +216,22 @@ def test_a_transparent_colour_of_a_large_picture_leaves_no_seam() -> None:
     assert "transparency shown on white" in notes
     assert (pixels[:, :2040] == 255).all()
     assert (pixels[:, 2060:] == (255, 0, 0)).all()
+
+
+def test_unsigned_values_of_32_bits_do_not_become_negative() -> None:
+    values = np.array([[0, 2**31, 2**32 - 1]], np.uint32)
+    file = io.BytesIO()
+    Image.fromarray(values.view(np.int32)).save(file, "TIFF")
+    sample_format = struct.pack("<HHI", 339, 3, 1)  # the tag, one short; 2 is signed, 1 unsigned
+    tiff = file.getvalue().replace(sample_format + b"\2", sample_format + b"\1")
+    for source in (values, tiff):
+        picture = open_picture(source)
+        assert [picture.image.getpixel((x, 0)) for x in range(3)] == [(level,) * 3 for level in (0, 128, 255)]
+        assert picture.notes == ("values 0 to 4.29497e+09 shown from black to white",)
+
+
+def test_signed_values_of_32_bits_stay_negative() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.array([[-100, 0, 100]], np.int32)).save(file, "TIFF")
+    picture = open_picture(file.getvalue())
+    assert [picture.image.getpixel((x, 0)) for x in range(3)] == [(level,) * 3 for level in (0, 128, 255)]
