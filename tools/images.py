@@ -183,7 +183,7 @@ def _image_files(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         seen += len(folders) + len(files)
         for name in sorted(files):
-            if Path(name).suffix.lower() in suffixes:
+            if Path(name).suffix.lower() in suffixes and name.isprintable():  # others cannot be sent as text
                 yield str(Path(place, name).relative_to(folder))
         if seen > _MAX_ENTRIES:
             return

@@ -163,7 +163,7 @@ def test_a_name_that_a_model_made_up_gets_the_remedy(name: str) -> None:
 
 
 def test_every_picture_that_can_be_named_is_listed_and_can_be_opened(tmp_path: Path) -> None:
-    for name in ("b.png", "sub/a.PNG", ".hidden/c.png", "notes.txt"):
+    for name in ("b.png", "sub/a.PNG", ".hidden/c.png", "notes.txt", "new\nline.png", "no\udcfftext.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(PNG)
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from assistant.vlm.data.photos import PhotoFolder
+from assistant.vlm.data.record_file import cached_records
 from assistant.vlm.data.sources.base import read_records
 from assistant.vlm.data.sources.own import OwnRecords
 from assistant.vlm.errors import DataError
@@ -65,3 +67,13 @@ def test_a_small_file_of_deep_json_takes_little_memory(tmp_path: Path, deep: str
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert deep.startswith("{") or "this is a JSON array" in done.stdout
+
+
+def test_a_file_that_is_not_there_and_its_folder_get_the_remedy(tmp_path: Path) -> None:
+    missing = OwnRecords(tmp_path / "own.jsonl")
+    for read in (lambda: list(read_records(missing)), lambda: cached_records(missing, tmp_path / "cache")):
+        with pytest.raises(DataError, match=r"there is no .*own\.jsonl: check the path$"):
+            read()
+    (tmp_path / "own.jsonl").touch()
+    with pytest.raises(DataError, match=r"name a file of records, such as .*own\.jsonl$"):
+        PhotoFolder(tmp_path, "train")

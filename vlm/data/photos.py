@@ -144,6 +144,8 @@ class PhotoFolder:
         self.split = split
         annotations = sorted(folder.glob(f"**/{ANNOTATIONS}"))
         self._folders = [file.parent for file in annotations]
+        if not annotations and (written := sorted(folder.glob("*.jsonl"))):
+            raise DataError(f"no {folder / ANNOTATIONS}: name a file of records, such as {written[0]}")
         if not annotations:
             raise DataError(
                 f"no {folder / ANNOTATIONS}: name a folder of annotated photos, or see docs/data.md for "

@@ -126,6 +126,8 @@ def _current_folder(folder: Path) -> Path:
 
 
 def _key(source: Source, skip_broken: bool) -> str:
+    if isinstance(source, OwnRecords):
+        next(source.rows(), None)  # says what is wrong with the file
     files = [(str(file), _state(require(file))) for file in source.files()]
     return _hash(FORM, source, files, skip_broken)
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from ...errors import ImageError
+from ...errors import DataError, ImageError
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_detection, format_grounded
 from ...pictures import open_picture
 from ...regions import crop_window, pixel_box
 from ...tasks import ABSENT_ANSWER, TAKES_NO_ARGUMENT, Task
 from ..records import ImageReference, Record, TaskTurn
 from ..skipped_rows import RowImageError
-from .base import LinesFile, Row, parse_line, require
+from .base import LinesFile, Row, parse_line
 from .other_forms import refuse_other_file, refuse_other_form
 
 # Markers of prompts and answers, ours and those of other tools.
@@ -88,7 +88,9 @@ class OwnRecords(LinesFile):
 
     def rows(self) -> Iterator[Row]:
         """Yield the lines."""
-        refuse_other_file(require(self.path))
+        if not self.path.exists():
+            raise DataError(f"there is no {self.path}: check the path")
+        refuse_other_file(self.path)
         return super().rows()
 
     def records(self, content: bytes) -> Iterator[Record]:
