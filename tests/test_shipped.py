@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from PIL import Image
 from assistant.vlm.answers import Request
 from assistant.vlm.data.nouns import mentions
 from assistant.vlm.engine.local import LocalEngine
+from assistant.vlm.evaluation.provenance import weights_hash
 from assistant.vlm.grounding import Box, intersection_over_union, is_well_formed_box
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task, Turn
 
 SAMPLES = Path(__file__).parents[1] / "ui" / "samples"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # Measured by hand, in pixels of 451 x 300: the head from the left edge to the right ear's tip.
 CAT = (0, 0, 400, 300)
 
@@ -126,3 +129,14 @@ def test_a_stream_is_the_answer_in_pieces(engine: LocalEngine) -> None:
     pieces = list(engine.stream(request))
     assert "".join(pieces).strip() == engine.generate([request])[0].raw
     assert len(pieces) > 3
+
+
+def test_the_card_has_the_measured_figures_of_the_weights_that_ship(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    card = importlib.import_module("card")
+    text = card.CARD.read_text(encoding="utf-8")
+    assert card.filled(text) == text
+    hashed = weights_hash("nano")
+    for name in ("nano-val", "calibration"):
+        results = json.loads((BENCHMARKS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        assert results["weights_sha256"] == hashed

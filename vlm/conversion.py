@@ -41,6 +41,8 @@ def convert_nano(files: Sequence[Path], image_size: int, folder: Path) -> None:
     vision_tower = read_dinov2_onnx(onnx)
     classifier = read_efficientnet_lite(checkpoint)
     classifier.config.grid = image_size // vision_tower.config.patch_size
+    # Its map of stride 16 then has one cell for each patch of the vision tower.
+    classifier.config.image_size = 16 * classifier.config.grid
     config = MiniGPTv2Config(
         vision_config=vision_tower.config,
         text_config=language_model.config,

@@ -72,7 +72,7 @@ NANO = Preset(
         licence="Apache-2.0",
         size_mb=23,
     ),
-    image_size=224,
+    image_size=336,
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (NANO,)}

@@ -42,7 +42,7 @@ _MAX_CONCURRENT = 8
 class RemoteEngine:
     """Asks a model server; zooms in on small referents if the model is ours.
 
-    Zooming was measured for models that see an image at 224 or 448 pixels, as ours do. Others see more
+    Zooming was measured for models that see an image at 224 to 448 pixels, as ours do. Others see more
     detail, zooming was never measured on them, and it would cost three requests for one answer.
     """
 

@@ -1,6 +1,6 @@
 """Zoom in on small referents: locate each again in two crops around the first box.
 
-At 224 pixels the model places large things well and small ones badly; in a crop a small thing is large. Two
+At 336 pixels the model places large things well and small ones badly; in a crop a small thing is large. Two
 crops of different size place it better than one. `phrase_refer` and `phrase_refer_one_look` of
 `benchmarks/nano_val.py` measure the gain; the price is one more batch of two answers where the box is small.
 """

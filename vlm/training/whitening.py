@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 
 from ..processing import MiniGPTv2Processor
 
-# Images that the basis is computed from; nano has 64 visual tokens per image, of 1536 features each.
+# Images that the basis is computed from; nano has 144 visual tokens per image, of 1536 features each.
 IMAGES = 320
 BATCH = 16
 # Damping as a share of the mean eigenvalue: weaker directions are mostly noise and are not scaled up fully.
