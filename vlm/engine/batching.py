@@ -217,6 +217,8 @@ class _Batch:
 
     def _text(self, row: Row) -> int:
         """Return where the text after the image begins, 0 without an image."""
+        if row.pixel_values is None:  # a text-only model has no image token
+            return 0
         places = (row.input_ids == self._model.config.image_token_id).nonzero()
         return int(places[-1]) + 1 if len(places) else 0
 
