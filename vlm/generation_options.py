@@ -34,11 +34,6 @@ class GenerationOptions:
         _require("max_new_tokens", self.max_new_tokens, _or_one(self.max_new_tokens) >= 1, "1 or more")
         _require("seed", self.seed, 0 <= (self.seed or 0) < 2**63, "0 to 2^63 - 1")
 
-    @property
-    def samples(self) -> bool:
-        """Whether tokens are sampled, rather than the likeliest picked."""
-        return bool(self.temperature)
-
     def over(self, defaults: GenerationOptions) -> GenerationOptions:
         """Return these options, with the defaults where one is None."""
         return GenerationOptions(**(asdict(defaults) | self.given()))

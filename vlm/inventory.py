@@ -13,7 +13,8 @@ from safetensors import safe_open
 from .bases import ADAPTER, BASE, Base, find_base, own_adapter
 from .engine.memory import QUANTIZED_BYTES, weight_bytes
 from .errors import WeightsError
-from .model_folder import AdapterSettings, ModelFolder, read_adapter, read_model_folder, read_settings
+from .folder_settings import AdapterSettings
+from .model_folder import ModelFolder, read_adapter, read_model_folder, read_settings
 from .prompt_form import OURS
 from .tensors import read_shapes
 from .written_folder import PROVENANCE

@@ -24,7 +24,7 @@ from .errors import AssistantError
 from .generation_options import DEFAULT_OPTIONS, GenerationOptions
 from .grounding import Box, GroundedPhrase
 from .pictures import Source, as_seen
-from .presets import DEFAULT_MODEL
+from .presets import DEFAULT_MODEL, PRESETS
 from .regions import crop_to_region, map_to_full_image
 from .tasks import Task, Turn
 
@@ -76,10 +76,11 @@ class VisionLanguageModel:
             AssistantError: the address is invalid.
             ValueError: there is no such `dtype`, `device` or `quantize`.
         """
+        from .engine.address import is_address
         from .engine.loading import load_engine
 
         engine = load_engine(model, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize)
-        return cls(engine, options, Path(model) if Path(model).is_dir() else None)
+        return cls(engine, options, None if model in PRESETS or is_address(model) else Path(model))
 
     @property
     def name(self) -> str:

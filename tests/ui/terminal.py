@@ -14,6 +14,6 @@ from .fakes import ScriptedEngine
 if __name__ == "__main__":
     engine = ScriptedEngine({Task.CAPTION: "a dog runs " + "and runs " * 200 + "home"})
     engine.seconds_per_word = 0.05
-    model_options.load_model = lambda *_, **__: VisionLanguageModel(engine)  # type: ignore[assignment]
+    model_options.load_model = lambda *_, **__: VisionLanguageModel(engine)  # type: ignore[attr-defined]
     sys.argv[0] = "assistant"
     cli.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ class TestPrecision:
         self, supported: bool, wanted: torch.dtype, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-        monkeypatch.setattr(torch.cuda, "device", lambda _: memory.contextmanager(lambda: iter([None]))())
+        monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)
         assert fastest_precision() == fastest_precision("cuda:1") == wanted
         assert fastest_precision("mps") == torch.float16

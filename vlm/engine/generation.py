@@ -26,10 +26,10 @@ class OptionsChooser:
 
     def __init__(self, options: GenerationOptions) -> None:
         self._processors = LogitsProcessorList()
-        if options.repetition_penalty not in (None, 1):
-            self._processors.append(RepetitionPenaltyLogitsProcessor(float(options.repetition_penalty)))
+        if penalty := _penalty(options):
+            self._processors.append(RepetitionPenaltyLogitsProcessor(penalty))
         self._random = None
-        if options.samples:
+        if options.temperature:
             self._random = torch.Generator()
             self._random.manual_seed(options.seed) if options.seed is not None else self._random.seed()
             self._processors.append(TemperatureLogitsWarper(float(options.temperature)))
@@ -49,8 +49,13 @@ class OptionsChooser:
 
 def chooser_of(options: GenerationOptions) -> Chooser | None:
     """Return what picks a row's tokens; None where that is simply the likeliest."""
-    penalizes = options.repetition_penalty not in (None, 1)
-    return OptionsChooser(options) if options.samples or penalizes else None
+    return OptionsChooser(options) if options.temperature or _penalty(options) else None
+
+
+def _penalty(options: GenerationOptions) -> float | None:
+    """Return the repetition penalty, None for one that does nothing."""
+    penalty = options.repetition_penalty
+    return None if penalty is None or penalty == 1 else float(penalty)
 
 
 def options_of(config: Any) -> GenerationOptions:

@@ -52,16 +52,17 @@ class PackedLinear(nn.Module):
 
 def _pack(module: nn.Module) -> None:
     for name, child in module.named_children():
-        plain = type(child) is nn.Linear and type(child.weight) is nn.Parameter  # not quantized
-        if plain and child.weight.dtype in _packable():
+        if type(child) is nn.Linear and _is_packable(child.weight):
             setattr(module, name, PackedLinear(child))
         else:
             _pack(child)
 
 
-def _packable() -> set[torch.dtype]:
+def _is_packable(weight: torch.Tensor) -> bool:
+    """Return whether oneDNN takes a weight: one in its precisions, and not quantized."""
     supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return {torch.float32, torch.bfloat16} if supported else {torch.float32}
+    precisions = {torch.float32, torch.bfloat16} if supported else {torch.float32}
+    return type(weight) is nn.Parameter and weight.dtype in precisions
 
 
 def _grouped_attention(

@@ -179,8 +179,9 @@ class LocalEngine:
 
     def _longest(self, request: Request) -> int:
         """Return an answer's most tokens."""
-        longest = request.options.max_new_tokens or self.processor.prompt_form.longest(request.task)
-        return min(int(longest), self._room // 2)
+        asked = request.options.max_new_tokens or self.processor.prompt_form.longest(request.task)
+        longest: int = min(asked, self._room // 2)
+        return longest
 
     def _text(self, tokens: list[int]) -> str:
         """Return a partial answer, without an incomplete UTF-8 character at its end."""
