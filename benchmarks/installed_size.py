@@ -9,6 +9,7 @@ also one with extras.
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -36,7 +37,7 @@ def megabytes(names: set[str]) -> float:
             files = distribution(name).files or ()
         except PackageNotFoundError:
             continue
-        places = (file.locate() for file in files)
+        places = (Path(file.locate()) for file in files)
         total += sum(place.stat().st_size for place in places if place.is_file())
     return total / 1e6
 
