@@ -142,7 +142,7 @@ class TestBatches:
         word = (tokens(" a")[0], 0.9)
         passes = say([word] * 2, [word] * 5, [word] * 3)
         engine.generate([MIXED[4], MIXED[0], MIXED[5]])
-        assert passes == [1, 1, 1, 3, 3, 2, 1, 1]  # the prompts one by one
+        assert passes == [1, 1, 1, 1, 1, 3, 3, 2, 1, 1]  # prompts one by one, with an image in two parts
 
     def test_a_question_that_is_too_long_is_refused(self, engine: LocalEngine) -> None:
         with pytest.raises(ValueError, match="over the limit of 480: shorten it"):
