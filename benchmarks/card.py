@@ -9,7 +9,6 @@ Replaces the tables of the card between their markers by those of `benchmarks/re
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,10 +63,11 @@ def filled(card: str) -> str:
     suites, calibration = (_read(name) for name in ("nano-val", "calibration"))
     tables = {"suites": _suites(suites), "reliability": _reliability(calibration)}
     for name, table in tables.items():
-        block = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        card, count = block.subn(lambda found, table=table: found[1] + table + found[2], card)
-        if count != 1:
-            raise ValueError(f"the card has {count} blocks between <!-- {name} --> and <!-- end -->, not 1")
+        before, start, rest = card.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("\n<!-- end -->")
+        if not end:
+            raise ValueError(f"the card has no block from <!-- {name} --> to <!-- end -->")
+        card = before + start + table + end + after
     return card
 
 
