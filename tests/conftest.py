@@ -30,8 +30,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What `--fast` leaves out: files that load models, or start processes, servers, a browser or a database.
 _SLOW_FOLDERS = ("fuzz", "page", "parity")
 _SLOW_IMPORTS = re.compile(
-    r"^(?:import|from) (?:torch|subprocess|socket|playwright|streamlit)\b"
-    r"|^from \S*\b(?:tiny|processes|terminal|model_server) import",
+    r"^\s*(?:import|from) (?:torch|subprocess|socket|playwright|streamlit)\b"
+    r"|^\s*from \S*\b(?:tiny|processes|terminal|model_server) import",
     re.MULTILINE,
 )
 
@@ -54,7 +54,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Run the browser's tests last: Playwright keeps an event loop running, in which no other can start."""
     items.sort(key=lambda item: "page" in item.path.parts)
     if config.getoption("fast"):
-        items[:] = [item for item in items if "[postgresql" not in item.name]
+        items[:] = [it for it in items if not {"postgresql", "empty_postgresql"} & _needs(it)]
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    """Return the fixtures of a test, and the kinds of them that it takes."""
+    kinds = re.findall(r"\w+", item.name.partition("[")[2])
+    return {*getattr(item, "fixturenames", ()), *kinds}
 
 
 __all__ = ["empty_postgresql", "postgresql_url"]
