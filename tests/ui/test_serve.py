@@ -141,7 +141,12 @@ def test_the_log_can_be_json(
 ) -> None:
     write_model(tmp_path / "mine")
     given: list[str] = []
-    monkeypatch.setattr(model_server, "_run", lambda started, *_: given.extend(started) or 0)
+
+    def run(started: list[str], *_: object) -> int:
+        given.extend(started)
+        return 0
+
+    monkeypatch.setattr(model_server, "_run", run)
     if not by_option:
         monkeypatch.setenv("ASSISTANT_LOG", "json")
     options = ("--log-json",) if by_option else ()
