@@ -31,7 +31,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _SLOW_FOLDERS = ("fuzz", "page", "parity")
 _SLOW_IMPORTS = re.compile(
     r"^\s*(?:import|from) (?:torch|subprocess|socket|playwright|streamlit)\b"
-    r"|^\s*from \S*\b(?:tiny|processes|terminal|model_server) import",
+    r"|^\s*from \S*\b(?:tiny|processes|terminal|model_server|engine\.language_model) import",
     re.MULTILINE,
 )
 
