@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from langchain_core.tools import InjectedToolArg
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from ..vlm.regions import read_corners
 
 LONGEST_TEXT = 500
 """The most characters of a question, a phrase or an instruction."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT)]
 Reference = Annotated[str, StringConstraints(strip_whitespace=True)]
-Region = Annotated[list[float], Field(min_length=4, max_length=4)]
+# Some models write a list as text.
+NumbersInText = BeforeValidator(lambda given: read_corners(given) if isinstance(given, str) else given)
+Region = Annotated[list[float], Field(min_length=4, max_length=4), NumbersInText]
 
 _REGION = (
     "[x0, y0, x1, y1] in pixels of the picture: left, top, right and bottom edge, "
@@ -84,4 +88,4 @@ class IdentifyArguments(CaptionArguments):
 
 
 __all__ = ["CaptionArguments", "DetectArguments", "GroundArguments", "IdentifyArguments"]
-__all__ += ["LONGEST_TEXT", "NoArguments", "ReferArguments", "VqaArguments"]
+__all__ += ["LONGEST_TEXT", "NoArguments", "NumbersInText", "ReferArguments", "VqaArguments"]

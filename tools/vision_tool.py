@@ -79,7 +79,10 @@ class Findings:
 
 def argument_errors(error: Any) -> str:
     """Describe a pydantic error in a call's arguments to the calling model."""
-    problems = (f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}" for item in error.errors())
+    problems = (
+        f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg'].removeprefix('Value error, ')}"
+        for item in error.errors()
+    )
     return f"Wrong arguments: {'; '.join(problems)}"
 
 

@@ -57,6 +57,22 @@ def pixel_box(corners: Any, width: int, height: int) -> Box:
     return Box.from_pixels(x0, y0, x1, y1, width, height)
 
 
+def read_corners(text: str) -> list[float]:
+    """Return the four numbers of `x0,y0,x1,y1`, with or without brackets around them.
+
+    >>> read_corners("[20, 10, 100, 50]")
+    [20.0, 10.0, 100.0, 50.0]
+
+    Raises:
+        ValueError: the text is anything else; the message is one line that follows the name of the option.
+    """
+    try:
+        x0, y0, x1, y1 = (float(value) for value in text.strip().strip("[]()").split(","))
+    except ValueError:
+        raise ValueError(f"takes four numbers x0,y0,x1,y1, not {shortened(text)}") from None
+    return [x0, y0, x1, y1]
+
+
 def check_order(x0: float, y0: float, x1: float, y1: float) -> None:
     """Check that corners are in the order left, top, right, bottom, in any unit.
 
@@ -154,5 +170,6 @@ __all__ = [
     "crop_window",
     "map_to_full_image",
     "pixel_box",
+    "read_corners",
     "to_full_image",
 ]

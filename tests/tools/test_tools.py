@@ -191,6 +191,12 @@ def test_a_question_may_be_about_a_region(tools: Tools, engine: FakeEngine) -> N
     assert request.image.size == (451, 172)
 
 
+@pytest.mark.parametrize("region", ["45.1,60,225.5,300", "[45.1, 60, 225.5, 300]", "(45.1, 60, 225.5, 300) "])
+def test_a_region_may_be_given_as_text(region: str, tools: Tools, engine: FakeEngine) -> None:
+    call(tools["identify"], image="cat.jpg", region=region)
+    assert engine.requests[0].region == Box(10, 20, 50, 100)
+
+
 def test_boxes_of_a_region_are_mapped_to_the_full_image(tools: Tools) -> None:
     found = call(tools["refer"], image="cat.jpg", expression="the cat", region=[0, 0, 451, 150])
     # 10..50 by 20..100 of the upper 172 pixels
@@ -282,7 +288,10 @@ def test_the_unit_of_a_region_is_said_where_a_region_is_asked_for(tools: Tools) 
         pytest.param("identify", {"region": [1, 2, 3, 4, 5]}, "at most 4 items", id="five-numbers"),
         pytest.param("identify", {"region": [1, 2, 3, float("nan")]}, "is no box", id="not-a-number"),
         pytest.param("identify", {"region": [1, 2, 3, float("inf")]}, "is no box", id="infinite"),
-        pytest.param("identify", {"region": "somewhere"}, "region: Input should be a valid list", id="words"),
+        pytest.param("identify", {"region": "somewhere"}, "region: takes four numbers", id="words"),
+        pytest.param("identify", {"region": "1,2,3"}, "not '1,2,3'", id="three-numbers-as-text"),
+        pytest.param("identify", {"region": "0,0,900,900"}, "outside of the picture", id="outside-as-text"),
+        pytest.param("identify", {"region": "0,0,0.5,1"}, "pixels are wanted", id="shares-as-text"),
         pytest.param("identify", {}, "region: Field required", id="no-region"),
         pytest.param("refer", {"expression": "  "}, "expression: String should have at least", id="blank"),
         pytest.param("refer", {"expression": "x" * 501}, "at most 500 characters", id="too-long"),

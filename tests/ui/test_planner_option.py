@@ -44,6 +44,13 @@ def test_so_is_a_conversation(command: Command, photo: Path, chat_model: str) ->
     assert (result.code, result.out) == (0, f"{CAPTION}\n{CAPTION}\n")
 
 
+@pytest.mark.parametrize("name", ["nonsense:model", "nonsense", ":", ":model", ""])
+def test_an_unknown_provider_gets_the_form_of_a_name(command: Command, photo: Path, name: str) -> None:
+    result = command("ask", photo, WHERE, "--planner", name)
+    remedy = "there is no such provider; give PROVIDER:MODEL, such as ollama:qwen3"
+    assert (result.code, result.out, result.err) == (1, "", f"Error: cannot plan with {name!r}: {remedy}\n")
+
+
 @pytest.mark.parametrize("name", ["ask", "chat"])
 def test_a_chat_model_that_is_not_there_is_told_and_nothing_is_kept(
     command: Command, photo: Path, database: Path, name: str

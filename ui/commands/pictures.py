@@ -47,13 +47,9 @@ def read_region(text: str, picture: Picture) -> Box:
     Raises:
         ValueError: it is malformed, or outside the image; the message follows the option's name.
     """
-    from ...vlm.regions import pixel_box
+    from ...vlm.regions import pixel_box, read_corners
 
-    try:
-        x0, y0, x1, y1 = (float(value) for value in text.strip().strip("[]()").split(","))
-    except ValueError:
-        raise ValueError(f"takes four numbers x0,y0,x1,y1, not {text!r}") from None
-    return pixel_box((x0, y0, x1, y1), picture.width, picture.height)
+    return pixel_box(read_corners(text), picture.width, picture.height)
 
 
 def check_drawing(path: Path, picture: str | Path | None) -> None:
