@@ -46,6 +46,17 @@ class Result:
 Command = Callable[..., Result]
 
 
+class Stdin(io.TextIOWrapper):
+    """Bytes on stdin, from a pipe or as typed at a terminal."""
+
+    def __init__(self, content: bytes, *, typed: bool) -> None:
+        super().__init__(io.BytesIO(content))
+        self._typed = typed
+
+    def isatty(self) -> bool:
+        return self._typed
+
+
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine()
@@ -84,9 +95,9 @@ def command(
     for module in (model_options, evaluation):
         monkeypatch.setattr(module, "load_model", load_model)
 
-    def run(*arguments: object, stdin: bytes = b"") -> Result:
+    def run(*arguments: object, stdin: bytes = b"", typed: bool = False) -> Result:
         monkeypatch.setattr(sys, "argv", ["assistant", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys, "stdin", Stdin(stdin, typed=typed))
         return _run()
 
     return run

@@ -191,6 +191,10 @@ class TestAsking:
         assert (answer["image"]["path"], answer["image"]["height"]) == (None, 480)
         assert len(answer["image"]["sha256"]) == 64
 
+    def test_a_picture_is_not_awaited_from_the_keyboard(self, command: Command) -> None:
+        result = command("ask", "-", "where is the dog?", typed=True)
+        assert_wrong_use(result, 'cat photo.jpg | assistant ask - "where is the dog?"')
+
     def test_nothing_on_stdin_is_one_line(self, command: Command) -> None:
         assert_one_line(command("ask", "-", "where is the dog?"), "the file is empty")
 
@@ -553,16 +557,27 @@ class TestSessions:
         assert_one_line(command("sessions", "import", tmp_path / "session.json"))
         assert command("sessions", "list").out == ""
 
+    def test_an_export_is_not_awaited_from_the_keyboard(self, command: Command) -> None:
+        remedy = "cat session.json | assistant sessions import -"
+        assert_wrong_use(command("sessions", "import", "-", typed=True), remedy)
+
     def test_importing_a_missing_file_is_one_line(self, command: Command, tmp_path: Path) -> None:
         assert_one_line(command("sessions", "import", tmp_path / "nowhere.json"), "nowhere.json")
 
     def test_deleting_asks_first(self, command: Command, session: str) -> None:
-        refused = command("sessions", "delete", session, stdin=b"n\n")
+        refused = command("sessions", "delete", session, stdin=b"n\n", typed=True)
         assert refused.code == 1
         assert "with 1 turn?" in refused.err
         assert session in command("sessions", "list").out
-        agreed = command("sessions", "delete", session, stdin=b"y\n")
+        agreed = command("sessions", "delete", session, stdin=b"y\n", typed=True)
         assert (agreed.code, command("sessions", "list").out) == (0, "")
+
+    @pytest.mark.parametrize("stdin", [b"", b"y\n"])
+    def test_deleting_without_a_terminal_needs_the_option(
+        self, command: Command, session: str, stdin: bytes
+    ) -> None:
+        assert_one_line(command("sessions", "delete", session, stdin=stdin), "give --yes to delete")
+        assert session in command("sessions", "list").out
 
     def test_deleting_takes_the_picture_along(self, command: Command, session: str, database: Path) -> None:
         pictures = Path(f"{database}.images")

@@ -29,6 +29,7 @@ from .options import (
     load_planner,
     open_store,
     quieten_libraries,
+    require_pipe,
     wrong_use,
 )
 from .output import note, say, say_json, say_json_text
@@ -124,6 +125,8 @@ def ask(
         raise typer.BadParameter(
             f"the QUESTION is missing, or not the last: {question} is a file; {_EXAMPLE}"
         )
+    if "-" in images:
+        require_pipe("photo.jpg", 'ask - "where is the dog?"')
     pictures = expand(images)
     question = question.encode(errors="replace").decode()  # arguments may be invalid UTF-8
     asked = _Question(question, task, region, _drawings(save, pictures), verify, as_json)

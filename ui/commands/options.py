@@ -168,6 +168,16 @@ def wrong_use(option: str) -> Iterator[None]:
         raise typer.BadParameter(f"{option} {error}") from error
 
 
+def require_pipe(file: str, command: str) -> None:
+    """Refuse to read a file from the keyboard.
+
+    Raises:
+        BadParameter: stdin is a terminal.
+    """
+    if sys.stdin.isatty():
+        raise typer.BadParameter(f"- reads a file from a pipe: cat {file} | assistant {command}")
+
+
 def to_json(value: Any) -> str:
     """Return one line of JSON for stdout."""
     return encodable(json.dumps(value, ensure_ascii=False))
@@ -245,4 +255,4 @@ def quieten_libraries() -> None:
 __all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "ImagesOption", "JsonOption", "ModelOption"]
 __all__ += ["PlannerOption", "SessionOption", "VerifyOption", "complete_session", "database_location"]
 __all__ += ["image_folder", "in_dialect", "load_model", "load_planner", "open_store", "quieten_libraries"]
-__all__ += ["to_json", "wrong_use"]
+__all__ += ["require_pipe", "to_json", "wrong_use"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ...vlm.errors import AssistantError, one_line
-from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, open_store
+from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, open_store, require_pipe
 from .output import note, say, say_json, say_json_text
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def import_session(
     images: ImagesOption = None,
 ) -> None:
     """Import a session that was exported as JSON."""
+    if str(path) == "-":
+        require_pipe("session.json", "sessions import -")
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
@@ -167,6 +169,8 @@ def delete(
     """Delete a session, and the pictures that no other session uses."""
     with open_store(database, images, session=session) as store:
         summary = store.find_session(session)
+        if not (yes or sys.stdin.isatty()):
+            raise AssistantError(f"nobody is at a terminal to agree: give --yes to delete {summary.title!r}")
         if not yes:
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
         store.delete_session(summary.id)
