@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py --data photos --runs runs --steps 400 --seed 0 --seed 1 --limit 200 \\
         --compile --out benchmarks/results/ablation.json
-    python benchmarks/ablation.py --data photos --runs runs --steps 150 --arm base --arm pixels-336 \\
-        --arm tower-9 --arm rank-64 --arm query-value-64 --out benchmarks/results/choices.json
+    python benchmarks/ablation.py --data photos --runs runs --steps 150 --arm base --arm pixels-224 \\
+        --arm one-tower --arm tower-lora --arm rank-64 --out benchmarks/results/choices.json
 
 The first command is the paper's ablation: with and without task identifiers (arXiv 2310.09478), in both
 training and evaluation. All arms of a seed see the same photos, views and questions in the same order. The
@@ -33,6 +33,7 @@ from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.items import EvaluationSet, Suite
 from assistant.vlm.evaluation.suites import photo_set
+from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.presets import NANO
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, split_identifier
@@ -57,6 +58,7 @@ class Arm:
     identifiers: bool = True
     image_size: int = NANO.image_size
     tower_layers: int | None = None
+    classifier: bool = True
     whiten: bool = True
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     samples: Mapping[Task, int] = field(default_factory=dict)
@@ -67,9 +69,11 @@ class Arm:
 
 
 ARMS = {
-    "base": Arm("11 blocks of the tower, 224 pixels, LoRA of rank 16 on all linear layers, whitened"),
+    "base": Arm("two towers, 336 pixels, LoRA of rank 16 on the language model's linear layers, whitened"),
     "without-identifiers": Arm("prompts in words alone", identifiers=False),
-    "pixels-336": Arm("images of 336 x 336: 144 visual tokens instead of 64", image_size=336),
+    "pixels-224": Arm("images of 224 x 224: 64 visual tokens instead of 144", image_size=224),
+    "one-tower": Arm("DINOv2 without EfficientNet", classifier=False),
+    "tower-lora": Arm("LoRA on DINOv2 as well", adapter=AdapterConfig(tower=True)),
     "tower-9": Arm("9 blocks of the tower", tower_layers=9),
     "tower-7": Arm("7 blocks of the tower", tower_layers=7),
     "rank-4": Arm("LoRA of rank 4", adapter=AdapterConfig(rank=4, alpha=8)),
@@ -106,8 +110,8 @@ def plain(data: EvaluationSet) -> EvaluationSet:
 
 
 def whole_model(arm: Arm, folder: Path) -> str:
-    """Return the model to train: nano, or the folder of a nano with another tower or image size."""
-    if arm.image_size == NANO.image_size and arm.tower_layers is None:
+    """Return the model to train: nano, or the folder of a nano with other towers or another image size."""
+    if arm.image_size == NANO.image_size and arm.tower_layers is None and arm.classifier:
         return NANO.name
     base = base_model(NANO)
     model, processor = load_model(base), MiniGPTv2Processor.load(base)
@@ -118,12 +122,30 @@ def whole_model(arm: Arm, folder: Path) -> str:
         for name in ("stage_names", "out_features", "out_indices"):
             values.pop(name, None)
         model.config.vision_config = Dinov2Config(**values | {"num_hidden_layers": arm.tower_layers})
-    model.config.image_size = arm.image_size
+    if not arm.classifier:
+        model = _without_classifier(model)
+    _resize(model, arm.image_size)
     processor.image_processor.size = {"height": arm.image_size, "width": arm.image_size}
     processor.image_tokens = model.config.image_tokens
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return str(folder)
+
+
+def _without_classifier(model: MiniGPTv2ForConditionalGeneration) -> MiniGPTv2ForConditionalGeneration:
+    model.config.classifier_config = None
+    smaller: MiniGPTv2ForConditionalGeneration = MiniGPTv2ForConditionalGeneration(model.config)
+    smaller.to(model.dtype)
+    for name in ("vision_tower", "language_model"):
+        smaller.get_submodule(name).load_state_dict(model.get_submodule(name).state_dict())
+    return smaller
+
+
+def _resize(model: MiniGPTv2ForConditionalGeneration, image_size: int) -> None:
+    model.config.image_size = image_size
+    if (classifier := model.config.classifier_config) is not None:
+        classifier.grid = image_size // model.config.vision_config.patch_size
+        classifier.image_size = 16 * classifier.grid
 
 
 def train_arm(arm: Arm, options: argparse.Namespace, runs: Path, seed: int) -> Path:

@@ -57,18 +57,18 @@ def test_arms_are_trained_and_measured_equally(
     tiny_processor().save_pretrained(base)
     monkeypatch.setattr(ablation, "base_model", lambda _: base)
     arms = {name: ablation.Arm(name, name == "with", tower_layers=1) for name in ("with", "without")}
-    monkeypatch.setattr(ablation, "ARMS", arms | {"large": ablation.Arm("large", image_size=336)})
+    monkeypatch.setattr(ablation, "ARMS", arms | {"small": ablation.Arm("small", image_size=224)})
     out = tmp_path / "ablation.json"
     options = ["--data", str(photos), "--runs", str(tmp_path / "runs"), "--steps", "2", "--pictures", "3"]
     options += ["--limit", "2", "--out", str(out)]
-    ablation.main([*options, "--arm", "with", "--arm", "without", "--arm", "large"])
+    ablation.main([*options, "--arm", "with", "--arm", "without", "--arm", "small"])
     runs = json.loads(out.read_text())["runs"]
-    assert [run["arm"] for run in runs] == ["with", "without", "large"]
+    assert [run["arm"] for run in runs] == ["with", "without", "small"]
     for run in runs:
         assert {"loss_caption", "loss_refer", "loss_detection"} <= run["validation"].keys()
         assert run["measures"]["refer.malformed"]["count"] == 2
-    first, second, large = (run["validation"]["loss_refer"] for run in runs)
-    assert len({first, second, large}) == 3
-    for name, layers, size in (("with-2-0", 1, 224), ("large-2-0", 2, 336)):
+    first, second, small = (run["validation"]["loss_refer"] for run in runs)
+    assert len({first, second, small}) == 3
+    for name, layers, size in (("with-2-0", 1, 336), ("small-2-0", 2, 224)):
         config = json.loads((tmp_path / "runs" / name / "model" / "config.json").read_text())
         assert (config["vision_config"]["num_hidden_layers"], config["image_size"]) == (layers, size)
