@@ -19,6 +19,7 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from .fakes import SAMPLES, FakeEngine, calls, script
 
+COFFEE = base64.b64encode((SAMPLES / "coffee.jpg").read_bytes()).decode()
 CAT: RunnableConfig = {"configurable": {"current_image": "cat.jpg", "thread_id": "1"}}
 
 
@@ -65,6 +66,35 @@ def test_a_wrong_call_is_an_error_message_that_the_agent_corrects(toolkit: Visio
         "expression: Field required",
     ]
     assert all(hint in message.text for hint, message in zip(hints, results(state), strict=False))
+
+
+ODD_CALLS: dict[str, tuple[dict[str, Any], str]] = {
+    "made-up": ({"image": "image.jpg"}, "there is no such picture"),
+    "null": ({"image": None}, "give `image`"),
+    "number": ({"image": 5}, "image: Input should be a valid string"),
+    "extra": ({"image": "cat.jpg", "detail": "high"}, "detail: Extra inputs are not permitted"),
+    "outside": ({"image": "cat.jpg", "region": [0, 0, 9999, 9]}, "outside of the picture"),
+    "region-of-words": ({"image": "cat.jpg", "region": "null"}, "region: takes four numbers"),
+    "huge": ({"image": "cat.jpg", "region": [10**400, 0, 9, 9]}, "region.0: Input should be a valid number"),
+    "cut": ({"image": COFFEE[:5000]}, "incomplete or damaged"),
+    "cut-url": ({"image": f"data:image/jpeg;base64,{COFFEE[:5001]}"}, "damaged"),
+    "surrogate": ({"image": "cat\ud800.jpg"}, "image: Input should be a valid string"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "hint"), ODD_CALLS.values(), ids=ODD_CALLS)
+async def test_an_odd_call_is_a_message_that_the_agent_can_correct(
+    arguments: dict[str, Any], hint: str, toolkit: VisionToolkit
+) -> None:
+    model = script(
+        calls(("caption", arguments)), calls(("caption", {"image": "cat.jpg"})), AIMessage("A cat.")
+    )
+    agent = create_agent(model, toolkit.get_tools())
+    for state in (agent.invoke(said("What?")), await agent.ainvoke(said("What?"))):
+        wrong, right = results(state)
+        assert (wrong.status, right.status) == ("error", "success")
+        assert hint in wrong.text
+        assert len(wrong.text) < 500
 
 
 def test_parallel_calls_each_get_their_own_answer() -> None:
