@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from assistant.tests.postgresql import empty_postgresql, postgresql_url
 
@@ -19,6 +19,14 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 settings.register_profile("assistant", deadline=None)
+# mutmut runs the same tests many times in one process, and must get the same result each time.
+settings.register_profile(
+    "mutation",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.differing_executors],
+)
 settings.load_profile("assistant")
 
 
