@@ -214,7 +214,6 @@ _TOKEN = re.compile(
     r"|(?P<open><p>)"
     r"|(?P<close></p>)"
 )
-_WELL_FORMED = re.compile(r"\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}")
 
 
 def find_boxes(text: str) -> list[BoxSpan]:
@@ -245,8 +244,7 @@ def is_well_formed_box(text: str) -> bool:
     >>> is_well_formed_box("{<1><2><3><4>}"), is_well_formed_box("{<3><2><1><4>}")
     (True, False)
     """
-    spans = find_boxes(text) if _WELL_FORMED.fullmatch(text) else []
-    return len(spans) == 1 and format_box(spans[0].box) == text
+    return [format_box(span.box) for span in find_boxes(text)] == [text]
 
 
 @dataclass

@@ -21,6 +21,7 @@ from assistant.vlm.grounding import (
     intersection_over_union,
     is_well_formed_box,
     parse,
+    with_scores,
 )
 
 A, B = Box(1, 2, 3, 4), Box(10, 20, 30, 40)
@@ -78,6 +79,10 @@ class TestWritingAndReading:
         assert format_detection([dogs]) == "<p>two dogs</p> {<1><2><3><4>}<delim>{<10><20><30><40>}"
         grounded = GroundedText("two dogs run", (dogs,))
         assert format_grounded(grounded) == "<p>two dogs</p>{<1><2><3><4>}<delim>{<10><20><30><40>} run"
+
+    def test_boxes_without_a_phrase_are_written_without_its_markup(self) -> None:
+        grounded = GroundedText("here and there", (GroundedPhrase("", (A,), 4),))
+        assert format_grounded(grounded) == "here{<1><2><3><4>} and there"
 
     @pytest.mark.parametrize(
         ("phrase", "message"),
@@ -170,7 +175,10 @@ class TestReadingWhatAModelWrites:
             "{10, 20, 30, 40}",
             "{<a><b><c><d>}",
             "{<101><101><110><110>}",
+            "{<101><0><110><9>}",
+            "{<0><101><9><110>}",
             "{<-5><0><-1><9>}",
+            "{<0><-5><9><-1>}",
             "{<12345><0><1><1>}",
             "[10, 20, 30, 40]",
             "{<1.5><2><3><4>}",
@@ -191,6 +199,8 @@ class TestReadingWhatAModelWrites:
             ("{<1><2><3><4><5>} dog", " dog"),
             ("a set {x} or {<x>} stays", "a set {x} or {<x>} stays"),
             ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+            (" {<1><2><3><4>}", " "),
+            ("a<delim> {<1><2><3><4>}", "a "),
         ],
     )
     def test_unfinished_markup_is_dropped_and_prose_is_kept(self, text: str, words_left: str) -> None:
@@ -231,10 +241,28 @@ class TestPhrases:
             pytest.param("<p>a <p>dog</p>{<1><2><3><4>}", "dog", id="nested"),
             pytest.param("<p>a dog</p></p>{<1><2><3><4>}", "a dog", id="closed twice"),
             pytest.param("<p></p>{<1><2><3><4>}", "", id="empty"),
+            pytest.param("<p>{<1><2><3><4>}", "", id="empty and not closed"),
         ],
     )
     def test_badly_nested_phrases_are_read_as_far_as_possible(self, text: str, phrase: str) -> None:
         assert parse(text).phrases == (GroundedPhrase(phrase, (A,)),)
+
+
+class TestScores:
+    def test_boxes_take_the_scores_in_the_order_written(self) -> None:
+        phrases = (GroundedPhrase("dogs", (A, B)), GroundedPhrase("a cat", (A,), 9))
+        scored = with_scores(GroundedText("dogs and a cat", phrases, "raw"), [0.25, None, 0.75])
+        assert (scored.text, scored.phrases, scored.raw) == ("dogs and a cat", phrases, "raw")
+        assert [box.score for box in scored.boxes] == [0.25, None, 0.75]
+        assert [phrase.start for phrase in scored.phrases] == [0, 9]
+
+    @pytest.mark.parametrize("score", [0.0, 1.0])
+    def test_the_ends_of_the_range_are_scores(self, score: float) -> None:
+        assert A.with_score(score).score == score
+
+    def test_rich_shows_the_bins_and_a_score_if_there_is_one(self) -> None:
+        assert [*A.__rich_repr__()] == [1, 2, 3, 4, ("score", None, None)]
+        assert [*A.with_score(0.5).__rich_repr__()] == [1, 2, 3, 4, ("score", 0.5, None)]
 
 
 class TestBox:
@@ -256,7 +284,13 @@ class TestBox:
 
     def test_fractions_truncate_and_are_clipped_to_the_image(self) -> None:
         assert Box.from_fractions(0.999, -0.5, 0.019, 1.5) == Box(1, 0, 99, 100)
-        assert Box.from_pixels(64, 48, 320, 480, 640, 480) == Box(10, 10, 50, 100)
+        assert Box.from_pixels(64, 48, 320, 240, 640, 480) == Box(10, 10, 50, 50)
+
+    def test_fractions_keep_their_score(self) -> None:
+        assert Box.from_fractions(0.1, 0.2, 0.3, 0.4, 0.5).score == 0.5
+
+    def test_bins_become_pixels_of_each_side(self) -> None:
+        assert Box(10, 20, 30, 40).to_pixels(200, 50) == (20.0, 10.0, 60.0, 20.0)
 
     @given(boxes, st.integers(1, 5000), st.integers(1, 5000))
     def test_pixels_are_within_the_image(self, box: Box, width: int, height: int) -> None:
@@ -274,6 +308,11 @@ class TestBox:
     def test_overlap_is_intersection_over_union(self) -> None:
         assert Box(0, 0, 20, 10).iou(Box(10, 0, 30, 10)) == pytest.approx(1 / 3)
         assert intersection_over_union((0, 0, 0, 0), (0, 0, 0, 0)) == 0.0
+        assert intersection_over_union((0, 0, 0.5, 0.5), (0, 0, 0.5, 0.5)) == 1.0
+
+    @pytest.mark.parametrize("other", [Box(20, 0, 30, 10), Box(0, 20, 10, 30), Box(10, 0, 20, 10)])
+    def test_boxes_apart_do_not_overlap(self, other: Box) -> None:
+        assert Box(0, 0, 10, 10).iou(other) == 0.0
 
     @pytest.mark.parametrize(
         ("text", "well_formed"),
