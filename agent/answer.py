@@ -11,7 +11,7 @@ from ..vlm.tasks import Task
 from .nouns import PAIRS, bare, is_plural, noun_of, plural, singular
 from .plan import Step
 
-# Words that name no kind of thing.
+# Words that stand for any object rather than for a class.
 _ALL = frozenset({"everything", "anything", "objects", "things"})
 # A box below this score is more likely wrong than right, and the answer says so (docs/calibration.md).
 UNSURE = 0.5
@@ -36,7 +36,7 @@ def compose(step: Step, grounded: GroundedText) -> str:
 def compose_unfinished(step: Step, grounded: GroundedText) -> str:
     """Return the partial answer of a stopped step, or "" if there is none.
 
-    A missing box does not mean that the thing is absent: the model may not have written it yet.
+    A missing box does not mean that the object is absent: the model may not have written it yet.
     """
     if step.task in (Task.REFER, Task.DETECTION):
         return compose(step, grounded) if grounded.boxes else ""
@@ -53,15 +53,14 @@ def compose_doubt(
         return text
     if len(boxes) > 1:
         many = f"about {len(objections)} of the {len(boxes)} boxes"
-        return f"{text} (Asked back, the model itself disagrees {many}.)"
+        return f"{text} (When checked, the model disagrees with itself {many}.)"
     opinion = objections[0].opinion
     if step.task is Task.IDENTIFY:
-        return f"{text} (Asked back, the model itself disagrees: it finds that {opinion}.)"
+        return f"{text} (When checked, the model disagrees with itself: it finds that {opinion}.)"
     if is_retracted(step, boxes, verifications):
-        return (
-            f"I see no {bare(step.argument)}: my one guess is unsure, and asked back I call it “{opinion}”."
-        )
-    return f"{text} (Asked back, the model itself disagrees: it calls this “{opinion}”.)"
+        thing = bare(step.argument)
+        return f"I see no {thing}: my only guess is uncertain, and when checked I call it “{opinion}”."
+    return f"{text} (When checked, the model disagrees with itself: it calls this “{opinion}”.)"
 
 
 def is_retracted(step: Step, boxes: Sequence[Box], verifications: Sequence[Verification | None]) -> bool:
@@ -107,7 +106,7 @@ def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
         found.setdefault(bare(phrase.text or asked), set()).update(phrase.boxes)
     seen = _listed([counted(name, len(boxes)) for name, boxes in found.items()]) or f"no {bare(asked)}"
     if bare(asked).lower() in _ALL:
-        return f"I see {seen if found else 'nothing'}. Name a kind of thing, and I look for all of that kind."
+        return f"I see {seen if found else 'nothing'}. Name a kind of thing, and I will find all of them."
     return f"I see {seen}."
 
 

@@ -16,15 +16,15 @@ from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
 from .turn import StepResult, TurnResult, run
 
-# Earlier turns that the planner sees, and those that the model reads in free conversation.
+# How many earlier turns the planner sees, and how many the model sees in free conversation.
 CONTEXT_TURNS = 20
 CHAT_TURNS = 3
-# A new session takes the beginning of its first message as its title.
+# A new session is titled with its first message, cut to this many characters.
 TITLE_LENGTH = 60
 
 
 class Assistant:
-    """Answers messages and saves the turns in sessions."""
+    """Answers messages about an image and saves each turn in a session."""
 
     def __init__(
         self, model: VisionLanguageModel, store: SessionStore, planner: MessagePlanner | None = None
@@ -49,17 +49,16 @@ class Assistant:
         """Answer one message; return the stored turn and the result.
 
         `picture` is the image for the model, in any form, and `kept` the same image in the store; an explicit
-        `task` overrides the planner. Without a session, a new one is created once there is an answer, so an
-        interrupted question leaves no empty session. `replaces` is the number of the session's last turn,
-        which the new turn replaces. `listener` follows the turn and may stop it; the partial answer is saved.
-        `verify` makes the model check each of its boxes.
+        `task` overrides the planner. Without a `session_id`, `ask` creates a session once it has an answer,
+        so an interrupted question leaves no empty session. The new turn replaces the session's last turn if
+        `replaces` gives its number. `listener` receives events and may stop the turn; the partial answer is
+        saved. With `verify`, the model checks each of its boxes.
 
         Raises:
             ImageError: the image cannot be opened.
             SessionNotFoundError: there is no such session.
             StorageError: the turn cannot be saved, or `replaces` is not the session's last.
-            AssistantError: the message asks nothing, or no step succeeded, in which case the turn `replaces`
-                stays.
+            AssistantError: the message is empty, or no step succeeded; the turn `replaces` is then kept.
         """
         check_asked(message, task, region)
         picture = None if picture is None else open_picture(picture)
@@ -76,7 +75,7 @@ class Assistant:
         if replaces is not None and not any(step.text and step.error is None for step in result.steps):
             if guard:
                 guard.raise_interruption()
-            raise AssistantError(f"{result.answer} The earlier answer stays.")
+            raise AssistantError(f"{result.answer} The earlier answer is kept.")
         stored = self._save(session_id, replaces, self._new_turn(message, result, kept, region))
         if guard:
             guard.raise_interruption()
@@ -90,7 +89,7 @@ class Assistant:
                 return self.store.append_turn(session_id, turn)
             return self.store.replace_turn(session_id, replaces, turn)
         except StorageError as error:
-            raise StorageError(f"{error}; not kept: {turn.answer}") from error
+            raise StorageError(f"{error}; not saved: {turn.answer}") from error
 
     def _past(self, session_id: str | None, replaces: int | None) -> list[StoredTurn]:
         if session_id is None:

@@ -53,7 +53,7 @@ _PLAN_ADAPTER = TypeAdapter(Plan)
 class _Exchange:
     """A person's message, its plan (if made), its tool calls with their results, and the answer.
 
-    `pictured` marks a message that attaches an image, so that earlier results describe another one.
+    `pictured` marks a message with an attached image: earlier results are about a different image.
     """
 
     user: str
@@ -63,7 +63,7 @@ class _Exchange:
     answer: str = ""
 
     def made(self, kind: str) -> list[ToolMessage]:
-        """Return the results of the calls whose id starts with `kind`."""
+        """Return the results of calls whose id starts with `kind`."""
         return [result for call, result in self.results if str(call["id"]).startswith(kind)]
 
 
@@ -71,7 +71,7 @@ class PlannerChatModel(BaseChatModel):
     """Calls the tools that the planner chooses, and answers in sentences that agree with their results.
 
     `model`, loaded or by name, replies in free conversation; the tools have their own. The image is the run's
-    current one, or that of the person's latest message with an attachment.
+    current image, or else the one attached to the person's latest message that has any.
     """
 
     model: LazyModel = Field(default_factory=lambda: LazyModel(DEFAULT_MODEL), exclude=True, repr=False)
@@ -158,7 +158,7 @@ class PlannerChatModel(BaseChatModel):
 
 
 def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
-    """Group messages by the person's message that starts each exchange; drop any before the first."""
+    """Split messages into exchanges, each started by the person; drop any before the first."""
     found: list[_Exchange] = []
     calls: dict[str | None, ToolCall] = {}
     for message in messages:
@@ -211,7 +211,7 @@ def _problem(step: Step, tool_names: Sequence[str], exchanges: Sequence[_Exchang
     looks = exchanges[-1].made(_LOOK)
     if step.region is not None and looks and _picture_size(exchanges) is None:
         failed_look = looks[-1].status == "error"
-        return looks[-1].text.rstrip(".") if failed_look else "the tools do not tell the picture's size"
+        return looks[-1].text.rstrip(".") if failed_look else "the tools do not report the picture's size"
     return None
 
 
@@ -247,7 +247,7 @@ def _step_result(step: Step, message: ToolMessage) -> StepResult:
     if message.status == "error":
         return failed(step, message.text.rstrip("."))
     result = VisionResult.of(message.artifact)
-    if result is None:  # another tool of the same name: only its text is known
+    if result is None:  # a different tool of the same name: use its text
         return StepResult(step, message.text)
     grounded = GroundedText(result.text, result.phrases)
     return StepResult(step, compose(step, grounded), phrases=result.phrases)

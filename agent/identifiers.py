@@ -10,7 +10,7 @@ from ..vlm.tasks import NEEDS_ARGUMENT, Task, split_identifier
 
 _NAMES = "|".join(Task)
 _LEADING = re.compile(rf"\s{{0,9}}\[\s{{0,9}}({_NAMES})\s{{0,9}}\]\s{{0,9}}[:,-]?\s*", re.IGNORECASE)
-# After a word that mentions it ("the sign says [refer]"), an identifier is plain text.
+# An identifier that the sentence quotes ("the sign says [refer]") is plain text.
 _TRAILING = re.compile(
     r"(?<!\bsays)(?<!\bsay)(?<!\bsaying)(?<!\bmeans)(?<!\bmean)(?<!\bdoes)(?<!\bis)(?<!\bof)(?<!\bthe)(?<!\ba)"
     rf"(?<!\bread)(?<!\breads)(?<!\btype)(?<!\bword)\s\[\s{{0,9}}({_NAMES})\s{{0,9}}\][\s.!?]{{0,9}}$",
@@ -34,17 +34,17 @@ def typed_identifier(text: str) -> tuple[Task | None, str]:
 
 
 def check_asked(message: str, task: Task | None = None, region: Box | None = None) -> None:
-    """Refuse a message that asks nothing, unless a chosen task or region makes it clear.
+    """Refuse an empty message, unless the chosen task or region says what to do.
 
     Raises:
-        AssistantError: it is empty, or a task that needs words has none.
+        AssistantError: the message is empty, or its task needs words and has none.
     """
     typed, words = typed_identifier(message)
     if any(character.isprintable() and not character.isspace() for character in words):
         return
     chosen = task or typed
     if chosen in NEEDS_ARGUMENT:
-        raise AssistantError(f"[{chosen}] asks nothing: write a question or a phrase behind it")
+        raise AssistantError(f"[{chosen}] needs words: write a question or a phrase after it")
     if chosen is None and region is None:
         raise AssistantError("the question is empty: write what you want to know")
 

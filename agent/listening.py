@@ -35,8 +35,8 @@ class TurnListener(Protocol):
 class GuardedListener:
     """Wraps a listener so that its exceptions do not lose the turn.
 
-    After an error the listener gets no more events, and the turn goes on. An interruption (Ctrl-C, a rerun of
-    the page) stops the turn; `raise_interruption` raises it again after the turn is saved.
+    After an error the listener receives no more events, and the turn continues. An interruption (Ctrl-C, a
+    rerun of the page) stops the turn; `raise_interruption` raises it again after the turn is saved.
     """
 
     def __init__(self, listener: TurnListener) -> None:
@@ -61,7 +61,7 @@ class GuardedListener:
         return bool(self._guard(self._listener.should_stop)) or self._interruption is not None
 
     def raise_interruption(self) -> None:
-        """Raise what interrupted the listener, if anything did."""
+        """Raise the interruption that the listener caught, if any."""
         if self._interruption is not None:
             raise self._interruption
 
@@ -71,7 +71,7 @@ class GuardedListener:
         try:
             return call()
         except Exception:
-            logger.exception("a listener failed and gets no more events of its turn")
+            logger.exception("a listener failed and receives no more events of this turn")
         except BaseException as interruption:  # raised again by `raise_interruption`
             self._interruption = interruption
         self._failed = True

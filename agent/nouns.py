@@ -15,7 +15,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"[\w'-]+")
-# Words before a noun phrase, and words that end it.
+# Words that precede a noun phrase, and words that end it.
 _DETERMINERS = _words(
     "a an the any some all every each both no my your his her its our their this that these those of "
     "one two three four five six seven eight nine ten"

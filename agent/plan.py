@@ -1,4 +1,4 @@
-"""The planner's input and output: frozen values without behaviour."""
+"""The planner's input and output: immutable values."""
 
 from __future__ import annotations
 

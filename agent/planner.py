@@ -20,7 +20,7 @@ from .identifiers import typed_identifier
 from .plan import Plan, PlanContext, Step
 from .replies import CANNOT, SEVERAL, UNCLEAR
 
-# Below this confidence the assistant asks the person to clarify: on held-out messages, most such plans were
+# Below this confidence the assistant asks the person to clarify: most such plans of held-out messages were
 # wrong.
 SURE = 0.4
 # A question about several images, unless they are things in the image ("pictures on the wall").
@@ -29,7 +29,7 @@ _SEVERAL = re.compile(
     r"|(?:previous|earlier|last|other) (?:picture|image|photo))\b(?! (?:on|in|hanging|frame)\b)",
     re.IGNORECASE,
 )
-# The symbol of a typed box: "this" in a question, dropped elsewhere.
+# The placeholder of a typed box: a question says "this" instead, other tasks drop it.
 _THIS, _PLACE = re.compile(r"\bT[1-9]\b"), re.compile(r"\s*(?:\b(?:in|at) )?\bT[1-9]\b")
 
 
@@ -69,19 +69,19 @@ class Planner:
         if confidence < SURE:
             step = Step(None, message, reply=UNCLEAR)
             return Plan(
-                (step,), f"asked back, because no task is likely (the likeliest has {confidence:.2f})"
+                (step,), f"asked to clarify, because no task is likely (best probability {confidence:.2f})"
             )
         read = prompt.read(written.text, message)
         alone = message if len(read) == 1 else ""
         steps = _link_traits([self._supported(step, alone) for step in read])
         names = ", ".join(f"[{step.name}]" if step.task else step.name for step in steps)
-        return Plan(steps, f"{names}, read from your words (probability {confidence:.2f})")
+        return Plan(steps, f"{names}, based on your message (probability {confidence:.2f})")
 
     def _explicit(self, task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
         """Return the steps of an explicit task; the text around the identifier is its argument.
 
-        The model resolves references to earlier turns; without any, it may drop words around the thing
-        itself: "give me the place of the dog".
+        The model resolves references to earlier turns. Without earlier turns it may only drop filler around
+        the object: "give me the place of the dog".
         """
         steps = _verbatim(task, text, context)
         reads = bool(context.turns) or task in (Task.REFER, Task.DETECTION)
@@ -122,9 +122,10 @@ def _words(text: str) -> set[str]:
 
 def _wordless(message: str, context: PlanContext) -> Plan:
     if context.region is None:
-        return Plan((Step(None, message.strip(), reply=UNCLEAR),), "asked back, because nothing was said")
+        step = Step(None, message.strip(), reply=UNCLEAR)
+        return Plan((step,), "asked to clarify, because the message is empty")
     step = Step(Task.IDENTIFY, "", context.region)
-    return Plan((step,), "[identify], because a region was drawn and nothing said")
+    return Plan((step,), "[identify], because you drew a region and wrote nothing")
 
 
 def _link_traits(steps: list[Step]) -> tuple[Step, ...]:

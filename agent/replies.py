@@ -1,4 +1,4 @@
-"""Fixed replies for messages that ask nothing of the image."""
+"""Fixed replies to messages that need no look at the image."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ REPLIES: dict[str, str] = {
         f"I am a small assistant that looks at pictures, on your own machine. {_CAN}. "
         "I can be wrong, and I cannot check what I say against anything but the picture."
     ),
-    CANNOT: f"That I cannot do: I only look at pictures. {_CAN}.",
-    SEVERAL: "I look at one picture at a time: ask me about each of them by itself, and compare the answers.",
-    UNCLEAR: "Shall I find something, describe the picture, or answer a question about it?",
+    CANNOT: f"I cannot do that: I only look at pictures. {_CAN}.",
+    SEVERAL: "I look at one picture at a time: ask me about each one separately, then compare the answers.",
+    UNCLEAR: "Should I find something, describe the picture, or answer a question about it?",
 }
-"""The text of each fixed reply by the name that a plan's step has for it."""
+"""The text of each fixed reply, by `Step.reply`."""
 
 __all__ = ["CANNOT", "REPLIES", "SEVERAL", "UNCLEAR"]

@@ -1,4 +1,4 @@
-"""What a step and a turn return."""
+"""The results of a step and of a turn."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from .plan import Plan, Step
 
 @dataclass(frozen=True)
 class StepResult:
-    """A step as it was run, its answer sentence, and the model's raw output.
+    """A step as run, its answer sentence, and the model's raw output.
 
-    `error` says why it failed, or is None; `stopped` means that it was stopped before the model finished.
+    `error` is the reason of a failure, or None; `stopped` means that the person stopped it before the model
+    finished.
     `verifications` is empty, or has one per box in the order of the phrases; a withdrawn box is in neither
     `phrases` nor `verifications`, only in `raw`.
     """
@@ -32,8 +33,8 @@ class StepResult:
 class TurnResult:
     """The answer to one message; `seconds` is wall time.
 
-    `stopped` means that the person stopped it: the last of `steps` may be unfinished, and later steps of the
-    plan were not run.
+    `stopped` means that the person stopped the turn: the last of `steps` may be partial, and later steps of
+    the plan did not run.
     """
 
     plan: Plan

@@ -1,4 +1,4 @@
-"""Session images for tools: a model names one by its id, wherever the store keeps it."""
+"""Session images for the tools, which refer to them by id instead of by path."""
 
 from __future__ import annotations
 

@@ -64,13 +64,13 @@ _CALLS = {tool.task: _call_of(tool) for tool in VISION_TOOLS}
 
 
 class _BadCallError(AssistantError):
-    """A tool call that makes no valid step; the message is for the chat model."""
+    """An invalid tool call; the message tells the chat model what is wrong."""
 
 
 class ToolCallingPlanner:
-    """Lets a chat model choose the steps: its calls of the six tools become a plan and are not run.
+    """Lets a chat model choose the steps: its calls to the six tools become a plan instead of being run.
 
-    Wrong calls are sent back once with the error. If that fails too, or the chat model cannot be reached,
+    Invalid calls go back once with the error. If the retry fails too, or the chat model is unreachable,
     `fallback` plans, and the plan's `why` says so. `fallback` also handles typed identifiers.
     """
 
@@ -83,7 +83,7 @@ class ToolCallingPlanner:
         """Return a planner for a chat model by its LangChain name, `provider:model`.
 
         Raises:
-            AssistantError: there is no such model, or a package, key or setting of it is missing.
+            AssistantError: there is no such model, or its package, key or a setting is missing.
         """
         require("agents", f"planning with {name!r}")
         from langchain.chat_models import init_chat_model
@@ -93,7 +93,7 @@ class ToolCallingPlanner:
             if not isinstance(model, BaseChatModel):  # an empty name makes one to be configured later
                 raise ValueError("model_provider")
             return cls(model)
-        except Exception as error:  # each provider raises its own for a missing package, key or setting
+        except Exception as error:  # providers raise their own for missing packages and keys
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             if "model_provider" in reason:  # LangChain's argument, which is no option here
                 reason = "there is no such provider; give PROVIDER:MODEL, such as ollama:qwen3"
@@ -110,20 +110,20 @@ class ToolCallingPlanner:
             return self._fallback.plan(message, context)
         try:
             steps = self._steps(message, _conversation(message, context))
-        except Exception as error:  # a provider's client may raise anything; the message still gets an answer
+        except Exception as error:  # clients raise anything; the message still gets an answer
             logger.info("the chat model gave no plan", exc_info=True)
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             plan = self._fallback.plan(message, context)
-            return replace(plan, why=f"{plan.why} (planned here: the chat model gave no plan: {reason})")
+            return replace(plan, why=f"{plan.why} (local planner: the chat model gave no plan: {reason})")
         names = ", ".join(f"[{step.name}]" if step.task else "chat" for step in steps)
-        return Plan(steps, f"{names}, because the chat model chose so")
+        return Plan(steps, f"{names}, chosen by the chat model")
 
     def _steps(self, message: str, messages: list[BaseMessage]) -> tuple[Step, ...]:
         answer = self._model.invoke(messages)
         try:
             return _read(answer, message)
         except _BadCallError as error:
-            logger.info("a wrong call of the chat model: %s", error)
+            logger.info("the chat model made an invalid call: %s", error)
             return _read(self._model.invoke([*messages, *_complaint(answer, str(error))]), message)
 
 
@@ -148,10 +148,10 @@ def _step_summary(step: PastStep) -> str:
 
 
 def _read(answer: AIMessage, message: str) -> tuple[Step, ...]:
-    """Return the steps that an answer's tool calls make.
+    """Convert an answer's tool calls to steps.
 
     Raises:
-        _BadCallError: a call cannot be read, names no tool of ours, or has wrong arguments.
+        _BadCallError: a call is not JSON, names an unknown tool, or has invalid arguments.
     """
     if answer.invalid_tool_calls:
         raise _BadCallError(answer.invalid_tool_calls[0].get("error") or "a call is not JSON")

@@ -1,4 +1,4 @@
-"""The tool of each task, and the name of the tool's argument that takes the step's argument."""
+"""Map tasks to tools and back, with the name of the tool argument that takes the step's argument."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..vlm.tasks import Task
 
 
 def _argument(tool: type[VisionTool]) -> str | None:
-    """Return the argument of a tool besides the image and the region, or None."""
+    """Return the name of a tool's argument other than the image and the region, or None."""
     names = tool.model_fields["args_schema"].default.model_fields
     return next((name for name in names if name not in CaptionArguments.model_fields), None)
 

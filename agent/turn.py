@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 NO_REGION = "no region is marked: draw a box, or give --region x0,y0,x1,y1"
 NOTHING_SAID = "You stopped me before I had an answer."
-# The first steps of a longer plan are run; the answer says to ask again for the rest.
+# Run only this many steps of a longer plan; the answer says to ask again for the rest.
 STEP_LIMIT = 8
 
 
@@ -51,8 +51,8 @@ def run(
 ) -> TurnResult:
     """Run the steps in order; a failed step does not affect the others.
 
-    When the listener wants to stop, the running step ends with its partial answer. Exceptions of the listener
-    reach the caller: see `GuardedListener`.
+    When the listener asks to stop, the running step ends with its partial answer. The listener's exceptions
+    reach the caller; wrap it in `GuardedListener` to prevent that.
     """
     start = time.perf_counter()
     context = RunContext(model, image, history, listener, verify)
@@ -103,7 +103,7 @@ def failed(step: Step, error: str, seconds: float = 0.0) -> StepResult:
 
 
 def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
-    """Return the step with the box of the step it refers to as its region, if that box is certain."""
+    """Return the step with its source step's box as region, if that has exactly one confident box."""
     if step.region_from is None:
         return step
     found = results[step.region_from]
@@ -114,7 +114,7 @@ def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
 
 
 class _StepListener:
-    """Forwards the generation of one step, the only request of its batch, to the turn's listener."""
+    """Forwards one step's generation, a batch of one request, to the turn's listener."""
 
     def __init__(self, listener: TurnListener, step: int) -> None:
         self._listener = listener
@@ -142,7 +142,7 @@ def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
         logger.info("step %s failed", step.name, exc_info=True)
         return failed(step, str(error), time.perf_counter() - start)
     grounded = generation.grounded
-    # An answer is also incomplete when it reaches its maximum length.
+    # An answer that reaches its maximum length is incomplete too, but not stopped.
     stopped = step_listener is not None and not generation.complete and step_listener.should_stop()
     text = (compose_unfinished if stopped else compose)(step, grounded)
     phrases = _phrases(step, grounded)
@@ -159,7 +159,7 @@ def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
 
 def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -> Request:
     if image is None and step.task is not None:
-        raise AssistantError("there is no picture to look at: give one")
+        raise AssistantError("there is no picture: give one")
     if step.task is Task.IDENTIFY and step.region is None:
         raise AssistantError(NO_REGION)
     region = step.region if image else None

@@ -22,9 +22,9 @@ from .plan import Step
 
 logger = logging.getLogger(__name__)
 
-# The most boxes of one step to check; beyond these, a small model mostly repeats itself.
+# Check at most this many boxes of a step; beyond that, a small model mostly repeats itself.
 MOST_BOXES = 16
-# The least IoU of two boxes of the same thing, as in the referring expression benchmarks.
+# Two boxes at or above this IoU show the same object, as in the referring expression benchmarks.
 SAME_BOX = 0.5
 # Nouns too general to contradict another one.
 _VAGUE = frozenset(
@@ -42,9 +42,9 @@ def ask_back(
 ) -> tuple[Verification | None, ...]:
     """Check each box of a step with the model, all in one batch.
 
-    Located boxes are identified (`identify`), and identified regions are located (`refer`). A box that was
-    not checked, or whose check failed, was stopped or is inconclusive, gets None; if all do, the tuple is
-    empty. `listener` may stop the checks but does not receive their text, which is not part of the answer.
+    Located boxes are identified (`identify`), and identified regions are located (`refer`). A box gets
+    None if it was not checked, or if its check failed, was stopped or is inconclusive; the tuple is empty if
+    all do. `listener` may stop the checks but does not receive their text, which is not part of the answer.
     """
     found = [(phrase.text, box) for phrase in phrases for box in phrase.boxes]
     asked = [(name, box) for name, box in found[:MOST_BOXES] if name.strip()]
@@ -70,7 +70,7 @@ def ask_back(
 
 
 class _StopListener:
-    """Forwards only the listener's wish to stop."""
+    """Forwards only `should_stop`."""
 
     def __init__(self, listener: GenerationListener) -> None:
         self._listener = listener

@@ -101,7 +101,7 @@ class TestDetecting:
 
     @pytest.mark.parametrize("asked", ["everything", "all objects", "things"])
     def test_asking_for_everything_suggests_naming_a_kind(self, asked: str) -> None:
-        name = "Name a kind of thing, and I look for all of that kind."
+        name = "Name a kind of thing, and I will find all of them."
         assert said(Task.DETECTION, "", asked) == f"I see nothing. {name}"
         assert said(Task.DETECTION, f"<p>dog</p> {boxes(2)}", asked) == f"I see 2 dogs. {name}"
 

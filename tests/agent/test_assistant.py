@@ -169,7 +169,7 @@ class TestAskingAgain:
     def test_only_the_last_turn_is_replaced(self, assistant: Assistant) -> None:
         session = assistant.ask(None, "hello")[0].session_id
         assistant.ask(session, "hello again")
-        with pytest.raises(StorageError, match=r"turn 1 is not the last of 2.*not kept: That"):
+        with pytest.raises(StorageError, match=r"turn 1 is not the last of 2.*not saved: I cannot"):
             assistant.ask(session, "good bye", replaces=1)
         assert [turn.user for turn in assistant.store.turns(session)] == ["hello", "hello again"]
 
@@ -180,7 +180,7 @@ class TestAskingAgain:
         turn = ask(assistant, picture, "where is the dog?")
         engine.answers[Task.REFER] = "{<12> <30><35><92>}"
         listener = Listener(patience=patience)
-        with pytest.raises(AssistantError, match=r"before I had an answer\. The earlier answer stays"):
+        with pytest.raises(AssistantError, match=r"before I had an answer\. The earlier answer is kept"):
             ask(assistant, picture, turn.user, turn.session_id, replaces=1, listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]
 
@@ -189,7 +189,7 @@ class TestAskingAgain:
     ) -> None:
         turn = ask(assistant, picture, "where is the dog?")
         engine.answers[Task.REFER] = AssistantError("the model is tired")
-        with pytest.raises(AssistantError, match=r"the model is tired\. The earlier answer stays"):
+        with pytest.raises(AssistantError, match=r"the model is tired\. The earlier answer is kept"):
             ask(assistant, picture, turn.user, turn.session_id, replaces=1)
         assert assistant.store.turns(turn.session_id) == [turn]
 

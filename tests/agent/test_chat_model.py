@@ -146,7 +146,7 @@ def test_foreign_tools_with_the_same_names_do_not_break_it(
     state = other.invoke({"messages": [HumanMessage(message)]})
     again = other.invoke({"messages": [*state["messages"], HumanMessage("where is the cat?")]})
     assert again["messages"][-1].text == "refer says so"
-    told = "I could not do [identify]: the tools do not tell the picture's size."
+    told = "I could not do [identify]: the tools do not report the picture's size."
     assert state["messages"][-1].text == (told if "[" in message else "refer says so")
 
 
@@ -246,4 +246,4 @@ def test_every_message_says_why() -> None:
     said = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
     assert isinstance(said, AIMessage)
     assert said.text == REPLIES["hello"]
-    assert said.response_metadata["why"] == "chat, read from your words (probability 0.99)"
+    assert said.response_metadata["why"] == "chat, based on your message (probability 0.99)"

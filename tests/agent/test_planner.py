@@ -149,7 +149,7 @@ class TestWhatTheModelPlans:
         assert asked.choices is not None
         assert asked.copied == " what colour is it?"
         assert plan.steps == (Step(Task.VQA, "what colour is the dog?", BOX),)
-        assert plan.why == "[vqa], read from your words (probability 0.99)"
+        assert plan.why == "[vqa], based on your message (probability 0.99)"
 
     def test_may_have_several_steps(self) -> None:
         plan = planned("...x", model=Model(" detect dogs ; answer how many dogs are there?"))

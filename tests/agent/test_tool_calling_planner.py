@@ -71,7 +71,7 @@ def test_calls_become_the_steps_of_a_plan_in_order() -> None:
         Step(Task.REFER, "the dog"),
         Step(Task.VQA, "what colour is it?", region_from=0),
     )
-    assert plan.why == "[refer], [vqa], because the chat model chose so"
+    assert plan.why == "[refer], [vqa], chosen by the chat model"
 
 
 def test_each_tool_of_ours_may_be_called() -> None:
@@ -143,7 +143,7 @@ def test_after_a_second_wrong_call_the_local_planner_plans_and_says_so() -> None
     bad, told = BAD["no such tool"]
     plan = ToolCallingPlanner(recording(bad, bad, GOOD), LOCAL).plan(ASK)
     assert plan.steps == LOCAL.plan(ASK).steps
-    assert "planned here: the chat model gave no plan" in plan.why
+    assert "local planner: the chat model gave no plan" in plan.why
     assert told in plan.why
 
 
@@ -166,7 +166,7 @@ def test_the_assistant_runs_what_the_chat_model_chose(tmp_path: Path) -> None:
         planner = ToolCallingPlanner(recording(AIMessage("")))
         turn, _ = Assistant(VisionLanguageModel(engine), store, planner).ask(None, "where is the dog?")
     assert [step.task for step in turn.steps] == [None]
-    assert turn.why == "chat, because the chat model chose so"
+    assert turn.why == "chat, chosen by the chat model"
 
 
 PLAN = [sys.executable, "-c", "from assistant.ui.cli import main; main()", "plan", ASK]

@@ -50,13 +50,15 @@ class TestFound:
         result, _ = verified(DOG, identify="a grey cat")
         assert result.verifications == (Verification(False, "a grey cat"),)
         assert result.text == (
-            "The dog is on the left. (Asked back, the model itself disagrees: it calls this “a grey cat”.)"
+            "The dog is on the left. "
+            "(When checked, the model disagrees with itself: it calls this “a grey cat”.)"
         )
         assert result.phrases[0].boxes == (Box(12, 30, 35, 92),)  # it stays, marked
 
     def test_a_box_that_was_unsure_and_is_named_otherwise_is_no_find(self) -> None:
         result, _ = verified(DOG, identify="a grey cat", score=0.1)
-        assert result.text == "I see no dog: my one guess is unsure, and asked back I call it “a grey cat”."
+        guess = "my only guess is uncertain, and when checked I call it “a grey cat”"
+        assert result.text == f"I see no dog: {guess}."
         assert (result.phrases, result.verifications) == ((), ())
         assert result.raw == "{<12><30><35><92>}"
 
@@ -90,7 +92,7 @@ class TestFound:
 
         result, requests = verified(Step(Task.DETECTION, "dogs"), identify=name)
         assert [item and item.agrees for item in result.verifications] == [True, False]
-        assert result.text.endswith("(Asked back, the model itself disagrees about 1 of the 2 boxes.)")
+        assert result.text.endswith("(When checked, the model disagrees with itself about 1 of the 2 boxes.)")
         assert len(requests) == 3
 
     def test_beyond_the_limit_boxes_are_not_asked_about(self) -> None:
@@ -173,7 +175,7 @@ class TestNamed:
         result, _ = verified(THIS, refer=box)
         assert result.verifications == (Verification(False, opinion),)
         assert result.text == (
-            f"This is a brown dog. (Asked back, the model itself disagrees: it finds that {opinion}.)"
+            f"This is a brown dog. (When checked, the model disagrees with itself: it finds that {opinion}.)"
         )
 
 

@@ -112,7 +112,7 @@ def test_what_went_wrong_is_shown_in_every_tab_of_the_session(
     assert "stop" in keys(second)
     monkeypatch.setattr(SessionStore, "append_turn", _full)
     slow.let_go(session_id)
-    assert [error.value for error in second.run().error] == [plain("the disk is full; not kept: Brown.")]
+    assert [error.value for error in second.run().error] == [plain("the disk is full; not saved: Brown.")]
     assert [error.value for error in first.run().error] == [error.value for error in second.error]
 
 

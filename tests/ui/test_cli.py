@@ -207,7 +207,7 @@ class TestAsking:
         self, command: Command, engine: ScriptedEngine, photo: Path, question: str
     ) -> None:
         assert_one_line(command("ask", photo, question), "write a" if "[" in question else "is empty")
-        assert_one_line(command("ask", photo, "", "--task", "detection"), "[detection] asks nothing")
+        assert_one_line(command("ask", photo, "", "--task", "detection"), "[detection] needs words")
         assert command("sessions", "list").out == ""
         assert engine.requests == []
 

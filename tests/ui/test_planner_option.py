@@ -36,7 +36,7 @@ def test_a_question_is_answered_as_the_chat_model_plans(
     with SessionStore.open(database) as store:
         [session] = store.list_sessions()
         [turn] = store.turns(session.id)
-    assert turn.why == "[caption], because the chat model chose so"
+    assert turn.why == "[caption], chosen by the chat model"
 
 
 def test_so_is_a_conversation(command: Command, photo: Path, chat_model: str) -> None:
