@@ -7,6 +7,7 @@ may go to stdout; `stdio_server` redirects everything else that is printed to st
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 import anyio
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from mcp import MCPError, stdio_server
 from mcp.server import Server, ServerRequestContext
@@ -34,7 +36,7 @@ from PIL import Image
 
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedPhrase
-from .progress import EVENT
+from .progress import EVENT, SHOULD_STOP
 from .results import PictureList, VisionResult
 from .toolkit import VisionToolkit
 
@@ -70,9 +72,13 @@ def create_server(toolkit: VisionToolkit, draw: Draw | None = None) -> Server[An
             "name": call.name,
             "args": call.arguments or {},
         }
-        message = await anyio.to_thread.run_sync(
-            _invoke, tools[call.name], request, _Reporter(context), abandon_on_cancel=True
-        )
+        left = threading.Event()
+        try:
+            message = await anyio.to_thread.run_sync(
+                _invoke, tools[call.name], request, _Reporter(context), left, abandon_on_cancel=True
+            )
+        finally:
+            left.set()  # the model need not finish the answer to a cancelled call
         text = TextContent(text=message.text)
         if message.status == "error":
             return CallToolResult(content=[text], is_error=True)
@@ -134,8 +140,11 @@ class _Reporter(BaseCallbackHandler):
             anyio.from_thread.run(report, float(self._count), None, data["text"] or "looking")
 
 
-def _invoke(tool: BaseTool, request: dict[str, Any], reporter: _Reporter) -> ToolMessage:
-    message: ToolMessage = tool.invoke(request, {"callbacks": [reporter]})
+def _invoke(
+    tool: BaseTool, request: dict[str, Any], reporter: _Reporter, left: threading.Event
+) -> ToolMessage:
+    config = RunnableConfig(callbacks=[reporter], configurable={SHOULD_STOP: left.is_set})
+    message: ToolMessage = tool.invoke(request, config)
     return message
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain_core.callbacks import dispatch_custom_event
-from langchain_core.runnables import ensure_config
+from langchain_core.runnables import RunnableConfig, ensure_config
 
 from ..vlm.answers import Generation, Request
 from ..vlm.engine.base import Engine, EngineWrapper, GenerationListener
@@ -20,12 +20,16 @@ from ..vlm.grounding import parse
 EVENT = "assistant_progress"
 """The name of the custom event; its data, also in a graph's stream, is `{"tool": name, "text": so far}`."""
 
+SHOULD_STOP = "should_stop"
+"""The key in `config["configurable"]` of a function that returns whether to stop generating."""
+
 
 class Progress:
     """Reports the progress of one call; a `GenerationListener`."""
 
-    def __init__(self, tool: str) -> None:
+    def __init__(self, tool: str, config: RunnableConfig) -> None:
         self._tool = tool
+        self._should_stop = config.get("configurable", {}).get(SHOULD_STOP)
         self._write = _stream_writer()
 
     def report(self, text: str) -> None:
@@ -41,8 +45,8 @@ class Progress:
         self.report(parse(raw).text)
 
     def should_stop(self) -> bool:
-        """Return False: a caller that no longer wants the answer stops waiting for it."""
-        return False
+        """Return whether the caller no longer wants the answer."""
+        return self._should_stop is not None and bool(self._should_stop())
 
 
 class ObservedEngine(EngineWrapper):
@@ -70,4 +74,4 @@ def _stream_writer() -> Callable[[Any], None] | None:
     return writer
 
 
-__all__ = ["EVENT", "ObservedEngine", "Progress"]
+__all__ = ["EVENT", "SHOULD_STOP", "ObservedEngine", "Progress"]

@@ -127,7 +127,7 @@ class VisionTool(PictureTool):
     ) -> tuple[str, VisionResult]:
         opened = self.images.open(image, config, messages_of(runtime))
         picture = opened.picture
-        progress = Progress(self.name)
+        progress = Progress(self.name, config)
         try:
             box = None if region is None else pixel_box(region, picture.width, picture.height)
             progress.report("")

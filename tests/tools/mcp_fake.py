@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 
 from assistant.tools import VisionToolkit
@@ -24,6 +25,12 @@ class NoisyEngine(FakeEngine):
         subprocess.run(["echo", "by a child"], check=True)
         if requests[0].argument == "fail":
             raise RuntimeError("the secret is 42")
+        if requests[0].argument == "endless":
+            assert listener is not None
+            while not listener.should_stop():
+                listener.on_text(0, "still looking")
+                time.sleep(0.01)
+            print("stopped early", flush=True)
         return super().generate(requests, listener)
 
 

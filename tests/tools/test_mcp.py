@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, ImageContent, TextContent
 from PIL import Image
 from typer.testing import CliRunner
@@ -37,9 +37,9 @@ COMMAND = [sys.executable, "-c", "from assistant.ui.cli import main; main()", "m
 
 
 @asynccontextmanager
-async def connected(command: list[str], **options: Any) -> AsyncIterator[Client]:
+async def connected(command: list[str], log: TextIO = sys.stderr, **options: Any) -> AsyncIterator[Client]:
     server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
-    async with Client(server, read_timeout_seconds=30, **options) as client:
+    async with Client(stdio_client(server, log), read_timeout_seconds=30, **options) as client:
         yield client
 
 
@@ -82,6 +82,43 @@ async def test_calls_made_at_once_get_their_own_answers(toolkit: VisionToolkit) 
         made = (client.call_tool("caption", {"image": name}) for name in names)
         answers = await asyncio.gather(*made)
     assert [answer.structured_content["image"]["reference"] for answer in answers] == names
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_cancelled_call_stops_the_model_and_leaves_the_server_usable(
+    mode: str, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w+") as log:
+        started = asyncio.Event()
+
+        async def hear(*_: Any) -> None:
+            started.set()
+
+        async with connected(FAKE, mode=mode, log=log) as client:
+            call = {"image": "cat.jpg", "question": "endless"}
+            waiting = asyncio.create_task(client.call_tool("vqa", call, progress_callback=hear))
+            await asyncio.wait_for(started.wait(), 30)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            async with asyncio.timeout(30):
+                while "stopped early" not in (tmp_path / "log").read_text():
+                    await asyncio.sleep(0.05)
+            assert text(await client.call_tool("caption", {"image": "cat.jpg"})) == "a cat on a rug"
+
+
+async def test_calls_at_once_over_a_process_are_all_answered_and_wrong_ones_are_told() -> None:
+    calls: list[tuple[dict[str, Any], str]] = [
+        ({"image": "cat.jpg"}, "a cat on a rug"),
+        ({"image": "cat.jpg", "detail": "high"}, "detail: Extra inputs"),
+        ({"image": "cat.jpg", "region": "0,0,10,10"}, "a cat on a rug"),
+        ({"image": ["cat.jpg"]}, "image: Input should be a valid string"),
+        ({"image": "cat.jpg", "region": "0,0,0.5,1"}, "pixels are wanted"),
+        ({}, "give `image`"),
+    ]
+    async with connected(FAKE) as client:
+        answers = await asyncio.gather(*(client.call_tool("caption", call) for call, _ in calls))
+    assert [hint for (_, hint), answer in zip(calls, answers, strict=True) if hint not in text(answer)] == []
+    assert [bool(answer.is_error) for answer in answers] == [False, True, False, True, True, True]
 
 
 async def test_a_client_of_the_older_handshake_is_served_too() -> None:
@@ -245,10 +282,32 @@ async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_with_the_
         assert "there is no such picture" in text(await client.call_tool("identify", call))
 
 
-def test_the_command_refuses_a_folder_that_is_not_there() -> None:
-    done = CliRunner().invoke(app, ["mcp", "--folder", "no-such-folder"])
+@pytest.mark.parametrize("folder", ["no-such-folder", __file__, "", "~/no-such-folder"])
+def test_the_command_refuses_what_is_no_folder(folder: str) -> None:
+    done = CliRunner().invoke(app, ["mcp", "--folder", folder], env={"COLUMNS": "300"})
     assert done.exit_code == 2
-    assert "no-such-folder" in done.output
+    assert f"--folder {folder!r}: there is no such folder" in done.output
+
+
+@pytest.mark.parametrize("folder", ["/", "~", "to-the-root", "./to-the-root/../"])
+def test_the_command_refuses_every_name_of_a_folder_that_holds_everything(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "to-the-root").symlink_to("/")
+    done = CliRunner().invoke(app, ["mcp", "--folder", folder])
+    assert "would open all your files to the client" in str(done.exception)
+
+
+def test_the_command_expands_the_home_folder_for_clients_that_start_it_without_a_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "Pictures").mkdir()
+    served: list[VisionToolkit] = []
+    monkeypatch.setattr("assistant.tools.mcp_server.serve", lambda toolkit, _: served.append(toolkit))
+    assert CliRunner().invoke(app, ["mcp", "--folder", "~/Pictures"]).exit_code == 0
+    assert served[0].folders == (tmp_path / "Pictures",)
 
 
 def test_the_command_refuses_to_serve_the_root_that_clients_start_it_in(

@@ -13,6 +13,7 @@ import typer
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
 from .options import DEFAULT_MODEL, DialectOption, ImagesOption, ModelOption, in_dialect, open_store
+from .paths import named_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,11 +25,9 @@ def mcp(
     model: ModelOption = DEFAULT_MODEL,
     dialect: DialectOption = None,
     folder: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             metavar="FOLDER",
-            exists=True,
-            file_okay=False,
             help="A folder whose pictures may be opened; repeat for more. [default: the working folder]",
         ),
     ] = None,
@@ -55,10 +54,22 @@ def mcp(
     from ...tools.mcp_server import serve
 
     model = in_dialect(model, dialect)
-    folders = tuple(folder or [Path.cwd()])
+    folders = tuple(map(_folder, folder or [str(Path.cwd())]))
     with nullcontext() if database is None else open_store(database, images, make=False) as store:
         sources = (SessionImages(store),) if store else ()
         serve(VisionToolkit(model=model, folders=folders, sources=sources), _draw)
+
+
+def _folder(name: str) -> Path:
+    """Return a folder; clients start the command without a shell, which would expand a `~`.
+
+    Raises:
+        BadParameter: there is no such folder.
+    """
+    path = named_path(name)
+    if not (name and path.is_dir()):
+        raise typer.BadParameter(f"--folder {name!r}: there is no such folder; give the path of one")
+    return path
 
 
 def _require_mcp() -> None:
