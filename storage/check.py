@@ -1,4 +1,4 @@
-"""Check a store for damage and inconsistencies."""
+"""Check a store's integrity: damage, inconsistencies and unused images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .schema import images, metadata, turns
 
 
 def problems(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
-    """Yield every problem; this reads all image files, which takes time."""
+    """Yield every problem; reads all image files, so it is slow."""
     if connection.dialect.name == "sqlite":
         for (line,) in connection.execute(text("PRAGMA integrity_check")):
             if line != "ok":
@@ -26,7 +26,7 @@ def problems(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
 
 
 def _orphans(connection: Connection) -> Iterator[Problem]:
-    """Yield a problem for each foreign key that some rows violate."""
+    """Yield a problem for each foreign key with violations."""
     for table in metadata.sorted_tables:
         for constraint in table.constraints:
             if not isinstance(constraint, ForeignKeyConstraint):
@@ -37,7 +37,8 @@ def _orphans(connection: Connection) -> Iterator[Problem]:
             given = and_(*(child.is_not(None) for child, _ in pairs))
             count = connection.scalar(select(func.count()).select_from(table).where(given, missing))
             if count:
-                yield Problem(table.name, f"{count} have no row in {constraint.referred_table.name}")
+                parent_name = constraint.referred_table.name
+                yield Problem(table.name, f"{count} refer to a missing row in {parent_name}")
 
 
 def _gaps(connection: Connection) -> Iterator[Problem]:

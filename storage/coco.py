@@ -1,7 +1,7 @@
 """Export a session's boxes in the COCO format, for training and evaluating detectors.
 
 The file has every field that pycocotools, CVAT, FiftyOne, Label Studio and supervision read; `segmentation`
-is empty. Boxes without area are left out, because these programs fail on them.
+is empty. Boxes without area are omitted, because these programs fail on them.
 """
 
 from __future__ import annotations

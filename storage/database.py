@@ -1,6 +1,6 @@
 """Open and migrate a database, set up its transactions, and translate its errors.
 
-No message contains a password: URLs are shown without it and without their query, which may hold one too.
+Messages contain no password: they show URLs without it, and without their query, which may hold one too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SQLITE_ERRORS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("SQLITE_IOERR", StorageError, "cannot be read or written; check the disk's free space and health"),
 )
 
-_NOT_ALLOWED = "does not let this user write; grant it USAGE and CREATE on the schema, and the tables"
+_NOT_ALLOWED = "does not let this user write; grant USAGE and CREATE on the schema, and access to its tables"
 # The same for PostgreSQL's SQLSTATE codes.
 _POSTGRESQL_ERRORS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("55P03", DatabaseBusyError, "is locked by another program; try again when it is done"),
@@ -47,7 +47,7 @@ _POSTGRESQL_ERRORS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("53100", DiskFullError, "cannot grow: the server's disk is full; make room and try again"),
     ("53300", DatabaseBusyError, "has too many connections; try again later, or raise max_connections"),
 )
-# Serializes migrations; the number only has to differ from other programs' locks on the same server.
+# Serializes migrations; an arbitrary number, unlike those of other programs on the same server.
 _MIGRATION_LOCK = 7_246_581_093
 
 
@@ -61,7 +61,7 @@ def parse_location(location: str | Path) -> URL:
         try:
             url = make_url(location)
             backend = url.get_dialect().name
-        except (ArgumentError, NoSuchModuleError, ValueError):  # their messages may show the password
+        except (ArgumentError, NoSuchModuleError, ValueError):  # their messages may contain the password
             kind = location.partition("://")[0]
             hint = "give a path, or postgresql://user@host/database"
             raise StorageError(f"invalid database URL: {kind}://…; {hint}") from None
@@ -128,7 +128,7 @@ def _options(url: URL, timeout: float) -> dict[str, Any]:
     """Return the options of an engine whose statements wait `timeout` seconds for a lock."""
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": timeout}}
-    # A server may be restarted between two questions, so connections are tested before use.
+    # A server may restart between two questions, so test connections before use.
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.get_driver_name() == "psycopg":
         given = {"connect_timeout": max(2, round(timeout)), "options": f"-c lock_timeout={timeout:.3f}s"}
@@ -144,7 +144,7 @@ def missing(url: URL) -> DatabaseMissingError:
 def writing(engine: Engine) -> Engine:
     """Return the same engine for write transactions: on SQLite they take the lock when they begin.
 
-    A transaction that reads first and takes the lock later fails if another one writes in between.
+    A transaction that reads before it takes the lock fails if another one writes in between.
     """
     return engine.execution_options(immediate=True)
 
@@ -179,7 +179,7 @@ def migrate(engine: Engine, target: str = "head") -> None:
         try:
             with connection.begin():
                 if connection.dialect.name == "postgresql":
-                    # Other programs wait here, and then find that there is nothing left to do.
+                    # Other programs wait here, then find the migrations done.
                     connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                 _run_alembic(connection, target)
         finally:
@@ -187,7 +187,7 @@ def migrate(engine: Engine, target: str = "head") -> None:
 
 
 def _run_alembic(connection: Connection, target: str) -> None:
-    # Imported here, because an up-to-date database does not need Alembic.
+    # Imported lazily: an up-to-date database does not need Alembic.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -217,7 +217,7 @@ def _pragma(connection: Connection, setting: str) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
-    # By itself the driver begins transactions too late; `_begin_sqlite` begins them instead.
+    # The driver begins transactions too late; `_begin_sqlite` begins them instead.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys=ON")
 
@@ -228,15 +228,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _translate(context: ExceptionContext) -> StorageError | None:
-    """Return our error for a failure of the database, None for a programming error.
+    """Return our error for a database failure, None for a programming error.
 
-    Drivers raise `OperationalError` for the former, SQLite's `DatabaseError` for damage, and PostgreSQL's
-    `InsufficientPrivilege` for a lack of rights.
+    Drivers raise `OperationalError` for failures, `DatabaseError` for a damaged SQLite file, and
+    `InsufficientPrivilege` for missing PostgreSQL privileges.
     """
     original = context.original_exception
     kinds = {kind.__name__ for kind in type(original).__mro__}
     ours = kinds & {"OperationalError", "InsufficientPrivilege"} or type(original).__name__ == "DatabaseError"
-    if context.is_pre_ping or not ours:  # a connection that fails the test before use is replaced
+    if context.is_pre_ping or not ours:  # SQLAlchemy replaces connections that fail the pre-ping
         return None
     return _error_for(original, context.engine.url if context.engine is not None else None)
 

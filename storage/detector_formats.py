@@ -22,9 +22,9 @@ Boxes = Sequence[LabelledBox]
 
 
 def yolo(_: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
-    """Return an archive of `images/`, `labels/` with one text file per image, and `data.yaml`.
+    """Return a zip archive of `images/`, `labels/` with one text file per image, and `data.yaml`.
 
-    Each line is a class number, then centre, width and height as fractions of the image.
+    Each line has the class number, then the box's centre, width and height as fractions of the image.
     """
     boxes = _by_image(turns)
     names = sorted({box.name for found in boxes.values() for box in found})
@@ -39,7 +39,7 @@ def yolo(_: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) ->
 
 
 def pascal_voc(_: SessionSummary, turns: Sequence[StoredTurn], folder: ImageFolder) -> bytes:
-    """Return an archive of `JPEGImages/` and XML `Annotations/`; pixels count from 1."""
+    """Return a zip archive of `JPEGImages/` and XML `Annotations/`; pixel coordinates start at 1."""
     boxes = _by_image(turns)
 
     def annotation(image: StoredImage, found: Boxes) -> str:

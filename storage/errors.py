@@ -6,7 +6,7 @@ from ..vlm.errors import AssistantError
 
 
 class StorageError(AssistantError):
-    """Base of every error of the store."""
+    """Base class of the store's errors."""
 
 
 class SessionNotFoundError(StorageError):
@@ -14,11 +14,11 @@ class SessionNotFoundError(StorageError):
 
 
 class AmbiguousSessionError(StorageError):
-    """Several session ids begin with the given text."""
+    """Several session ids start with the given text."""
 
 
 class DatabaseMissingError(StorageError):
-    """There is no database, and it may not be created."""
+    """The database does not exist, and the caller does not allow creating it."""
 
 
 class DatabaseBusyError(StorageError):
@@ -34,11 +34,11 @@ class DatabaseNotWritableError(StorageError):
 
 
 class DiskFullError(StorageError):
-    """The disk is full; nothing was written, not even in part."""
+    """The disk is full; nothing was written, not even partly."""
 
 
 class NewerDatabaseError(StorageError):
-    """The database was written by a newer version of this program."""
+    """A newer version of this program wrote the database."""
 
 
 class ExchangeError(StorageError):

@@ -1,7 +1,7 @@
 """Export a session as one JSON file, images included, and import it again.
 
-The format is stable: a change that an older reader would misunderstand gets a new `version`, and every
-earlier version can still be read. Version 2 added `why` and `stopped` of a turn and `verification` of a box;
+The format is stable: a change that an older reader would misunderstand increments `version`, and all earlier
+versions remain readable. Version 2 added `why` and `stopped` of a turn and `verification` of a box;
 version 3 added `pinned` of a session and `corrections` of a turn.
 """
 
@@ -196,7 +196,7 @@ def _explain(error: ValidationError) -> ExchangeError:
     first = error.errors(include_url=False)[0]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if field == "version" and first["type"] == "missing":
-        return ExchangeError("version: there is none: give a file that `sessions export` wrote as JSON")
+        return ExchangeError("version: missing; give a JSON file that `sessions export` wrote")
     if field == "version":
         given = _short(repr(first["input"]))
         return ExchangeError(f"version: {given} is unknown, only 1 to {VERSION} are; update the program")
@@ -204,7 +204,7 @@ def _explain(error: ValidationError) -> ExchangeError:
 
 
 def _short(text: str) -> str:
-    """Return text from a file in a form for a one-line message: printable and short."""
+    """Make text from a file fit a one-line message: printable and short."""
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= 120 else f"{shown[:119]}…"
 
@@ -282,7 +282,7 @@ def _read_turn(session_id: str, index: int, turn: _Turn, images: dict[str, Store
     if turn.number != index + 1:
         raise ExchangeError(f"{field}.number: must be {index + 1}, not {turn.number}")
     if turn.image is not None and turn.image not in images:
-        raise ExchangeError(f"{field}.image: is not among the images")
+        raise ExchangeError(f"{field}.image: not in `images`; export the session again")
     return StoredTurn(
         session_id=session_id,
         number=turn.number,

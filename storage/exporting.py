@@ -12,12 +12,12 @@ from .images import ImageFolder
 from .records import SessionSummary, StoredTurn
 
 Write = Callable[[SessionSummary, Sequence[StoredTurn], ImageFolder], str | bytes]
-"""From a session, its turns and the image files to the content of the exported file."""
+"""Converts a session, its turns and the image files to the content of the exported file."""
 
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A format, with its title in menus and the ending of its files; `.zip` files unpack to a folder.
+    """A format: its title in menus and its file extension; `.zip` files unpack to a folder.
 
     >>> [name for name, form in FORMATS.items() if form.is_archive]
     ['markdown', 'yolo', 'voc']
@@ -29,12 +29,12 @@ class ExportFormat:
 
     @property
     def is_archive(self) -> bool:
-        """Whether the file is an archive of several."""
+        """Whether the file is an archive of several files."""
         return self.ending.endswith("zip")
 
 
 def _json(session: SessionSummary, turns: Sequence[StoredTurn], images: ImageFolder) -> str:
-    from . import exchange  # pydantic is not needed for anything else here
+    from . import exchange  # imported lazily: nothing else here needs pydantic
 
     return exchange.write(session, turns, images)
 
@@ -49,16 +49,16 @@ FORMATS = {
 
 
 class Exporting(ABC):
-    """Exports sessions; a store says how to read them."""
+    """Exports sessions; a store implements how to read them."""
 
     _folder: ImageFolder
 
     @abstractmethod
     def _session_with_turns(self, session_id: str) -> tuple[SessionSummary, list[StoredTurn]]:
-        """Return a session and all its turns, read at one moment."""
+        """Return a session and all its turns, read in one transaction."""
 
     def export(self, session_id: str, name: str) -> bytes:
-        """Return the content of a session's file in a format of `FORMATS`; `import_json` reads `json`.
+        """Export a session in a format of `FORMATS`; `import_json` reads `json`.
 
         Raises:
             StorageError: there is no such format.

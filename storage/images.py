@@ -27,12 +27,12 @@ _OURS = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(set(EXTENSIONS.values()))})|\.\
 
 
 def read(source: bytes | Path | Picture) -> tuple[bytes, StoredImage]:
-    """Return an image's bytes and its description, judged by content.
+    """Return an image's bytes and its description, based on its content.
 
-    A file is opened to validate it; an open `Picture` is taken as it is.
+    Files are opened to validate them; an open `Picture` is used as is.
 
     Raises:
-        ImageError: the file cannot be read, is not an image that can be opened, or the image has no file.
+        ImageError: the file cannot be read, is not a supported image, or the image has no file.
     """
     picture = open_picture(source)
     data = picture.content
@@ -42,14 +42,14 @@ def read(source: bytes | Path | Picture) -> tuple[bytes, StoredImage]:
 
 
 class ImageFolder:
-    """The folder of the image files; the database says which of them are in use."""
+    """The folder of the image files; the database records which are in use."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         self.path = path
         self._timeout = timeout
 
     def file(self, image: StoredImage) -> Path:
-        """Return the path of the image's file, which may not exist."""
+        """Return the path of an image's file, which may not exist."""
         return self.path / f"{image.sha256}.{EXTENSIONS[image.format]}"
 
     @contextmanager
@@ -75,7 +75,7 @@ class ImageFolder:
     def write(self, image: StoredImage, data: bytes) -> None:
         """Write an image file atomically, even if the power fails.
 
-        An existing file is replaced, which repairs one that was changed.
+        Replaces an existing file, which repairs a changed one.
 
         Raises:
             DiskFullError: the disk is full.
@@ -96,7 +96,7 @@ class ImageFolder:
             self._flush()
 
     def stray(self, images: Iterable[StoredImage]) -> list[Path]:
-        """Return files that belong to none of `images`: of deleted images, or left by interrupted writes."""
+        """Return files that belong to none of `images`: deleted images and interrupted writes."""
         wanted = {self.file(image) for image in images}
         with self._translated_errors():
             present = sorted(self.path.iterdir()) if self.path.is_dir() else []
@@ -129,7 +129,7 @@ class ImageFolder:
         """Return the folder's secret, created once.
 
         Raises:
-            DatabaseNotWritableError: it can neither be read nor created.
+            DatabaseNotWritableError: the secret can be neither read nor created.
         """
         path = self.path / ".secret"
         with self.lock(), self._translated_errors():

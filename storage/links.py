@@ -14,20 +14,20 @@ from .schema import sessions
 
 
 class Linking(ABC):
-    """Gives sessions links; a store says how to read and change a session."""
+    """Manages the links of sessions; a store implements how to read and change a session."""
 
     _engine: Engine
 
     @abstractmethod
     def _read(self, connection: Connection, session_id: str) -> SessionSummary:
-        """Return a session that this store may reach."""
+        """Return a session that this store may access."""
 
     @abstractmethod
     def _change(self, session_id: str, **values: object) -> SessionSummary:
-        """Change columns of a session that this store may reach."""
+        """Change columns of a session that this store may access."""
 
     def set_link(self, session_id: str, wanted: bool) -> str | None:
-        """Give a session a read-only link, or take it away; return the link's secret part.
+        """Create or remove a session's read-only link; return its secret part, None if removed.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -58,7 +58,7 @@ class Linking(ABC):
         with self._engine.begin() as connection:
             session_id = connection.scalar(select(sessions.c.id).where(sessions.c.link == link))
             if session_id is None:
-                raise SessionNotFoundError("there is no such link any more; ask for a new one")
+                raise SessionNotFoundError("this link is no longer valid; ask for a new one")
             return self._read(connection, session_id)
 
 

@@ -11,7 +11,7 @@ from ..vlm.grounding import Box
 from .images import EXTENSIONS, ImageFolder
 from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, Verification, distinct_images
 
-# Escape text from people and models, so that it does not become a link, an image or HTML.
+# Escaped in text from people and models, which must not become a link, an image or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
@@ -37,7 +37,7 @@ def _document(
     session: SessionSummary, turns: Sequence[StoredTurn], names: dict[StoredImage, str]
 ) -> Iterator[str]:
     yield f"# {_plain(session.title) or 'Conversation'}"
-    yield f"Session {session.id}, begun {session.created:%Y-%m-%d %H:%M} UTC, {len(turns)} turns"
+    yield f"Session {session.id}, started {session.created:%Y-%m-%d %H:%M} UTC, {len(turns)} turns"
     shown: StoredImage | None = None
     for turn in turns:
         yield f"## {turn.number}"
@@ -64,7 +64,7 @@ def _step(step: StoredStep) -> Iterator[str]:
 def _found(box: Box, verified: Verification | None) -> str:
     notes = [] if box.score is None else [f"{box.score:.0%}"]
     if verified and not verified.agrees:
-        notes.append(f"asked back, the model says: {_plain(verified.opinion)}")
+        notes.append(f"when checked, the model says: {_plain(verified.opinion)}")
     return _corners(box) + (f" ({'; '.join(notes)})" if notes else "")
 
 

@@ -1,4 +1,4 @@
-"""The store's values, independent of SQL. Times are timezone-aware, in UTC."""
+"""The store's data types, independent of SQL. Times are timezone-aware, in UTC."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Feedback = Literal[-1, 0, 1]
 class SessionSummary:
     """A conversation without its turns.
 
-    `updated` is the time of the last turn; `pinned` keeps it on top; `owner` is a visitor of the page, None
-    for the local user.
+    `updated` is the time of the last turn; `pinned` sessions are listed first; `owner` is a visitor of the
+    page, None for the local user.
     """
 
     id: str
@@ -105,9 +105,9 @@ class LabelledBox:
     def __post_init__(self) -> None:
         left, top, right, bottom = self.corners
         if not (0 <= left <= right and 0 <= top <= bottom):
-            raise ValueError(f"no box: {self.corners}")
+            raise ValueError(f"not a box: {self.corners}")
         if self.score is not None and not 0 <= self.score <= 1:
-            raise ValueError(f"a box's score lies in 0..1, not {self.score}")
+            raise ValueError(f"a box's score must be in 0..1, not {self.score}")
 
     @property
     def name(self) -> str:
@@ -126,7 +126,7 @@ class LabelledBox:
 class NewTurn:
     """A finished turn to save: the person's message, the answer, and the steps that led to it.
 
-    `image` is the turn's image (set on every turn), `region` the part of it that the message is about;
+    `image` is the turn's image, repeated on every turn; `region` is the part of it that the message is about;
     `seconds` is wall time; `why` explains the choice of the steps; `stopped` means that the person stopped
     the turn early.
 
@@ -152,7 +152,7 @@ class NewTurn:
 class StoredTurn(NewTurn):
     """A turn in the store; a session numbers its turns from 1 without gaps.
 
-    `corrections` are all boxes of the turn after a person's corrections, None if nobody changed them.
+    `corrections` are all boxes of the turn after a person's corrections, None if nobody corrected them.
     """
 
     session_id: str
@@ -175,7 +175,7 @@ class SearchHit:
 
 @dataclass(frozen=True)
 class Usage:
-    """The number of pictures that somebody has, and their size in bytes."""
+    """The number of an owner's pictures, and their size in bytes."""
 
     pictures: int
     size: int
@@ -183,7 +183,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem in the store: `subject` is the row or file, `detail` the problem."""
+    """A problem in the store: the row or file, and what is wrong with it."""
 
     subject: str
     detail: str
@@ -225,7 +225,7 @@ def _hundredths(pixels: tuple[float, float, float, float]) -> tuple[float, float
 
 def _check_duration(seconds: float) -> None:
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"seconds must be a finite number from 0 on, not {seconds}")
+        raise ValueError(f"seconds must be finite and at least 0, not {seconds}")
 
 
 __all__ = [

@@ -157,7 +157,7 @@ def _turn(row: Row[Any], steps_: Iterable[StoredStep]) -> StoredTurn:
 
 
 def corrections_json(boxes_: Sequence[LabelledBox] | None) -> list[Any] | None:
-    """Return corrected boxes in the form of their column."""
+    """Return corrected boxes as JSON for the `corrections` column."""
     return None if boxes_ is None else [[box.phrase, list(box.corners), box.score] for box in boxes_]
 
 

@@ -1,4 +1,4 @@
-"""The tables for the store's queries; Alembic creates them (see `migrations/`)."""
+"""The tables as the store's queries see them; Alembic creates them (see `migrations/`)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A timezone-aware time stored as naive UTC, which every database sorts and returns alike."""
+    """A timezone-aware time stored as naive UTC, which all databases sort and return the same way."""
 
     impl = DateTime
     cache_ok = True
@@ -51,7 +51,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Words(TypeDecorator[str]):
-    """Text from people and models; characters that some database cannot hold become U+FFFD.
+    """Text from people and models; characters that some databases cannot store become U+FFFD.
 
     Lone surrogates come from undecodable bytes on the command line.
     """

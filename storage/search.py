@@ -11,19 +11,19 @@ from sqlalchemy.engine import Connection
 from .records import SearchHit
 from .schema import SEARCH_TABLE, sessions, turns
 
-# What PostgreSQL indexes (migration 0006); a query must repeat it exactly.
+# The expression that PostgreSQL indexes (migration 0006); queries must repeat it exactly.
 _POSTGRESQL_WORDS = (
     """to_tsvector('simple', translate(left(turns."user" || ' ' || turns.answer, 100000), """
     """'!"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~', repeat(' ', 32)))"""
 )
 
 _WORD = re.compile(r"[^\W_]+")
-# Scripts without spaces between words: the index has no entries for words inside such a run.
+# Scripts without spaces between words: the index has no entries for words within a run of text.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-# PostgreSQL refuses words of more than 2046 bytes.
+# PostgreSQL rejects words of more than 2046 bytes.
 _LONGEST_WORD = 500
-_SNIPPET_WORDS = 12  # of SQLite's snippet
-_SNIPPET_MARGIN = 40  # characters on each side, elsewhere
+_SNIPPET_WORDS = 12  # in SQLite's snippet
+_SNIPPET_MARGIN = 40  # characters on each side, in other snippets
 
 
 def find(connection: Connection, words: str, limit: int, allowed: ColumnElement[bool]) -> list[SearchHit]:
@@ -63,7 +63,7 @@ def _matching(connection: Connection, words: str) -> Select[Any] | None:
     snippet: ColumnElement[str] = literal_column(
         f"snippet({SEARCH_TABLE}, -1, '', '', '…', {_SNIPPET_WORDS})"
     )
-    expression = " ".join(f'"{word}"*' for word in found)  # quoted, so that no word is read as syntax
+    expression = " ".join(f'"{word}"*' for word in found)  # quoted, so that words are not syntax
     return (
         _select(snippet)
         .join(text(SEARCH_TABLE), literal_column(f"{SEARCH_TABLE}.rowid") == turns.c.id)

@@ -1,4 +1,4 @@
-"""The store's public interface, and the only user of the database."""
+"""The store's public interface; nothing else accesses the database."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .schema import REVISION, images, sessions, turns
 
 logger = logging.getLogger(__name__)
 
-# How long an image without a turn is kept: longer than any answer takes.
+# How long to keep an image without a turn: longer than any answer takes.
 PATIENCE = timedelta(hours=1)
 
 
@@ -53,8 +53,8 @@ class SessionStore(Exporting, Linking):
         self._folder = folder
         # Threads queue here in order; otherwise they would poll for SQLite's write lock.
         self._writing = threading.RLock()
-        # The owner of new sessions, the condition for those that can be reached, and the images that the
-        # owner has added, None for no limits on images.
+        # The owner of new sessions, the condition for accessible sessions, and the images that the owner
+        # added (None: all images are accessible).
         self._owner: str | None = None
         self._allowed: ColumnElement[bool] = true()
         self._added: set[str] | None = None
@@ -70,7 +70,7 @@ class SessionStore(Exporting, Linking):
     ) -> SessionStore:
         """Open the store at a database's path or URL; migrate an old database.
 
-        A missing database or missing tables are created, unless `make` is False.
+        Creates a missing database or missing tables, unless `make` is False.
 
         `image_folder` defaults to the path of the SQLite file plus `.images`; `timeout` is how many seconds a
         write waits for another program.
@@ -98,8 +98,7 @@ class SessionStore(Exporting, Linking):
     def for_owner(self, owner: str | None) -> SessionStore:
         """Return the same store limited to one owner's sessions; None is the local user.
 
-        Everybody else's sessions are as if they did not exist, and so are their images, unless `owner` is
-        None. Closing either store closes both.
+        Hides all other sessions and, unless `owner` is None, their images. Closing either store closes both.
         """
         limited = copy(self)
         limited._owner = owner
@@ -171,8 +170,7 @@ class SessionStore(Exporting, Linking):
     def delete_session(self, session_id: str) -> None:
         """Delete a session, its turns, and the images that no other session uses.
 
-        If the image folder is not writable, the session is deleted all the same; a later `sweep` deletes the
-        images.
+        The session is deleted even if the image folder is not writable; a later `sweep` deletes the images.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -191,12 +189,12 @@ class SessionStore(Exporting, Linking):
             return {row.session_id: (row.user, row.image) for row in connection.execute(query)}
 
     def import_json(self, content: str | bytes) -> SessionSummary:
-        """Import an exported session under a new id; everything else is kept, times included.
+        """Import an exported session under a new id; keep everything else, times included.
 
         Raises:
             ExchangeError: the content is not an export of a known version; the message names the field.
         """
-        from . import exchange  # pydantic is not needed for anything else here
+        from . import exchange  # imported lazily: nothing else here needs pydantic
 
         session, pictures, session_turns = exchange.read(content)
         for data in pictures:
@@ -213,7 +211,7 @@ class SessionStore(Exporting, Linking):
     # --- images --------------------------------------------------------------------------------------------
 
     def add_image(self, source: bytes | Path | Picture) -> StoredImage:
-        """Save an image, without duplicates; an image that no turn uses is kept for an hour.
+        """Save an image unless it is already stored; an image that no turn uses is kept for an hour.
 
         Raises:
             ImageError: the image cannot be read or is too large.
@@ -244,7 +242,7 @@ class SessionStore(Exporting, Linking):
         return path
 
     def usage(self) -> Usage:
-        """Return how many images the sessions have, and those just added by this owner, with their size."""
+        """Return the number and size of the images that the sessions use or this owner just added."""
         with self._engine.begin() as connection:
             mine = images.c.sha256.in_(self._images(connection) | (self._added or set()))
             query = select(func.count(), func.coalesce(func.sum(images.c.size), 0)).where(mine)
@@ -261,8 +259,8 @@ class SessionStore(Exporting, Linking):
         forgotten = or_(images.c.awaited.is_(None), images.c.awaited < datetime.now(UTC) - PATIENCE)
         with self._write() as connection:
             connection.execute(delete(images).where(unused, forgotten))
-        # Rows first: a file without a row does no harm. `add_image` holds the lock until its row is written,
-        # so a file without a row is now a leftover.
+        # Rows first: a file without a row is harmless. `add_image` holds the lock until it has written the
+        # row, so a file without a row is a leftover.
         with self._writing, self._folder.lock(), self._engine.begin() as connection:
             return self._folder.clear(rows.read_images(connection))
 
@@ -277,7 +275,7 @@ class SessionStore(Exporting, Linking):
         """
         with self._write() as connection:
             now = datetime.now(UTC)
-            # The row lock is for databases with concurrent writers; SQLite has only one.
+            # Lock the row, for databases with concurrent writers; SQLite has only one.
             connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
             number = self._read(connection, session_id).turns + 1
             rows.insert_turn(connection, session_id, number, turn, created=now)
@@ -287,8 +285,8 @@ class SessionStore(Exporting, Linking):
     def replace_turn(self, session_id: str, number: int, turn: NewTurn) -> StoredTurn:
         """Replace the session's last turn, `number`, and drop its feedback.
 
-        An earlier turn cannot be replaced, because later turns depend on it. If the image folder is not
-        writable, the old turn's image stays until a later `sweep`.
+        Earlier turns cannot be replaced, because later turns depend on them. If the image folder is not
+        writable, the old turn's image remains until a later `sweep`.
 
         Raises:
             SessionNotFoundError: there is no such turn.
@@ -331,14 +329,14 @@ class SessionStore(Exporting, Linking):
 
         Raises:
             SessionNotFoundError: there is no such turn.
-            ValueError: `feedback` is something else.
+            ValueError: `feedback` is none of these.
         """
         if feedback not in (None, -1, 0, 1):
             raise ValueError(f"feedback is -1, 0, 1 or None, not {feedback!r}")
         self._change_turn(session_id, number, feedback=feedback)
 
     def set_corrections(self, session_id: str, number: int, boxes: Sequence[LabelledBox] | None) -> None:
-        """Save a person's corrected boxes of a turn; the model's boxes stay. None removes the corrections.
+        """Save a person's corrected boxes of a turn, in addition to the model's; None removes them.
 
         Raises:
             SessionNotFoundError: there is no such turn.

@@ -227,7 +227,7 @@ class TestLinks:
         monkeypatch.setenv(settings.LINKS, "1" if are_on else "")
         tab = follow(open_page, "nonsense" if are_on else linked)
         [error] = tab.error
-        assert ("there is no such link any more" if are_on else "turned off here") in error.value
+        assert ("this link is no longer valid" if are_on else "turned off here") in error.value
         assert "Squares" not in said(tab)
 
     def test_a_session_is_given_a_link_and_it_is_taken_away(

@@ -53,7 +53,7 @@ def test_a_turn_that_is_not_there_has_no_corrections(store: SessionStore, sessio
 
 @pytest.mark.parametrize("corners", [(5, 0, 4, 9), (-1, 0, 4, 9), (0, 9, 4, 8)])
 def test_corners_in_the_wrong_order_are_refused(corners: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ValueError, match="no box"):
+    with pytest.raises(ValueError, match="not a box"):
         LabelledBox("dog", corners)
 
 

@@ -279,7 +279,7 @@ class TestMarkdown:
         assert text.index("![picture-1](picture-1.png)") < text.index("Where is the man?")
         assert text.index("On the left.") < text.index("![picture-2](picture-2.png)")
         assert "> And here?  \n> In this one" in text
-        assert "the man: (12, 30) to (35, 92) (83%; asked back, the model says: a tree); (0, 0)" in text
+        assert "the man: (12, 30) to (35, 92) (83%; when checked, the model says: a tree); (0, 0)" in text
         assert "ended early" in text
         assert "the model gave up" in text
 

@@ -113,8 +113,8 @@ class TestDamage:
             connection.execute("DELETE FROM sessions WHERE id = ?", [session_id])
         with SessionStore.open(database) as store:
             problems = [str(problem) for problem in store.verify()]
-        assert "turns: 3 have no row in sessions" in problems
-        assert "steps: 2 have no row in turns" in problems
+        assert "turns: 3 refer to a missing row in sessions" in problems
+        assert "steps: 2 refer to a missing row in turns" in problems
         assert any("not numbered" in problem for problem in problems)
 
 

@@ -80,7 +80,7 @@ class TestLinks:
         assert len(link) >= 32
         assert store.linked_session(link) == session
         assert ann.set_link(session.id, False) is None
-        with pytest.raises(SessionNotFoundError, match="no such link"):
+        with pytest.raises(SessionNotFoundError, match="no longer valid"):
             store.linked_session(link)
 
     def test_two_sessions_without_a_link_are_none_behind_an_empty_one(self, store: SessionStore) -> None:

@@ -174,7 +174,7 @@ class TestMessages:
             "GRANT USAGE ON SCHEMA public TO reader",
         )
         location = empty_postgresql.replace("postgres@", "reader:hush@")
-        with pytest.raises(DatabaseNotWritableError, match="grant it USAGE and CREATE") as caught:
+        with pytest.raises(DatabaseNotWritableError, match="grant USAGE and CREATE") as caught:
             SessionStore.open(location, image_folder=tmp_path)
         assert "hush" not in str(caught.value)
 

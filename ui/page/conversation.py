@@ -200,7 +200,7 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
         ("Region", f"{region} (in hundredths of the picture)" if region else ""),
         ("Model wrote", step.raw),
         ("Confidence", _scores(step.phrases)),
-        ("Asked back", _opinions(step)),
+        ("Self-check", _opinions(step)),
         ("Time", f"{step.seconds:.2f} s"),
         ("Failed", step.error or ""),
     ]
