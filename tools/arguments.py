@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from ..vlm.regions import read_corners
 
 LONGEST_TEXT = 500
-"""The most characters of a question, a phrase or an instruction."""
+"""The maximum length of a question, a phrase or an instruction, in characters."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT)]
 Reference = Annotated[str, StringConstraints(strip_whitespace=True)]
@@ -27,12 +27,12 @@ _REGION = (
 class NoArguments(BaseModel):
     """No arguments from the model.
 
-    LangGraph injects an agent's state into the argument `runtime`: tools get attached images from it.
+    LangGraph injects the agent's state as `runtime`; tools read attached images from it.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    # LangChain dumps the arguments to get their names: skip the agent's whole state.
+    # LangChain dumps the arguments to get their names; leave out the agent's entire state.
     runtime: Annotated[Any, InjectedToolArg(), PlainSerializer(lambda _: None)] = Field(
         default=None, repr=False
     )

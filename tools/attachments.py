@@ -1,6 +1,6 @@
-"""Images sent as data: message blocks, data URLs, base64.
+"""Read images sent as data: message blocks, data URLs, base64.
 
-Reads the blocks of LangChain and of chat model providers: `image`, `image_url`, `input_image`, `media` and
+Supports the blocks of LangChain and of chat model providers: `image`, `image_url`, `input_image`, `media` and
 `file` blocks, with their data under `base64`, `data`, `url`, `source` and so on.
 """
 
@@ -59,7 +59,7 @@ def read_base64(text: str | bytes) -> bytes:
 
 
 def bare_base64(text: str) -> bytes | None:
-    """Return the data of a text that is an image in base64, None for any other text."""
+    """Decode a text that is an image in base64; return None for any other text."""
     if len(text) < _MIN_BASE64_LENGTH:
         return None
     try:
@@ -76,10 +76,10 @@ def _is_image(data: bytes) -> bool:
 
 
 def content_of(block: Mapping[str, Any]) -> bytes | Image.Image | str:
-    """Return the image that a block holds, or the id that it names.
+    """Return the image in a block, or the id that the block names.
 
     Raises:
-        ToolException: the block holds no image, only a link, or damaged data.
+        ToolException: the block has no image, only a link, or damaged data.
     """
     for key in _DATA_KEYS:
         value = block.get(key)
@@ -109,7 +109,7 @@ def _from_text(text: str) -> bytes:
 
 
 def attached_images(messages: Iterable[Any]) -> list[list[Mapping[str, Any]]]:
-    """Return the image blocks of each user message that has any, in order."""
+    """Return, in order, the image blocks of each user message that has any."""
     found = (
         [block for block in _blocks(message) if _has_image(block)]
         for message in messages

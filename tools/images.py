@@ -1,7 +1,7 @@
-"""Find the image that a call names, and restrict which files a model may open.
+"""Open the image that a call names, and restrict which files a model may open.
 
-A model's request is not trusted: a text that it read may have injected it. A path is resolved to the real
-file, which is opened only in an allowed folder; any other path, existing or not, gets the same answer.
+A model's request is untrusted: text that the model read may have injected it. Paths are resolved to real
+files and opened only inside an allowed folder; all other paths get one answer, whether they exist or not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_ECHO = 200
 _CURRENT_NAME = "the current picture"
 _LIST_HINT = " (`list_pictures` names them)"
 _OMIT_HINT = "leave `image` out to use the current picture, or "
-# The most directory entries to search for images.
+# Stop searching for images after this many directory entries.
 _MAX_ENTRIES = 20_000
 
 
@@ -39,14 +39,15 @@ class ImageSource(Protocol):
     def find(self, reference: str) -> Source | None:
         """Return the image of that id, or None if this source does not have it.
 
-        The result is opened unchecked, a path wherever it leads. Never interpret `reference` as a path.
+        The result is opened without checks, even a path outside of the folders. Never treat `reference` as a
+        path.
         """
         ...
 
 
 @runtime_checkable
 class ListedSource(ImageSource, Protocol):
-    """A source whose images may be listed for a model."""
+    """A source that can list its images for a model."""
 
     def references(self) -> Iterable[str]:
         """Return the ids of the images."""
@@ -55,7 +56,7 @@ class ListedSource(ImageSource, Protocol):
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """An image and the path or id that it is known by, None if it came in memory."""
+    """An image and its path or id, None if it came in memory."""
 
     picture: Picture
     reference: str | None
@@ -75,10 +76,10 @@ class ImageAccess:
     def open(
         self, reference: str | None, config: RunnableConfig, messages: Iterable[Any] = ()
     ) -> OpenedImage:
-        """Open the image that a model named, or else the run's current image, or the user's latest one.
+        """Open the image that the model named, else the run's current image, else the user's latest image.
 
         Raises:
-            ToolException: there is no image, or it may not be opened, or it is broken.
+            ToolException: there is no image, opening it is not allowed, or it is damaged.
             TypeError: the configuration holds something other than an image.
         """
         current = config.get("configurable", {}).get(CURRENT_IMAGE)
@@ -113,7 +114,7 @@ class ImageAccess:
     def _current(self, current: Any) -> OpenedImage:
         if isinstance(current, Picture):
             return OpenedImage(current, current.path)
-        if isinstance(current, str):  # a server may have it from its client, so it is as untrusted as a model
+        if isinstance(current, str):  # as untrusted as a model: a server may get it from its client
             return self._named(current, {}, "")
         if isinstance(current, Mapping):
             return self._block(current, None)
@@ -123,10 +124,10 @@ class ImageAccess:
             current = bytes(current)
         if isinstance(current, bytes | Image.Image | np.ndarray):
             return OpenedImage(_open(current, _CURRENT_NAME), None)
-        raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is no picture")
+        raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is not a picture")
 
     def _block(self, block: Mapping[str, Any], name: str | None) -> OpenedImage:
-        """Open the image of a message's block, known by `name`."""
+        """Open the image in a message block, under the name `name`."""
         content = content_of(block)
         if isinstance(content, str):
             return self._named(content, {}, "")
@@ -139,7 +140,7 @@ class ImageAccess:
             return OpenedImage(_open(read_data_url(reference), "the picture"), None)
         name = repr(reference[:_LONGEST_ECHO])
         if "://" in reference or reference.lower().startswith("file:"):
-            raise ToolException(f"{name}: addresses are not opened; give the path of a file, or an id")
+            raise ToolException(f"{name}: cannot open addresses; give the path of a file, or an id")
         source = self._from_sources(reference) or self._file(reference)
         if source is not None:
             return OpenedImage(_open(source, name), reference)
@@ -170,7 +171,7 @@ class ImageAccess:
 
 
 def _by_name(groups: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
-    """Return attached images by the names that a model may use."""
+    """Name the attached images, so that a model can refer to them."""
     blocks = (block for group in groups for block in group)
     return {f"attached-{number}": block for number, block in enumerate(blocks, 1)}
 
@@ -183,7 +184,7 @@ def _image_files(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         seen += len(folders) + len(files)
         for name in sorted(files):
-            if Path(name).suffix.lower() in suffixes and name.isprintable():  # others cannot be sent as text
+            if Path(name).suffix.lower() in suffixes and name.isprintable():  # others cannot be text
                 yield str(Path(place, name).relative_to(folder))
         if seen > _MAX_ENTRIES:
             return
@@ -201,7 +202,7 @@ def _open(source: Source, name: str) -> Picture:
 
 def _content(path: str | Path) -> bytes:
     with Path(path).open("rb") as file:
-        return file.read(FILE_LIMIT + 1)  # one byte over the limit is enough to be refused
+        return file.read(FILE_LIMIT + 1)  # one byte over the limit is enough to refuse it
 
 
 __all__ = ["CURRENT_IMAGE", "ImageAccess", "ImageSource", "ListedSource", "OpenedImage"]

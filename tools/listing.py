@@ -13,11 +13,11 @@ from .results import PictureList, one_line
 from .vision_tool import PictureTool, messages_of
 
 MAX_LISTED = 100
-"""The most images to list."""
+"""The maximum number of images to list."""
 
 
 class ListPicturesTool(PictureTool):
-    """List the images that may be opened: those attached to messages, those of sources, files."""
+    """List the images that the tools can open: attached to messages, from sources, and files."""
 
     name: str = "list_pictures"
     description: str = (

@@ -1,7 +1,7 @@
 """An MCP server for the tools, over stdin and stdout.
 
-A thin wrapper: names, descriptions, arguments and results are those of the LangChain tools. Only the protocol
-may go to stdout; `stdio_server` redirects everything else that is printed to stderr.
+A thin wrapper: names, descriptions, arguments and results come from the LangChain tools. Only the protocol
+may use stdout; `stdio_server` redirects all other output to stderr.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def create_server(toolkit: VisionToolkit, draw: Draw | None = None) -> Server[An
 
     async def call_tool(context: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
         if call.name not in tools:
-            raise MCPError(INVALID_PARAMS, f"no tool {call.name!r}: there is {', '.join(tools)}")
+            raise MCPError(INVALID_PARAMS, f"no tool {call.name!r}: name one of {', '.join(tools)}")
         request: dict[str, Any] = {
             "type": "tool_call",
             "id": "mcp",
@@ -105,7 +105,7 @@ def serve(toolkit: VisionToolkit, draw: Draw | None = None) -> None:
 
 
 def describe(tool: BaseTool) -> Tool:
-    """Return a tool's MCP listing; clients have no current image, so `image` is required."""
+    """Describe a tool in MCP's terms; `image` is required, since clients have no current image."""
     schema = tool.get_input_jsonschema()
     schema["properties"].pop("runtime")  # for LangGraph agents
     result = VisionResult if "image" in schema["properties"] else PictureList
@@ -133,7 +133,7 @@ class _Reporter(BaseCallbackHandler):
         self._count = 0
 
     def on_custom_event(self, name: str, data: Any, **_: Any) -> None:
-        """Notify the client of progress, if it asked for it."""
+        """Report progress to the client, if it asked for progress."""
         if name == EVENT:
             self._count += 1
             report = self._context.session.report_progress
@@ -153,7 +153,7 @@ def _refuse_broad_folder(folder: Path) -> None:
     folder, home = folder.resolve(), Path.home().resolve()
     if folder == Path(folder.anchor) or home.is_relative_to(folder):
         raise AssistantError(
-            f"{folder} would open all your files to the client: name a folder of pictures, such as "
+            f"{folder} would give the client all your files: name a folder of pictures, such as "
             "--folder ~/Pictures"
         )
 

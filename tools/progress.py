@@ -1,7 +1,7 @@
 """Progress of a tool call: the answer while the model generates it.
 
-It goes to LangChain's callbacks as the custom event `EVENT` (`on_custom_event`, `astream_events`), and to a
-LangGraph graph's stream of mode `custom`.
+LangChain's callbacks receive it as the custom event `EVENT` (`on_custom_event`, `astream_events`), and a
+LangGraph graph streams it in mode `custom`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Progress:
         self._write = _stream_writer()
 
     def report(self, text: str) -> None:
-        """Report the text so far; an empty text means that work has begun."""
+        """Report the text so far; an empty text means that the call has started."""
         event = {"tool": self._tool, "text": text}
         if getattr(ensure_config().get("callbacks"), "handlers", None):
             dispatch_custom_event(EVENT, event)
@@ -50,7 +50,7 @@ class Progress:
 
 
 class ObservedEngine(EngineWrapper):
-    """An engine that reports all answers to one listener."""
+    """An engine that reports its answers to a default listener."""
 
     def __init__(self, engine: Engine, listener: GenerationListener) -> None:
         super().__init__(engine)
@@ -59,7 +59,7 @@ class ObservedEngine(EngineWrapper):
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
     ) -> list[Generation]:
-        """Answer requests; the listener is the caller's, or else this engine's."""
+        """Answer requests, reporting to `listener` or else to the default one."""
         return self._engine.generate(requests, listener or self._listener)
 
 

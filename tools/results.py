@@ -1,4 +1,4 @@
-"""Tool results: typed for programs, and as text for a model."""
+"""Tool results: typed values for programs, text for models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.pictures import Picture
 from ..vlm.tasks import Task
 
-# A hundredth of a whole number of pixels has two decimals, so this loses nothing.
+# Hundredths of a whole number of pixels have two decimals, so rounding to two loses nothing.
 _DECIMALS = 2
 _SCORE_DECIMALS = 4
 
@@ -75,9 +75,9 @@ class VisionResult(_Record):
 
     @classmethod
     def of(cls, artifact: Any) -> VisionResult | None:
-        """Return the result in a message's artifact, also one from a checkpoint or over MCP.
+        """Return the result in a message's artifact, even from a checkpoint or over MCP.
 
-        None if the artifact is not one of ours.
+        Returns None for any other artifact.
         """
         try:
             return cls.model_validate(artifact)
@@ -87,7 +87,7 @@ class VisionResult(_Record):
 
 
 class PictureList(_Record):
-    """The paths and ids of images; `more` says that the list is cut."""
+    """The paths and ids of images; `more` means that there are others."""
 
     pictures: list[str]
     more: bool
@@ -123,14 +123,14 @@ def to_text(result: VisionResult) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text as one line, so that text in an image cannot pass for lines of ours."""
+    """Return the text as one line, so that text in an image cannot imitate our own lines."""
     return " ".join(text.split())
 
 
 def _line(found: FoundBox, task: Task) -> str:
     corners = ", ".join(f"{value:g}" for value in found.box)
     line = f"- {found.phrase}: [{corners}]"
-    if task == Task.IDENTIFY:  # the box was given, not found
+    if task == Task.IDENTIFY:  # the caller gave the box
         return line
     return f"{line}, confidence {'unknown' if found.score is None else f'{found.score:.0%}'}"
 

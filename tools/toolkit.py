@@ -20,12 +20,12 @@ from .vision_tool import LazyModel, lazy_model
 class VisionToolkit(BaseToolkit):
     """Vision tools for any LangChain agent.
 
-    `model` is a loaded model, or a name, folder or address, loaded when a tool is first used. A model may
-    open images by path only in `folders`, by default the current working directory. `sources` return images
-    by id, and take precedence over paths; sources with a method `references()` are listed.
+    `model` is a loaded model, or a name, folder or address to load when a tool is first used. Calling models
+    may open images by path only in `folders`, by default the current working directory. `sources` return
+    images by id, before any path is tried; `list_pictures` lists sources with a method `references()`.
 
     The current image, used if a call names none, is `config["configurable"]["current_image"]`: a path or an
-    id (under the same rules as a model's), a `pathlib.Path` (opened wherever it leads), bytes, a Pillow
+    id (with the same restrictions as a model's), a `pathlib.Path` (unrestricted), bytes, a Pillow
     image, an opened `Picture`, a data URL, or a message's image block with base64 data. Without one, an
     agent's tools use the image in the latest user message that has any.
     """

@@ -24,9 +24,9 @@ from .results import VisionResult, make_result, to_text
 
 
 class LazyModel:
-    """A model that is loaded at its first use; safe to share between threads.
+    """A model that loads on first use; safe to share between threads.
 
-    Copies share the model. It can be pickled if it was given by name, folder or address.
+    Copies share the model. Pickling works if it was given by name, folder or address.
     """
 
     def __init__(self, model: VisionLanguageModel | str) -> None:
@@ -78,7 +78,7 @@ class Findings:
 
 
 def argument_errors(error: Any) -> str:
-    """Describe a pydantic error in a call's arguments to the calling model."""
+    """Describe invalid arguments to the calling model."""
     problems = (
         f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg'].removeprefix('Value error, ')}"
         for item in error.errors()
@@ -87,7 +87,7 @@ def argument_errors(error: Any) -> str:
 
 
 class PictureTool(BaseTool):
-    """A tool with access to images; errors that a model can fix come back as messages."""
+    """A tool with access to images; it returns errors that the calling model can fix as messages."""
 
     images: ImageAccess = Field(default_factory=ImageAccess, exclude=True, repr=False)
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
@@ -95,7 +95,7 @@ class PictureTool(BaseTool):
     handle_validation_error: bool | str | Callable[[Any], str] | None = argument_errors
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Drop LangChain's private state: classes made at run time, which cannot be pickled."""
+        """Drop LangChain's private state, which has unpicklable classes made at run time."""
         return super().__getstate__() | {"__pydantic_private__": self.model_construct().__pydantic_private__}
 
 
@@ -103,8 +103,8 @@ class VisionTool(PictureTool):
     """A tool that makes one request about an image, or about a region of it.
 
     `model` may be given as a name, a folder, a loaded model, or a `LazyModel` that several tools share.
-    Errors that a model can fix (no such image, a region outside of it, wrong arguments, missing weights) come
-    back as error messages; anything else is a bug and is raised.
+    Errors that the calling model or its user can fix (no such image, a region outside of it, wrong arguments,
+    missing weights) become error messages; anything else is a bug and is raised.
     """
 
     task: ClassVar[Task]
@@ -133,7 +133,7 @@ class VisionTool(PictureTool):
             progress.report("")
             model = VisionLanguageModel(ObservedEngine(self.model.get().engine, progress))
             answer = self.look(model, picture.image, box, next(iter(asked.values()), None) or "")
-        except (AssistantError, ValueError) as error:  # ValueError: a bad region, or a text that is too long
+        except (AssistantError, ValueError) as error:  # ValueError: bad region or too long text
             raise ToolException(str(error)) from error
         text = answer.text.strip() or "The vision model gave no answer."
         result = make_result(self.task, picture, opened.reference, text, answer.phrases)

@@ -152,7 +152,7 @@ def test_what_is_not_a_file_in_the_folder_is_refused_in_the_same_words(
     ],
 )
 def test_an_address_is_refused(address: str, access: ImageAccess) -> None:
-    with pytest.raises(ToolException, match="addresses are not opened"):
+    with pytest.raises(ToolException, match="cannot open addresses"):
         access.open(address, NOTHING)
 
 

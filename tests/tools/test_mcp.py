@@ -68,7 +68,7 @@ async def test_a_client_lists_calls_and_gets_errors_despite_noise_on_stdout() ->
         assert "there is no such picture" in text(refused)
         wrong = await client.call_tool("identify", {"image": "cat.jpg", "region": [1, 2]})
         assert (wrong.is_error, text(wrong)[:23]) == (True, "Wrong arguments: region")
-        with pytest.raises(MCPError, match="no tool 'paint': there is caption, vqa"):
+        with pytest.raises(MCPError, match="no tool 'paint': name one of caption, vqa"):
             await client.call_tool("paint", {})
         with pytest.raises(MCPError) as fault:
             await client.call_tool("vqa", {"image": "cat.jpg", "question": "fail"})
@@ -240,7 +240,7 @@ def test_a_folder_that_holds_everything_is_refused(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     (tmp_path / "me" / "sub").mkdir(parents=True)
-    with pytest.raises(AssistantError, match="would open all your files to the client: name a folder"):
+    with pytest.raises(AssistantError, match="would give the client all your files: name a folder"):
         create_server(VisionToolkit(model="nano", folders=(Path(folder).expanduser(),)))
     create_server(VisionToolkit(model="nano", folders=(tmp_path / "me" / "sub",)))
 
@@ -296,7 +296,7 @@ def test_the_command_refuses_every_name_of_a_folder_that_holds_everything(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "to-the-root").symlink_to("/")
     done = CliRunner().invoke(app, ["mcp", "--folder", folder])
-    assert "would open all your files to the client" in str(done.exception)
+    assert "would give the client all your files" in str(done.exception)
 
 
 def test_the_command_expands_the_home_folder_for_clients_that_start_it_without_a_shell(
@@ -315,7 +315,7 @@ def test_the_command_refuses_to_serve_the_root_that_clients_start_it_in(
 ) -> None:
     monkeypatch.chdir("/")
     done = CliRunner().invoke(app, ["mcp"])
-    assert "/ would open all your files to the client: name a folder" in str(done.exception)
+    assert "/ would give the client all your files: name a folder" in str(done.exception)
 
 
 def test_another_version_of_the_protocols_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
