@@ -11,14 +11,15 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import takewhile
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ..vlm.errors import AssistantError
 from ..vlm.extras import DISTRIBUTION
 from .commands import asking, chatting, evaluation, model_server, models, page, serving, sessions, training
-from .commands.output import note, replace_closed_streams, replace_what_cannot_be_encoded, say
+from .commands.output import INTERRUPTED, note, replace_closed_streams, replace_what_cannot_be_encoded, say
 from .commands.paths import is_file
 
 EPILOG = """Examples:
@@ -34,8 +35,26 @@ EPILOG = """Examples:
   assistant plan "find the cat and describe the picture"
 """
 
+
+class StoppableGroup(TyperGroup):
+    """Says that a command was stopped by Ctrl-C; the parser alone would say nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            Exit: with 130, if Ctrl-C stopped it.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            note("Stopped.")
+            raise typer.Exit(INTERRUPTED) from error
+
+
 app = typer.Typer(
     name="assistant",
+    cls=StoppableGroup,
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -85,7 +85,7 @@ def test_a_run_that_is_stopped_before_a_task_is_done_promises_nothing(
 ) -> None:
     engine.answers[Task.REFER] = KeyboardInterrupt()
     result = evaluate("--tasks", "refer,caption")
-    assert (result.code, result.out, result.err) == (130, "", "")
+    assert (result.code, result.out, result.err) == (130, "", "Stopped.\n")
 
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -93,7 +93,7 @@ def test_a_run_that_is_stopped_before_a_task_is_done_promises_nothing(
     out.unlink()
     monkeypatch.setattr(evaluation, "load_model", stopped)
     result = evaluate("--tasks", "refer,caption")
-    assert (result.code, result.out, result.err, out.exists()) == (130, "", "", False)
+    assert (result.code, result.out, result.err, out.exists()) == (130, "", "Stopped.\n", False)
 
 
 def test_a_published_set_is_measured_by_its_own_measure(command: Command, tmp_path: Path, out: Path) -> None:

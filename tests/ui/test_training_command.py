@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +49,25 @@ def one_line(result: Result) -> str:
 
 
 class TestOwnPhotos:
+    def test_ctrl_c_keeps_the_steps_that_are_done(self, own: Path, model: Path, tmp_path: Path) -> None:
+        out = tmp_path / "run"
+        (tmp_path / "mine.toml").write_text("log_every = 1\nbatch = 2\n")
+        code = "from assistant.ui.cli import main; main()"
+        command: list[object] = [sys.executable, "-c", code, "train", "--data", own, "--out", out]
+        command += ["--model", model, "--config", tmp_path / "mine.toml", "--steps", 100_000]
+        with subprocess.Popen(list(map(str, command)), stdout=-1, stderr=-1, text=True) as running:
+            deadline = time.monotonic() + 120
+            while not (out / "log.jsonl").exists():
+                assert running.poll() is None, running.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            running.send_signal(signal.SIGINT)
+            said, complaints = running.communicate(timeout=120)
+        assert (running.returncode, said) == (130, ""), complaints
+        assert "Traceback" not in complaints
+        assert "resume" in complaints.splitlines()[-1]
+        assert not [path for path in out.rglob("*") if path.suffix in {".part", ".tmp"}]
+
     def test_twenty_photos_are_learnt_by_heart(
         self, command: Command, own: Path, model: Path, tmp_path: Path
     ) -> None:

@@ -22,6 +22,7 @@ from .options import (
     load_model,
     to_json,
 )
+from .output import INTERRUPTED
 
 if TYPE_CHECKING:
     from ...vlm.evaluation.items import EvaluationSet
@@ -117,10 +118,11 @@ def evaluate(
         zooms = not (paper or published) if zoom is None else zoom
         asked = load_model(model, base, zoom=zooms, dtype=dtype, device=device, quantize=quantize)
         report = run(asked, questions, limit, _show_progress, keep)
-    except KeyboardInterrupt:
-        if done:
-            typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
-        raise
+    except KeyboardInterrupt as stopped:
+        if not done:
+            raise
+        typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
+        raise typer.Exit(INTERRUPTED) from stopped
     table = _table_of_the_paper if paper else _table
     typer.echo(to_json(summary(report)) if as_json else "\n".join(table(report)))
     typer.echo(f"Report: {out} and {page_path(out)}", err=True)

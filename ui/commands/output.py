@@ -7,8 +7,14 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from ...vlm.errors import AssistantError
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C stopped."""
 
 # Characters that terminals take for commands, such as the escape; names, titles and answers may hold them.
 _COMMANDS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
@@ -43,6 +49,27 @@ def encodable(text: str) -> str:
     return text
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file; a full disk or Ctrl-C leaves an earlier file as it was.
+
+    Raises:
+        AssistantError: it cannot be written.
+    """
+    place = Path(os.path.realpath(path))
+    partial = place.with_name(f".assistant-{os.getpid()}.part")
+    try:
+        if place.exists() and not place.is_file():  # a device, or a folder
+            place.write_bytes(content)
+        else:
+            partial.write_bytes(content)
+            partial.replace(place)
+    except OSError as error:
+        raise AssistantError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
 def replace_closed_streams() -> None:
     """Open the null device for each of stdin, stdout and stderr that the caller closed, as `>&-` does."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -57,5 +84,13 @@ def replace_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="replace")
 
 
-__all__ = ["encodable", "note", "replace_closed_streams", "replace_what_cannot_be_encoded", "say", "say_json"]
-__all__ += ["say_json_text"]
+__all__ = [
+    "INTERRUPTED",
+    "encodable",
+    "note",
+    "replace_closed_streams",
+    "replace_what_cannot_be_encoded",
+    "say",
+    "say_json",
+]
+__all__ += ["say_json_text", "write_whole"]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from .output import note
+from .output import note, write_whole
 
 if TYPE_CHECKING:
     from ...agent.turn import TurnResult
@@ -121,18 +119,7 @@ def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
     drawn = io.BytesIO()
     image = draw(picture.image, result.phrases)
     image.save(drawn, Image.registered_extensions()[path.suffix.lower()])
-    place = Path(os.path.realpath(path))
-    partial = place.with_name(f".assistant-{os.getpid()}.part")  # a full disk leaves an earlier drawing alone
-    try:
-        if place.exists() and not place.is_file():  # a device, or a folder
-            place.write_bytes(drawn.getvalue())
-        else:
-            partial.write_bytes(drawn.getvalue())
-            partial.replace(place)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise AssistantError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, drawn.getvalue())
     note(f"Saved {path}")
 
 

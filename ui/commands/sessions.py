@@ -13,7 +13,7 @@ import typer
 
 from ...vlm.errors import AssistantError, one_line
 from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, open_store, require_pipe
-from .output import note, say, say_json, say_json_text
+from .output import note, say, say_json, say_json_text, write_whole
 
 if TYPE_CHECKING:
     from ...storage import SearchHit, SessionStore, SessionSummary, StoredTurn
@@ -132,13 +132,13 @@ def export(
     if out is None:
         say_json_text(content.decode())
         return
-    try:
-        if is_archive and out.suffix.lower() != ".zip":
+    if is_archive and out.suffix.lower() != ".zip":
+        try:
             zipfile.ZipFile(BytesIO(content)).extractall(out)
-        else:
-            out.write_bytes(content)
-    except OSError as error:
-        raise AssistantError(f"cannot write {out}: {error.strerror}") from error
+        except OSError as error:
+            raise AssistantError(f"cannot write {out}: {error.strerror}") from error
+    else:
+        write_whole(out, content)
     say(str(out))
 
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-# The exit code that shells report for Ctrl-C.
-INTERRUPTED = 130
+from .output import INTERRUPTED
 
 Switch = bool | None
 
