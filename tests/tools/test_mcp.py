@@ -91,7 +91,7 @@ async def test_a_cancelled_call_stops_the_model_and_leaves_the_server_usable(
     with (tmp_path / "log").open("w+") as log:
         started = asyncio.Event()
 
-        async def hear(*_: Any) -> None:
+        async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
             started.set()
 
         async with connected(FAKE, mode=mode, log=log) as client:
