@@ -303,7 +303,7 @@ def test_answers_are_checked_where_that_is_wanted(
     assert Task.IDENTIFY in [request.task for request in engine.requests]
     [turn] = store.turns(only_session(store))
     assert turn.steps[0].verifications
-    assert "When checked" in said(tab)
+    assert "Self-check" in said(tab)
 
 
 def test_settings_are_kept_apart_from_their_fields_which_go_with_the_page(open_page: Open) -> None:
