@@ -586,6 +586,17 @@ class TestSessions:
         assert [path.suffix for path in pictures.iterdir() if path.suffix] == []
 
 
+class TestTools:
+    @pytest.mark.parametrize("typed", [True, False])
+    def test_a_person_at_the_keyboard_is_told_what_the_server_waits_for(
+        self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: bool
+    ) -> None:
+        monkeypatch.setattr("assistant.tools.mcp_server.serve", lambda *_: None)
+        result = command("mcp", "--folder", tmp_path, typed=typed)
+        assert (result.code, result.out) == (0, "")
+        assert ("Waiting for an MCP client" in result.err) is typed
+
+
 class TestDatabase:
     COMMANDS: tuple[Callable[[str, Path], tuple[object, ...]], ...] = (
         lambda session, photo: ("ask", photo, "what colour is it?", "--session", session),
@@ -779,6 +790,9 @@ class TestPlanning:
         assert json.loads(result.out)["id"] == "a"
         assert result.err.startswith("Error: line 3: ")
         assert result.err.count("\n") == 1
+
+    def test_cases_are_not_awaited_from_the_keyboard(self, command: Command) -> None:
+        assert_wrong_use(command("plan", "--jsonl", typed=True), "cat cases.jsonl | assistant plan --jsonl")
 
     def test_half_a_surrogate_pair_is_planned(self, command: Command) -> None:
         result = command("plan", "--jsonl", stdin=rb'{"id": "\ud800", "user": "what is \udfff?"}')

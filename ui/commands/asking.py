@@ -278,6 +278,8 @@ def plan(
 
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")
+    if jsonl:
+        require_pipe("cases.jsonl", "plan --jsonl")
     quieten_libraries()
     chosen = load_planner(planner) or Planner()
     if jsonl:

@@ -175,7 +175,7 @@ def require_pipe(file: str, command: str) -> None:
         BadParameter: stdin is a terminal.
     """
     if sys.stdin.isatty():
-        raise typer.BadParameter(f"- reads a file from a pipe: cat {file} | assistant {command}")
+        raise typer.BadParameter(f"nothing is piped in: cat {file} | assistant {command}")
 
 
 def to_json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import typer
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
 from .options import DEFAULT_MODEL, DialectOption, ImagesOption, ModelOption, in_dialect, open_store
+from .output import note
 from .paths import named_path
 
 if TYPE_CHECKING:
@@ -57,7 +59,10 @@ def mcp(
     folders = tuple(map(_folder, folder or [str(Path.cwd())]))
     with nullcontext() if database is None else open_store(database, images, make=False) as store:
         sources = (SessionImages(store),) if store else ()
-        serve(VisionToolkit(model=model, folders=folders, sources=sources), _draw)
+        toolkit = VisionToolkit(model=model, folders=folders, sources=sources)
+        if sys.stdin.isatty():
+            note("Waiting for an MCP client, which starts this command itself; Ctrl-C stops.")
+        serve(toolkit, _draw)
 
 
 def _folder(name: str) -> Path:
