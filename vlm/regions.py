@@ -116,7 +116,6 @@ def crop_window(image: Sized, region: Box) -> tuple[int, int, int, int]:
     across, down = (x1 - x0) * MARGIN, (y1 - y0) * MARGIN
     left, top = max(int(x0 - across), 0), max(int(y0 - down), 0)
     right, bottom = min(round(x1 + across), image.width), min(round(y1 + down), image.height)
-    left, top = min(left, image.width - 1), min(top, image.height - 1)
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 

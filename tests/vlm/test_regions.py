@@ -8,8 +8,16 @@ from PIL import Image
 
 from assistant.vlm.answers import Completion, Continuation, Generation, Request
 from assistant.vlm.engine.base import GenerationListener
-from assistant.vlm.grounding import Box, find_boxes, parse
-from assistant.vlm.regions import crop, pixel_box
+from assistant.vlm.grounding import Box, GroundedPhrase, GroundedText, find_boxes, parse
+from assistant.vlm.regions import (
+    check_order,
+    crop,
+    crop_window,
+    map_to_full_image,
+    pixel_box,
+    read_corners,
+    to_full_image,
+)
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -42,6 +50,7 @@ class TestPixelBox:
             ),
             ([0, 0, 1, 1], "[0, 0, 1, 1] are fractions, but pixels are wanted: give [0, 0, 640, 480]"),
             ([-0.01, 0.2, 0.5, 0.6], "are fractions"),
+            ([-0.5, 0.2, 0.5, 0.6], "are fractions"),
             ([5, 5, 5, 9], "[5, 5, 5, 9] has no area"),
             ([5, 9, 8, 9], "has no area"),
             ([40, 20, 10, 60], "give [10, 20, 40, 60], or [40, 20, 50, 80] if these are a corner, width and"),
@@ -49,7 +58,11 @@ class TestPixelBox:
             ([0, 0, 640.51, 9], "[0, 0, 640.51, 9] lies outside of the picture of 640 x 480 pixels"),
             ([-1, 0, 9, 9], "outside of the picture"),
             ([640.1, 0, 640.4, 9], "outside of the picture"),
+            ([640, 0, 640.4, 9], "outside of the picture"),
+            ([0, 480, 9, 480.4], "outside of the picture"),
             ([0, 900, 20, 990], "outside of the picture"),
+            ([1.236, 0, 641, 9], "[1.24, 0, 641, 9] lies"),
+            ([0, 0, 1e9, 9], "is no box"),
             ([1, 2, 3], "[1, 2, 3] is no box: give four numbers of pixels"),
             ([1, 2, 3, float("nan")], "is no box"),
             ([1, 2, 3, float("inf")], "is no box"),
@@ -67,8 +80,50 @@ class TestPixelBox:
         assert len(str(error.value).splitlines()) == 1
         assert len(str(error.value)) < 200
 
+    def test_may_be_of_two_pixels(self) -> None:
+        assert pixel_box([0, 0, 2, 2], WIDTH, HEIGHT) == Box(0, 0, 0, 0)
+
     def test_may_be_an_image_of_one_pixel(self) -> None:
         assert pixel_box([0, 0, 1, 1], 1, 1) == Box(0, 0, 100, 100)
+
+
+class TestReadCorners:
+    @pytest.mark.parametrize("text", ["1,2,3,4.5", " [1, 2, 3, 4.5] ", "(1,2,3,4.5)"])
+    def test_reads_four_numbers(self, text: str) -> None:
+        assert read_corners(text) == [1, 2, 3, 4.5]
+
+    @pytest.mark.parametrize("text", ["1,2,3", "1 2 3 4", "X1,2,3,4X", ""])
+    def test_refuses_other_text(self, text: str) -> None:
+        with pytest.raises(ValueError, match=f"^takes four numbers x0,y0,x1,y1, not '{text}'$"):
+            read_corners(text)
+
+
+def test_equal_corners_are_in_order() -> None:
+    check_order(1, 2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "region", "window"),
+    [
+        pytest.param((200, 100), Box(0, 0, 50, 50), (0, 0, 115, 58), id="at the top left"),
+        pytest.param((200, 100), Box(100, 100, 100, 100), (199, 99, 200, 100), id="the last pixel"),
+        pytest.param((3, 3), Box(40, 40, 40, 40), (1, 1, 2, 2), id="at least a pixel"),
+    ],
+)
+def test_the_window_of_a_crop(size: tuple[int, int], region: Box, window: tuple[int, int, int, int]) -> None:
+    assert crop_window(Image.new("RGB", size), region) == window
+
+
+def test_a_box_mapped_to_the_full_image_keeps_its_score() -> None:
+    found = GroundedText("", (GroundedPhrase("it", (Box(0, 0, 50, 50, score=0.5),)),))
+    mapped = to_full_image(found, Image.new("RGB", (200, 100)), Box(20, 20, 60, 60))
+    assert [(box, box.score) for box in mapped.boxes] == [(Box(14, 14, 40, 40), 0.5)]
+
+
+@pytest.mark.parametrize(("region", "image"), [(None, Image.new("RGB", (9, 9))), (Box(1, 2, 3, 4), None)])
+def test_without_a_crop_an_answer_stays_as_it_is(region: Box | None, image: Image.Image | None) -> None:
+    answer = Generation(parse("{<0><0><50><50>}"), 0.0)
+    assert map_to_full_image(Request(Task.REFER, "it", region, image), answer) is answer
 
 
 def test_a_region_smaller_than_a_bin_is_cropped_to_its_bin() -> None:
@@ -112,7 +167,7 @@ class TestRegionOfARequest:
         assert engine.requests[0].image is not self.PICTURE
 
     def test_needs_an_image(self) -> None:
-        with pytest.raises(ValueError, match="needs a picture: give one"):
+        with pytest.raises(ValueError, match=r"^a region needs a picture: give one$"):
             VisionLanguageModel(Engine("words")).generate([Request(Task.VQA, "what?", self.REGION)])
 
     def test_is_refused_by_an_engine(self) -> None:
