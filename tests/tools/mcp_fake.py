@@ -27,10 +27,12 @@ class NoisyEngine(FakeEngine):
             raise RuntimeError("the secret is 42")
         if requests[0].argument == "endless":
             assert listener is not None
-            while not listener.should_stop():
-                listener.on_text(0, "still looking")
-                time.sleep(0.01)
-            print("stopped early", flush=True)
+            try:
+                while not listener.should_stop():
+                    listener.on_text(0, "still looking")
+                    time.sleep(0.01)
+            finally:
+                print("stopped early", flush=True)
         return super().generate(requests, listener)
 
 
