@@ -92,7 +92,8 @@ async def test_a_cancelled_call_stops_the_model_and_leaves_the_server_usable(
         started = asyncio.Event()
 
         async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
-            started.set()
+            if message == "still looking":  # the model is at work
+                started.set()
 
         async with connected(FAKE, mode=mode, log=log) as client:
             call = {"image": "cat.jpg", "question": "endless"}
