@@ -37,6 +37,7 @@ class Lora:
     rank: int
     alpha: int
     all_linear: bool
+    tower: bool
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _base_folder(folder: Path, settings: AdapterSettings) -> Path | None:
 
 
 def _lora(settings: AdapterSettings) -> Lora:
-    return Lora(settings.r, settings.lora_alpha, settings.all_linear)
+    return Lora(settings.r, settings.lora_alpha, settings.all_linear, settings.tower)
 
 
 def _sources(held: ModelFolder) -> dict[str, str]:

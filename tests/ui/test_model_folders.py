@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.vlm.engine import memory
+from assistant.vlm.presets import NANO
 from assistant.vlm.released import convert_released
 from assistant.vlm.tensor_files import sha256_of
 
@@ -40,7 +41,7 @@ def test_a_model_is_shown_with_what_it_holds_and_whence(command: Command, made: 
     assert held["vision_tower"] == "blip_2_vision_model, 2 layers, 32 wide"
     assert (held["image_size"], held["prompt_form"]) == (56, "minigpt_v2")
     assert held["precisions"] == ["float16", "float32"]
-    assert held["lora"] == {"rank": 4, "alpha": 8, "all_linear": False}
+    assert held["lora"] == {"rank": 4, "alpha": 8, "all_linear": False, "tower": False}
     assert held["sources"]["checkpoint.pth"] == sha256_of(made / "checkpoint.pth")
     sizes = held["memory_bytes"]
     assert sizes["float32"] == 4 * held["weights"] == 2 * sizes["float16"]
@@ -55,6 +56,11 @@ def test_it_is_told_in_lines(command: Command, made: Path) -> None:
     assert "asked in the form of: minigpt_v2" in told
     assert "(too large)" in told
     assert f"made from: checkpoint.pth, sha256 {sha256_of(made / 'checkpoint.pth')}" in told
+
+
+def test_the_adapter_that_ships_says_where_its_lora_is(command: Command) -> None:
+    told = command("models", "show", NANO.adapter).out
+    assert "on all linear layers of the language model and on the vision tower, 7.8 million weights" in told
 
 
 def test_an_adapter_names_its_base_and_whether_it_is_here(command: Command, made: Path) -> None:

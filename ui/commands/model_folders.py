@@ -80,6 +80,7 @@ def _kind(held: ModelInventory | AdapterInventory) -> str:
 
 def _lora(lora: Lora) -> str:
     where = "all linear layers" if lora.all_linear else "queries and values"
+    where += " of the language model" + (" and on the vision tower" if lora.tower else "")
     return f"LoRA of rank {lora.rank}, alpha {lora.alpha}, on {where}"
 
 
