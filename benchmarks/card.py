@@ -116,7 +116,7 @@ def _share(it: Mapping[str, float]) -> str:
 
 def _source(figures: Mapping[str, Any]) -> str:
     return (
-        f"{figures['date'][:10]}, {figures['machine']}, commit `{figures['commit'][:12]}`, "
+        f"{figures['date'][:10]}, {figures['machine']}, commit `{figures['commit']}`, "
         f"weights `{figures['weights_sha256'][:8]}`:"
     )
 
