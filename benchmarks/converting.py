@@ -9,8 +9,6 @@ the system takes back when it needs them; `peak_own_bytes` is what the process i
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from figures import arguments, publish
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -123,12 +122,11 @@ def _watch(process: subprocess.Popen[bytes], peaks: dict[str, int]) -> None:
 
 
 def main() -> None:
-    """Print the figures, and write them as JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the figures as JSON, and write them if asked to."""
+    parser = arguments(__doc__)
     parser.add_argument("--llama-layers", type=int, default=4)
     parser.add_argument("--tower-layers", type=int, default=8)
     parser.add_argument("--folder", type=Path, help="where there is room for the files")
-    parser.add_argument("--out", type=Path, help="a JSON file to write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -140,10 +138,7 @@ def main() -> None:
             **convert(folder),
             "shard_bytes": SHARD,
         }
-    for figure, value in figures.items():
-        print(f"{figure:16} {value}")
-    if options.out:
-        options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":
