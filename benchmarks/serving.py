@@ -201,7 +201,7 @@ def streamed(engine: LocalEngine, request: Request) -> tuple[float, float, str]:
 
 
 def latency(engine: LocalEngine, loop: Generate, request: Request) -> dict[str, float]:
-    """Return the latency of a task, of the engine and of `generate`; that of later tokens if there are some."""
+    """Return the latency of a task, of the engine and of `generate`; of later tokens if there are some."""
 
     def length(answer: str) -> int:
         return len(engine.processor.tokenizer(answer, add_special_tokens=False)["input_ids"])
