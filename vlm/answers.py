@@ -22,7 +22,8 @@ class Request:
     `region` is the part of the image that the request is about: a `VisionLanguageModel` crops to it and maps
     boxes back to the full image. Only `[identify]` sees the full image, with the region in its prompt.
     `typed` is the text that a user typed after an identifier, or a dataset's published question: some prompt
-    forms use exactly this text. `options` say how the answer is generated.
+    forms use exactly this text. `options` say how the answer is generated, `adapter` which of a model's named
+    adapters does; by default its own.
     """
 
     task: Task | None
@@ -32,6 +33,7 @@ class Request:
     history: tuple[Turn, ...] = ()
     typed: str = ""
     options: GenerationOptions = DEFAULT_OPTIONS
+    adapter: str = ""
 
     def turns_in(self, form: PromptForm) -> tuple[Turn, ...]:
         """Return the turns that a model of this form reads, the open question last.

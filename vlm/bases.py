@@ -91,6 +91,52 @@ def find_base(adapter: Path, given: Path | None = None) -> Path:
     )
 
 
+def require_base(adapter: Path, base: Path) -> None:
+    """Check that an adapter was trained for the base model in a folder.
+
+    Raises:
+        WeightsError: it was not, or there is no adapter.
+    """
+    from .weights import describe
+
+    if not (adapter / "adapter_config.json").is_file():
+        raise WeightsError(f"no adapter in {adapter}: name the folder of one, such as runs/mine/adapter")
+    name = read_adapter(adapter).base_model_name_or_path
+    if name not in PRESETS:
+        find_base(adapter, base)
+    elif describe(PRESETS[name]).folder != base:
+        raise WeightsError(
+            f"{adapter} is an adapter of {name}, not of {base}: name another, or --model {name}"
+        )
+
+
+def parts_of(model: str, base: Path | None = None) -> tuple[Path, Path | None]:
+    """Return the folders of a model's base, fetched if it is missing, and of its adapter, None without one.
+
+    `model` is a preset's name, or the folder of an adapter or of a whole model; `base` is as for `find_base`.
+
+    Raises:
+        WeightsError: there is no such model, or its base is missing.
+    """
+    from .weights import base_model
+
+    folder = Path(model)
+    if base is not None and not (folder / "adapter_config.json").is_file():
+        raise WeightsError(f"{model} is not an adapter's folder: leave --base out")
+    if model in PRESETS:
+        adapter = PRESETS[model].adapter
+        if not adapter.is_dir():
+            raise WeightsError(f"{model} lacks its adapter: install assistant again, or name another model")
+        return base_model(PRESETS[model]), adapter
+    if (folder / "adapter_config.json").is_file():
+        return find_base(folder, base), folder
+    if (folder / "config.json").is_file():
+        return folder, own_adapter(folder)
+    raise WeightsError(
+        f"no model {model!r}: name one of {', '.join(PRESETS)}, or a folder with an adapter or a model"
+    )
+
+
 def _is_model(folder: Path) -> bool:
     try:
         return (folder / "config.json").is_file()
@@ -98,4 +144,13 @@ def _is_model(folder: Path) -> bool:
         return False
 
 
-__all__ = ["ADAPTER", "BASE", "find_base", "fingerprint", "note_base", "own_adapter"]
+__all__ = [
+    "ADAPTER",
+    "BASE",
+    "find_base",
+    "fingerprint",
+    "note_base",
+    "own_adapter",
+    "parts_of",
+    "require_base",
+]

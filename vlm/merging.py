@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from .bases import find_base, fingerprint, own_adapter
+from .bases import fingerprint, parts_of
 from .engine.local import LocalEngine
 from .engine.precision import fastest_precision
 from .errors import WeightsError
 from .presets import PRESETS
 from .tensor_files import sha256_of
-from .weights import base_model, cache_folder
+from .weights import cache_folder
 from .written_folder import SHARD, WrittenFolder
 
 _WEIGHTS = "adapter_model.safetensors"
@@ -27,10 +27,9 @@ def merge_adapter(model: str, out: Path, base: Path | None = None) -> None:
     """
     if out.exists():
         raise WeightsError(f"{out} exists: name a new folder")
-    parts = _parts(model, base)
-    if parts is None:
+    folder, adapter = parts_of(model, base)
+    if adapter is None:
         raise WeightsError(f"{model} has no adapter to merge: it can be used as it is")
-    folder, adapter = parts
     engine = LocalEngine.load(model, base)
     sources = [adapter / _WEIGHTS, *sorted(folder.glob("model*.safetensors"))]
     with WrittenFolder(out, sources) as written:
@@ -45,29 +44,15 @@ def whole_model(model: str, base: Path | None = None) -> Path:
     Raises:
         WeightsError: there is no such model, or merging failed.
     """
-    parts = _parts(model, base)
-    if parts is None:
-        return Path(model)
-    folder, adapter = parts
+    folder, adapter = parts_of(model, base)
+    if adapter is None:
+        return folder
     weights = f"{fingerprint(folder)} {sha256_of(adapter / _WEIGHTS)} {fastest_precision()}"
     name = f"{model if model in PRESETS else adapter.resolve().parent.name}-"
     out = cache_folder() / "merged" / f"{name}{hashlib.sha256(weights.encode()).hexdigest()[:12]}"
     if not out.is_dir():
         merge_adapter(model, out, base)
     return out
-
-
-def _parts(model: str, base: Path | None) -> tuple[Path, Path] | None:
-    """Return the folders of a model's base and of its adapter; None for a whole model without one."""
-    folder = Path(model)
-    if model in PRESETS:
-        return base_model(PRESETS[model]), PRESETS[model].adapter
-    if (folder / "adapter_config.json").is_file():
-        return find_base(folder, base), folder
-    if (folder / "config.json").is_file():
-        adapter = own_adapter(folder)
-        return None if adapter is None else (folder, adapter)
-    raise WeightsError(f"no model {model!r}: name one of {', '.join(PRESETS)}, or a model's folder")
 
 
 __all__ = ["merge_adapter", "whole_model"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,14 +40,20 @@ class VisionLanguageModel:
     sees only that crop, and boxes are mapped back to the full image; `identify` instead shows the model the
     full image and names the region in the prompt.
 
-    `options` say how answers are generated, as far as a request's own do not.
+    `options` say how answers are generated, and `adapter` by which of the named adapters, as far as a
+    request's own do not.
     """
 
     def __init__(
-        self, engine: Engine, options: GenerationOptions = DEFAULT_OPTIONS, folder: Path | None = None
+        self,
+        engine: Engine,
+        options: GenerationOptions = DEFAULT_OPTIONS,
+        folder: Path | None = None,
+        adapter: str = "",
     ) -> None:
         self.engine = engine
         self.options = options
+        self.adapter = adapter
         self._folder = folder
 
     @classmethod
@@ -61,6 +67,7 @@ class VisionLanguageModel:
         device: str | None = None,
         quantize: str | None = None,
         options: GenerationOptions = DEFAULT_OPTIONS,
+        adapters: Mapping[str, str | Path] | None = None,
     ) -> VisionLanguageModel:
         """Load a model by name or folder, fetching missing base weights, or connect to an address.
 
@@ -69,7 +76,8 @@ class VisionLanguageModel:
         that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest; `device` is cpu, cuda,
         cuda:1, mps or auto, which spreads the model over all GPUs and main memory; `quantize` stores the
         language model's weights in 8bit or 4bit, which takes the library bitsandbytes; `options` say how
-        answers are generated.
+        answers are generated; `adapters` are folders of more adapters over the same base, by the names that
+        `with_adapter` takes.
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be loaded.
@@ -79,13 +87,14 @@ class VisionLanguageModel:
         from .engine.address import is_address
         from .engine.loading import load_engine
 
-        engine = load_engine(model, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize)
+        how: dict[str, Any] = {"dtype": dtype, "device": device, "quantize": quantize}
+        engine = load_engine(model, base, zoom=zoom, adapters=adapters, **how)
         return cls(engine, options, None if model in PRESETS or is_address(model) else Path(model))
 
     @property
     def name(self) -> str:
-        """The model's name."""
-        return self.engine.name
+        """The model's name, and that of the adapter if it was chosen by name."""
+        return f"{self.engine.name}+{self.adapter}" if self.adapter else self.engine.name
 
     @classmethod
     def from_pretrained(
@@ -97,22 +106,22 @@ class VisionLanguageModel:
         token: str | None = None,
         **how: Any,
     ) -> VisionLanguageModel:
-        """Load a folder, or a repository of the Hugging Face Hub, OWNER/NAME, fetched to its cache.
+        """Load a model by name, a folder, or a repository of the Hugging Face Hub, OWNER/NAME.
 
-        `how` are the other arguments of `load`.
+        A repository is fetched to the Hub's cache. `how` are the other arguments of `load`.
 
         >>> VisionLanguageModel.from_pretrained("me/minigpt-v2", device="cuda")  # doctest: +SKIP
 
         Raises:
-            WeightsError: there is no such folder and no such repository, or its weights cannot be loaded.
+            WeightsError: there is no such model, folder or repository, or its weights cannot be loaded.
             ValueError: an argument is out of range.
         """
         from .hub import fetch_repository
 
-        folder = Path(model)
-        if not folder.is_dir():
-            folder = fetch_repository(str(model), revision, token)
-        return cls.load(str(folder), base, **how)
+        name = str(model)
+        if name not in PRESETS and not Path(name).is_dir():
+            name = str(fetch_repository(name, revision, token))
+        return cls.load(name, base, **how)
 
     def push_to_hub(self, repository: str, *, private: bool = True, token: str | None = None) -> str:
         """Upload the folder that was loaded to a repository, OWNER/NAME, of the Hub; return its address.
@@ -137,7 +146,16 @@ class VisionLanguageModel:
         >>> model.with_options(GenerationOptions(temperature=0.6, seed=1)).caption("cat.jpg").text
         'a cat on a rug'
         """
-        return VisionLanguageModel(self.engine, options, self._folder)
+        return VisionLanguageModel(self.engine, options, self._folder, self.adapter)
+
+    def with_adapter(self, name: str) -> VisionLanguageModel:
+        """Return the same model answering by one of its named adapters; "" is its own.
+
+        >>> model = VisionLanguageModel.load("minigpt-v2", adapters={"mine": "runs/mine"})  # doctest: +SKIP
+        >>> model.with_adapter("mine").caption("cat.jpg").text  # doctest: +SKIP
+        'a cat on a rug'
+        """
+        return VisionLanguageModel(self.engine, self.options, self._folder, name)
 
     @property
     def plans(self) -> bool:
@@ -246,7 +264,8 @@ class VisionLanguageModel:
 
     def _prepared(self, request: Request) -> Request:
         image = None if request.image is None else as_seen(request.image)
-        return replace(request, image=image, options=request.options.over(self.options))
+        options, adapter = request.options.over(self.options), request.adapter or self.adapter
+        return replace(request, image=image, options=options, adapter=adapter)
 
 
 def _without_repeats(phrase: GroundedPhrase) -> GroundedPhrase:

@@ -81,7 +81,42 @@ def test_the_model_is_loaded_as_the_options_say(
         "device": "cuda:1",
         "quantize": "4bit",
         "options": GenerationOptions(),
+        "adapters": {},
     }
+
+
+def test_the_first_adapter_answers_until_the_chat_switches(
+    command: Command, photo: Path, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Any] = []
+
+    def load(*_: object, **more: Any) -> VisionLanguageModel:
+        loaded.append(more["adapters"])
+        return VisionLanguageModel(engine)
+
+    monkeypatch.setattr(model_options, "load_model", load)
+    given = ("--adapter", "mine=runs/a=b", "--adapter", "other=c")
+    assert command("ask", photo, "[caption]", *given).code == 0
+    lines = b"[caption]\n/adapter other\n[caption]\n/adapter nobodys\n[caption]\n/adapter\n[caption]\n"
+    result = command("chat", photo, *given, stdin=lines)
+    assert loaded == [{"mine": Path("runs/a=b"), "other": Path("c")}] * 2
+    assert [it.adapter for it in engine.requests] == ["mine", "mine", "other", "other", ""]
+    assert "Error: /adapter takes one of mine, other, not 'nobodys'\n" in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["mine"], "--adapter takes NAME=FOLDER, not 'mine'"),
+        (["=runs"], "--adapter takes NAME=FOLDER, not '='"),
+        (["mine="], "--adapter takes NAME=FOLDER, not 'mine='"),
+        (["mine=a", "mine=b"], "--adapter has two named 'mine'"),
+    ],
+)
+def test_an_adapter_has_a_name_of_its_own(command: Command, photo: Path, given: list[str], told: str) -> None:
+    result = command("ask", photo, "[caption]", *(word for it in given for word in ("--adapter", it)))
+    assert result.code == 2
+    assert told in result.complaint
 
 
 def test_a_servers_weights_are_its_own(command: Command, photo: Path) -> None:

@@ -34,7 +34,7 @@ def test_every_command_of_the_document_works(
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     lines = commands(Path("docs/released.md"))
-    assert len(lines) == 10
+    assert len(lines) == 11
     said = []
     for line in lines:
         words = shlex.split(line, comments=True)[1:]

@@ -97,9 +97,10 @@ class Recorded:
 class TestCalibratedEngine:
     calibration = Calibration(weights={"refer": {"bias": 0.0, "place": 1.0}}, refuse_below=0.3)
 
-    def answer(self, place: float, task: Task | None = Task.REFER) -> Generation:
+    def answer(self, place: float, task: Task | None = Task.REFER, adapter: str = "") -> Generation:
         engine: Any = Recorded("{<10><20><30><40>}", [evidence(place=place)])
-        [answer] = CalibratedEngine(engine, self.calibration).generate([Request(task, "the dog")])
+        calibrated = CalibratedEngine(engine, {"": self.calibration})
+        [answer] = calibrated.generate([Request(task, "the dog", adapter=adapter)])
         return answer
 
     def test_a_box_carries_its_probability(self) -> None:
@@ -110,6 +111,10 @@ class TestCalibratedEngine:
         refused = self.answer(place=0.2)
         assert refused.grounded.boxes == ()
         assert refused.raw == "{<10><20><30><40>}"
+
+    def test_answers_of_another_adapter_stay_as_they_are(self) -> None:
+        [box] = self.answer(place=0.2, adapter="mine").grounded.boxes
+        assert box.score is None
 
     def test_other_tasks_stay_as_they_are(self) -> None:
         [box] = self.answer(place=0.2, task=Task.DETECTION).grounded.boxes

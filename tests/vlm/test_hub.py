@@ -88,6 +88,14 @@ def test_an_adapter_is_pushed_without_its_base(hub: HubServer, folder: Path) -> 
     assert VisionLanguageModel.from_pretrained("me/adapter", folder).generate([CAPTION])[0].raw
 
 
+def test_a_models_name_is_no_repository(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(VisionLanguageModel, "load", lambda *given, **how: loaded.append((given, how)))
+    VisionLanguageModel.from_pretrained("nano", dtype="float32")
+    assert loaded == [(("nano", None), {"dtype": "float32"})]
+    assert not hub.fetched
+
+
 @pytest.mark.usefixtures("hub")
 def test_a_repository_that_is_not_there_is_one_line() -> None:
     for name in ("me/nothing", "no/such/name"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +38,7 @@ _PROMPT = "> "
 _HELP = f"""\
 /box X0,Y0,X1,Y1   ask the next question about this part of the picture, in pixels
 /task NAME         answer the next question with this task: {", ".join(Task)}
+/adapter NAME      answer by this adapter of --adapter from now on; without NAME by the model's own
 /image PATH        switch to another picture; its path alone or dropping the file does the same
 /save PATH         save the picture with the boxes of the last answer
 /help              show this
@@ -77,7 +78,9 @@ def chat(
         earlier = _earlier_questions(store, session)
         source = image or _last_picture(store, session)
         picture = open_shown(source) if source else None
-        conversation = _Conversation(Assistant(choice.load(), store, chosen), session, verify)
+        conversation = _Conversation(
+            Assistant(choice.load(), store, chosen), session, verify, choice.adapters
+        )
         if picture:
             conversation.show(picture)
         done = True
@@ -101,11 +104,14 @@ def chat(
 class _Conversation:
     """The state of a chat, and how each input line changes it."""
 
-    def __init__(self, assistant: Assistant, session: str | None, verify: bool) -> None:
+    def __init__(
+        self, assistant: Assistant, session: str | None, verify: bool, adapters: Iterable[str]
+    ) -> None:
         self.session = session
         self.over = False
         self._assistant = assistant
         self._verify = verify
+        self._adapters = tuple(adapters)
         self._picture: Picture | None = None
         self._kept: StoredImage | None = None
         self._region: Box | None = None
@@ -165,6 +171,8 @@ class _Conversation:
                     self._region = read_region(rest, self._shown())
                 case "/task":
                     self._task = _task(rest)
+                case "/adapter":
+                    self._switch(rest)
                 case "/image":
                     self.show(open_shown(_path(rest)))
                 case "/save":
@@ -182,6 +190,14 @@ class _Conversation:
         if self._picture is None:
             raise AssistantError("there is no picture yet: /image PATH shows one")
         return self._picture
+
+    def _switch(self, adapter: str) -> None:
+        if adapter and adapter not in self._adapters:
+            known = (
+                f"one of {', '.join(self._adapters)}" if self._adapters else "those of --adapter NAME=FOLDER"
+            )
+            raise ValueError(f"takes {known}, not {adapter!r}")
+        self._assistant.model = self._assistant.model.with_adapter(adapter)
 
     def _save(self, path: Path) -> None:
         if self._answered is None:

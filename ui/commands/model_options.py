@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -23,6 +23,7 @@ from .options import (
     in_dialect,
     load_model,
 )
+from .paths import named_path
 
 if TYPE_CHECKING:
     from ...vlm.vision_language_model import VisionLanguageModel
@@ -71,6 +72,15 @@ SeedOption = Annotated[
     ),
 ]
 
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapter",
+        metavar="NAME=FOLDER",
+        help="Load an adapter over the model; the first one answers, and /adapter NAME in a chat switches.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class ModelChoice:
@@ -82,22 +92,26 @@ class ModelChoice:
     device: str | None
     quantize: str | None
     options: GenerationOptions
+    adapters: Mapping[str, Path]
 
     def load(self) -> VisionLanguageModel:
-        """Load the model, or connect to its server."""
-        return load_model(
+        """Load the model, answering by the first adapter named if any is, or connect to its server."""
+        model = load_model(
             self.name,
             self.base,
             dtype=self.dtype,
             device=self.device,
             quantize=self.quantize,
             options=self.options,
+            adapters=self.adapters,
         )
+        return model.with_adapter(next(iter(self.adapters), ""))
 
 
 def choose_model(
     model: ModelOption = DEFAULT_MODEL,
     base: BaseOption = None,
+    adapter: AdapterOption = None,
     dtype: DtypeOption = None,
     device: DeviceOption = None,
     quantize: QuantizeOption = None,
@@ -118,7 +132,21 @@ def choose_model(
         options = GenerationOptions(temperature, top_p, repetition_penalty, max_tokens, seed)
     except ValueError as error:
         raise typer.BadParameter(f"--{str(error).replace('_', '-', 1)}") from error
-    return ModelChoice(in_dialect(model, dialect), base, dtype, device, quantize, options)
+    adapters = _by_name(adapter or [])
+    return ModelChoice(in_dialect(model, dialect), base, dtype, device, quantize, options, adapters)
+
+
+def _by_name(given: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of adapters by name."""
+    found: dict[str, Path] = {}
+    for name, equals, folder in (it.partition("=") for it in given):
+        if not (name and folder) or name in found:
+            problem = (
+                f"has two named {name!r}" if name in found else f"takes NAME=FOLDER, not {name + equals!r}"
+            )
+            raise typer.BadParameter(f"--adapter {problem}")
+        found[name] = named_path(folder)
+    return found
 
 
 def with_model_options(command: Callable[..., None]) -> Callable[..., None]:

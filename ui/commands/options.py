@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -214,6 +214,7 @@ def load_model(
     device: str | None = None,
     quantize: str | None = None,
     options: GenerationOptions = DEFAULT_OPTIONS,
+    adapters: Mapping[str, Path] | None = None,
 ) -> VisionLanguageModel:
     """Load a model with the libraries' log messages and progress bars silenced."""
     if sys.stderr.isatty():
@@ -230,9 +231,8 @@ def load_model(
             Placement(device, precision(dtype), quantize)
         except ValueError as error:
             raise typer.BadParameter(f"--{error}") from error
-    return VisionLanguageModel.load(
-        name, base, zoom=zoom, dtype=dtype, device=device, quantize=quantize, options=options
-    )
+    how: dict[str, Any] = {"dtype": dtype, "device": device, "quantize": quantize, "adapters": adapters}
+    return VisionLanguageModel.load(name, base, zoom=zoom, options=options, **how)
 
 
 def load_planner(name: str | None) -> MessagePlanner | None:

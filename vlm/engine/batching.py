@@ -1,8 +1,9 @@
 """Greedy decoding with continuous batching: requests join and leave the batch at any token.
 
 One worker thread runs the model, and only while there is work. Requests join first come, first served, so
-that none waits for a longer answer to end; a finished row leaves the batch at once. Everything that a caller
-brings along, such as a listener, runs in the caller's own thread.
+that none waits for a longer answer to end; a finished row leaves the batch at once. Only a row of another
+adapter waits, with those behind it, until the batch is empty. Everything that a caller brings along, such as
+a listener, runs in the caller's own thread.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from queue import Empty, SimpleQueue
 import torch
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
+from .adapters import OWN, Adapters
 from .constraint import Chooser
 from .inference import prepare
 from .memory import readable
@@ -38,9 +40,9 @@ class Row:
     """A prompt and the answer generated so far.
 
     `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are the model's input. `chooser` picks
-    each token, and `copied` holds tokens that the answer is likely to repeat. Only the worker writes
-    `tokens`, their `probabilities`, and how the row ended: `complete` if the model ended the answer, else
-    cut at `max_new_tokens`, given up by its caller, or failed with `error`.
+    each token, `copied` holds tokens that the answer is likely to repeat, and `adapter` names the adapter to
+    answer. Only the worker writes `tokens`, their `probabilities`, and how the row ended: `complete` if the
+    model ended the answer, else cut at `max_new_tokens`, given up by its caller, or failed with `error`.
     """
 
     input_ids: torch.Tensor
@@ -48,6 +50,7 @@ class Row:
     max_new_tokens: int
     chooser: Chooser | None = None
     copied: Sequence[int] = ()
+    adapter: str = OWN
     tokens: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     complete: bool = False
@@ -58,8 +61,12 @@ class Row:
 
     @cached_property
     def image_hash(self) -> bytes | None:
-        """A hash of the image's pixels, None without an image."""
-        return None if self.pixel_values is None else blake2b(self.pixel_values.numpy().data).digest()
+        """A hash of the image's pixels and of the adapter that sees them, None without an image."""
+        if self.pixel_values is None:
+            return None
+        digest = blake2b(self.pixel_values.numpy().data)
+        digest.update(self.adapter.encode())
+        return digest.digest()
 
     def write(self, token: int, probability: float, end_token: int) -> None:
         """Append the next token, which may end the row."""
@@ -95,9 +102,12 @@ class Row:
 class BatchDecoder:
     """Decodes rows for any number of threads."""
 
-    def __init__(self, model: MiniGPTv2ForConditionalGeneration, end_token: int) -> None:
+    def __init__(
+        self, model: MiniGPTv2ForConditionalGeneration, end_token: int, adapters: Adapters | None = None
+    ) -> None:
         self._model = model
         self._end_token = end_token
+        self._adapters = adapters or Adapters()
         self._prefixes = PrefixCache()
         self._prepared = False
         self._lock = threading.Lock()  # guards the two below
@@ -144,12 +154,13 @@ class BatchDecoder:
     def _work(self) -> None:
         batch: _Batch | None = None
         running: list[Row] = []
-        while (newcomers := self._newcomers(len(running))) or running:
+        while (newcomers := self._newcomers(running)) or running:
             try:
                 batch = batch or self._new_batch()
-                for row in self._cached_first(newcomers):
-                    batch.add(row)
-                batch.step()
+                with self._adapters.at_work((running or newcomers)[0].adapter):
+                    for row in self._cached_first(newcomers):
+                        batch.add(row)
+                    batch.step()
                 running = batch.rows
             except Exception as error:  # fails this batch's rows; the worker carries on
                 _fail([*running, *newcomers], error)
@@ -161,13 +172,17 @@ class BatchDecoder:
             self._prepared = True
         return _Batch(self._model, self._prefixes, self._end_token)
 
-    def _newcomers(self, running: int) -> list[Row]:
-        """Return the rows that join next; if none joins and none runs, the worker ends."""
+    def _newcomers(self, running: Sequence[Row]) -> list[Row]:
+        """Return the rows that join next, of one adapter; if none joins and none runs, the worker ends."""
         with self._lock:
             self._waiting = deque(row for row in self._waiting if not row.given_up)
-            count = min(len(self._waiting), MAX_ROWS - running)
-            self._working = bool(running or count)
-            return [self._waiting.popleft() for _ in range(count)]
+            joining: list[Row] = []
+            while self._waiting and len(running) + len(joining) < MAX_ROWS:
+                if self._waiting[0].adapter != [*running, *joining, self._waiting[0]][0].adapter:
+                    break
+                joining.append(self._waiting.popleft())
+            self._working = bool(running or joining)
+            return joining
 
     def _cached_first(self, rows: list[Row]) -> list[Row]:
         """Put rows whose image is cached first: they take a fraction of the time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..answers import Generation, Request
@@ -13,11 +13,11 @@ from .base import Engine, EngineWrapper, GenerationListener
 
 
 class CalibratedEngine(EngineWrapper):
-    """Scores the boxes of the wrapped engine's answers with a calibration."""
+    """Scores the boxes of the wrapped engine's answers with the calibration of the adapter that answered."""
 
-    def __init__(self, engine: Engine, calibration: Calibration) -> None:
+    def __init__(self, engine: Engine, calibrations: Mapping[str, Calibration]) -> None:
         super().__init__(engine)
-        self._calibration = calibration
+        self._calibrations = calibrations
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -27,14 +27,15 @@ class CalibratedEngine(EngineWrapper):
         return [self._scored(request, answer) for request, answer in zip(requests, answers, strict=True)]
 
     def _scored(self, request: Request, answer: Generation) -> Generation:
-        if request.task is None or not answer.evidence:
+        calibration = self._calibrations.get(request.adapter)
+        if calibration is None or request.task is None or not answer.evidence:
             return answer
-        scores = [self._calibration.probability(request.task, evidence) for evidence in answer.evidence]
+        scores = [calibration.probability(request.task, evidence) for evidence in answer.evidence]
         if None in scores:
             return answer
         grounded = with_scores(answer.grounded, scores)
         likeliest = max(score for score in scores if score is not None)
-        if request.task is Task.REFER and likeliest < self._calibration.refuse_below:
+        if request.task is Task.REFER and likeliest < calibration.refuse_below:
             grounded = GroundedText(grounded.text, raw=grounded.raw)
         return replace(answer, grounded=grounded)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import AssistantError
@@ -19,12 +20,13 @@ def load_engine(
     dtype: str | None = None,
     device: str | None = None,
     quantize: str | None = None,
+    adapters: Mapping[str, str | Path] | None = None,
 ) -> Engine:
     """Return the engine for a model's name, an adapter's or a model's folder, or a server's address.
 
-    `base` is the base model of an adapter, if it was moved; `dtype`, `device` and `quantize` are as for
-    `VisionLanguageModel.load`. With `zoom`, a model of our own prompt form zooms in on small referents; a
-    model of another form answers once, as in its published evaluation.
+    `base` is the base model of an adapter, if it was moved; `dtype`, `device`, `quantize` and `adapters` are
+    as for `VisionLanguageModel.load`. With `zoom`, a model of our own prompt form zooms in on small
+    referents; a model of another form answers once, as in its published evaluation.
 
     Raises:
         WeightsError: there is no such model, or its weights are not available.
@@ -33,6 +35,7 @@ def load_engine(
     """
     if is_address(model):
         given = {"--base": base, "--dtype": dtype, "--device": device, "--quantize": quantize}
+        given |= {"--adapter": adapters}
         if any(given.values()):
             names = " and ".join(name for name, value in given.items() if value)
             raise AssistantError(f"{model} is a server's, which has its own weights: leave {names} out")
@@ -45,10 +48,12 @@ def load_engine(
     from .precision import precision
     from .zoom import ZoomRefiner
 
-    engine = LocalEngine.load(model, base, precision(dtype), device=device, quantize=quantize)
+    engine = LocalEngine.load(
+        model, base, precision(dtype), device=device, quantize=quantize, adapters=adapters
+    )
     zooms = zoom and engine.processor.prompt_form.name == OURS.name
     refined = ZoomRefiner(engine) if zooms else engine
-    return refined if engine.calibration is None else CalibratedEngine(refined, engine.calibration)
+    return CalibratedEngine(refined, engine.calibrations) if engine.calibrations else refined
 
 
 __all__ = ["load_engine"]

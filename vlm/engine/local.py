@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Continuation, Generation, Request
-from ..bases import find_base, own_adapter
+from ..bases import parts_of, require_base
 from ..calibration import BoxEvidence, Calibration
 from ..configuration import MiniGPTv2Config
 from ..errors import WeightsError, one_line
@@ -24,6 +24,7 @@ from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..tasks import Segment, SegmentKind, Task, build_prompt
 from ..tensors import read_shapes, read_tensors
+from .adapters import OWN, Adapters
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completion import Completer
@@ -37,7 +38,7 @@ from .threads import own_thread
 class LocalEngine:
     """Greedy decoding unless options say otherwise; concurrent requests, of any thread, share a batch.
 
-    `calibration` is the adapter's, for a `CalibratedEngine` to apply.
+    `calibrations` are the adapters', by name, for a `CalibratedEngine` to apply.
     """
 
     def __init__(
@@ -46,14 +47,16 @@ class LocalEngine:
         model: MiniGPTv2ForConditionalGeneration,
         processor: MiniGPTv2Processor,
         *,
-        calibration: Calibration | None = None,
+        adapters: Adapters | None = None,
+        calibrations: Mapping[str, Calibration] | None = None,
     ) -> None:
-        self.calibration = calibration
+        self.calibrations = calibrations or {}
+        self._adapters = adapters or Adapters()
         self._name = name
         self.model = model.eval()
         self.processor = processor
         self._defaults = options_of(model.generation_config)
-        self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id)
+        self._decoder = BatchDecoder(self.model, processor.tokenizer.eos_token_id, self._adapters)
         self._processing = threading.Lock()  # tokenizers are not thread-safe
         self._room = model.config.text_config.max_position_embeddings
         self._completer = Completer(self._decoder, processor.tokenizer, self._processing, self._room)
@@ -77,45 +80,30 @@ class LocalEngine:
         *,
         device: str | None = None,
         quantize: str | None = None,
+        adapters: Mapping[str, str | Path] | None = None,
     ) -> LocalEngine:
         """Load a model by preset name, from an adapter's folder, or from a whole model's folder.
 
         `base` is the folder of an adapter's base model, if it was moved; `dtype` is the precision, by
-        default the fastest on this machine; `device` and `quantize` are as for a `Placement`.
+        default the fastest on this machine; `device` and `quantize` are as for a `Placement`. `adapters` are
+        folders of adapters over the same base, by the names that requests give.
 
         Raises:
             WeightsError: there is no such model, its weights are missing or another model's, or there is not
                 enough memory.
             ValueError: there is no such `device` or `quantize`.
         """
-        from ..weights import base_model
-
         placement = Placement(device, dtype, quantize)
-        folder = Path(model)
-        if base is not None and not (folder / "adapter_config.json").is_file():
-            raise WeightsError(f"{model} is not an adapter's folder: leave --base out")
-        if model in PRESETS:
-            if not PRESETS[model].adapter.is_dir():
-                raise WeightsError(
-                    f"{model} lacks its adapter: install assistant again, or name another model"
-                )
-            return cls._adapted(model, base_model(PRESETS[model]), PRESETS[model].adapter, placement)
-        if (folder / "adapter_config.json").is_file():
-            return cls._adapted(model, find_base(folder, base), folder, placement)
-        if (folder / "config.json").is_file():
-            if adapter := own_adapter(folder):
-                return cls._adapted(model, folder, adapter, placement)
-            processor = MiniGPTv2Processor.load(folder)
-            return cls(model, own_thread(_placed)(folder, placement), processor)
-        raise WeightsError(
-            f"no model {model!r}: name one of {', '.join(PRESETS)}, or a folder with an adapter or a model"
-        )
-
-    @classmethod
-    def _adapted(cls, name: str, base: Path, adapter: Path, placement: Placement) -> LocalEngine:
-        calibration, processor = Calibration.load(adapter), MiniGPTv2Processor.load(base)
-        model = own_thread(_placed)(base, placement, adapter)
-        return cls(name, model, processor, calibration=calibration)
+        whole, own = parts_of(model, base)
+        named = {name: Path(folder) for name, folder in (adapters or {}).items()}
+        for folder in named.values():
+            require_base(folder, whole)
+        processor = MiniGPTv2Processor.load(whole)
+        folders = ({} if own is None else {OWN: own}) | named
+        found = {name: Calibration.load(folder) for name, folder in folders.items()}
+        calibrations = {name: it for name, it in found.items() if it is not None}
+        placed, switch = own_thread(_placed)(whole, own, named, placement)
+        return cls(model, placed, processor, adapters=switch, calibrations=calibrations)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -157,6 +145,7 @@ class LocalEngine:
         The cost is the summed cross entropy of the choice's tokens and the end token, divided by the length
         of prompt and choice.
         """
+        self._adapters.require(request.adapter)
         image, form = request.image, self.processor.prompt_form
         prompt = build_prompt(request.turns_in(form), image=image is not None, frame=form.asking)
         end = Segment(SegmentKind.END)
@@ -166,16 +155,20 @@ class LocalEngine:
         losses = []
         for row in rows:
             ids, labels = (torch.tensor([it], device=self.model.device) for it in (row.input_ids, row.labels))
-            output = self.model(input_ids=ids, pixel_values=pixels, labels=labels, num_items_in_batch=1)
+            with self._adapters.at_work(request.adapter):
+                output = self.model(input_ids=ids, pixel_values=pixels, labels=labels, num_items_in_batch=1)
             losses.append(float(output.loss) / (len(row.input_ids) - 1))
         return losses
 
     def _row(self, request: Request) -> Row:
+        self._adapters.require(request.adapter)
         turns, longest = request.turns_in(self.processor.prompt_form), self._longest(request)
         with self._processing:
             prompt = self.processor([request.image], [turns], self._room - longest)
         chooser = chooser_of(request.options.over(self._defaults))
-        return Row(prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser)
+        return Row(
+            prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser, adapter=request.adapter
+        )
 
     def _longest(self, request: Request) -> int:
         """Return an answer's most tokens."""
@@ -206,16 +199,17 @@ class LocalEngine:
 
 
 def _placed(
-    folder: Path, placement: Placement, adapter: Path | None = None
-) -> MiniGPTv2ForConditionalGeneration:
-    """Load a whole model, merge an adapter into it, and put it where it is to compute."""
+    folder: Path, own: Path | None, named: Mapping[str, Path], placement: Placement
+) -> tuple[MiniGPTv2ForConditionalGeneration, Adapters]:
+    """Load a model and put it where it is to compute; its own adapter is merged if it is the only one."""
     with loading(read_shapes(read_model_folder(folder).weights), placement.precision, "cpu"):
         model = load_model(folder, placement.precision, device="cpu")
-        if adapter is not None:
+        if own is not None and not named:
             from ..training.adapter import load_adapter
 
-            model = load_adapter(model, adapter).merge_and_unload()
-    return placement.put(model)
+            model = load_adapter(model, own).merge_and_unload()
+    placed = placement.put(model)
+    return placed, Adapters.over(placed, own, named) if named else Adapters()
 
 
 def load_model(

@@ -160,6 +160,10 @@ class RemoteEngine:
             ValueError: the task's argument or region is missing.
             AssistantError: the model has no form for the task, or the image cannot be read.
         """
+        if request.adapter:
+            raise AssistantError(
+                f"{self.name} has no adapters of ours: name its model for {request.adapter!r}"
+            )
         if request.image:
             request = replace(request, image=as_seen(request.image))
         size = self.dialect.sizes(request.image.size) if request.image else (1, 1)

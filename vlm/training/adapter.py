@@ -93,13 +93,16 @@ def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig)
 
 
 def load_adapter(
-    model: MiniGPTv2ForConditionalGeneration,
+    model: MiniGPTv2ForConditionalGeneration | PeftModel,
     folder: Path,
     *,
     trainable: bool = False,
     shape: AdapterConfig | None = None,
+    name: str = "default",
 ) -> PeftModel:
     """Return the model with a trained adapter; further training uses the dropout of `shape`.
+
+    A model that has adapters gets one more, of another `name`.
 
     Raises:
         WeightsError: the folder holds no adapter, its weights do not fit the model, or its shape is not
@@ -123,8 +126,12 @@ def load_adapter(
     lora.inference_mode = not trainable
     # The caller has checked the base; PEFT would only warn that the base's folder has another name.
     lora.base_model_name_or_path = model.name_or_path
-    adapted = get_peft_model(model, lora)
-    wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    if isinstance(model, PeftModel):
+        model.add_adapter(name, lora)
+        adapted = model
+    else:
+        adapted = get_peft_model(model, lora, name)
+    wanted = set(get_peft_model_state_dict(adapted, adapter_name=name, save_embedding_layers=False))
     if wanted != set(state):
         missing, unexpected = sorted(wanted - set(state)), sorted(set(state) - wanted)
         raise WeightsError(
@@ -132,7 +139,7 @@ def load_adapter(
             f"{len(unexpected)} unexpected {unexpected[:2]}"
         )
     try:
-        set_peft_model_state_dict(adapted, state)
+        set_peft_model_state_dict(adapted, state, name)
     except RuntimeError as error:
         raise WeightsError(f"{path} does not fit the size of the model: copy the adapter again") from error
     return _in_full_precision(adapted) if trainable else adapted
