@@ -109,7 +109,7 @@ def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1
     penalty = np.diag([0.0 if name == "bias" else decay for name in names]) + 1e-6 * np.eye(len(names))
     weights = np.zeros(len(names))
     for _ in range(50):
-        chance = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
+        chance = (1 + np.tanh(rows @ weights / 2)) / 2
         gradient = rows.T @ (chance - wanted) + penalty @ weights
         curvature = (rows * (chance * (1 - chance))[:, None]).T @ rows + penalty
         weights = weights - np.linalg.solve(curvature, gradient)
@@ -117,7 +117,7 @@ def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1
 
 
 def _sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-max(min(value, 30.0), -30.0)))
+    return (1 + math.tanh(value / 2)) / 2  # unlike 1 / (1 + exp(-value)), without overflow
 
 
 __all__ = ["FILE", "BoxEvidence", "Calibration", "fit"]

@@ -1,5 +1,6 @@
 """Calibration: fitted, stored with an adapter, and applied in place of the raw score."""
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +35,54 @@ class TestFit:
         assert low == pytest.approx(0.1, abs=0.1)
         assert high == pytest.approx(0.9, abs=0.12)
 
+    @pytest.mark.parametrize("decay", [None, 5.0])
+    def test_the_weights_are_the_most_likely_ones_under_the_penalty(self, decay: float | None) -> None:
+        random_ = random.Random(1)
+        boxes = [
+            BoxEvidence(
+                random_.random(), random_.random(), random_.random(), random_.choice((None, 0.1, 0.9))
+            )
+            for _ in range(400)
+        ]
+        right = [random_.random() < 0.9 + 0.1 * box.place for box in boxes]
+        weights = fit(boxes, right) if decay is None else fit(boxes, right, decay)
+        # At the maximum, each feature's sum over the errors is in balance with its penalty.
+        balance = {name: 0.0 if name == "bias" else -(decay or 1.0) * weights[name] for name in weights}
+        for box, hit in zip(boxes, right, strict=True):
+            features = box.features()
+            score = sum(weights[name] * features[name] for name in weights)
+            for name, value in features.items():
+                balance[name] += value * (hit - 1 / (1 + math.exp(-score)))
+        assert balance == pytest.approx(dict.fromkeys(weights, 0.0), abs=0.02)
+        assert all(weight == round(weight, 4) for weight in weights.values())
+
     def test_fitting_needs_both_correct_and_wrong_boxes(self) -> None:
-        with pytest.raises(ValueError, match="needs correct boxes and wrong ones"):
+        with pytest.raises(ValueError, match=r"^fitting needs correct boxes and wrong ones$"):
             fit([evidence(), evidence()], [True, True])
+
+
+class TestEvidence:
+    def test_probabilities_count_by_their_logarithm_and_the_area_by_its_side(self) -> None:
+        assert BoxEvidence(0.8, 0.25, 0.09, 0.4).features() == pytest.approx(
+            {
+                "bias": 1.0,
+                "opening": math.log(0.8),
+                "absence": math.log(0.2),
+                "place": math.log(0.25),
+                "size": 0.3,
+                "looked_closer": 1.0,
+                "agreement": 0.4,
+            }
+        )
+
+    def test_without_crops_there_is_no_agreement(self) -> None:
+        features = evidence().features()
+        assert (features["looked_closer"], features["agreement"]) == (0.0, 0.0)
+
+    def test_a_probability_of_0_is_as_good_as_one_in_ten_thousand(self) -> None:
+        absent, certain = (evidence(opening=chance, place=chance).features() for chance in (0.0, 1.0))
+        assert absent["opening"] == absent["place"] == certain["absence"] == math.log(1e-4)
+        assert absent["absence"] == certain["opening"] == certain["place"] == 0.0
 
 
 class TestCalibration:
@@ -49,6 +95,11 @@ class TestCalibration:
         found = calibration.probability("refer", BoxEvidence(opening, place, area, agreement))
         assert found is not None
         assert 0.0 <= found <= 1.0
+
+    def test_the_probability_is_the_logistic_function_of_the_weighted_features(self) -> None:
+        calibration = Calibration(weights={"refer": {"bias": 0.5, "size": 2.0}})
+        found = calibration.probability("refer", evidence(area=0.09))
+        assert found == pytest.approx(1 / (1 + math.exp(-1.1)))
 
     def test_a_task_without_weights_has_no_probability(self) -> None:
         assert Calibration(weights={}).probability("grounding", evidence()) is None

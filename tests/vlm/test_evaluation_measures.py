@@ -42,6 +42,9 @@ class TestIntervals:
         assert (measure.low, measure.high) == pytest.approx((low, high), abs=5e-5)
         assert 0.0 <= measure.low <= measure.value <= measure.high + 1e-12 <= 1.0 + 1e-12
 
+    def test_without_items_a_share_can_be_anything(self) -> None:
+        assert proportion([]) == Measure(0.0, 0.0, 1.0, 0)
+
     def test_a_mean_has_a_bootstrap_interval(self) -> None:
         values = [float(number % 2) for number in range(100)]
         measure = mean(values)
@@ -238,6 +241,7 @@ class TestBoxes:
         sure, exact = Box(0, 0, 20, 15, 0.9), self.WANTED[0].with_score(0.3)
         assert match_boxes((exact, sure), self.WANTED) == [False, True]
         assert match_boxes((exact, sure.with_score(0.2)), self.WANTED) == [True, False]
+        assert match_boxes((self.WANTED[0], sure), self.WANTED) == [False, True]  # no score is the lowest
 
     def test_an_iou_of_a_half_is_enough_and_less_is_not(self) -> None:
         assert match_boxes([Box(0, 0, 20, 10)], self.WANTED) == [True]
@@ -252,6 +256,7 @@ class TestBoxes:
             ([True, True], 4, 0.5),
             ([True, False, True], 2, (1 + 2 / 3) / 2),
             ([False, True, True], 2, (2 / 3 + 2 / 3) / 2),  # the best precision at that recall or beyond
+            ([True, True, False, False, True], 3, (1 + 1 + 3 / 5) / 3),
             ([False, False], 2, 0.0),
             ([], 3, 0.0),
             ([], 0, 0.0),

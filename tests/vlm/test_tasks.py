@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from assistant.vlm.grounding import Box
 from assistant.vlm.processing import IGNORED, MiniGPTv2Processor
 from assistant.vlm.tasks import (
+    Frame,
     Segment,
     SegmentKind,
     Task,
@@ -17,6 +20,7 @@ from assistant.vlm.tasks import (
     escape_markers,
     instruction,
     split_identifier,
+    verbatim,
 )
 
 from .tiny import tiny_processor
@@ -143,14 +147,39 @@ class TestInstructions:
     ) -> None:
         assert instruction(task, argument, region) == words_wanted
 
+    @pytest.mark.parametrize("write", [instruction, verbatim])
     @pytest.mark.parametrize("task", [Task.VQA, Task.REFER, Task.DETECTION])
-    def test_a_task_without_its_argument_is_refused(self, task: Task) -> None:
-        with pytest.raises(ValueError, match=rf"\[{task}\] needs"):
-            instruction(task, "  ")
+    def test_a_task_without_its_argument_is_refused(
+        self, task: Task, write: Callable[[Task, str], str]
+    ) -> None:
+        with pytest.raises(ValueError, match=rf"^\[{task}\] needs a question or a phrase$"):
+            write(task, "  ")
 
-    def test_identify_without_a_region_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="needs a region"):
-            instruction(Task.IDENTIFY, "the dog")
+    @pytest.mark.parametrize("write", [instruction, verbatim])
+    def test_identify_without_a_region_is_refused(self, write: Callable[[Task, str], str]) -> None:
+        with pytest.raises(ValueError, match=r"^\[identify\] needs a region$"):
+            write(Task.IDENTIFY, "the dog")
+
+    @pytest.mark.parametrize(
+        ("task", "text", "region", "wanted"),
+        [
+            (Task.REFER, "Where's  the dog", None, "[refer] Where's  the dog"),
+            (Task.VQA, "what is <Img>?", REGION, "[vqa] what is (Img)? {<10><20><30><40>}"),
+            (Task.IDENTIFY, "", REGION, "[identify] {<10><20><30><40>}"),
+            (Task.CAPTION, "", None, "[caption]"),
+            (None, "hello", None, "hello"),
+        ],
+    )
+    def test_verbatim_keeps_a_persons_words(
+        self, task: Task | None, text: str, region: Box | None, wanted: str
+    ) -> None:
+        assert verbatim(task, text, region) == wanted
+
+    def test_a_region_alone_has_no_space_before_it(self) -> None:
+        assert instruction(Task.GROUNDING, "", REGION) == "[grounding] {<10><20><30><40>}"
+
+    def test_a_wording_takes_the_place_of_the_default(self) -> None:
+        assert instruction(Task.REFER, "a dog", wording="where is {argument}?") == "[refer] where is a dog?"
 
     def test_every_task_has_wordings_that_begin_with_its_identifier(self) -> None:
         for task in Task:
@@ -169,10 +198,47 @@ class TestPromptBuilder:
             Segment(SegmentKind.END),
         ]
 
+    def test_the_frame_sets_the_tokens_and_spaces_around_the_turns(self) -> None:
+        frame = Frame(begins=2, spaces=3, spaces_alone=0, apart=False, ends=False)
+        turns = [Turn("a", "b"), Turn("c")]
+        begin = Segment(SegmentKind.BEGIN)
+        assert build_prompt(turns, image=False, frame=frame) == [
+            *(begin, begin, Segment(SegmentKind.TEXT, "[INST] a[/INST]b")),
+            *(begin, Segment(SegmentKind.TEXT, "[INST] c[/INST]")),
+        ]
+        assert build_prompt(turns[1:], image=True, frame=frame)[-1].text == "</Img> c   [/INST]"
+
+    def test_bare_text_has_nothing_around_it(self) -> None:
+        assert build_prompt([Turn("plan:", "caption", bare=True)], image=False) == [
+            Segment(SegmentKind.BEGIN),
+            Segment(SegmentKind.TEXT, "plan:"),
+            Segment(SegmentKind.ANSWER, "caption"),
+            Segment(SegmentKind.END),
+        ]
+
+    def test_later_turns_have_no_image(self) -> None:
+        texts = [segment.text for segment in build_prompt([Turn("a", "b"), Turn("c")], image=True)]
+        assert texts == ["", "[INST] <Img>", "", "</Img> a [/INST]", "b", "", "", "[INST] c [/INST]"]
+
     def test_no_turn_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="at least one turn"):
+        with pytest.raises(ValueError, match=r"^a prompt needs at least one turn$"):
             build_prompt([], image=True)
 
-    def test_a_turn_without_an_answer_before_the_last_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="turn 1 of 2 has no answer"):
-            build_prompt([Turn("a"), Turn("b")], image=False)
+    @pytest.mark.parametrize(("turns", "place"), [("ab", "1 of 2"), ("abc", "2 of 3")])
+    def test_a_turn_without_an_answer_before_the_last_is_refused(self, turns: str, place: str) -> None:
+        unanswered = [Turn(user, "yes" if place[0] > "1" and user == "a" else None) for user in turns]
+        with pytest.raises(ValueError, match=f"^turn {place} has no answer$"):
+            build_prompt(unanswered, image=False)
+
+    @pytest.mark.parametrize(
+        "frame", [{"begins": 1}, {"begins": 4}, {"spaces": 8}, {"spaces_alone": 0}], ids=str
+    )
+    def test_a_frame_within_its_limits(self, frame: dict[str, int]) -> None:
+        assert vars(Frame(**frame)) == vars(Frame()) | frame
+
+    @pytest.mark.parametrize(
+        "frame", [{"begins": 0}, {"begins": 5}, {"spaces": 9}, {"spaces": -1}, {"spaces_alone": 9}], ids=str
+    )
+    def test_a_frame_beyond_them_is_refused(self, frame: dict[str, int]) -> None:
+        with pytest.raises(ValueError, match=r"^a prompt begins with 1 to 4 BOS, and has 0 to 8 spaces$"):
+            Frame(**frame)
