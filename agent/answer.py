@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..storage import Verification
+from ..storage.forms import verification_of
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
 from .nouns import PAIRS, bare, is_plural, noun_of, plural, singular
@@ -44,11 +44,9 @@ def compose_unfinished(step: Step, grounded: GroundedText) -> str:
     return f"{_sentence(text).rstrip('.!?')} …" if text else ""
 
 
-def compose_doubt(
-    step: Step, text: str, boxes: Sequence[Box], verifications: Sequence[Verification | None]
-) -> str:
+def compose_doubt(step: Step, text: str, boxes: Sequence[Box]) -> str:
     """Return an answer with the objections that the model raised when it checked its own boxes."""
-    objections = [verified for verified in verifications if verified and not verified.agrees]
+    objections = [verified for verified in map(verification_of, boxes) if verified and not verified.agrees]
     if not objections:
         return text
     if len(boxes) > 1:
@@ -57,17 +55,16 @@ def compose_doubt(
     opinion = objections[0].opinion
     if step.task is Task.IDENTIFY:
         return f"{text} (When checked, the model disagrees with itself: it finds that {opinion}.)"
-    if is_retracted(step, boxes, verifications):
+    if is_retracted(step, boxes):
         thing = bare(step.argument)
         return f"I see no {thing}: my only guess is uncertain, and when checked I call it “{opinion}”."
     return f"{text} (When checked, the model disagrees with itself: it calls this “{opinion}”.)"
 
 
-def is_retracted(step: Step, boxes: Sequence[Box], verifications: Sequence[Verification | None]) -> bool:
+def is_retracted(step: Step, boxes: Sequence[Box]) -> bool:
     """Return whether the model withdraws its box: the score is low and the check contradicts it."""
-    if step.task is not Task.REFER or not verifications or verifications[0] is None:
-        return False
-    return not verifications[0].agrees and is_unsure(boxes[0])
+    verified = verification_of(boxes[0]) if step.task is Task.REFER and boxes else None
+    return verified is not None and not verified.agrees and is_unsure(boxes[0])
 
 
 def is_unsure(box: Box) -> bool:

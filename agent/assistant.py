@@ -45,8 +45,8 @@ class Assistant:
         replaces: int | None = None,
         listener: TurnListener | None = None,
         verify: bool = False,
-    ) -> tuple[StoredTurn, TurnResult]:
-        """Answer one message; return the stored turn and the result.
+    ) -> StoredTurn:
+        """Answer one message; return the stored turn.
 
         `picture` is the image for the model, in any form, and `kept` the same image in the store; an explicit
         `task` overrides the planner. Without a `session_id`, `ask` creates a session once it has an answer,
@@ -79,7 +79,7 @@ class Assistant:
         stored = self._save(session_id, replaces, self._new_turn(message, result, kept, region))
         if guard:
             guard.raise_interruption()
-        return stored, result
+        return stored
 
     def _save(self, session_id: str | None, replaces: int | None, turn: NewTurn) -> StoredTurn:
         try:
@@ -179,7 +179,6 @@ def _stored_step(model: str, result: StepResult) -> StoredStep:
         seconds=result.seconds,
         model=model,
         error=result.error,
-        verifications=result.verifications,
     )
 
 

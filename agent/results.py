@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..storage import Verification
+from ..storage.forms import Verification, verifications_of
 from ..vlm.grounding import GroundedPhrase
 from .plan import Plan, Step
 
@@ -15,8 +15,7 @@ class StepResult:
 
     `error` is the reason of a failure, or None; `stopped` means that the person stopped it before the model
     finished.
-    `verifications` is empty, or has one per box in the order of the phrases; a withdrawn box is in neither
-    `phrases` nor `verifications`, only in `raw`.
+    A box that the model checked is a `CheckedBox`; a withdrawn box is only in `raw`.
     """
 
     step: Step
@@ -26,7 +25,11 @@ class StepResult:
     seconds: float = 0.0
     error: str | None = None
     stopped: bool = False
-    verifications: tuple[Verification | None, ...] = ()
+
+    @property
+    def verifications(self) -> tuple[Verification | None, ...]:
+        """The check of each box, None for a box that was not checked; empty if none was."""
+        return verifications_of(self.phrases)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from ..storage import Verification
 from ..vlm.answers import Request
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
@@ -146,15 +145,12 @@ def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
     stopped = step_listener is not None and not generation.complete and step_listener.should_stop()
     text = (compose_unfinished if stopped else compose)(step, grounded)
     phrases = _phrases(step, grounded)
-    verifications: tuple[Verification | None, ...] = ()
     if context.verify and image is not None and not stopped:
-        verifications = ask_back(context.model, step, phrases, image, step_listener)
+        phrases = ask_back(context.model, step, phrases, image, step_listener)
         boxes = [box for phrase in phrases for box in phrase.boxes]
-        text = compose_doubt(step, text, boxes, verifications)
-        if is_retracted(step, boxes, verifications):
-            phrases, verifications = (), ()
-    seconds = time.perf_counter() - start
-    return StepResult(step, text, grounded.raw, phrases, seconds, None, stopped, verifications)
+        text = compose_doubt(step, text, boxes)
+        phrases = () if is_retracted(step, boxes) else phrases
+    return StepResult(step, text, grounded.raw, phrases, time.perf_counter() - start, None, stopped)
 
 
 def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -> Request:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image
 
-from ..storage import Verification
+from ..storage import CheckedBox, Verification
 from ..vlm.answers import Request
 from ..vlm.data.nouns import class_of
 from ..vlm.data.referents import COLOURS
@@ -39,12 +40,12 @@ def ask_back(
     phrases: Sequence[GroundedPhrase],
     image: Image.Image,
     listener: GenerationListener | None = None,
-) -> tuple[Verification | None, ...]:
-    """Check each box of a step with the model, all in one batch.
+) -> tuple[GroundedPhrase, ...]:
+    """Check each box of a step with the model, all in one batch; return the phrases with checked boxes.
 
-    Located boxes are identified (`identify`), and identified regions are located (`refer`). A box gets
-    None if it was not checked, or if its check failed, was stopped or is inconclusive; the tuple is empty if
-    all do. `listener` may stop the checks but does not receive their text, which is not part of the answer.
+    Located boxes are identified (`identify`), and identified regions are located (`refer`). A box stays as it
+    is if it was not checked, or if its check failed, was stopped or is inconclusive. `listener` may stop the
+    checks but does not receive their text, which is not part of the answer.
     """
     found = [(phrase.text, box) for phrase in phrases for box in phrase.boxes]
     asked = [(name, box) for name, box in found[:MOST_BOXES] if name.strip()]
@@ -57,7 +58,7 @@ def ask_back(
         answers = model.generate(requests, _StopListener(listener) if listener else None)
     except (AssistantError, ValueError):  # the answer stays, unverified
         logger.info("verification of %s failed", step.name, exc_info=True)
-        return ()
+        return tuple(phrases)
     stopped = listener is not None and listener.should_stop()
     judge = _judge_place if named else _judge_name
     judged = {
@@ -65,8 +66,12 @@ def ask_back(
         for pair, answer in zip(asked, answers, strict=True)
         if answer.complete or not stopped
     }
-    verifications = tuple(judged.get(pair) for pair in found)
-    return verifications if any(verifications) else ()
+
+    def checked(phrase: GroundedPhrase) -> GroundedPhrase:
+        boxes = (CheckedBox.of(box, judged.get((phrase.text, box))) for box in phrase.boxes)
+        return replace(phrase, boxes=tuple(boxes))
+
+    return tuple(map(checked, phrases))
 
 
 class _StopListener:

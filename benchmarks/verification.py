@@ -59,7 +59,7 @@ def named(expression: Expression, result: StepResult) -> Outcome:
 
 def _asked_back(model: VisionLanguageModel, result: StepResult, image: Image.Image) -> StepResult:
     """Return a result with the checks of its boxes; a normal answer drops boxes that fail the check."""
-    return replace(result, verifications=ask_back(model, result.step, result.phrases, image))
+    return replace(result, phrases=ask_back(model, result.step, result.phrases, image))
 
 
 def _agrees(result: StepResult) -> bool | None:

@@ -12,6 +12,7 @@ from .errors import (
     SessionNotFoundError,
     StorageError,
 )
+from .forms import CheckedBox, Verification
 from .records import (
     Feedback,
     LabelledBox,
@@ -23,12 +24,12 @@ from .records import (
     StoredStep,
     StoredTurn,
     Usage,
-    Verification,
 )
 from .store import SessionStore
 
 __all__ = [
     "AmbiguousSessionError",
+    "CheckedBox",
     "DatabaseBusyError",
     "DatabaseDamagedError",
     "DatabaseMissingError",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import coco, detector_formats, markdown
+from . import coco, detector_formats, exchange, markdown
 from .errors import StorageError
 from .images import ImageFolder
 from .records import SessionSummary, StoredTurn
@@ -33,14 +33,8 @@ class ExportFormat:
         return self.ending.endswith("zip")
 
 
-def _json(session: SessionSummary, turns: Sequence[StoredTurn], images: ImageFolder) -> str:
-    from . import exchange  # imported lazily: nothing else here needs pydantic
-
-    return exchange.write(session, turns, images)
-
-
 FORMATS = {
-    "json": ExportFormat("JSON with pictures", "json", _json),
+    "json": ExportFormat("JSON with pictures", "json", exchange.write),
     "markdown": ExportFormat("Markdown with pictures", "zip", markdown.write),
     "coco": ExportFormat("Boxes as COCO", "coco.json", coco.write),
     "yolo": ExportFormat("Boxes as YOLO", "yolo.zip", detector_formats.yolo),

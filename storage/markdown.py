@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 from ..vlm.grounding import Box
+from .forms import verification_of
 from .images import EXTENSIONS, ImageFolder
-from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, Verification, distinct_images
+from .records import SessionSummary, StoredImage, StoredStep, StoredTurn, distinct_images
 
 # Escaped in text from people and models, which must not become a link, an image or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -53,15 +54,15 @@ def _document(
 
 
 def _step(step: StoredStep) -> Iterator[str]:
-    words = f"{_plain(step.task or 'chat')} {_plain(step.argument)}".strip()
+    words = f"{_plain(step.name)} {_plain(step.argument)}".strip()
     yield f"- {words}{_region(step.region)}: {_plain(step.error or step.text)}"
-    verifications = iter(step.verifications)
     for phrase in step.phrases:
-        boxes = "; ".join(_found(box, next(verifications, None)) for box in phrase.boxes)
+        boxes = "; ".join(_found(box) for box in phrase.boxes)
         yield f"  - {_plain(phrase.text) or 'here'}: {boxes}"
 
 
-def _found(box: Box, verified: Verification | None) -> str:
+def _found(box: Box) -> str:
+    verified = verification_of(box)
     notes = [] if box.score is None else [f"{box.score:.0%}"]
     if verified and not verified.agrees:
         notes.append(f"when checked, the model says: {_plain(verified.opinion)}")

@@ -1,36 +1,42 @@
-"""The store's data types, independent of SQL. Times are timezone-aware, in UTC."""
+"""The store's data types, from the database to the page and the exports. Times are timezone-aware, in UTC.
+
+Pydantic checks every field, and reads and writes the JSON of an export (`exchange.py`).
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from ..vlm.grounding import Box, GroundedPhrase
+from pydantic import Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic.dataclasses import dataclass
+
+from ..vlm.grounding import GroundedPhrase
+from ..vlm.planning import CHAT
+from .forms import STRICT, Phrase, Region, Score, Seconds, Time, Verification, verifications_of
 
 Feedback = Literal[-1, 0, 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class SessionSummary:
     """A conversation without its turns.
 
-    `updated` is the time of the last turn; `pinned` sessions are listed first; `owner` is a visitor of the
-    page, None for the local user.
+    `updated` is the time of the last turn; `pinned` sessions are listed first; `turns` is the number of
+    turns; `owner` is a visitor of the page, None for the local user.
     """
 
     id: str
     title: str
-    created: datetime
-    updated: datetime
-    pinned: bool
-    turns: int
-    owner: str | None = None
+    created: Time
+    updated: Time
+    pinned: bool = False
+    turns: Annotated[int, Field(exclude=True)] = 0
+    owner: Annotated[str | None, Field(exclude=True)] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class StoredImage:
     """An image in the store, identified by the hash of its file.
 
@@ -45,49 +51,55 @@ class StoredImage:
     size: int
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The model's own check of a box: whether it agrees, and what it said."""
+def _known_image(given: Any, info: ValidationInfo) -> StoredImage:
+    """Return the image, or in JSON the one with that hash among the context's, which are by hash."""
+    image = info.context.get(given) if info.context and isinstance(given, str) else given
+    if not isinstance(image, StoredImage):
+        raise ValueError("not in `images`")
+    return image
 
-    agrees: bool
-    opinion: str
+
+_Image = Annotated[StoredImage, PlainValidator(_known_image), PlainSerializer(lambda image: image.sha256)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class StoredStep:
     """One tool call of a turn.
 
     `task` is None for free conversation; `text` is the answer sentence, `raw` the model's output, `error` the
-    reason of a failure or None; `seconds` is wall time. `verifications` is empty, or has one per box in the
-    order of the phrases, None for a box that was not checked.
+    reason of a failure or None; `seconds` is wall time. A box that the model checked is a `CheckedBox`.
 
     Raises:
-        ValueError: a phrase has no box, the numbers of `verifications` and boxes differ, or `seconds` is not
-            a duration.
+        ValueError: a phrase has no box, or `seconds` is not a duration.
     """
 
     task: str | None
     argument: str = ""
-    region: Box | None = None
+    region: Region | None = None
     text: str = ""
     raw: str = ""
-    phrases: tuple[GroundedPhrase, ...] = ()
-    seconds: float = 0.0
+    phrases: tuple[Phrase, ...] = ()
+    seconds: Seconds = 0.0
     model: str = ""
     error: str | None = None
-    verifications: tuple[Verification | None, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_duration(self.seconds)
         for phrase in self.phrases:
             if not phrase.boxes:
                 raise ValueError(f"phrase {phrase.text!r} has no box")
-        count = sum(len(phrase.boxes) for phrase in self.phrases)
-        if self.verifications and len(self.verifications) != count:
-            raise ValueError(f"{len(self.verifications)} verifications of {count} boxes")
+
+    @property
+    def name(self) -> str:
+        """The task's name, `chat` for free conversation."""
+        return self.task or CHAT
+
+    @property
+    def verifications(self) -> tuple[Verification | None, ...]:
+        """The check of each box, None for a box that was not checked; empty if none was."""
+        return verifications_of(self.phrases)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class LabelledBox:
     """A box with its label.
 
@@ -99,15 +111,13 @@ class LabelledBox:
     """
 
     phrase: str
-    corners: tuple[float, float, float, float]
-    score: float | None = None
+    corners: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    score: Score | None = None
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.corners
         if not (0 <= left <= right and 0 <= top <= bottom):
             raise ValueError(f"not a box: {self.corners}")
-        if self.score is not None and not 0 <= self.score <= 1:
-            raise ValueError(f"a box's score must be in 0..1, not {self.score}")
 
     @property
     def name(self) -> str:
@@ -122,7 +132,7 @@ class LabelledBox:
         return left < right and top < bottom
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class NewTurn:
     """A finished turn to save: the person's message, the answer, and the steps that led to it.
 
@@ -136,28 +146,30 @@ class NewTurn:
 
     user: str
     answer: str
-    image: StoredImage | None = None
-    region: Box | None = None
+    image: _Image | None = None
+    region: Region | None = None
     steps: tuple[StoredStep, ...] = ()
     model: str = ""
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     why: str = ""
     stopped: bool = False
 
-    def __post_init__(self) -> None:
-        _check_duration(self.seconds)
+    @property
+    def phrases(self) -> tuple[GroundedPhrase, ...]:
+        """All phrases that the model located, in the order of the steps."""
+        return tuple(phrase for step in self.steps for phrase in step.phrases)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class StoredTurn(NewTurn):
     """A turn in the store; a session numbers its turns from 1 without gaps.
 
     `corrections` are all boxes of the turn after a person's corrections, None if nobody corrected them.
     """
 
-    session_id: str
+    session_id: Annotated[str, Field(exclude=True)] = ""
     number: int
-    created: datetime
+    created: Time
     feedback: Feedback | None = None
     corrections: tuple[LabelledBox, ...] | None = None
 
@@ -223,11 +235,6 @@ def _hundredths(pixels: tuple[float, float, float, float]) -> tuple[float, float
     return left, top, right, bottom
 
 
-def _check_duration(seconds: float) -> None:
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"seconds must be finite and at least 0, not {seconds}")
-
-
 __all__ = [
     "Feedback",
     "LabelledBox",
@@ -239,7 +246,6 @@ __all__ = [
     "StoredStep",
     "StoredTurn",
     "Usage",
-    "Verification",
     "distinct_images",
     "found_boxes",
     "labelled_boxes",

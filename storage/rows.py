@@ -14,10 +14,15 @@ from sqlalchemy.engine import Connection
 from ..vlm.errors import ImageError
 from ..vlm.grounding import Box, GroundedPhrase
 from .errors import AmbiguousSessionError, SessionNotFoundError
-from .records import LabelledBox, NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn, Verification
+from .forms import CheckedBox, Verification, verification_of
+from .records import NewTurn, SessionSummary, StoredImage, StoredStep, StoredTurn
 from .schema import boxes, images, sessions, steps, turns
 
 _IMAGE = [images.c[name] for name in ("sha256", "format", "width", "height", "size")]
+# The columns that are fields of the same name.
+_TURN = ("user", "region", "answer", "model", "seconds", "why", "stopped")
+_STORED_TURN = ("session_id", "number", "created", "feedback", "corrections")
+_STEP = ("task", "argument", "region", "text", "raw", "seconds", "model", "error")
 _SESSIONS: Select[Any] = select(
     *(sessions.c[name] for name in ("id", "title", "created", "updated", "pinned")),
     select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery(),
@@ -91,18 +96,9 @@ def insert_turn(connection: Connection, session_id: str, number: int, turn: NewT
         arrived = update(images).where(images.c.sha256 == turn.image.sha256).values(awaited=None)
         if connection.execute(arrived).rowcount == 0:
             raise ImageError(f"the picture {turn.image.sha256} is not in the store; add it again")
+    columns |= {name: getattr(turn, name) for name in _TURN}
     statement = insert(turns).values(
-        session_id=session_id,
-        number=number,
-        user=turn.user,
-        region=_bins(turn.region),
-        image=turn.image.sha256 if turn.image else None,
-        answer=turn.answer,
-        model=turn.model,
-        seconds=turn.seconds,
-        why=turn.why,
-        stopped=turn.stopped,
-        **columns,
+        session_id=session_id, number=number, image=turn.image and turn.image.sha256, **columns
     )
     turn_id: int = connection.execute(statement.returning(turns.c.id)).scalar_one()
     step_rows = [_step_row(turn_id, position, step) for position, step in enumerate(turn.steps, 1)]
@@ -138,79 +134,31 @@ def read_turns(connection: Connection, session_id: str, first: int = 1) -> list[
 
 def _turn(row: Row[Any], steps_: Iterable[StoredStep]) -> StoredTurn:
     image = StoredImage(row.image, row.format, row.width, row.height, row.size) if row.image else None
-    return StoredTurn(
-        session_id=row.session_id,
-        number=row.number,
-        user=row.user,
-        answer=row.answer,
-        image=image,
-        region=_box(row.region),
-        steps=tuple(steps_),
-        model=row.model,
-        seconds=row.seconds,
-        why=row.why,
-        stopped=row.stopped,
-        created=row.created,
-        feedback=row.feedback,
-        corrections=_corrections(row.corrections),
-    )
-
-
-def corrections_json(boxes_: Sequence[LabelledBox] | None) -> list[Any] | None:
-    """Return corrected boxes as JSON for the `corrections` column."""
-    return None if boxes_ is None else [[box.phrase, list(box.corners), box.score] for box in boxes_]
-
-
-def _corrections(kept: list[Any] | None) -> tuple[LabelledBox, ...] | None:
-    if kept is None:
-        return None
-    return tuple(LabelledBox(phrase, tuple(corners), score) for phrase, corners, score in kept)
+    columns = {name: getattr(row, name) for name in (*_TURN, *_STORED_TURN)}
+    return StoredTurn(image=image, steps=tuple(steps_), **columns)
 
 
 def _step(row: Row[Any], box_rows: Sequence[Row[Any]]) -> StoredStep:
     groups = groupby(box_rows, lambda box: box.phrase_position)
-    verifications = tuple(map(_verification, box_rows))
-    return StoredStep(
-        task=row.task,
-        argument=row.argument,
-        region=_box(row.region),
-        text=row.text,
-        raw=row.raw,
-        phrases=tuple(_phrase(list(group)) for _, group in groups),
-        seconds=row.seconds,
-        model=row.model,
-        error=row.error,
-        verifications=verifications if any(verifications) else (),
-    )
+    phrases = tuple(_phrase(list(group)) for _, group in groups)
+    return StoredStep(phrases=phrases, **{name: getattr(row, name) for name in _STEP})
 
 
 def _phrase(rows: Sequence[Row[Any]]) -> GroundedPhrase:
-    found = tuple(Box(row.x0, row.y0, row.x1, row.y1, row.score) for row in rows)
-    return GroundedPhrase(rows[0].phrase, found, rows[0].start)
+    return GroundedPhrase(rows[0].phrase, tuple(map(_box, rows)), rows[0].start)
 
 
-def _verification(row: Row[Any]) -> Verification | None:
-    return None if row.agrees is None else Verification(row.agrees, row.opinion)
+def _box(row: Row[Any]) -> Box:
+    verification = None if row.agrees is None else Verification(row.agrees, row.opinion)
+    return CheckedBox.of(Box(row.x0, row.y0, row.x1, row.y1, row.score), verification)
 
 
 def _step_row(turn_id: int, position: int, step: StoredStep) -> dict[str, Any]:
-    return {
-        "turn_id": turn_id,
-        "position": position,
-        "task": step.task,
-        "argument": step.argument,
-        "region": _bins(step.region),
-        "text": step.text,
-        "raw": step.raw,
-        "seconds": step.seconds,
-        "model": step.model,
-        "error": step.error,
-    }
+    return {"turn_id": turn_id, "position": position} | {name: getattr(step, name) for name in _STEP}
 
 
 def _box_rows(turn_id: int, step_position: int, step: StoredStep) -> list[dict[str, Any]]:
     found = [(number, phrase, box) for number, phrase in enumerate(step.phrases, 1) for box in phrase.boxes]
-    verifications = step.verifications or (None,) * len(found)
     return [
         {
             "turn_id": turn_id,
@@ -224,15 +172,6 @@ def _box_rows(turn_id: int, step_position: int, step: StoredStep) -> list[dict[s
             "agrees": verified.agrees if verified else None,
             "opinion": verified.opinion if verified else None,
         }
-        for position, ((number, phrase, box), verified) in enumerate(
-            zip(found, verifications, strict=True), 1
-        )
+        for position, (number, phrase, box) in enumerate(found, 1)
+        for verified in [verification_of(box)]
     ]
-
-
-def _bins(region: Box | None) -> list[int] | None:
-    return None if region is None else list(region.bins)
-
-
-def _box(bins: Sequence[int] | None) -> Box | None:
-    return None if bins is None else Box(*bins)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -24,6 +26,9 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+
+from ..vlm.grounding import Box
+from .records import LabelledBox
 
 # The newest migration. A database at this revision is opened without Alembic.
 REVISION = "0006"
@@ -62,6 +67,46 @@ class Words(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Replace NUL and lone surrogates."""
         return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+class Region(TypeDecorator[Box]):
+    """A box as a JSON list `[x0, y0, x1, y1]`."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Box | None, dialect: Dialect) -> list[int] | None:  # noqa: ARG002
+        """Convert a box to its corners."""
+        return None if value is None else list(value.bins)
+
+    def process_result_value(self, value: list[int] | None, dialect: Dialect) -> Box | None:  # noqa: ARG002
+        """Convert corners to a box."""
+        return None if value is None else Box(*value)
+
+
+class Corrections(TypeDecorator[tuple[LabelledBox, ...]]):
+    """Labelled boxes as a JSON list of `[phrase, [left, top, right, bottom], score]`."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self,
+        value: Sequence[LabelledBox] | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> list[Any] | None:
+        """Convert boxes to lists."""
+        return None if value is None else [[box.phrase, list(box.corners), box.score] for box in value]
+
+    def process_result_value(
+        self,
+        value: list[Any] | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> tuple[LabelledBox, ...] | None:
+        """Convert lists to boxes."""
+        if value is None:
+            return None
+        return tuple(LabelledBox(phrase, tuple(corners), score) for phrase, corners, score in value)
 
 
 metadata = MetaData(
@@ -107,7 +152,7 @@ turns = Table(
     Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("user", Words, nullable=False),
-    Column("region", JSON(none_as_null=True)),
+    Column("region", Region),
     Column("image", ForeignKey("images.sha256"), index=True),
     Column("answer", Words, nullable=False),
     Column("model", Words, nullable=False),
@@ -116,8 +161,8 @@ turns = Table(
     Column("feedback", Integer),
     Column("why", Words, nullable=False, server_default=""),
     Column("stopped", Boolean, nullable=False, server_default=false()),
-    # A list of [phrase, [left, top, right, bottom], score]; null if nobody corrected the boxes.
-    Column("corrections", JSON(none_as_null=True)),
+    # Null if nobody corrected the boxes.
+    Column("corrections", Corrections),
     UniqueConstraint("session_id", "number"),
     CheckConstraint("feedback IN (-1, 0, 1)", "feedback"),
 )
@@ -129,7 +174,7 @@ steps = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("task", Words),
     Column("argument", Words, nullable=False),
-    Column("region", JSON(none_as_null=True)),
+    Column("region", Region),
     Column("text", Words, nullable=False),
     Column("raw", Words, nullable=False),
     Column("seconds", Float, nullable=False),

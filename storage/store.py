@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from ..vlm.errors import ImageError
 from ..vlm.pictures import Picture
-from . import check, database, rows, search
+from . import check, database, exchange, rows, search
 from .errors import SessionNotFoundError, StorageError
 from .exporting import Exporting
 from .images import ImageFolder, read
@@ -194,8 +194,6 @@ class SessionStore(Exporting, Linking):
         Raises:
             ExchangeError: the content is not an export of a known version; the message names the field.
         """
-        from . import exchange  # imported lazily: nothing else here needs pydantic
-
         session, pictures, session_turns = exchange.read(content)
         for data in pictures:
             self.add_image(data)
@@ -203,8 +201,7 @@ class SessionStore(Exporting, Linking):
             values = {name: getattr(session, name) for name in ("title", "created", "updated", "pinned")}
             session_id = rows.insert_session(connection, owner=self._owner, **values)
             for turn in session_turns:
-                corrections = rows.corrections_json(turn.corrections)
-                own = {"created": turn.created, "feedback": turn.feedback, "corrections": corrections}
+                own = {name: getattr(turn, name) for name in ("created", "feedback", "corrections")}
                 rows.insert_turn(connection, session_id, turn.number, turn, **own)
             return self._read(connection, session_id)
 
@@ -341,7 +338,7 @@ class SessionStore(Exporting, Linking):
         Raises:
             SessionNotFoundError: there is no such turn.
         """
-        self._change_turn(session_id, number, corrections=rows.corrections_json(boxes))
+        self._change_turn(session_id, number, corrections=boxes)
 
     def search(self, words: str, limit: int = 20) -> list[SearchHit]:
         """Return the newest turns whose question and answer together contain every word, or its prefix.

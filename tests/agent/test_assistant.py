@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from assistant.agent.assistant import CHAT_TURNS, Assistant
-from assistant.agent.plan import PastStep, PastTurn, Plan, PlanContext, Step
+from assistant.agent.plan import PastStep, PastTurn, Plan, PlanContext
 from assistant.agent.planner import Planner
 from assistant.agent.replies import REPLIES
 from assistant.storage import SessionNotFoundError, SessionStore, StorageError, StoredTurn
@@ -55,7 +55,7 @@ def ask(
     assistant: Assistant, picture: Picture, message: str, session: str | None = None, **more: object
 ) -> StoredTurn:
     kept = assistant.store.add_image(picture.content)
-    return assistant.ask(session, message, picture, kept, **more)[0]  # type: ignore[arg-type]
+    return assistant.ask(session, message, picture, kept, **more)  # type: ignore[arg-type]
 
 
 def test_a_picture_may_come_in_any_form(
@@ -119,7 +119,7 @@ class TestKeeping:
         assert [step.error for step in turn.steps] == [None, "the model is tired"]
 
     def test_free_conversation_without_a_picture_is_kept_without_one(self, assistant: Assistant) -> None:
-        turn, _ = assistant.ask(None, "hello")
+        turn = assistant.ask(None, "hello")
         assert (turn.image, turn.region, turn.steps[0].task, turn.answer) == (
             None,
             None,
@@ -167,7 +167,7 @@ class TestAskingAgain:
         assert (first.user, second) == ("where is the dog?", again)
 
     def test_only_the_last_turn_is_replaced(self, assistant: Assistant) -> None:
-        session = assistant.ask(None, "hello")[0].session_id
+        session = assistant.ask(None, "hello").session_id
         assistant.ask(session, "hello again")
         with pytest.raises(StorageError, match=r"turn 1 is not the last of 2.*not saved: I cannot"):
             assistant.ask(session, "good bye", replaces=1)
@@ -194,7 +194,7 @@ class TestAskingAgain:
         assert assistant.store.turns(turn.session_id) == [turn]
 
     def test_an_interruption_before_a_new_answer_is_raised_unchanged(self, assistant: Assistant) -> None:
-        turn, _ = assistant.ask(None, "hello")
+        turn = assistant.ask(None, "hello")
         listener = Listener(fails_at="on_plan", error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             assistant.ask(turn.session_id, "hello", replaces=1, listener=listener)
@@ -237,7 +237,7 @@ class TestContext:
         self, store: SessionStore, engine: ScriptedEngine
     ) -> None:
         assistant = Assistant(VisionLanguageModel(engine), store, Planner(PlanWriter(), talks=True))
-        session = assistant.ask(None, "sing")[0].session_id
+        session = assistant.ask(None, "sing").session_id
         for number in range(CHAT_TURNS):
             assistant.ask(session, f"sing {number}")
         assistant.ask(session, "sing on")
@@ -285,6 +285,6 @@ class TestByHand:
         assert turn.steps[0].argument == "what colour is the dog?"
 
     def test_a_plan_is_explained(self, assistant: Assistant, picture: Picture) -> None:
-        kept = assistant.store.add_image(picture.content)
-        _, result = assistant.ask(None, "find the cat", picture, kept, task=Task.VQA)
-        assert result.plan == Plan((Step(Task.VQA, "find the cat"),), "[vqa], because you chose it")
+        turn = ask(assistant, picture, "find the cat", task=Task.VQA)
+        assert [(step.name, step.argument) for step in turn.steps] == [("vqa", "find the cat")]
+        assert turn.why == "[vqa], because you chose it"

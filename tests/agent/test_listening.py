@@ -130,7 +130,7 @@ class TestFailing:
     @pytest.mark.parametrize("moment", ["on_plan", "on_text", "on_step", "should_stop"])
     def test_a_listener_that_fails_does_not_lose_the_turn(self, assistant: Assistant, moment: str) -> None:
         listener = Listener(fails_at=moment, error=RuntimeError("the page is gone"))
-        turn, _ = assistant.ask(None, "sing", listener=listener)
+        turn = assistant.ask(None, "sing", listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]
         assert (turn.answer, turn.stopped) == ("Hello.", False)
         assert [kind for kind, _ in listener.told].count(moment) <= 1  # it is told nothing more

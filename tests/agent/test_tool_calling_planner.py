@@ -164,7 +164,7 @@ def test_the_assistant_runs_what_the_chat_model_chose(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     with SessionStore.open(tmp_path / "sessions.db") as store:
         planner = ToolCallingPlanner(recording(AIMessage("")))
-        turn, _ = Assistant(VisionLanguageModel(engine), store, planner).ask(None, "where is the dog?")
+        turn = Assistant(VisionLanguageModel(engine), store, planner).ask(None, "where is the dog?")
     assert [step.task for step in turn.steps] == [None]
     assert turn.why == "chat, chosen by the chat model"
 

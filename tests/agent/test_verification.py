@@ -73,8 +73,8 @@ class TestFound:
             picture().save(content, "PNG")
             kept, seen = store.add_image(content.getvalue()), open_picture(content.getvalue())
             assistant = Assistant(VisionLanguageModel(engine), store)
-            turn, result = assistant.ask(None, "where is the dog?", seen, kept, verify=True)
-            assert result.phrases == ()
+            turn = assistant.ask(None, "where is the dog?", seen, kept, verify=True)
+            assert turn.phrases == ()
             assert [step.phrases for step in store.turns(turn.session_id)[0].steps] == [()]
             assert json.loads(store.export(turn.session_id, "coco"))["annotations"] == []
             assistant.ask(turn.session_id, "what is it?", seen, kept)

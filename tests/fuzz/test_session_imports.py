@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from assistant.storage import NewTurn, SessionStore, StoredStep, Verification
+from assistant.storage import CheckedBox, NewTurn, SessionStore, StoredStep, Verification
 from assistant.storage.errors import ExchangeError
 from assistant.vlm.grounding import Box, GroundedPhrase
 
@@ -33,11 +33,9 @@ def exported(store: SessionStore) -> str:
     """A session with a picture and every field in use."""
     buffer = BytesIO()
     Image.new("RGB", (8, 6), "red").save(buffer, "PNG")
-    phrase = GroundedPhrase("the man", (Box(12, 30, 35, 92, 0.83), Box(0, 0, 100, 100)), start=4)
-    checked = (Verification(False, "a tree"), None)
-    step = StoredStep(
-        "refer", "the man", Box(1, 1, 9, 9), "t", "{<12>}", (phrase,), 0.4, "nano", None, checked
-    )
+    checked = CheckedBox(12, 30, 35, 92, 0.83, Verification(False, "a tree"))
+    phrase = GroundedPhrase("the man", (checked, Box(0, 0, 100, 100)), start=4)
+    step = StoredStep("refer", "the man", Box(1, 1, 9, 9), "t", "{<12>}", (phrase,), 0.4, "nano")
     turn = NewTurn(
         user="Where is the man?",
         answer="Left.",

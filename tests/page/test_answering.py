@@ -9,7 +9,8 @@ import pytest
 from assistant.agent.listening import TurnListener
 from assistant.agent.plan import Plan, Step
 from assistant.agent.turn import StepResult
-from assistant.ui.page.answering import Answering, Outcome
+from assistant.storage import StoredTurn
+from assistant.ui.page.answering import Answering
 from assistant.vlm.tasks import Task
 
 
@@ -22,7 +23,7 @@ class Followed:
         self.answering = Answering(self._ask)
         assert self._ready.wait(10)
 
-    def _ask(self, listener: TurnListener) -> Outcome:
+    def _ask(self, listener: TurnListener) -> StoredTurn:
         self.listener = listener
         self._ready.set()
         self._end.wait(10)

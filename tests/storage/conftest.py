@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep, Verification
+from assistant.storage import CheckedBox, NewTurn, SessionStore, StoredImage, StoredStep, Verification
 from assistant.vlm.grounding import Box, GroundedPhrase
 from assistant.vlm.tasks import Task
 
@@ -58,18 +58,16 @@ def make_turn() -> Callable[..., NewTurn]:
     def make(
         user: str = "Where is the man?", answer: str = "On the left.", image: StoredImage | None = None
     ) -> NewTurn:
-        man = GroundedPhrase("the man", (Box(12, 30, 35, 92, 0.83), Box(0, 0, 100, 100)), start=4)
+        checked = CheckedBox(12, 30, 35, 92, 0.83, Verification(False, "a tree"))
+        man = GroundedPhrase("the man", (checked, Box(0, 0, 100, 100)), start=4)
         twins = (GroundedPhrase("", (Box(1, 2, 3, 4, 0.0),)), GroundedPhrase("", (Box(5, 6, 7, 8, 1.0),)))
-        checked = (Verification(False, "a tree"), None)
         return NewTurn(
             user=user,
             answer=answer,
             image=image,
             region=Box(10, 20, 30, 40) if image else None,
             steps=(
-                StoredStep(
-                    Task.REFER, "the man", Box(1, 1, 9, 9), "t", "{<12>}", (man,), 0.41, "nano", None, checked
-                ),
+                StoredStep(Task.REFER, "the man", Box(1, 1, 9, 9), "t", "{<12>}", (man,), 0.41, "nano"),
                 StoredStep(None, phrases=twins, error="the model gave up"),
             ),
             model="nano",

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from assistant.storage import (
     AmbiguousSessionError,
+    CheckedBox,
     DatabaseMissingError,
     NewTurn,
     SessionNotFoundError,
@@ -230,10 +231,15 @@ class TestValues:
         with pytest.raises(ValueError, match="'a cat' has no box"):
             StoredStep("refer", phrases=(GroundedPhrase("a cat", ()),))
 
-    def test_verifications_are_as_many_as_the_boxes(self) -> None:
-        phrases = (GroundedPhrase("cats", (Box(1, 2, 3, 4), Box(5, 6, 7, 8))),)
-        with pytest.raises(ValueError, match="1 verifications of 2 boxes"):
-            StoredStep("detection", phrases=phrases, verifications=(Verification(True, "a cat"),))
+    def test_a_step_has_the_check_of_each_box(self) -> None:
+        box, verification = Box(1, 2, 3, 4, 0.5), Verification(True, "a cat")
+        assert CheckedBox.of(box, None) is box
+        checked = CheckedBox.of(box, verification)
+        assert (checked, checked.score, hash(checked)) == (box, 0.5, hash(box))
+        assert checked != Box(1, 2, 3, 5)
+        step = StoredStep("detection", phrases=(GroundedPhrase("cats", (checked, box)),))
+        assert step.verifications == (verification, None)
+        assert StoredStep("detection", phrases=(GroundedPhrase("cats", (box,)),)).verifications == ()
 
 
 class TestLocations:

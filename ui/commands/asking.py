@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,8 +45,8 @@ from .pictures import (
 if TYPE_CHECKING:
     from ...agent.assistant import Assistant
     from ...agent.plan import MessagePlanner
-    from ...agent.turn import StepResult, TurnResult
-    from ...storage import SessionStore, StoredTurn, Verification
+    from ...storage import SessionStore, StoredStep, StoredTurn
+    from ...vlm.grounding import Box
     from ...vlm.pictures import Picture
     from ...vlm.vision_language_model import VisionLanguageModel
 
@@ -200,7 +199,7 @@ class _Asker:
         assistant = self._assistant()
         kept = assistant.store.add_image(picture)  # store the bytes read: a pipe can be read only once
         with live_answer(quiet=asked.as_json) as live:
-            turn, result = assistant.ask(
+            turn = assistant.ask(
                 self._session,
                 asked.text,
                 picture,
@@ -212,14 +211,14 @@ class _Asker:
             )
         self._session = turn.session_id
         if asked.as_json:
-            say_json(_as_json(turn, result, picture))
+            say_json(_as_json(turn, picture))
         else:
-            say(f"{one_line(name)}: {result.answer}" if among_others else result.answer)
-            tell_missing_confidence(result)
+            say(f"{one_line(name)}: {turn.answer}" if among_others else turn.answer)
+            tell_missing_confidence(turn)
         if not (asked.as_json or among_others):
             self._print_session()
-        saved = name not in asked.drawings or _saved(picture, result, asked.drawings[name])
-        return saved and not all(step.error for step in result.steps)
+        saved = name not in asked.drawings or _saved(picture, turn, asked.drawings[name])
+        return saved and not all(step.error for step in turn.steps)
 
     def each(self, names: list[str]) -> bool:
         """Ask about every image, and return whether all succeeded; a failure does not stop the others."""
@@ -246,10 +245,10 @@ class _Asker:
             note(f"Session {self._session}: go on with --session {self._session}")
 
 
-def _saved(picture: Picture, result: TurnResult, path: Path) -> bool:
+def _saved(picture: Picture, turn: StoredTurn, path: Path) -> bool:
     """Save the drawing and return whether that succeeded; the answer is printed already."""
     try:
-        save_drawing(picture, result, path)
+        save_drawing(picture, turn, path)
     except AssistantError as error:
         note(f"Error: {error}")
         return False
@@ -299,7 +298,7 @@ def plan(
     note(f"Why: {made.why}")
 
 
-def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str, Any]:
+def _as_json(turn: StoredTurn, picture: Picture) -> dict[str, Any]:
     return {
         "session": turn.session_id,
         "turn": turn.number,
@@ -309,39 +308,44 @@ def _as_json(turn: StoredTurn, result: TurnResult, picture: Picture) -> dict[str
             "height": picture.height,
             "sha256": picture.sha256,
         },
-        "answer": result.answer,
-        "steps": [_step_as_json(step, picture) for step in result.steps],
+        "answer": turn.answer,
+        "steps": [_step_as_json(step, (picture.width, picture.height)) for step in turn.steps],
         "model": turn.model,
-        "seconds": round(result.seconds, 3),
+        "seconds": round(turn.seconds, 3),
     }
 
 
-def _step_as_json(result: StepResult, picture: Picture) -> dict[str, Any]:
-    region = result.step.region
-    size = (picture.width, picture.height)
-    boxes = [(phrase, box) for phrase in result.phrases for box in phrase.boxes]
+def _step_as_json(step: StoredStep, size: tuple[int, int]) -> dict[str, Any]:
     return {
-        "task": result.step.name,
-        "argument": result.step.argument,
-        "region": [round(value, 2) for value in region.to_pixels(*size)] if region else None,
-        "text": result.text,
-        "raw": result.raw,
+        "task": step.name,
+        "argument": step.argument,
+        "region": _pixels(step.region, size) if step.region else None,
+        "text": step.text,
+        "raw": step.raw,
         "boxes": [
             {
                 "phrase": phrase.text,
-                "box": [round(value, 2) for value in box.to_pixels(*size)],
+                "box": _pixels(box, size),
                 "bins": list(box.bins),
                 "score": None if box.score is None else round(box.score, 4),
             }
-            | _verified(verification)
-            for (phrase, box), verification in zip_longest(boxes, result.verifications)
+            | _verified(box)
+            for phrase in step.phrases
+            for box in phrase.boxes
         ],
-        "seconds": round(result.seconds, 3),
-    } | ({"error": result.error} if result.error else {})
+        "seconds": round(step.seconds, 3),
+    } | ({"error": step.error} if step.error else {})
 
 
-def _verified(verification: Verification | None) -> dict[str, Any]:
-    """Return the JSON of a box's verification, empty if there was none."""
+def _pixels(box: Box, size: tuple[int, int]) -> list[float]:
+    return [round(value, 2) for value in box.to_pixels(*size)]
+
+
+def _verified(box: Box) -> dict[str, Any]:
+    """Return the JSON of a box's check, empty if there was none."""
+    from ...storage.forms import verification_of
+
+    verification = verification_of(box)
     return {} if verification is None else {"verified": asdict(verification)}
 
 

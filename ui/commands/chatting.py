@@ -29,8 +29,7 @@ from .pictures import check_drawing, open_shown, read_region, save_drawing, tell
 
 if TYPE_CHECKING:
     from ...agent.assistant import Assistant
-    from ...agent.turn import TurnResult
-    from ...storage import SessionStore, StoredImage
+    from ...storage import SessionStore, StoredImage, StoredTurn
     from ...vlm.grounding import Box
     from ...vlm.pictures import Picture
 
@@ -116,7 +115,7 @@ class _Conversation:
         self._kept: StoredImage | None = None
         self._region: Box | None = None
         self._task: Task | None = None
-        self._answered: tuple[Picture, TurnResult] | None = None
+        self._answered: tuple[Picture, StoredTurn] | None = None
 
     def take(self, line: str) -> bool:
         """Handle an input line and return whether it succeeded; print an error that the user can fix."""
@@ -148,7 +147,7 @@ class _Conversation:
         region, task = self._region, self._task
         self._region = self._task = None
         with live_answer() as answer, stopped_by_ctrl_c(answer):
-            turn, result = self._assistant.ask(
+            turn = self._assistant.ask(
                 self.session,
                 question,
                 self._picture,
@@ -159,10 +158,10 @@ class _Conversation:
                 verify=self._verify,
             )
         self.session = turn.session_id
-        self._answered = (self._picture, result) if self._picture else None
-        say(result.answer)
-        tell_missing_confidence(result)
-        return not result.steps or not all(step.error for step in result.steps)
+        self._answered = (self._picture, turn) if self._picture else None
+        say(turn.answer)
+        tell_missing_confidence(turn)
+        return not turn.steps or not all(step.error for step in turn.steps)
 
     def _command(self, name: str, rest: str) -> None:
         try:
@@ -202,9 +201,9 @@ class _Conversation:
     def _save(self, path: Path) -> None:
         if self._answered is None:
             raise AssistantError("there is no answer about a picture yet: ask something first")
-        picture, result = self._answered
+        picture, turn = self._answered
         check_drawing(path, picture.path)
-        save_drawing(picture, result, path)
+        save_drawing(picture, turn, path)
 
 
 def _lines(earlier: list[str]) -> Iterator[str]:

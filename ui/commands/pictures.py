@@ -13,7 +13,7 @@ from ...vlm.extras import require
 from .output import note, write_whole
 
 if TYPE_CHECKING:
-    from ...agent.turn import TurnResult
+    from ...storage import StoredTurn
     from ...vlm.grounding import Box
     from ...vlm.pictures import Picture
 
@@ -32,9 +32,9 @@ def open_shown(source: Path | str | BinaryIO) -> Picture:
     return picture
 
 
-def tell_missing_confidence(result: TurnResult) -> None:
+def tell_missing_confidence(turn: StoredTurn) -> None:
     """Print a note on stderr if no box has a score."""
-    scores = [box.score for phrase in result.phrases for box in phrase.boxes]
+    scores = [box.score for phrase in turn.phrases for box in phrase.boxes]
     if scores and all(score is None for score in scores):
         note("Note: the model's server reports no scores for its boxes.")
 
@@ -106,7 +106,7 @@ def _is_same(path: Path, picture: str | Path) -> bool:
         return False
 
 
-def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
+def save_drawing(picture: Picture, turn: StoredTurn, path: Path) -> None:
     """Save the image with the boxes of an answer, and print its path on stderr.
 
     Raises:
@@ -117,7 +117,7 @@ def save_drawing(picture: Picture, result: TurnResult, path: Path) -> None:
     from ...vlm.drawing import draw
 
     drawn = io.BytesIO()
-    image = draw(picture.image, result.phrases)
+    image = draw(picture.image, turn.phrases)
     image.save(drawn, Image.registered_extensions()[path.suffix.lower()])
     write_whole(path, drawn.getvalue())
     note(f"Saved {path}")

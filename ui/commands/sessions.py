@@ -222,4 +222,4 @@ def _whose(session: SessionSummary) -> str:
 
 
 def _tasks(turn: StoredTurn) -> str:
-    return " ".join(f"[{step.task or 'chat'}]" for step in turn.steps)
+    return " ".join(f"[{step.name}]" for step in turn.steps)

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from assistant.agent.listening import TurnListener
 from assistant.agent.plan import Plan
-from assistant.agent.turn import StepResult, TurnResult
+from assistant.agent.turn import StepResult
 from assistant.storage import StoredTurn
 from assistant.vlm.grounding import GroundedPhrase, parse
 from assistant.vlm.tasks import Task
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 # Other tasks may zoom in and write boxes relative to a crop.
 _WHOLE_IMAGE_TASKS = (Task.DETECTION, Task.GROUNDING)
 
-Outcome = tuple[StoredTurn, TurnResult]
-
 # An unfinished tag or box at the end of the text so far.
 _UNFINISHED_MARKUP = re.compile(r"(?:\{[^}]*|<[^>]*)\Z")
 
@@ -34,24 +32,24 @@ _UNFINISHED_MARKUP = re.compile(r"(?:\{[^}]*|<[^>]*)\Z")
 class Answering:
     """Runs `ask` with itself as the listener and reports progress; thread-safe."""
 
-    def __init__(self, ask: Callable[[TurnListener], Outcome]) -> None:
+    def __init__(self, ask: Callable[[TurnListener], StoredTurn]) -> None:
         self.plan: Plan | None = None
         """The plan of the turn, None until the planner is done."""
         self._texts: dict[int, str] = {}
         self._phrases: dict[int, tuple[GroundedPhrase, ...]] = {}
         self._stop = threading.Event()
-        self._outcome: Future[Outcome] = Future()
+        self._outcome: Future[StoredTurn] = Future()
         threading.Thread(target=self._run, args=(ask,), daemon=True).start()
 
-    def _run(self, ask: Callable[[TurnListener], Outcome]) -> None:
+    def _run(self, ask: Callable[[TurnListener], StoredTurn]) -> None:
         try:
-            turn, result = ask(self)
+            turn = ask(self)
         except BaseException as error:  # `outcome` raises it
             logger.info("no answer", extra={"reason": type(error).__name__})
             self._outcome.set_exception(error)
         else:
             logger.info("answered", extra=_facts(turn))
-            self._outcome.set_result((turn, result))
+            self._outcome.set_result(turn)
 
     # --- for the page --------------------------------------------------------------------------------------
 
@@ -83,13 +81,13 @@ class Answering:
             return False
         return True
 
-    def outcome(self) -> Outcome:
-        """Return the stored turn and its result, or raise the error that ended it."""
+    def outcome(self) -> StoredTurn:
+        """Return the stored turn, or raise the error that ended it."""
         return self._outcome.result()
 
     def made_session(self) -> str | None:
         """Wait for the end and return the session of the stored turn, None if the turn failed."""
-        return None if self._outcome.exception() else self._outcome.result()[0].session_id
+        return None if self._outcome.exception() else self._outcome.result().session_id
 
     # --- as a listener -------------------------------------------------------------------------------------
 
@@ -124,9 +122,9 @@ def _facts(turn: StoredTurn) -> dict[str, object]:
         "turn": turn.number,
         "model": turn.model,
         "seconds": round(turn.seconds, 3),
-        "tasks": [step.task or "chat" for step in turn.steps],
+        "tasks": [step.name for step in turn.steps],
         "stopped": turn.stopped,
     }
 
 
-__all__ = ["Answering", "Outcome"]
+__all__ = ["Answering"]

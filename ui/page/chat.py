@@ -20,7 +20,7 @@ from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 
 from . import branch, conversation, picture_pane, resources, settings, sidebar, state, talk, together, welcome
-from .answering import Answering, Outcome
+from .answering import Answering
 from .state import SessionId
 from .text import plain
 from .uploads import add_uploads
@@ -105,7 +105,7 @@ def go_on(session_id: SessionId) -> None:
     if running is None or not running.answering.wait(0):
         return
     try:
-        turn, _ = running.answering.outcome()
+        turn = running.answering.outcome()
     except AssistantError as error:
         state.fail(session_id, running, str(error))
     except Exception as error:
@@ -127,7 +127,7 @@ def answer(
     question: state.Question,
     wanted: state.Preferences,
     listener: TurnListener,
-) -> Outcome:
+) -> StoredTurn:
     """Answer a question; runs in a background thread without Streamlit's session state."""
     kept = question.image
     picture = open_picture(store.image_path(kept.sha256)) if kept else None

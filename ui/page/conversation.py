@@ -8,7 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
-from assistant.agent.plan import CHAT, Plan
+from assistant.agent.plan import Plan
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import labelled_boxes
 from assistant.vlm.grounding import GroundedPhrase
@@ -195,7 +195,7 @@ def _show_plan(turn: StoredTurn) -> None:
 def _facts(step: StoredStep) -> list[tuple[str, str]]:
     region = ", ".join(map(str, step.region.bins)) if step.region else ""
     return [
-        ("Task", f"[{step.task or CHAT}]"),
+        ("Task", f"[{step.name}]"),
         ("Argument", step.argument),
         ("Region", f"{region} (in hundredths of the picture)" if region else ""),
         ("Model wrote", step.raw),

@@ -35,7 +35,7 @@ def _step(step: StoredStep) -> str:
     boxes = [box for phrase in step.phrases for box in phrase.boxes]
     if step.task not in (Task.REFER, Task.DETECTION):
         count = f" with {len(boxes)} box{'' if len(boxes) == 1 else 'es'}" if boxes else ""
-        return _DONE.get(step.task or CHAT, "Answered") + count
+        return _DONE.get(step.name, "Answered") + count
     if not boxes:
         return f"Did not find {step.argument or 'it'}"
     if step.task == Task.REFER:
