@@ -14,23 +14,21 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
 import torch
 from figures import arguments, publish
 from peft import PeftModel
+from shapes import SHAPES, Shape, peak_flops, random_model
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import Dinov2Config, LlamaConfig
 
 from assistant.vlm.configuration import MiniGPTv2Config
 from assistant.vlm.data.collator import SharedImageCollator, shared_prefix_mask
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, MixtureConfig, open_mixture
 from assistant.vlm.engine.local import load_model
-from assistant.vlm.eva import eva_vit_config
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.processing import MiniGPTv2Processor
@@ -41,61 +39,9 @@ PICTURES = 4
 STEPS = 10
 # The first steps prepare kernels; compiled layers compile for one length, then for any.
 WARM_UP = 2
-# Dense bfloat16 FLOP/s, by the manufacturers' data sheets.
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
-
 Batch = dict[str, torch.Tensor]
 Counted = tuple[Batch, int]
 """A batch and its number of samples."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A model, LoRA, and a step: images, samples per image, tokens per sample, half of them labelled."""
-
-    config: Callable[[], MiniGPTv2Config]
-    adapter: AdapterConfig
-    pictures: int
-    samples: int
-    tokens: int
-
-
-def _tiny() -> MiniGPTv2Config:
-    vision = Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=56)
-    text = LlamaConfig(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
-    return MiniGPTv2Config(vision_config=vision, text_config=text, image_size=56)
-
-
-def _nano() -> MiniGPTv2Config:
-    vision = Dinov2Config(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518)
-    text = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        tie_word_embeddings=True,
-    )
-    return MiniGPTv2Config(vision_config=vision, text_config=text, image_size=224)
-
-
-def _7b() -> MiniGPTv2Config:
-    return MiniGPTv2Config(vision_config=eva_vit_config(), text_config=LlamaConfig(), image_size=448)
-
-
-SHAPES = {
-    "tiny": Shape(_tiny, AdapterConfig(rank=2, alpha=4), pictures=2, samples=2, tokens=8),
-    "nano": Shape(_nano, AdapterConfig(), pictures=64, samples=5, tokens=32),
-    "7b": Shape(_7b, AdapterConfig(rank=64, alpha=16, all_linear=False), pictures=8, samples=4, tokens=64),
-}
 
 
 class Learner:
@@ -171,9 +117,7 @@ def measure_shape(name: str) -> dict[str, object]:
     """Measure throughput, peak memory and model FLOP utilisation of a shape on the best device."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = SHAPES[name]
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = MiniGPTv2ForConditionalGeneration._from_config(shape.config(), dtype=torch.bfloat16)
+    model = random_model(name, device)
     learner = Learner(model, shape.adapter)
     batch = {key: tensor.to(device) for key, tensor in _random_batch(model.config, shape).items()}
     with FlopCounterMode(display=False) as counter:
@@ -184,7 +128,7 @@ def measure_shape(name: str) -> dict[str, object]:
         torch.cuda.reset_peak_memory_stats()
     counted = (batch, shape.pictures * shape.samples)
     rates = learner.rates([counted] * WARM_UP, [counted] * STEPS)
-    peak = _peak_flops(device)
+    peak = peak_flops(device)
     return {
         **rates,
         "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
@@ -228,11 +172,6 @@ def _apart(example: Example) -> list[Example]:
 def _tokens(batch: Batch) -> int:
     """Count the tokens of a batch without padding, which is at position 0 like the first token of a row."""
     return int((batch["position_ids"] > 0).sum()) + len(batch["input_ids"])
-
-
-def _peak_flops(device: str) -> float | None:
-    name = torch.cuda.get_device_name() if device == "cuda" else ""
-    return next((flops for chip, flops in PEAK_FLOPS.items() if chip in name), None)
 
 
 def main() -> None:
