@@ -6,6 +6,7 @@ an error, except for weights that the reference does not use.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -68,16 +69,20 @@ def find_eva_config(file: TensorFile, image_size: int, heads: int | None = None)
     """
     if "llama_proj.weight" in file:
         raise WeightsError(f"{file.path} is a checkpoint of MiniGPT, not eva_vit_g.pth: are the two swapped?")
-    needed = ("cls_token", "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")
-    if missing := [name for name in needed if name not in file]:
-        raise WeightsError(f"{file.path} is no EVA ViT: it has no {missing[0]}")
+    for name, sides in (("cls_token", 3), ("patch_embed.proj.weight", 4), ("blocks.0.mlp.fc1.weight", 2)):
+        if name not in file:
+            raise WeightsError(f"{file.path} is no EVA ViT: it has no {name}")
+        if len(file.shape(name)) != sides or 0 in file.shape(name):
+            raise WeightsError(f"{file.path}: {name} is {file.shape(name)}: it must have {sides} sides")
     width = file.shape("cls_token")[-1]
-    heads = heads or width // HEAD_WIDTH
-    if not heads or width % heads:
+    if heads is None and width % HEAD_WIDTH:
         raise WeightsError(
             f"{file.path}: a width of {width} does not divide into heads of {HEAD_WIDTH}: name --heads"
         )
-    blocks = {int(name.split(".")[1]) for name in file if name.startswith("blocks.")}
+    heads = heads or width // HEAD_WIDTH
+    if width % heads:
+        raise WeightsError(f"{file.path}: a width of {width} does not divide into {heads} heads")
+    blocks = {match[1] for name in file if (match := re.match(r"blocks\.(\d+)\.", name))}
     config = eva_vit_config(image_size, width, min(len(blocks), LAYERS), heads)
     config.intermediate_size = file.shape("blocks.0.mlp.fc1.weight")[0]
     config.patch_size = file.shape("patch_embed.proj.weight")[-1]
@@ -92,7 +97,7 @@ def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig
     a norm and a head) is left out, as by the reference.
 
     Raises:
-        WeightsError: a key is missing or unknown.
+        WeightsError: a key is missing or unknown, or has a shape that cannot be.
     """
     unused = re.compile(rf"(?:blocks\.{config.num_hidden_layers}|norm|head)\.")
     names = [name for name in state if not unused.match(name)]
@@ -125,8 +130,14 @@ def interpolate_positions(positions: torch.Tensor, side: int) -> torch.Tensor:
     """Stretch a position embedding (1, 1 + patches, width) to `side` x `side` patches, the class part as is.
 
     Bicubic without antialiasing, also when shrinking; the grid of the file itself is not touched.
+
+    Raises:
+        WeightsError: the embedding is not of a square of patches.
     """
-    own_side = round((positions.shape[1] - 1) ** 0.5)
+    patches = positions.shape[1] - 1 if positions.ndim == 3 and len(positions) == 1 else 0
+    own_side = math.isqrt(patches)
+    if not patches or own_side**2 != patches:
+        raise WeightsError(f"pos_embed is {tuple(positions.shape)}: it must be (1, 1 + patches, width)")
     if own_side == side:
         return positions
     grid = positions[:, 1:].float().reshape(1, own_side, own_side, -1).permute(0, 3, 1, 2)
@@ -158,6 +169,11 @@ def _eva_keys(layers: int) -> set[str]:
 
 def _convert_block(state: State, theirs: str, ours: str) -> State:
     query, value = state[f"{theirs}attn.q_bias"], state[f"{theirs}attn.v_bias"]
+    if query.ndim != 1 or value.ndim != 1:
+        raise WeightsError(
+            f"{theirs}attn.q_bias and v_bias are {tuple(query.shape)} and {tuple(value.shape)}: each must "
+            "have one side"
+        )
     # Keys have no bias.
     biases = {f"{theirs}attn.qkv.bias": torch.cat([query, torch.zeros_like(value), value])}
     return {

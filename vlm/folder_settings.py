@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .generation_options import MOST_BEAMS
 from .prompt_form import PromptForm
 
 # The origin of a file, as transformers writes it.
@@ -28,7 +29,8 @@ SpecialToken = Annotated[str, Field(min_length=1, max_length=4096)]
 Count = Annotated[int, Field(ge=1, le=2**10)]
 Width = Annotated[int, Field(ge=1, le=2**17)]
 Size = Annotated[int, Field(ge=1, le=2**24)]
-Side = Annotated[int, Field(ge=1, le=2**11)]
+LARGEST_SIDE = 2**11
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 TokenId = Annotated[int, Field(ge=0, le=2**24)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Small = Annotated[float, Field(gt=0, le=1)]
@@ -36,7 +38,8 @@ Channels = Annotated[list[Share], Field(min_length=3, max_length=3)]
 Spread = Annotated[list[Small], Field(min_length=3, max_length=3)]
 Activation = Literal["silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"]
 Rank = Annotated[int, Field(ge=1, le=2**10)]
-Alpha = Annotated[int, Field(ge=1, le=2**16)]
+LARGEST_ALPHA = 2**16
+Alpha = Annotated[int, Field(ge=1, le=LARGEST_ALPHA)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["float32", "float16", "bfloat16"]
 
@@ -288,6 +291,7 @@ class GenerationSettings(Settings):
     temperature: Annotated[float, Field(gt=0, le=100)] | None = None
     top_p: Small | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=100)] | None = None
+    num_beams: Annotated[int, Field(ge=1, le=MOST_BEAMS)] | None = None
     max_new_tokens: Annotated[int, Field(ge=1, le=2**16)] | None = None
     use_cache: bool = True
     transformers_version: Text | None = None

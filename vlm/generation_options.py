@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+MOST_BEAMS = 16
+"""Each beam takes the memory of an answer."""
+
 
 @dataclass(frozen=True)
 class GenerationOptions:
@@ -13,8 +16,8 @@ class GenerationOptions:
     the more evenly the higher it is. `top_p` samples only from the likeliest tokens that together have this
     probability. `repetition_penalty` above 1 makes tokens that the answer already holds less likely.
     `max_new_tokens` limits the answer, which otherwise has a limit by task. With a `seed`, the same request
-    has the same sampled answer. There is no beam search: answers that grow together in one batch each have
-    one row.
+    has the same sampled answer. With 2 `beams` or more, a search of that width finds the answer that is
+    likeliest as a whole; nothing is sampled then, and the answer is not streamed.
 
     Raises:
         ValueError: an option is out of range.
@@ -25,6 +28,7 @@ class GenerationOptions:
     repetition_penalty: float | None = None
     max_new_tokens: int | None = None
     seed: int | None = None
+    beams: int | None = None
 
     def __post_init__(self) -> None:
         _require("temperature", self.temperature, 0 <= (self.temperature or 0) <= 100, "0 to 100")
@@ -33,6 +37,7 @@ class GenerationOptions:
         _require("repetition_penalty", self.repetition_penalty, penalty, "above 0 and at most 100")
         _require("max_new_tokens", self.max_new_tokens, _or_one(self.max_new_tokens) >= 1, "1 or more")
         _require("seed", self.seed, 0 <= (self.seed or 0) < 2**63, "0 to 2^63 - 1")
+        _require("beams", self.beams, 1 <= _or_one(self.beams) <= MOST_BEAMS, f"1 to {MOST_BEAMS}")
 
     def over(self, defaults: GenerationOptions) -> GenerationOptions:
         """Return these options, with the defaults where one is None."""
@@ -54,4 +59,4 @@ def _require(name: str, value: float | None, fits: bool, wanted: str) -> None:
 
 DEFAULT_OPTIONS = GenerationOptions()
 
-__all__ = ["DEFAULT_OPTIONS", "GenerationOptions"]
+__all__ = ["DEFAULT_OPTIONS", "MOST_BEAMS", "GenerationOptions"]

@@ -12,6 +12,8 @@ import torch
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from .errors import WeightsError, one_line
+from .folder_settings import LlamaSettings
+from .model_folder import validate
 from .tensor_files import TensorFile
 
 # Old releases of transformers saved these buffers, which hold nothing learnt.
@@ -87,9 +89,11 @@ def _read_config(path: Path) -> LlamaConfig:
             f"{path}: model_type is {one_line(kind)}: take a LLaMA-2 in the form of transformers"
         )
     try:
-        return LlamaConfig(**{name: value for name, value in values.items() if name not in _ORIGIN})
+        config = LlamaConfig(**{name: value for name, value in values.items() if name not in _ORIGIN})
     except Exception as error:  # of many kinds, by the value that is wrong
         raise WeightsError(f"{path}: {one_line(error)}") from error
+    validate(path, config.to_json_string(use_diff=False), LlamaSettings)
+    return config
 
 
 def _read_tokenizer(path: Path, vocabulary: int) -> PreTrainedTokenizerFast:

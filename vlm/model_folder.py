@@ -70,9 +70,20 @@ def read_settings(path: Path, form: type[SettingsT], largest: int = _LARGEST_FIL
     """
     try:
         _require_file(path, largest)
-        return form.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}; copy the folder again") from error
+    return validate(path, content, form)
+
+
+def validate(path: Path, content: str | bytes, form: type[SettingsT]) -> SettingsT:
+    """Validate the settings of a file, as JSON, against `form`.
+
+    Raises:
+        WeightsError: a setting is invalid; the message names the file and the key.
+    """
+    try:
+        return form.model_validate_json(content)
     except ValidationError as error:
         raise WeightsError(f"{path}: {_complaint(error)}; copy the folder again, or take another") from error
 
@@ -119,4 +130,4 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     return files
 
 
-__all__ = ["ModelFolder", "TokenizerFile", "read_adapter", "read_model_folder", "read_settings"]
+__all__ = ["ModelFolder", "TokenizerFile", "read_adapter", "read_model_folder", "read_settings", "validate"]

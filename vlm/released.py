@@ -19,6 +19,7 @@ from .bases import ADAPTER, note_base
 from .configuration import MiniGPTv2Config
 from .errors import WeightsError, one_line
 from .eva import State, convert_eva_vit, find_eva_config
+from .folder_settings import LARGEST_SIDE
 from .llama_folder import LlamaFolder
 from .model_folder import read_model_folder
 from .modeling import MiniGPTv2ForConditionalGeneration
@@ -58,6 +59,8 @@ def convert_released(
     trained = None if checkpoint is None else Trained.read(checkpoint)
     tower = TensorFile(eva_vit)
     size = image_size or (trained.image_size if trained else IMAGE_SIZE)
+    if size > LARGEST_SIDE:
+        raise WeightsError(f"pictures of {size} x {size} pixels are too large: at most {LARGEST_SIDE}")
     vision_config = vision_config or find_eva_config(tower, size, heads)
     config = _configuration(vision_config, language_model.config, eva_vit)
     wanted = _shapes(config)

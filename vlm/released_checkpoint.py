@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from .errors import WeightsError, one_line
 from .eva import State, convert_projection
+from .folder_settings import LARGEST_ALPHA, LARGEST_SIDE
 from .tensor_files import TensorFile, named
 
 # The reference's defaults for settings that the checkpoint lacks.
@@ -67,13 +68,20 @@ class Trained:
             linear, layer_norm = convert_projection(rest)
         settings = file.settings
         alpha, image_size = settings.get("lora_alpha", LORA_ALPHA), settings.get("image_size", IMAGE_SIZE)
-        for name, value in (("lora_alpha", alpha), ("image_size", image_size)):
-            if not isinstance(value, int) or value <= 0:
-                raise WeightsError(f"{path}: config.model.{name} is {one_line(value)}: it must be a count")
+        for name, value, most in (
+            ("lora_alpha", alpha, LARGEST_ALPHA),
+            ("image_size", image_size, LARGEST_SIDE),
+        ):
+            if type(value) is not int or not 1 <= value <= most:
+                raise WeightsError(
+                    f"{path}: config.model.{name} is {one_line(value)}: it must be a count up to {most}"
+                )
         trained = cls(path, lora, alpha, image_size, linear, layer_norm)
-        rank = settings.get("lora_r", trained.rank or None)
+        if not lora:
+            raise WeightsError(f"{path} has no LoRA: take a checkpoint of MiniGPT-v2, or none")
+        rank = settings.get("lora_r", trained.rank)
         if rank != trained.rank:
-            said = f"config.model.lora_r is {one_line(rank)}" if rank is not None else "there should be LoRA"
+            said = f"config.model.lora_r is {one_line(rank)}"
             raise WeightsError(f"{path}: {said}, the LoRA that is there has rank {trained.rank}")
         return trained
 
@@ -148,8 +156,8 @@ def _require_second_version(file: TensorFile) -> None:
     projection = "llama_proj.weight"
     if "patch_embed.proj.weight" in file:
         raise WeightsError(f"{file.path} is eva_vit_g.pth, not a checkpoint: are the two swapped?")
-    features = file.shape(projection)[-1] if projection in file else 0
-    if features == _FIRST_VERSION_FEATURES or any(name.startswith("Qformer.") for name in file):
+    features = file.shape(projection)[-1:] if projection in file else ()
+    if features == (_FIRST_VERSION_FEATURES,) or any(name.startswith("Qformer.") for name in file):
         raise WeightsError(
             f"{file.path} is of MiniGPT-4's first version, whose {projection} reads a Q-Former: take a "
             "checkpoint of MiniGPT-v2"

@@ -14,7 +14,8 @@ from transformers import set_seed
 from assistant.vlm.answers import Request
 from assistant.vlm.engine.generation import OptionsChooser, chooser_of
 from assistant.vlm.engine.local import LocalEngine
-from assistant.vlm.errors import ServerError, WeightsError
+from assistant.vlm.engine.remote import RemoteEngine
+from assistant.vlm.errors import AssistantError, ServerError, WeightsError
 from assistant.vlm.generation_options import GenerationOptions
 from assistant.vlm.model_folder import read_model_folder
 from assistant.vlm.tasks import Task
@@ -83,6 +84,53 @@ class TestSampling:
         )
 
 
+class TestBeams:
+    def wanted(self, engine: LocalEngine, **options: Any) -> str:
+        """Return what transformers finds from the prompt's embeddings."""
+        row, model = engine._row(CAPTION), engine.model
+        (ids,) = model.language_model.generate(
+            inputs_embeds=model.embed(row.input_ids[None], row.pixel_values),
+            attention_mask=torch.ones(1, len(row.input_ids)),
+            max_new_tokens=row.max_new_tokens,
+            do_sample=False,
+            **options,
+        )
+        return str(engine.processor.decode_answer(ids.tolist()))
+
+    @pytest.mark.parametrize("penalty", [None, 1.3])
+    def test_a_search_finds_what_transformers_does(self, engine: LocalEngine, penalty: float | None) -> None:
+        given: dict[str, Any] = {} if penalty is None else {"repetition_penalty": penalty}
+        found = asked(engine, GenerationOptions(beams=3, **given))
+        assert found == self.wanted(engine, num_beams=3, **given)
+        assert found != asked(engine, GenerationOptions(**given))
+
+    def test_it_shares_a_call_with_other_requests(self, engine: LocalEngine) -> None:
+        searched = replace(CAPTION, options=GenerationOptions(beams=2, temperature=0.7))
+        expected = [engine.generate([it])[0].raw for it in (CAPTION, searched)]
+        together = engine.generate([CAPTION, searched, CAPTION, searched])
+        assert [it.raw for it in together] == expected * 2
+        assert expected[1].startswith("".join(engine.stream(searched)).strip())
+
+    def test_its_probabilities_are_the_models_own(self, engine: LocalEngine) -> None:
+        narrow, wide = (engine._row(replace(CAPTION, options=GenerationOptions(beams=it))) for it in (1, 2))
+        narrow.max_new_tokens = wide.max_new_tokens = 1  # the likeliest token is then the likeliest answer
+        for _ in engine._decoder.decode([narrow, wide]):
+            pass
+        assert narrow.tokens == wide.tokens
+        assert narrow.probabilities == pytest.approx(wide.probabilities)
+
+    def test_one_that_nobody_waits_for_ends(self, engine: LocalEngine) -> None:
+        row = engine._row(replace(CAPTION, options=GenerationOptions(beams=2)))
+        row.given_up = True
+        prompt = engine.model.embed(row.input_ids[None], row.pixel_values)
+        assert len(list(row.search.find(engine.model, prompt, 50, 1, lambda: row.given_up))) == 1
+
+    def test_a_server_has_one(self) -> None:
+        engine = RemoteEngine.connect("http://127.0.0.1:9/v1#m")
+        with pytest.raises(AssistantError, match="leave --beams out"):
+            engine.generate([replace(CAPTION, options=GenerationOptions(beams=2))])
+
+
 class TestLength:
     def test_it_replaces_the_tasks_own_and_leaves_room_for_the_prompt(self, engine: LocalEngine) -> None:
         row = engine._row(replace(CAPTION, options=GenerationOptions(max_new_tokens=7)))
@@ -102,6 +150,8 @@ class TestRange:
             {"repetition_penalty": 0},
             {"max_new_tokens": 0},
             {"seed": -1},
+            {"beams": 0},
+            {"beams": 17},
         ],
     )
     def test_an_option_out_of_range_is_named_in_one_line(self, wrong: dict[str, Any]) -> None:
@@ -132,7 +182,8 @@ class TestTheFoldersDefaults:
         assert (model.generation_config.do_sample, model.generation_config.temperature) == (True, 0.9)
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("temperature", 0), ("top_p", 2.0), ("max_new_tokens", 0), ("top_k", 5)]
+        ("name", "value"),
+        [("temperature", 0), ("top_p", 2.0), ("max_new_tokens", 0), ("num_beams", 17), ("top_k", 5)],
     )
     def test_a_wrong_one_is_named_with_its_file(self, folder: Path, name: str, value: Any) -> None:
         self.write(folder, **{name: value})

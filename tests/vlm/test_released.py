@@ -275,13 +275,14 @@ WRONG_CHECKPOINTS: list[tuple[Callable[[State], State], str]] = [
     (edit("1.self_attn.q_proj.lora_B.weight", lambda _: None), "q_proj is only half there"),
     (edit("v_proj.lora_A.weight", lambda _: None), "v_proj is only half there"),
     (lambda state: {name: it for name, it in state.items() if "1.self_attn.v" not in name}, "missing or unk"),
-    (lambda state: {name: it for name, it in state.items() if "lora" not in name}, "lora_r is 4.* rank 0"),
+    (lambda state: {name: it for name, it in state.items() if "lora" not in name}, "has no LoRA"),
     (lambda state: state | lora_state(".default"), r"twice.*lora_A\.default\.weight"),
     (edit("q_proj.lora_A.weight", lambda it: it[:0]), r"layers\.0.*lora_A.*rank 0"),
     (edit("q_proj.lora_A.weight", lambda it: it[:, :8]), r"layers\.0\.self_attn\.q_proj is \(4, 8\)"),
     (edit("lora_B.weight", spoilt), r"lora_B\.weight holds NaN"),
     (edit("llama_proj.weight", lambda it: it[:, :100]), r"llama_proj\.weight is \(64, 100\)"),
     (edit("llama_proj.weight", lambda it: it[:32]), r"llama_proj\.weight is \(32, 128\).*width of 64"),
+    (edit("llama_proj.weight", lambda _: torch.zeros(())), r"llama_proj\.weight is \(\)"),
     (edit("llama_proj.weight", lambda it: it.long()), r"llama_proj\.weight holds torch\.int64"),
     (edit("llama_proj.bias", lambda _: None), r"missing \['llama_proj\.bias'\]"),
     (lambda state: state | {"q_former.weight": torch.zeros(1)}, r"q_former\.weight"),
@@ -310,7 +311,13 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         ("settings", "told"),
-        [({"lora_r": 8}, r"lora_r is 8, the LoRA.* rank 4"), ({"lora_alpha": "x"}, r"lora_alpha is x")],
+        [
+            ({"lora_r": 8}, r"lora_r is 8, the LoRA.* rank 4"),
+            ({"lora_alpha": "x"}, r"lora_alpha is x"),
+            ({"lora_alpha": True}, r"lora_alpha is True: it must be a count up to 65536"),
+            ({"lora_alpha": 10**9}, r"lora_alpha is 1000000000: it must be a count up to 65536"),
+            ({"image_size": 28672}, r"image_size is 28672: it must be a count up to 2048"),
+        ],
     )
     def test_settings_that_do_not_go_with_the_weights_are_named(
         self, llama: Path, tmp_path: Path, settings: dict[str, Any], told: str
@@ -331,6 +338,12 @@ class TestRefusals:
             (edit("pos_embed", spoilt), "pos_embed holds NaN"),
             (edit("blocks.0.mlp.fc2.bias", lambda it: it[:7]), r"fc2\.bias is \(7,\)"),
             (edit("cls_token", lambda _: None), "no EVA ViT: it has no cls_token"),
+            (edit("cls_token", lambda it: it[0, 0, 0]), r"cls_token is \(\): it must have 3 sides"),
+            (edit("patch_embed.proj.weight", lambda it: it[..., :0]), r"proj\.weight is \(32, 3, 14, 0\)"),
+            (edit("pos_embed", lambda it: it[:, :16]), r"pos_embed is \(1, 16, 32\): it must be \(1, 1 \+ p"),
+            (edit("pos_embed", lambda it: it[0]), r"pos_embed is \(17, 32\)"),
+            (edit("0.attn.q_bias", lambda it: it[0]), r"blocks\.0\.attn\.q_bias and v_bias are \(\) and"),
+            (lambda state: state | {"blocks.x": torch.zeros(1)}, r"unknown \['blocks\.x'\]"),
         ],
     )
     def test_a_wrong_tower_is_named_with_the_key(
@@ -353,6 +366,22 @@ class TestRefusals:
     ) -> None:
         path = llama / "model.safetensors"
         save_file({name: it.clone() for name, it in change(load_file(path)).items()}, path)
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
+
+    @pytest.mark.parametrize(
+        ("setting", "told"),
+        [
+            ({"num_hidden_layers": 10**9}, r"config\.json: num_hidden_layers: Input should be less than"),
+            ({"rope_scaling": {"type": "x"}}, r"config\.json: rope_parameters\.rope_type"),
+            ({"hidden_act": "x"}, r"config\.json: hidden_act"),
+            ({"hidden_size": "x"}, r"config\.json: .*hidden_size"),
+        ],
+    )
+    def test_a_language_model_that_cannot_be_built_is_named_with_the_setting(
+        self, llama: Path, checkpoint: Path, tmp_path: Path, setting: dict[str, Any], told: str
+    ) -> None:
+        path = llama / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | setting))
         refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
 
     def test_a_file_that_broke_off_or_is_no_weights_is_named(
@@ -397,6 +426,12 @@ class TestRefusals:
     def test_an_ambiguous_number_of_heads_must_be_given(
         self, llama: Path, checkpoint: Path, tmp_path: Path
     ) -> None:
+        with pytest.raises(WeightsError, match="width of 32 does not divide into 3 heads"):
+            convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours", heads=3)
+        with pytest.raises(
+            WeightsError, match="pictures of 28672 x 28672 pixels are too large: at most 2048"
+        ):
+            convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours", heads=HEADS, image_size=28672)
         with pytest.raises(WeightsError, match="width of 32 does not divide into heads of 88: name --heads"):
             convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours")
 

@@ -21,6 +21,7 @@ import torch
 
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .adapters import OWN, Adapters
+from .beams import BeamSearch
 from .constraint import Chooser
 from .inference import prepare
 from .memory import readable
@@ -41,8 +42,9 @@ class Row:
 
     `input_ids` (length) and `pixel_values` (1, 3, side, side) or None are the model's input. `chooser` picks
     each token, `copied` holds tokens that the answer is likely to repeat, and `adapter` names the adapter to
-    answer. Only the worker writes `tokens`, their `probabilities`, and how the row ended: `complete` if the
-    model ended the answer, else cut at `max_new_tokens`, given up by its caller, or failed with `error`.
+    answer. A `search` finds the whole answer at once instead. Only the worker writes `tokens`, their
+    `probabilities`, and how the row ended: `complete` if the model ended the answer, else cut at
+    `max_new_tokens`, given up by its caller, or failed with `error`.
     """
 
     input_ids: torch.Tensor
@@ -51,6 +53,7 @@ class Row:
     chooser: Chooser | None = None
     copied: Sequence[int] = ()
     adapter: str = OWN
+    search: BeamSearch | None = None
     tokens: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     complete: bool = False
@@ -205,6 +208,9 @@ class _Batch:
     def add(self, row: Row) -> None:
         """Prefill a prompt and write its first token; a faulty prompt fails only its own row."""
         try:
+            if row.search is not None:
+                self._search(row, row.search)
+                return
             logits = self._prefill(row)
         except Exception as error:
             _fail([row], error)
@@ -215,6 +221,19 @@ class _Batch:
         if row.ended_at is None:
             self._keep_prefix(len(self.rows) - 1)
         self._drop_ended()
+
+    def _search(self, row: Row, search: BeamSearch) -> None:
+        """Write the whole answer that a search finds, while the other rows wait."""
+        pixels, device = row.pixel_values, self._model.device
+        ids, pixels = row.input_ids[None].to(device), None if pixels is None else pixels.to(device)
+        prompt = self._model.embed(ids, pixels)
+        for token, probability in search.find(
+            self._model, prompt, row.max_new_tokens, self._end_token, lambda: row.given_up
+        ):
+            row.write(token, probability, self._end_token)
+            if row.ended_at is not None:
+                return
+        row.end()
 
     def _prefill(self, row: Row) -> torch.Tensor:
         """Compute the prompt from where no cached one agrees; return the last logits (1, 1, vocabulary)."""

@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from ..generation_options import GenerationOptions
+from .beams import BeamSearch
 from .constraint import Chooser
 
 
@@ -47,6 +48,12 @@ class OptionsChooser:
         return token, float(logits.softmax(-1)[token])
 
 
+def search_of(options: GenerationOptions) -> BeamSearch | None:
+    """Return the search that finds a row's answer; None where its tokens are picked one after another."""
+    beams = options.beams or 1
+    return BeamSearch(beams, _penalty(options) or 1.0) if beams > 1 else None
+
+
 def chooser_of(options: GenerationOptions) -> Chooser | None:
     """Return what picks a row's tokens; None where that is simply the likeliest."""
     return OptionsChooser(options) if options.temperature or _penalty(options) else None
@@ -69,7 +76,8 @@ def options_of(config: Any) -> GenerationOptions:
         temperature=(1.0 if config.temperature is None else config.temperature) if samples else 0.0,
         top_p=config.top_p if samples else None,
         repetition_penalty=config.repetition_penalty,
+        beams=config.num_beams,
     )
 
 
-__all__ = ["OptionsChooser", "chooser_of", "options_of"]
+__all__ = ["OptionsChooser", "chooser_of", "options_of", "search_of"]

@@ -34,8 +34,8 @@ def load_engine(
         ValueError: there is no such `dtype`, `device` or `quantize`.
     """
     if is_address(model):
-        given = {"--base": base, "--dtype": dtype, "--device": device, "--quantize": quantize}
-        given |= {"--adapter": adapters}
+        given: dict[str, object] = {"--base": base, "--adapter": adapters, "--dtype": dtype}
+        given |= {"--device": device, "--quantize": quantize}
         if any(given.values()):
             names = " and ".join(name for name, value in given.items() if value)
             raise AssistantError(f"{model} is a server's, which has its own weights: leave {names} out")

@@ -28,7 +28,7 @@ from .adapters import OWN, Adapters
 from .base import GenerationListener
 from .batching import BatchDecoder, Row
 from .completion import Completer
-from .generation import chooser_of, options_of
+from .generation import chooser_of, options_of, search_of
 from .memory import loading
 from .placement import Placement
 from .precision import default_device, fastest_precision
@@ -165,9 +165,14 @@ class LocalEngine:
         turns, longest = request.turns_in(self.processor.prompt_form), self._longest(request)
         with self._processing:
             prompt = self.processor([request.image], [turns], self._room - longest)
-        chooser = chooser_of(request.options.over(self._defaults))
+        options = request.options.over(self._defaults)
         return Row(
-            prompt["input_ids"][0], prompt.get("pixel_values"), longest, chooser, adapter=request.adapter
+            prompt["input_ids"][0],
+            prompt.get("pixel_values"),
+            longest,
+            chooser_of(options),
+            adapter=request.adapter,
+            search=search_of(options),
         )
 
     def _longest(self, request: Request) -> int:

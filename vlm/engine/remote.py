@@ -325,8 +325,14 @@ def _drain(updates: queue.SimpleQueue[int], seconds: float = 0.0) -> list[int]:
 
 
 def _options(options: GenerationOptions) -> dict[str, Any]:
-    """Return the options in the names of the chat API, and of vLLM for what the API lacks."""
+    """Return the options in the names of the chat API, and of vLLM for what the API lacks.
+
+    Raises:
+        AssistantError: there are several beams, which the chat API does not know.
+    """
     given: dict[str, Any] = options.given()
+    if given.pop("beams", 1) > 1:
+        raise AssistantError("a server answers with one beam: leave --beams out")
     length = given.pop("max_new_tokens", None)
     return given if length is None else given | {"max_tokens": length}
 
