@@ -14,8 +14,19 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 from .conftest import Command
 from .fakes import ScriptedEngine
 
-GIVEN = ("--temperature", "0.6", "--top-p", "0.9", "--repetition-penalty", "1.1", "--max-tokens", "30")
-SAMPLED = GenerationOptions(0.6, 0.9, 1.1, 30, seed=4)
+GIVEN = (
+    "--temperature",
+    "0.6",
+    "--top-p",
+    "0.9",
+    "--repetition-penalty",
+    "1.1",
+    "--max-tokens",
+    "30",
+    "--beams",
+    "3",
+)
+SAMPLED = GenerationOptions(0.6, 0.9, 1.1, 30, seed=4, beams=3)
 
 
 @pytest.mark.parametrize("arguments", [("ask", "PHOTO", "[caption]"), ("chat", "PHOTO")])
@@ -38,6 +49,7 @@ def test_every_request_has_the_options(
         ("--top-p", "0", "--top-p is 0.0: it must be above 0"),
         ("--repetition-penalty", "0", "--repetition-penalty is 0.0: it must be above 0"),
         ("--max-tokens", "0", "greater than or equal to"),
+        ("--beams", "17", "'--beams'"),
         ("--dtype", "int8", "--dtype takes one of float32"),
         ("--device", "gpu", "--device is 'gpu': it must be cpu, cuda"),
         ("--quantize", "2bit", "--quantize is '2bit': it must be 8bit or 4bit"),

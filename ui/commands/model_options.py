@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...vlm.generation_options import GenerationOptions
+from ...vlm.generation_options import MOST_BEAMS, GenerationOptions
 from .options import (
     DEFAULT_MODEL,
     BaseOption,
@@ -72,6 +72,15 @@ SeedOption = Annotated[
     ),
 ]
 
+BeamsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_BEAMS,
+        rich_help_panel=_PANEL,
+        help="Search with so many beams, e.g. 5, for the answer that is likeliest as a whole.",
+    ),
+]
 AdapterOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -121,6 +130,7 @@ def choose_model(
     repetition_penalty: PenaltyOption = None,
     max_tokens: LengthOption = None,
     seed: SeedOption = None,
+    beams: BeamsOption = None,
 ) -> ModelChoice:
     """Return the choice that the options make, without loading it.
 
@@ -129,7 +139,7 @@ def choose_model(
         BadParameter: an option is out of range.
     """
     try:
-        options = GenerationOptions(temperature, top_p, repetition_penalty, max_tokens, seed)
+        options = GenerationOptions(temperature, top_p, repetition_penalty, max_tokens, seed, beams)
     except ValueError as error:
         raise typer.BadParameter(f"--{str(error).replace('_', '-', 1)}") from error
     adapters = _by_name(adapter or [])
