@@ -25,8 +25,8 @@ from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.engine.zoom import ZoomRefiner
 from assistant.vlm.evaluation.evaluate import sample_items
 from assistant.vlm.evaluation.items import EvaluationSet, Item
-from assistant.vlm.evaluation.metrics import match_boxes, proportion
-from assistant.vlm.evaluation.phrases import HIT, phrase_overlaps
+from assistant.vlm.evaluation.metrics import HIT, match_boxes, proportion
+from assistant.vlm.evaluation.phrases import phrase_overlaps
 from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.tasks import BOX_TASKS, Task

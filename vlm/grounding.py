@@ -128,6 +128,11 @@ class GroundedText:
         """Every box, in the order written."""
         return tuple(box for phrase in self.phrases for box in phrase.boxes)
 
+    @property
+    def distinct_boxes(self) -> tuple[Box, ...]:
+        """The boxes without exact repeats, which a small model may write."""
+        return tuple(dict.fromkeys(self.boxes))
+
 
 @dataclass(frozen=True)
 class BoxSpan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -233,12 +234,12 @@ class TestPromptBuilder:
     @pytest.mark.parametrize(
         "frame", [{"begins": 1}, {"begins": 4}, {"spaces": 8}, {"spaces_alone": 0}], ids=str
     )
-    def test_a_frame_within_its_limits(self, frame: dict[str, int]) -> None:
+    def test_a_frame_within_its_limits(self, frame: dict[str, Any]) -> None:
         assert vars(Frame(**frame)) == vars(Frame()) | frame
 
     @pytest.mark.parametrize(
         "frame", [{"begins": 0}, {"begins": 5}, {"spaces": 9}, {"spaces": -1}, {"spaces_alone": 9}], ids=str
     )
-    def test_a_frame_beyond_them_is_refused(self, frame: dict[str, int]) -> None:
+    def test_a_frame_beyond_them_is_refused(self, frame: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"^a prompt begins with 1 to 4 BOS, and has 0 to 8 spaces$"):
             Frame(**frame)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ..atomic import write_text
 from ..errors import DataError
 from .photos import DetectedObject, Photo, PhotoFolder
 
@@ -94,10 +94,7 @@ def _write_cache(
     measured: dict[str, list[dict[str, float]]], path: Path
 ) -> dict[str, list[dict[str, float]]]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as partial:
-        whole = Path(partial) / path.name
-        whole.write_text(json.dumps(measured))
-        whole.replace(path)
+    write_text(path, json.dumps(measured))
     return measured
 
 

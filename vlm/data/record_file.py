@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from filelock import FileLock
 from pydantic import TypeAdapter
 
+from ..atomic import replacing
 from ..errors import DataError
 from .records import Record
 from .skipped_rows import SkippedRows
@@ -85,9 +85,8 @@ def cached_records(source: Source, cache: Path, *, skip_broken: bool = False) ->
         folder = _current_folder(folder)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():
-                with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-                    _write_source(source, Path(partial) / "records", skip_broken)
-                    (Path(partial) / "records").rename(folder)
+                with replacing(folder) as partial:
+                    _write_source(source, partial, skip_broken)
             SkippedRows(source.files()[0], json.loads((folder / _SKIPPED).read_text())["count"]).log_total()
             return RecordFile.open(folder)
     except OSError as error:

@@ -74,6 +74,12 @@ def paired(items: Sequence[Item], answers: Sequence[Generation]) -> list[tuple[I
     return list(zip(items, answers, strict=True))
 
 
+def first_overlap(item: Item, answer: Generation) -> float:
+    """Return the IoU of the answer's first box with the item's, 0 without one."""
+    boxes = answer.grounded.boxes
+    return boxes[0].iou(item.boxes[0]) if boxes else 0.0
+
+
 def is_malformed(task: Task | None, raw: str) -> bool:
     """Return whether an answer violates its task's format in training.
 
@@ -99,5 +105,5 @@ def malformed(items: Sequence[Item], answers: Sequence[Generation]) -> Measure:
     )
 
 
-__all__ = ["EvaluationSet", "Item", "Score", "Scored", "Suite", "is_malformed", "malformed"]
-__all__ += ["paired"]
+__all__ = ["EvaluationSet", "Item", "Score", "Scored", "Suite", "first_overlap", "is_malformed"]
+__all__ += ["malformed", "paired"]

@@ -13,13 +13,20 @@ from ..data.nouns import class_of
 from ..data.photos import Photo
 from ..grounding import BINS, Box, GroundedText, intersection_over_union
 from ..tasks import Task
-from .items import Item, Scored, malformed, paired
-from .metrics import Measure, average_precision, bootstrap, match_boxes, mean, proportion
+from .items import Item, Scored, first_overlap, malformed, paired
+from .metrics import (
+    HIT,
+    WHOLE_IMAGE,
+    Measure,
+    average_precision,
+    bootstrap,
+    match_boxes,
+    mean,
+    proportion,
+)
 
 # The kinds for the only object of its class: one expression per box, so that no box counts twice.
 _UNIQUE = (ExpressionKind.CLASS, ExpressionKind.NAME)
-_WHOLE = Box(0, 0, 100, 100)
-_HIT = 0.5
 
 
 def refer_items(photo: Photo) -> list[Item]:
@@ -32,13 +39,13 @@ def refer_items(photo: Photo) -> list[Item]:
 
 def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     """Score referring expression comprehension (REC): the first box, by kind of expression."""
-    overlaps = [_overlap(item, answer) for item, answer in paired(items, answers)]
+    overlaps = [first_overlap(item, answer) for item, answer in paired(items, answers)]
 
     def of(kept: Callable[[Expression], bool]) -> list[float]:
         return [overlap for item, overlap in zip(items, overlaps, strict=True) if kept(item.about)]
 
     unique = of(lambda it: it.kind in _UNIQUE)
-    whole = [_WHOLE.iou(item.boxes[0]) for item in items if item.about.kind in _UNIQUE]
+    whole = [WHOLE_IMAGE.iou(item.boxes[0]) for item in items if item.about.kind in _UNIQUE]
     measures = {
         "accuracy_at_50_unique": _accuracy(unique),
         "accuracy_at_50_unique_people": _accuracy(of(lambda it: it.kind in _UNIQUE and it.label == "person")),
@@ -58,18 +65,13 @@ def rec_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     pixels, with one pixel added to width and height; an answer that does not begin with a box has none.
     """
     overlaps = [_exact_overlap(item, answer) for item, answer in paired(items, answers)]
-    accuracy = proportion([overlap > _HIT for overlap in overlaps])
+    accuracy = proportion([overlap > HIT for overlap in overlaps])
     measures = {"accuracy_at_50": accuracy, "mean_iou": mean(overlaps)}
     return Scored(measures | {"malformed": malformed(items, answers)}, overlaps)
 
 
 def _accuracy(overlaps: Sequence[float]) -> Measure:
-    return proportion([overlap >= _HIT for overlap in overlaps])
-
-
-def _overlap(item: Item, answer: Generation) -> float:
-    boxes = answer.grounded.boxes
-    return boxes[0].iou(item.boxes[0]) if boxes else 0.0
+    return proportion([overlap >= HIT for overlap in overlaps])
 
 
 def _exact_overlap(item: Item, answer: Generation) -> float:
@@ -96,7 +98,7 @@ def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
     """Score detection: precision and recall per phrase at IoU 0.5, and the average precision of all boxes."""
     found: list[list[tuple[float, bool]]] = []
     for item, answer in paired(items, answers):
-        boxes = tuple(dict.fromkeys(answer.grounded.boxes))
+        boxes = answer.grounded.distinct_boxes
         hits = match_boxes(boxes, item.boxes)
         found.append([(box.score or 0.0, hit) for box, hit in zip(boxes, hits, strict=True)])
     wanted = [len(item.boxes) for item in items]

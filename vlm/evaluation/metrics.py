@@ -10,6 +10,11 @@ import numpy as np
 
 from ..grounding import Box
 
+HIT = 0.5
+"""The IoU from which a box is right."""
+WHOLE_IMAGE = Box(0, 0, 100, 100)
+"""The box of a model that always answers with the whole image."""
+
 RESAMPLES = 500
 # The 97.5 % quantile of the normal distribution.
 _Z = 1.96
@@ -78,7 +83,7 @@ def bootstrap(
     return Measure(statistic(np.arange(size)), low, high, size if count is None else count)
 
 
-def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = 0.5) -> list[bool]:
+def match_boxes(found: Sequence[Box], wanted: Sequence[Box], threshold: float = HIT) -> list[bool]:
     """Return for each found box whether it matches a wanted box of its own at the IoU threshold.
 
     As in COCO's evaluation, boxes match by descending score, each with the free box that it overlaps most;
@@ -114,4 +119,5 @@ def average_precision(scored: Sequence[tuple[float, bool]], wanted: int) -> floa
     return float(best[hits].sum() / wanted)
 
 
-__all__ = ["Measure", "average_precision", "bootstrap", "match_boxes", "mean", "proportion", "ratio"]
+__all__ = ["HIT", "WHOLE_IMAGE", "Measure", "average_precision", "bootstrap", "match_boxes", "mean"]
+__all__ += ["proportion", "ratio"]

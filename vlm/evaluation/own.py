@@ -16,14 +16,12 @@ from ..errors import DataError
 from ..grounding import parse
 from ..tasks import Task, Turn
 from .answers import normalise
-from .items import EvaluationSet, Item, Scored, Suite, malformed, paired
-from .metrics import Measure, match_boxes, mean, proportion, ratio
+from .items import EvaluationSet, Item, Scored, Suite, first_overlap, malformed, paired
+from .metrics import HIT, Measure, match_boxes, mean, proportion, ratio
 
 CHAT = "chat"
 """The suite of free conversation."""
 OWN_SUITES = (*(task.value for task in Task), CHAT)
-
-_HIT = 0.5
 
 
 def own_set(path: Path, names: Sequence[str] | None = None) -> EvaluationSet:
@@ -104,7 +102,7 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     each = [_overlap(item, answer) for item, answer in paired(items, answers)]
     overlaps = [overlap for item, overlap in zip(items, each, strict=True) if item.boxes]
     measures = {
-        "accuracy_at_50": proportion([overlap >= _HIT for overlap in overlaps]),
+        "accuracy_at_50": proportion([overlap >= HIT for overlap in overlaps]),
         "mean_iou": mean(overlaps),
     }
     measures |= _refused_absent(items, answers) | {"malformed": malformed(items, answers)}
@@ -130,15 +128,12 @@ def grounding_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
 
 def _overlap(item: Item, answer: Generation) -> float:
     """Return the IoU of the first box; for an absent thing, 1 if no box is given."""
-    boxes = answer.grounded.boxes
-    if not item.boxes:
-        return float(not boxes)
-    return boxes[0].iou(item.boxes[0]) if boxes else 0.0
+    return first_overlap(item, answer) if item.boxes else float(not answer.grounded.boxes)
 
 
 def _boxes(items: Sequence[Item], answers: Sequence[Generation]) -> tuple[dict[str, Measure], list[float]]:
     """Return recall and precision of boxes at IoU 0.5, and the F1 of each answer."""
-    found = [tuple(dict.fromkeys(answer.grounded.boxes)) for answer in answers]
+    found = [answer.grounded.distinct_boxes for answer in answers]
     counts = [
         (sum(match_boxes(boxes, item.boxes)), len(boxes), len(item.boxes))
         for item, boxes in zip(items, found, strict=True)

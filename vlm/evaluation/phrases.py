@@ -13,10 +13,9 @@ from ..data.referents import Referent, grounded_captions, head, referents, uniqu
 from ..grounding import Box, GroundedText
 from ..tasks import Task
 from .answers import normalise
-from .items import Item, Scored, malformed, paired
-from .metrics import Measure, match_boxes, mean, proportion, ratio
+from .items import Item, Scored, first_overlap, malformed, paired
+from .metrics import HIT, WHOLE_IMAGE, Measure, match_boxes, mean, proportion, ratio
 
-HIT = 0.5
 # Boxes that cover less than this share of the image are small.
 SMALL = 0.1
 
@@ -33,13 +32,12 @@ def refer_items(photo: Photo) -> list[Item]:
 
 def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
     """Score referring expression comprehension (REC): accuracy at IoU 0.5, in total, by size and kind."""
-    overlaps = [_overlap(item, answer) for item, answer in paired(items, answers)]
+    overlaps = [first_overlap(item, answer) for item, answer in paired(items, answers)]
 
     def of(kept: Callable[[Item], bool]) -> Measure:
         kinds = zip(items, overlaps, strict=True)
         return proportion([overlap >= HIT for item, overlap in kinds if kept(item)])
 
-    whole = Box(0, 0, 100, 100)
     measures = {
         "accuracy_at_50": of(lambda it: not it.about.joined),
         "accuracy_at_50_small": of(lambda it: not it.about.joined and _is_small(it.boxes[0])),
@@ -47,7 +45,7 @@ def refer_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
         "accuracy_at_50_people": of(lambda it: not it.about.joined and it.about.referent.type == "people"),
         "accuracy_at_50_joined": of(lambda it: bool(it.about.joined)),
         "accuracy_at_50_if_always_whole_picture": proportion(
-            [whole.iou(it.boxes[0]) >= HIT for it in items if not it.about.joined]
+            [WHOLE_IMAGE.iou(it.boxes[0]) >= HIT for it in items if not it.about.joined]
         ),
         "mean_iou": mean(overlaps),
         "refused": proportion([not answer.grounded.boxes for answer in answers]),
@@ -115,7 +113,7 @@ def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
     """Score detection: recall and precision of boxes at IoU 0.5, for captions and for phrases."""
     right, found = [], []
     for item, answer in paired(items, answers):
-        boxes = tuple(dict.fromkeys(answer.grounded.boxes))
+        boxes = answer.grounded.distinct_boxes
         found.append(len(boxes))
         right.append(sum(match_boxes(boxes, item.boxes)))
     measures: dict[str, Measure] = {}
@@ -197,11 +195,6 @@ def presence_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scor
         "accuracy_absent": proportion(absent),
     }
     return Scored(measures, [float(hit) for hit in right])
-
-
-def _overlap(item: Item, answer: Generation) -> float:
-    boxes = answer.grounded.boxes
-    return boxes[0].iou(item.boxes[0]) if boxes else 0.0
 
 
 def _is_small(box: Box) -> bool:

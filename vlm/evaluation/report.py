@@ -12,8 +12,10 @@ from typing import Any
 
 from PIL import Image
 
+from ..atomic import write_text
 from ..errors import AssistantError
 from ..grounding import Box, parse
+from .metrics import HIT
 
 # The number of hits and of misses shown per suite, and the longer side of an image in pixels.
 SHOWN = 8
@@ -32,7 +34,7 @@ def write_report(report: dict[str, Any], path: Path, read: ReadImage) -> None:
     """
     write_json(report, path)
     try:
-        _replace(page_path(path), _page(report, read))
+        write_text(page_path(path), _page(report, read))
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
 
@@ -45,7 +47,7 @@ def write_json(report: dict[str, Any], path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
 
@@ -62,12 +64,6 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         for name, result in report["tasks"].items()
     }
     return {**report, "tasks": tasks}
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _page(report: dict[str, Any], read: ReadImage) -> str:
@@ -99,7 +95,7 @@ def _example(row: dict[str, Any], read: ReadImage) -> dict[str, Any]:
     found = parse(row["raw"])
     return {
         **row,
-        "hit": row["quality"] >= 0.5,
+        "hit": row["quality"] >= HIT,
         "source": image and _thumbnail(image),
         "answered": found.text,
         "found": [_rectangle(box.bins) for box in found.boxes],
