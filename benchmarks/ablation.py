@@ -40,7 +40,7 @@ from assistant.vlm.tasks import Task, Turn, split_identifier
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.progress import Meter
-from assistant.vlm.training.trainer import train_named
+from assistant.vlm.training.run import train_named
 from assistant.vlm.vision_language_model import VisionLanguageModel
 from assistant.vlm.weights import base_model
 

@@ -23,8 +23,8 @@ from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released import convert_released
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.preflight import open_data
+from assistant.vlm.training.run import train
 from assistant.vlm.training.schedule import Schedule
-from assistant.vlm.training.trainer import train
 
 from ..vlm.released_files import EVA_VIT, HEADS, LAYERS, RANK, checkpoint_state, write_checkpoint, write_llama
 from ..vlm.tiny import picture

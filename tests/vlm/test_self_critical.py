@@ -18,16 +18,16 @@ from assistant.vlm.errors import AssistantError
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
+from assistant.vlm.training.run import TrainingConfig, train
 from assistant.vlm.training.self_critical import (
     MAX_NEW_TOKENS,
     TEMPERATURE,
+    AnswerSampler,
     CaptionReward,
-    SelfCriticalCollator,
     advantages,
     box_reward,
     sample_answers,
 )
-from assistant.vlm.training.trainer import TrainingConfig, train
 
 from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 
@@ -140,17 +140,17 @@ class TestWriting:
 
 
 class TestBatch:
-    def collator(self, processor: MiniGPTv2Processor) -> SelfCriticalCollator:
+    def sampler(self, processor: MiniGPTv2Processor) -> AnswerSampler:
         model = add_adapter(tiny_model(), ADAPTER)
         collate = SharedImageCollator(processor)
         rewards: Any = {Task.CAPTION: CaptionReward(REFERENCES), Task.REFER: box_reward}
-        return SelfCriticalCollator(collate, model, processor, rewards, 3, bf16=False)
+        return AnswerSampler(collate, model, processor, rewards, 3, bf16=False)
 
     def test_sampled_captions_are_added_to_the_annotated_ones(self, processor: MiniGPTv2Processor) -> None:
         given = Sample(Task.CAPTION, Turn(instruction(Task.CAPTION), "a dog"))
         asked = Sample(Task.VQA, Turn("[vqa] what is it?", "a dog"))
         examples = [Example(picture(0), [given, asked], REFERENCES[0]), Example(picture(1), [asked])]
-        batch = self.collator(processor)(examples)
+        batch = self.sampler(processor)(examples)
         assert batch["rewards"].shape == (3,)
         written = batch["tasks"] == WRITTEN
         assert written[0].any()
@@ -169,7 +169,7 @@ class TestBatch:
             Example(picture(1), asked(two)),
             Example(picture(2), asked(one)),
         ]
-        batch = self.collator(processor)(examples)
+        batch = self.sampler(processor)(examples)
         counted = [batch["rewarded"].tolist().count(TASKS.index(task)) for task in (Task.CAPTION, Task.REFER)]
         assert counted == [3, 6]
         assert batch["rewards"].shape == (9,)
@@ -181,7 +181,7 @@ class TestBatch:
     ) -> None:
         task = Task.VQA if references else Task.CAPTION
         examples = [Example(picture(0), [Sample(task, Turn("what is it?", "a dog"))], references)]
-        batch = self.collator(processor)(examples)
+        batch = self.sampler(processor)(examples)
         plain = SharedImageCollator(processor)(examples)
         assert batch.keys() == plain.keys()
         assert all(torch.equal(batch[name], plain[name]) for name in plain)
@@ -219,14 +219,14 @@ class TestLearning:
 
         collate = SharedImageCollator(processor)
         rewards = {Task.CAPTION: brevity}
-        collator = SelfCriticalCollator(collate, model, processor, rewards, 16, bf16=False)
+        sampler = AnswerSampler(collate, model, processor, rewards, 16, bf16=False)
         optimizer = torch.optim.AdamW([item for item in model.parameters() if item.requires_grad], lr=5e-2)
         torch.manual_seed(0)
         # The annotated caption provides the question, but has no labels.
         asked = Sample(Task.CAPTION, Turn("[caption]", "a dog"), weight=0.0)
         means = []
         for _ in range(40):
-            batch = collator([Example(picture(0), [asked], REFERENCES[0])])
+            batch = sampler([Example(picture(0), [asked], REFERENCES[0])])
             means.append(batch.pop("rewards").mean().item())
             optimizer.zero_grad()
             model(**batch).loss.backward()

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from assistant.vlm.errors import AssistantError, DataError, WeightsError
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
-from assistant.vlm.training.trainer import TrainingConfig, train
+from assistant.vlm.training.run import TrainingConfig, train
 
 from .tiny import TOWERS, dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 
@@ -198,11 +199,11 @@ class TestRuns:
         assert folder == config.out / "adapter"
         return load_file(folder / "adapter_model.safetensors")
 
-    @pytest.mark.parametrize("whiten", [False, True])
+    @pytest.mark.parametrize("step", [{}, {"whiten": True}, {"self_critical": 3}], ids=str)
     def test_a_resumed_run_equals_one_that_was_not_interrupted(
-        self, config: TrainingConfig, whiten: bool
+        self, config: TrainingConfig, step: dict[str, Any]
     ) -> None:
-        config = replace(config, whiten=whiten)
+        config = replace(config, **step)
         whole = self.run(config)
         halfway = load_file(config.out / "checkpoint-2" / "adapter_model.safetensors")
         lora = [name for name in whole if "lora" in name]

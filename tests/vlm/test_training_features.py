@@ -18,7 +18,7 @@ from assistant.vlm.training import features as features_module
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.features import cache_features
-from assistant.vlm.training.trainer import train
+from assistant.vlm.training.run import train
 
 from .tiny import TOWERS, dog_records, tiny_config, tiny_model, tiny_processor, write_photo_folder
 

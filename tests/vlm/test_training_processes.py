@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
 from assistant.vlm.training.adapter import AdapterConfig
-from assistant.vlm.training.trainer import TrainingConfig, train
+from assistant.vlm.training.run import TrainingConfig, train
 
 from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 
@@ -79,6 +79,7 @@ def train_in_all_ways(folder: Path) -> None:
         {"settings": settings("parallel")},
         {"settings": settings("parallel-parts", gradient_accumulation=2)},
         {"settings": settings("parallel-talk", talk)},
+        {"settings": settings("refused", fsdp=True), "refused": True},
         {"settings": settings("sharded", fsdp=True)},
         {"settings": settings("sharded-talk", talk, fsdp=True)},
         {"settings": settings("sharded-half", half, fsdp=True, gradient_checkpointing=True), "half": True},
@@ -106,6 +107,12 @@ def test_a_process_without_an_image_does_not_block_the_others(folder: Path, way:
 
 def test_sharded_weights_in_half_precision_train_equally(folder: Path) -> None:
     assert losses(folder / "sharded-half") == pytest.approx(losses(folder / "one-half"), rel=0.02)
+
+
+def test_weights_are_never_left_whole_in_each_process_without_a_word(folder: Path) -> None:
+    for rank in (0, 1):
+        [refusal] = json.loads((folder / f"refusals-{rank}.json").read_text())
+        assert refusal.startswith("fsdp shards weights over GPUs, and there is none here")
 
 
 @pytest.mark.parametrize("way", ["parallel", "sharded"])

@@ -25,12 +25,13 @@ from transformers import TrainerCallback
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.grounding import parse
 from assistant.vlm.presets import PRESETS
-from assistant.vlm.training import trainer as trainer_module
+from assistant.vlm.training import run as run_module
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.progress import TASK_NAMES, Meter
+from assistant.vlm.training.run import TrainingConfig, train, train_named
 from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, AnsweredExample, sheet
 from assistant.vlm.training.stopping import StopOnSignal, TrainingStoppedError
-from assistant.vlm.training.trainer import TrainingConfig, train, train_named
+from assistant.vlm.training.trainer import AnswerTrainer
 
 from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 
@@ -69,14 +70,14 @@ def log(config: TrainingConfig) -> list[dict[str, float]]:
 
 def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Press Ctrl-C during a step."""
-    compute = trainer_module.AnswerTrainer.compute_loss
+    compute = AnswerTrainer.compute_loss
 
-    def compute_loss(self: trainer_module.AnswerTrainer, *inputs: object, **options: object) -> object:
+    def compute_loss(self: AnswerTrainer, *inputs: object, **options: object) -> object:
         if self.state.global_step == step - 1:
             os.kill(os.getpid(), signal.SIGINT)
         return compute(self, *inputs, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(trainer_module.AnswerTrainer, "compute_loss", compute_loss)
+    monkeypatch.setattr(AnswerTrainer, "compute_loss", compute_loss)
 
 
 class TestWhatMoves:
@@ -193,7 +194,7 @@ class TestStopping:
             with pytest.raises(TrainingStoppedError):
                 run(config)
         other = [picture(seed) for seed in range(50, 60)]  # as if the data had changed
-        monkeypatch.setattr(trainer_module, "_whitening_images", lambda _: iter(other))
+        monkeypatch.setattr(run_module, "sample_images", lambda _: iter(other))
         resumed, _ = run(config)
         assert same(resumed, whole)
 
@@ -283,10 +284,10 @@ class TestAccidents:
                     room.__enter__()
 
         room = little_room(4096)
-        added = trainer_module.AnswerTrainer.remove_callback
+        added = AnswerTrainer.remove_callback
         with monkeypatch.context() as patch:
             patch.setattr(
-                trainer_module.AnswerTrainer,
+                AnswerTrainer,
                 "remove_callback",
                 lambda self, kind: (added(self, kind), self.add_callback(FullFromStepThree())),
             )
@@ -341,7 +342,7 @@ class TestRefusals:
     def test_a_missing_adapter_is_reported_before_fetching(
         self, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(trainer_module, "base_model", None)
+        monkeypatch.setattr(run_module, "base_model", None)
         with pytest.raises(WeightsError, match=r"no adapter 'nani' to start from \(--init\): name nano or"):
             train_named(replace(config, init="nani"))
 

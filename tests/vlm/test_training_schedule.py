@@ -10,8 +10,8 @@ import pytest
 
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import load_config
+from assistant.vlm.training.run import TrainingConfig, train
 from assistant.vlm.training.schedule import Schedule
-from assistant.vlm.training.trainer import TrainingConfig, train
 
 from .tiny import dog_records, tiny_model, tiny_processor, write_photo_folder
 

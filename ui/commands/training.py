@@ -107,8 +107,8 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
 
     from ...vlm.training.config import load_config
     from ...vlm.training.processes import is_first_process, leave_processes
+    from ...vlm.training.run import train_named
     from ...vlm.training.stopping import TrainingStoppedError
-    from ...vlm.training.trainer import train_named
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     transformers.logging.set_verbosity_error()

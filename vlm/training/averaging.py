@@ -7,7 +7,6 @@ soups, Wortsman et al. 2022, arXiv 2203.05482).
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from ..atomic import replacing
 from ..bases import BASE
 from ..errors import WeightsError
 from ..model_folder import read_adapter
@@ -81,14 +81,12 @@ def _shape(folder: Path) -> tuple[object, ...]:
 def _write(weights: Tensors, config: Path, out: Path) -> None:
     """Write an adapter atomically."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        written = Path(scratch) / out.name
+    with replacing(out) as written:
         written.mkdir()
         save_file(weights, written / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
         shutil.copyfile(config, written / CONFIG_NAME)
         if (base := config.with_name(BASE)).is_file():
             shutil.copyfile(base, written / BASE)
-        written.rename(out)
 
 
 __all__ = ["average_adapters"]

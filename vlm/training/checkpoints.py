@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from safetensors import SafetensorError
 
-from ..errors import AssistantError
+from ..atomic import write_text
+from ..errors import AssistantError, one_line
 from ..presets import PRESETS
 from .config import FRESH, TrainingConfig
+from .progress import LogLine
 
 # Settings that may change when a run resumes: they do not affect the trained weights.
 _FREE = {"out", "save_every", "sample_every", "log_every", "compile_layers", "feature_cache"}
 _FREE |= {"gradient_checkpointing", "gradient_accumulation", "skip_broken"}
+# Errors on a full disk: of Python, torch and safetensors.
+_WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 
 
 def last_whole_checkpoint(out: Path) -> Path | None:
@@ -27,14 +34,6 @@ def last_whole_checkpoint(out: Path) -> Path | None:
 def step_of(checkpoint: Path) -> int:
     """Return the step of a checkpoint."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
-
-
-def remove_torn_checkpoints(out: Path) -> list[str]:
-    """Remove incomplete checkpoints; return their names."""
-    torn = [folder for folder in _checkpoints(out) if not _is_whole(folder)]
-    for folder in torn:
-        shutil.rmtree(folder)
-    return sorted(folder.name for folder in torn)
 
 
 def refuse_other_settings(config: TrainingConfig) -> None:
@@ -60,12 +59,36 @@ def refuse_other_settings(config: TrainingConfig) -> None:
         )
 
 
-def write_settings(config: TrainingConfig) -> None:
-    """Write the settings of the run to `training.json`, atomically."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    scratch = _settings_file(config.out).with_suffix(".part")
-    scratch.write_text(json.dumps(_settings(config), indent=1) + "\n", encoding="utf-8")
-    scratch.replace(_settings_file(config.out))
+def prepare_folder(config: TrainingConfig, log_line: LogLine) -> None:
+    """Write the settings of the run to `training.json`, and remove incomplete checkpoints.
+
+    Raises:
+        AssistantError: the folder cannot be written.
+    """
+    with writing("settings", config.out):
+        config.out.mkdir(parents=True, exist_ok=True)
+        write_text(_settings_file(config.out), json.dumps(_settings(config), indent=1) + "\n")
+        for torn in [folder for folder in _checkpoints(config.out) if not _is_whole(folder)]:
+            shutil.rmtree(torn)
+            log_line(f"removed {torn.name}: it is incomplete")
+
+
+@contextmanager
+def writing(what: str, out: Path) -> Iterator[None]:
+    """Report a failed write in one line, with the step that the run resumes from.
+
+    Raises:
+        AssistantError: a write in the block failed.
+    """
+    try:
+        yield
+    except _WRITE_ERRORS as error:
+        last = last_whole_checkpoint(out)
+        outcome = f"resumes from step {step_of(last)}" if last else "starts again"
+        reason = one_line(getattr(error, "strerror", None) or error)
+        raise AssistantError(
+            f"cannot write the {what} to {out}: {reason}; make room there, and the same command {outcome}"
+        ) from error
 
 
 def _checkpoints(out: Path) -> list[Path]:
@@ -100,5 +123,4 @@ def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
-__all__ = ["last_whole_checkpoint", "refuse_other_settings", "remove_torn_checkpoints", "step_of"]
-__all__ += ["write_settings"]
+__all__ = ["last_whole_checkpoint", "prepare_folder", "refuse_other_settings", "step_of", "writing"]

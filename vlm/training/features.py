@@ -7,7 +7,6 @@ language model.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..atomic import replacing
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from .progress import LogLine
 
@@ -53,14 +53,12 @@ class FeatureCache:
     def _write(self, file: Path, features: torch.Tensor) -> None:
         if not self._can_write:
             return
-        part = file.with_suffix(f".{os.getpid()}")  # replaced atomically
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            save_file({_NAME: features.cpu().contiguous()}, part)
-            part.replace(file)
+            with replacing(file) as part:
+                save_file({_NAME: features.cpu().contiguous()}, part)
         except (OSError, RuntimeError, SafetensorError) as error:
             self._can_write = False
-            part.unlink(missing_ok=True)
             self._log_line(f"cannot cache features in {self._folder}: {error}; continuing without the cache")
 
 

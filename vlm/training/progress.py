@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,15 @@ _MEANS = [f"{what}_{name}" for what in ("loss", "reward") for name in TASK_NAMES
 _REWARDS = ("rewards", "rewarded")
 
 LogLine = Callable[[str], None]
+
+
+def print_to_stderr(line: str) -> None:
+    """Print a line to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def discard(_line: str) -> None:
+    """Log nothing: only the first process logs."""
 
 
 class Meter:
@@ -157,4 +167,4 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{rest} s"
 
 
-__all__ = ["TASK_NAMES", "LogLine", "Meter", "RunLog"]
+__all__ = ["TASK_NAMES", "LogLine", "Meter", "RunLog", "discard", "print_to_stderr"]

@@ -19,17 +19,16 @@ from ..data.collator import TASKS
 from ..data.instructions import Sample
 from ..data.mixture import Example
 from ..evaluation.captions import caption_scorers, plain_words
+from ..evaluation.metrics import HIT
 from ..grounding import parse
 from ..processing import MiniGPTv2Processor
 from ..tasks import Task, Turn
-from .batches import Collate
+from .sharding import Collate
 
 # Tokens of a sampled answer; human captions have a dozen, a box at most two dozen.
 MAX_NEW_TOKENS = 32
 # At temperature 1 most samples of a small model are too far from its best answer to teach anything.
 TEMPERATURE = 0.7
-# The IoU from which a box is right.
-_RIGHT = 0.5
 # Count the end as a word, or captions that break off after "in a" would lose nothing.
 _END = "</s>"
 
@@ -77,7 +76,12 @@ def box_reward(answers: Sequence[str], references: Sequence[str]) -> torch.Tenso
     if not wanted:
         return torch.tensor([0.0 if boxes else 1.0 for boxes in found])
     overlaps = torch.tensor([boxes[0].iou(wanted[0]) if boxes else 0.0 for boxes in found])
-    return (overlaps + (overlaps >= _RIGHT)) / 2
+    return (overlaps + (overlaps >= HIT)) / 2
+
+
+def rewards_for(captions: Sequence[Sequence[str]]) -> dict[Task, Reward]:
+    """Return the reward of each task; captions have one only if there are human captions (of each image)."""
+    return {Task.REFER: box_reward} | ({Task.CAPTION: CaptionReward(captions)} if captions else {})
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class _Question:
     references: Sequence[str]
 
 
-class SelfCriticalCollator:
-    """Adds answers sampled from the model to each batch, weighted by their advantage.
+class AnswerSampler:
+    """Collates examples with answers sampled from the model, weighted by their advantage.
 
     For each image, one question per task with a reward: captions against all human captions, a referring
     expression against its box. The question is worded as in the example's own sample; examples without such
@@ -245,5 +249,5 @@ def _ended(captions: Sequence[str]) -> list[str]:
     return [f"{plain_words(caption)} {_END}" for caption in captions]
 
 
-__all__ = ["CaptionReward", "SelfCriticalCollator", "advantages", "box_reward"]
-__all__ += ["has_reward", "sample_answers"]
+__all__ = ["AnswerSampler", "CaptionReward", "advantages", "box_reward", "has_reward", "rewards_for"]
+__all__ += ["sample_answers"]

@@ -13,9 +13,10 @@ from peft import PeftModel
 from PIL import Image, ImageDraw, ImageFont
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..data.mixture import Example
+from ..data.mixture import Example, InstructionMixture
 from ..grounding import GroundedText, parse
 from ..processing import MiniGPTv2Processor
+from .config import TrainingConfig
 
 # Images per sheet and row, and in pixels the side of an image, the height of its text and of a line.
 IMAGES = 6
@@ -102,6 +103,18 @@ class SheetWriter(TrainerCallback):
             self._draw().save(self._folder / f"step-{state.global_step:06}.png")
 
 
+def sheet_writer(
+    model: PeftModel, processor: MiniGPTv2Processor, data: InstructionMixture, config: TrainingConfig
+) -> SheetWriter:
+    """Return the writer of sheets of the first examples of the data."""
+    examples = [data[index] for index in range(min(IMAGES, len(data)))]
+
+    def draw() -> Image.Image:
+        return draw_sheet(model, processor, examples, bf16=config.bf16)
+
+    return SheetWriter(config.out / "sheets", config.sample_every, draw)
+
+
 def draw_sheet(
     model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example], *, bf16: bool
 ) -> Image.Image:
@@ -113,4 +126,4 @@ def draw_sheet(
         return sheet(answer_examples(model, processor, examples))
 
 
-__all__ = ["IMAGES", "AnsweredExample", "SheetWriter", "answer_examples", "draw_sheet", "sheet"]
+__all__ = ["AnsweredExample", "SheetWriter", "answer_examples", "sheet", "sheet_writer"]

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils import parametrize
 
+from ..data.mixture import InstructionMixture
 from ..processing import MiniGPTv2Processor
 
 # Images that the basis is computed from; nano has 144 visual tokens per image, of 1536 features each.
@@ -63,6 +64,12 @@ def whitening(features: torch.Tensor, damping: float = DAMPING) -> Basis:
     return Basis(((vectors / scale) @ vectors.T).float())
 
 
+def sample_images(data: InstructionMixture) -> Iterator[Image.Image]:
+    """Yield the images of the first examples, to compute the basis from."""
+    examples = (data[index] for index in range(min(IMAGES, len(data))))
+    return (example.image for example in examples if example.image is not None)
+
+
 def train_in_basis(basis: Basis, layer: nn.Linear) -> None:
     """Reparametrise a linear layer to coordinates in a basis; its function stays the same."""
     parametrize.register_parametrization(layer, "weight", basis.to(layer.weight.device))
@@ -100,4 +107,5 @@ def trained_projection(model: PeftModel) -> nn.Linear:
     return layer
 
 
-__all__ = ["Basis", "restore_weight", "train_in_basis", "trained_projection", "whiten", "whitening"]
+__all__ = ["Basis", "restore_weight", "sample_images", "train_in_basis", "trained_projection"]
+__all__ += ["whiten", "whitening"]

@@ -1,4 +1,4 @@
-"""Batches for sharded weights."""
+"""What sharded weights need: the layers to shard, batches that all have an image, and gathering."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from ..data.collator import NO_TASK
 from ..data.instructions import Sample
@@ -36,4 +38,16 @@ class BlankImageCollator:
         return batch
 
 
-__all__ = ["BlankImageCollator"]
+def layer_classes(model: nn.Module) -> list[str]:
+    """Return the class names of the layers in the stacks of the towers and the language model."""
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    return sorted({type(layer).__name__ for stack in stacks for layer in stack})
+
+
+def gather_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Gather the trained weights of all shards; every process must call it."""
+    whole = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    return get_model_state_dict(model, options=whole)  # type: ignore[return-value]
+
+
+__all__ = ["BlankImageCollator", "Collate", "gather_weights", "layer_classes"]
