@@ -30,7 +30,7 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_what_was_written_goes_at_once_or_with_the_next_conversion(tmp_path: Path, sent: int) -> None:
     files = write_llama(tmp_path / "llama"), EVA_VIT, tmp_path / "checkpoint.pth"
     write_checkpoint(files[2], checkpoint_state())
@@ -42,7 +42,7 @@ def test_what_was_written_goes_at_once_or_with_the_next_conversion(tmp_path: Pat
         assert (tmp_path / "ours.partial" / "model-00001.safetensors").is_file()
         running.send_signal(sent)
         _, complaint = running.communicate()
-    assert running.returncode == (130 if sent == signal.SIGINT else -sent)
+    assert running.returncode == (-sent if sent == signal.SIGKILL else 128 + sent)
     assert "Traceback" not in complaint
     left = ["ours.partial"] if sent == signal.SIGKILL else []
     assert sorted(path.name for path in tmp_path.glob("ours*")) == left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,7 +137,7 @@ def convert(
         raise typer.BadParameter(f"{files[2]} is one too many: name CHECKPOINT, or none, and OUT")
     quieten_libraries()
     checkpoint = files[0] if len(files) == 2 else None
-    with _bar() as tell:
+    with _cleared_up(), _bar() as tell:
         convert_released(
             *(llama, eva_vit, checkpoint, files[-1]),
             merge=merge,
@@ -145,6 +146,16 @@ def convert(
             tell=tell,
         )
     typer.echo(str(files[-1]))
+
+
+@contextmanager
+def _cleared_up() -> Iterator[None]:
+    """Have SIGTERM end the program as Ctrl-C does: what is half made is removed first."""
+    earlier = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 @contextmanager
@@ -216,7 +227,8 @@ def merge(
     from ...vlm.merging import merge_adapter
 
     quieten_libraries()
-    merge_adapter(model, out, base)
+    with _cleared_up():
+        merge_adapter(model, out, base)
     typer.echo(str(out))
 
 
