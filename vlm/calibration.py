@@ -105,7 +105,7 @@ def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1
         raise ValueError("fitting needs correct boxes and wrong ones")
     names = list(evidence[0].features())
     rows = np.array([[it.features()[name] for name in names] for it in evidence])
-    wanted = np.array(right, dtype=float)
+    wanted = np.array(right)
     penalty = np.diag([0.0 if name == "bias" else decay for name in names]) + 1e-6 * np.eye(len(names))
     weights = np.zeros(len(names))
     for _ in range(50):

@@ -42,6 +42,9 @@ class TestIntervals:
         assert (measure.low, measure.high) == pytest.approx((low, high), abs=5e-5)
         assert 0.0 <= measure.low <= measure.value <= measure.high + 1e-12 <= 1.0 + 1e-12
 
+    def test_rounding_puts_no_interval_above_1(self) -> None:
+        assert max(proportion([True] * count).high for count in range(1, 100)) == 1.0
+
     def test_without_items_a_share_can_be_anything(self) -> None:
         assert proportion([]) == Measure(0.0, 0.0, 1.0, 0)
 
@@ -56,9 +59,10 @@ class TestIntervals:
         assert bootstrap(3, lambda drawn: 0.25 * len(drawn), count=7) == Measure(0.75, 0.75, 0.75, 7)
 
     def test_a_ratio_counts_its_wholes_and_resamples_parts_with_them(self) -> None:
-        measure = ratio([1, 0, 0, 1], [2, 1, 0, 1])
-        assert (measure.value, measure.count) == (0.5, 4)
-        assert 0.0 <= measure.low < 0.5 < measure.high <= 1.0
+        measure = ratio([1, 0, 0, 1], [3, 1, 0, 1])
+        assert (measure.value, measure.count) == (0.4, 5)
+        assert 0.0 <= measure.low < 0.4 < measure.high <= 1.0
+        assert ratio([0.1] * 4, [0.2] * 4).value == pytest.approx(0.5)
         assert ratio([0, 0], [0, 0]) == Measure(0.0, None, None, 0)
 
 

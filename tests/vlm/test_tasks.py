@@ -176,6 +176,10 @@ class TestInstructions:
     ) -> None:
         assert verbatim(task, text, region) == wanted
 
+    def test_without_words_there_is_the_default(self) -> None:
+        assert instruction(Task.GROUNDING) == "[grounding] describe this image as detailed as possible"
+        assert instruction(None) == ""
+
     def test_a_region_alone_has_no_space_before_it(self) -> None:
         assert instruction(Task.GROUNDING, "", REGION) == "[grounding] {<10><20><30><40>}"
 

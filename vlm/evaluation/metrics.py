@@ -60,7 +60,7 @@ def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Measure:
     >>> found.value, found.count
     (0.2, 5)
     """
-    above, below = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
+    above, below = np.asarray(parts), np.asarray(wholes)
 
     def statistic(drawn: np.ndarray) -> float:
         return float(above[drawn].sum() / max(below[drawn].sum(), 1e-12))
