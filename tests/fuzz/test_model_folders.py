@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.ui.commands.options import quieten_libraries
+from assistant.ui.loading import quieten_libraries
 from assistant.vlm.answers import Request
 from assistant.vlm.calibration import FILE, Calibration
 from assistant.vlm.engine.local import LocalEngine

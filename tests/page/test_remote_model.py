@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from assistant.storage import SessionStore
 from assistant.tests.page.page_driver import said, send
 from assistant.tests.vlm.model_server import Answer, ModelServer, drops, fails, is_silent, says, sends
-from assistant.ui.commands import options
+from assistant.ui import loading
 from assistant.ui.page import about, resources
 from assistant.vlm.engine.retries import RetryPolicy
 
@@ -25,7 +25,7 @@ def remote(
     """Load the model that is named, and soon give up waiting for it."""
     policy = RetryPolicy(silence=5, answer=60, first_wait=0.01, longest_wait=0.02)
     monkeypatch.setattr(RetryPolicy, "from_environment", lambda: policy)
-    monkeypatch.setattr(resources, "load_model", options.load_model)
+    monkeypatch.setattr(resources, "load_model", loading.load_model)
 
 
 def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(

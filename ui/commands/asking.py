@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 
 from ...vlm.errors import AssistantError, one_line
 from ...vlm.tasks import Task
+from ..loading import load_planner, open_store, quieten_libraries
 from .model_options import ModelChoice, with_model_options
 from .options import (
     DatabaseOption,
@@ -25,9 +26,6 @@ from .options import (
     PlannerOption,
     SessionOption,
     VerifyOption,
-    load_planner,
-    open_store,
-    quieten_libraries,
     require_pipe,
     wrong_use,
 )

@@ -13,16 +13,9 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.tasks import Task
+from ..loading import load_planner, open_store
 from .model_options import ModelChoice, with_model_options
-from .options import (
-    DatabaseOption,
-    ImagesOption,
-    PlannerOption,
-    SessionOption,
-    VerifyOption,
-    load_planner,
-    open_store,
-)
+from .options import DatabaseOption, ImagesOption, PlannerOption, SessionOption, VerifyOption
 from .output import note, say
 from .paths import dropped_path, picture_in_place_of_words
 from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence

@@ -19,8 +19,9 @@ import typer
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
 from ...vlm.presets import PRESETS, require_model
+from ..loading import quieten_libraries
 from ..page.settings import logs_json
-from .options import DEFAULT_MODEL, BaseOption, quieten_libraries
+from .options import DEFAULT_MODEL, BaseOption
 from .output import note, say
 
 _SERVER = "vllm.entrypoints.launchers.api_server.entry"

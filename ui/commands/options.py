@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,14 +13,12 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.generation_options import DEFAULT_OPTIONS, GenerationOptions
 from ...vlm.presets import DEFAULT_MODEL, PRESETS, require_model
-from .output import encodable, note
-from .paths import named_path
+from .. import loading
+from ..loading import open_store
+from .output import encodable
 
 if TYPE_CHECKING:
-    from ...agent.plan import MessagePlanner
-    from ...storage import SessionStore
     from ...vlm.vision_language_model import VisionLanguageModel
 
 
@@ -121,44 +118,6 @@ SessionOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-def database_location(option: str | None) -> str:
-    """Return the database from the option, else the environment, else the user's data folder."""
-    location = option or os.environ.get("ASSISTANT_DB")
-    if location:
-        return location
-    import platformdirs
-
-    return str(platformdirs.user_data_path("assistant") / "sessions.db")
-
-
-def image_folder(option: Path | None) -> Path | None:
-    """Return the folder of pictures from the option, else the environment; None for the database's own."""
-    folder = option or os.environ.get("ASSISTANT_IMAGES")
-    return named_path(str(folder)) if folder else None
-
-
-def open_store(
-    option: str | None, images: Path | None = None, *, make: bool = True, session: str | None = None
-) -> SessionStore:
-    """Open the session store.
-
-    Create a missing database, unless `make` is False or a `session` in it is named.
-
-    Raises:
-        StorageError: it cannot be opened, or is missing and not created.
-    """
-    from ...storage import DatabaseMissingError, SessionNotFoundError, SessionStore
-
-    location = database_location(option)
-    place = location if "://" in location else named_path(location)
-    try:
-        return SessionStore.open(place, image_folder=image_folder(images), make=make and session is None)
-    except DatabaseMissingError as error:
-        if session is None:
-            raise
-        raise SessionNotFoundError(f"there is no session {session!r}: {error}") from error
-
-
 @contextmanager
 def wrong_use(option: str) -> Iterator[None]:
     """Turn a `ValueError` about an option's value into a usage error."""
@@ -209,20 +168,19 @@ def load_model(
     name: str,
     base: Path | None = None,
     *,
-    zoom: bool = True,
     dtype: str | None = None,
     device: str | None = None,
     quantize: str | None = None,
-    options: GenerationOptions = DEFAULT_OPTIONS,
-    adapters: Mapping[str, Path] | None = None,
+    **more: Any,
 ) -> VisionLanguageModel:
-    """Load a model with the libraries' log messages and progress bars silenced."""
-    if sys.stderr.isatty():
-        note(f"Loading {name} …")
-    from ...vlm.engine.address import is_address
-    from ...vlm.vision_language_model import VisionLanguageModel
+    """Load a model with values of the options; `more` are further arguments of `loading.load_model`.
 
-    quieten_libraries()
+    Raises:
+        BadParameter: `dtype`, `device` or `quantize` is none that there is.
+        AssistantError: the model cannot be loaded.
+    """
+    from ...vlm.engine.address import is_address
+
     if (dtype or device or quantize) and not is_address(name):
         from ...vlm.engine.placement import Placement
         from ...vlm.engine.precision import precision
@@ -231,28 +189,9 @@ def load_model(
             Placement(device, precision(dtype), quantize)
         except ValueError as error:
             raise typer.BadParameter(f"--{error}") from error
-    how: dict[str, Any] = {"dtype": dtype, "device": device, "quantize": quantize, "adapters": adapters}
-    return VisionLanguageModel.load(name, base, zoom=zoom, options=options, **how)
-
-
-def load_planner(name: str | None) -> MessagePlanner | None:
-    """Return the chat model of that name as a planner; None for the built-in planner."""
-    if name is None:
-        return None
-    from ...agent.tool_calling_planner import ToolCallingPlanner
-
-    return ToolCallingPlanner.load(name)
-
-
-def quieten_libraries() -> None:
-    """Make transformers log errors only, and show no progress bars."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    return loading.load_model(name, base, dtype=dtype, device=device, quantize=quantize, **more)
 
 
 __all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "ImagesOption", "JsonOption", "ModelOption"]
-__all__ += ["PlannerOption", "SessionOption", "VerifyOption", "complete_session", "database_location"]
-__all__ += ["image_folder", "in_dialect", "load_model", "load_planner", "open_store", "quieten_libraries"]
+__all__ += ["PlannerOption", "SessionOption", "VerifyOption", "complete_session", "in_dialect", "load_model"]
 __all__ += ["require_pipe", "to_json", "wrong_use"]

@@ -14,6 +14,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
+from ..loading import database_location, image_folder, load_planner, open_store
 from ..page import settings
 from .options import (
     DEFAULT_MODEL,
@@ -22,11 +23,7 @@ from .options import (
     ImagesOption,
     ModelOption,
     PlannerOption,
-    database_location,
-    image_folder,
     in_dialect,
-    load_planner,
-    open_store,
 )
 from .paths import named_path
 

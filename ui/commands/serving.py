@@ -13,7 +13,8 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from .options import DEFAULT_MODEL, DialectOption, ImagesOption, ModelOption, in_dialect, open_store
+from ..loading import open_store
+from .options import DEFAULT_MODEL, DialectOption, ImagesOption, ModelOption, in_dialect
 from .output import note
 from .paths import named_path
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ...vlm.errors import AssistantError, one_line
-from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, open_store, require_pipe
+from ..loading import open_store
+from .options import DatabaseOption, ImagesOption, JsonOption, complete_session, require_pipe
 from .output import note, say, say_json, say_json_text, write_whole
 
 if TYPE_CHECKING:

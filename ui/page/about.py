@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,19 @@ def summary() -> str:
     return f"Ask a picture a question; get the answer in words and as boxes. {leaves}"
 
 
-def page() -> st.Page:
-    """Return this page for navigation and links."""
-    return st.Page(show, title="About the model", url_path="about")
+def page(back: st.Page | None = None) -> st.Page:
+    """Return this page for links, and with the page that it leads back to for navigation."""
+    return st.Page(partial(show, back), title="About the model", url_path="about")
 
 
-def show() -> None:
+def show(back: st.Page | None) -> None:
     """Show the card of the current model."""
-    from . import chat  # imports this module
-
     name = state.preferences().model
     session = st.query_params.get("session")
     query = {"session": session} if session else None
     with st.container(key="card"):
-        st.page_link(chat.page(), label="Back to the chat", icon=":material/arrow_back:", query_params=query)
+        if back:
+            st.page_link(back, label="Back to the chat", icon=":material/arrow_back:", query_params=query)
         if name in PRESETS:
             st.caption(plain(PRESETS[name].description))
         st.html(read_card(name) or f"<h1>{html.escape(name)}</h1><p>This model comes without a card.</p>")

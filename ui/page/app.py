@@ -24,7 +24,8 @@ def show() -> None:
     if link := st.query_params.get(shared_view.LINK):
         shared_view.show(link)
         return
-    st.navigation([chat.page(), about.page()], position="hidden").run()
+    front = chat.page()
+    st.navigation([front, about.page(back=front)], position="hidden").run()
 
 
 try:

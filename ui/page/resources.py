@@ -15,7 +15,7 @@ from assistant.agent.assistant import Assistant
 from assistant.agent.nouns import is_plural
 from assistant.agent.plan import MessagePlanner
 from assistant.storage import SessionStore
-from assistant.ui.commands.options import database_location, load_model, load_planner, open_store
+from assistant.ui.loading import database_location, load_model, load_planner, open_store
 from assistant.vlm.grounding import Box
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.vision_language_model import VisionLanguageModel
