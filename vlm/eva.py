@@ -59,13 +59,16 @@ def eva_vit_config(
     )
 
 
-def find_eva_config(file: TensorFile, image_size: int, heads: int | None = None) -> Blip2VisionConfig:
+def find_eva_config(
+    file: TensorFile, image_size: int, heads: int | None = None, layers: int | None = None
+) -> Blip2VisionConfig:
     """Return the configuration of the tower in a file in the form of `eva_vit_g.pth`, its sizes as found.
 
-    The reference uses 39 blocks at most. `heads`, which no weight tells, are by default as wide as EVA's.
+    What no weight tells is by default the released tower's: `heads` of its width, and the number of `layers`
+    used, of which the official file has one more: all in the file, but 39 at most.
 
     Raises:
-        WeightsError: it is no such file, or its width does not divide into heads.
+        WeightsError: it is no such file, has fewer layers, or its width does not divide into heads.
     """
     if "llama_proj.weight" in file:
         raise WeightsError(f"{file.path} is a checkpoint of MiniGPT, not eva_vit_g.pth: are the two swapped?")
@@ -73,7 +76,9 @@ def find_eva_config(file: TensorFile, image_size: int, heads: int | None = None)
         if name not in file:
             raise WeightsError(f"{file.path} is no EVA ViT: it has no {name}")
         if len(file.shape(name)) != sides or 0 in file.shape(name):
-            raise WeightsError(f"{file.path}: {name} is {file.shape(name)}: it must have {sides} sides")
+            raise WeightsError(
+                f"{file.path}: {name} is {file.shape(name)}: it must have {sides} sides, none 0"
+            )
     width = file.shape("cls_token")[-1]
     if heads is None and width % HEAD_WIDTH:
         raise WeightsError(
@@ -83,7 +88,9 @@ def find_eva_config(file: TensorFile, image_size: int, heads: int | None = None)
     if width % heads:
         raise WeightsError(f"{file.path}: a width of {width} does not divide into {heads} heads")
     blocks = {match[1] for name in file if (match := re.match(r"blocks\.(\d+)\.", name))}
-    config = eva_vit_config(image_size, width, min(len(blocks), LAYERS), heads)
+    if layers is not None and layers > len(blocks):
+        raise WeightsError(f"{file.path} has {len(blocks)} layers, not {layers}")
+    config = eva_vit_config(image_size, width, layers or min(len(blocks), LAYERS), heads)
     config.intermediate_size = file.shape("blocks.0.mlp.fc1.weight")[0]
     config.patch_size = file.shape("patch_embed.proj.weight")[-1]
     return config
@@ -99,8 +106,7 @@ def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig
     Raises:
         WeightsError: a key is missing or unknown, or has a shape that cannot be.
     """
-    unused = re.compile(rf"(?:blocks\.{config.num_hidden_layers}|norm|head)\.")
-    names = [name for name in state if not unused.match(name)]
+    names = [name for name in state if not _is_behind(name, config.num_hidden_layers)]
     require_keys(names, _eva_keys(config.num_hidden_layers), "the EVA ViT")
     kept = {name: state[name] for name in names}
     converted = {ours: kept[theirs] for theirs, ours in _EMBEDDINGS.items()}
@@ -112,6 +118,12 @@ def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig
     converted["post_layernorm.weight"] = torch.ones(config.hidden_size)
     converted["post_layernorm.bias"] = torch.zeros(config.hidden_size)
     return converted
+
+
+def _is_behind(name: str, layers: int) -> bool:
+    """Return whether a weight lies behind the last block used."""
+    match = re.match(r"(?:blocks\.(?P<block>\d+)|norm|head)\.", name)
+    return match is not None and (match["block"] is None or int(match["block"]) >= layers)
 
 
 def convert_projection(state: Mapping[str, torch.Tensor]) -> tuple[State, State]:

@@ -59,6 +59,8 @@ class LlamaFolder:
                     raise WeightsError(
                         f"{path}: {name} is {file.shape(name)}, by config.json it must be {wanted[name]}"
                     )
+                if name in found:
+                    raise WeightsError(f"{path}: {name} is in {found[name].name} as well: remove one file")
                 found[name] = path
         if missing := sorted(wanted.keys() - found.keys()):
             raise WeightsError(

@@ -39,15 +39,16 @@ def convert_released(
     *,
     merge: bool = False,
     heads: int | None = None,
+    layers: int | None = None,
     image_size: int | None = None,
     tell: Tell | None = None,
 ) -> None:
     """Write a new MiniGPT-v2 folder, completely or not at all.
 
     Without a checkpoint the linear layer is newly initialised, for the first stage of training. With `merge`,
-    LoRA is added to its base weights. Sizes come from the files; alpha and `image_size` come from the
-    checkpoint's settings, or else from the paper. `tell` receives the bytes done and the total. Memory holds
-    one part of a few GB at a time.
+    LoRA is added to its base weights. Sizes come from the files, but for the tower's `heads` and `layers`
+    (see `find_eva_config`); alpha and `image_size` come from the checkpoint's settings, or else from the
+    paper. `tell` receives the bytes done and the total. Memory holds one part of a few GB at a time.
 
     Raises:
         WeightsError: a file cannot be read, a weight is missing, unexpected or not finite, or the disk is
@@ -61,7 +62,7 @@ def convert_released(
     size = image_size or (trained.image_size if trained else IMAGE_SIZE)
     if size > LARGEST_SIDE:
         raise WeightsError(f"pictures of {size} x {size} pixels are too large: at most {LARGEST_SIDE}")
-    vision_config = vision_config or find_eva_config(tower, size, heads)
+    vision_config = vision_config or find_eva_config(tower, size, heads, layers)
     config = _configuration(vision_config, language_model.config, eva_vit)
     wanted = _shapes(config)
     _require_shapes(language_model, trained, wanted)

@@ -143,6 +143,21 @@ class TestTheFolder:
         assert projection.shape == (WIDTH, 128)
         assert projection.std() > 0
 
+    def test_the_tower_has_as_many_layers_as_are_used(
+        self, llama: Path, checkpoint: Path, tmp_path: Path
+    ) -> None:
+        """In the released file one lies behind the last that is used, with a norm and a head."""
+        state = read_torch(EVA_VIT)
+        behind = {name.replace("blocks.1.", "blocks.2."): it for name, it in state.items() if "s.1." in name}
+        more = behind | {"norm.weight": torch.ones(32), "head.weight": torch.ones(3, 32)}
+        torch.save(state | more, tmp_path / "more.pth")
+        whole, ours = tmp_path / "whole", convert(llama, checkpoint, tmp_path / "ours")
+        convert_released(llama, tmp_path / "more.pth", checkpoint, whole, heads=HEADS, layers=2)
+        held = {path.name: path.read_bytes() for path in ours.glob("model*")}
+        assert {path.name: path.read_bytes() for path in whole.glob("model*")} == held
+        with pytest.raises(WeightsError, match=r"more\.pth has 3 layers, not 4"):
+            convert_released(llama, tmp_path / "more.pth", checkpoint, tmp_path / "n", heads=HEADS, layers=4)
+
     def test_positions_are_stretched_to_the_image_size_of_the_settings(
         self, llama: Path, tmp_path: Path
     ) -> None:
@@ -422,6 +437,11 @@ class TestRefusals:
         refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", r"config\.json cannot be read: No such file")
         with pytest.raises(WeightsError, match="already there"):
             convert(llama, checkpoint, tmp_path)
+
+    def test_a_weight_in_two_files_is_named(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
+        shutil.copy(llama / "model.safetensors", llama / "model2.safetensors")
+        told = r"model2\.safetensors: .* is in model\.safetensors as well: remove one file"
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
 
     def test_an_ambiguous_number_of_heads_must_be_given(
         self, llama: Path, checkpoint: Path, tmp_path: Path
