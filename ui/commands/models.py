@@ -14,9 +14,8 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.presets import PRESETS, Preset, require_model
-from ..loading import quieten_libraries
 from .model_folders import as_values, list_folders, show_folder
-from .options import BaseOption, JsonOption
+from .options import BaseOption, JsonOption, quieten_libraries
 
 app = typer.Typer(help="List, fetch, show, convert, export, average and merge models.", no_args_is_help=True)
 
@@ -121,6 +120,9 @@ def convert(
     heads: Annotated[
         int | None, typer.Option(min=1, help="Attention heads of the tower.  [default: 88 wide each]")
     ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="Layers of the tower that are used.  [default: all, at most 39]")
+    ] = None,
 ) -> None:
     """Make a model's folder from the released MiniGPT-v2 files, which you download yourself.
 
@@ -143,6 +145,7 @@ def convert(
             *(llama, eva_vit, checkpoint, files[-1]),
             merge=merge,
             heads=heads,
+            layers=layers,
             image_size=image_size,
             tell=tell,
         )
