@@ -14,8 +14,9 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.presets import PRESETS, Preset, require_model
+from ..loading import quieten_libraries
 from .model_folders import as_values, list_folders, show_folder
-from .options import BaseOption, JsonOption, quieten_libraries
+from .options import BaseOption, JsonOption
 
 app = typer.Typer(help="List, fetch, show, convert, export, average and merge models.", no_args_is_help=True)
 
