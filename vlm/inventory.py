@@ -16,7 +16,7 @@ from .errors import WeightsError
 from .folder_settings import AdapterSettings
 from .model_folder import ModelFolder, read_adapter, read_model_folder, read_settings
 from .prompt_form import OURS
-from .tensors import read_shapes
+from .tensor_files import read_shapes
 from .written_folder import PROVENANCE
 
 _MODEL, _ADAPTER = "config.json", "adapter_config.json"

@@ -1,18 +1,49 @@
-"""Read untrusted weight files, safetensors or PyTorch, tensor by tensor and without running code."""
+"""Read untrusted weight files, safetensors or PyTorch, without running code."""
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from .errors import WeightsError, one_line
+
+Tensors = dict[str, torch.Tensor]
+ValueT = TypeVar("ValueT")
+
+_FLOATS = ("BF16", "F16", "F32", "F64")
+
+
+def read_shapes(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all tensors of safetensors files without reading them.
+
+    Raises:
+        WeightsError: a file cannot be read, or a tensor is not of floats.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in files:
+        for name, part in _each(path, lambda file, name: file.get_slice(name)).items():
+            if part.get_dtype() not in _FLOATS:
+                raise WeightsError(f"{path}: {name!r:.200} holds {part.get_dtype()}, weights are floats")
+            shapes[name] = tuple(part.get_shape())
+    return shapes
+
+
+def read_tensors(files: Iterable[Path]) -> Tensors:
+    """Return all tensors of safetensors files, memory-mapped on the CPU.
+
+    Raises:
+        WeightsError: a file cannot be read.
+    """
+    return {
+        name: it for path in files for name, it in _each(path, lambda f, name: f.get_tensor(name)).items()
+    }
 
 
 class TensorFile(Mapping[str, torch.Tensor]):
@@ -26,13 +57,11 @@ class TensorFile(Mapping[str, torch.Tensor]):
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise WeightsError(f"there is no file {path}")
         self.path = path
         self.settings: dict[str, Any] = {}
-        self._tensors: dict[str, torch.Tensor] | None = None
+        self._tensors: Tensors | None = None
         if path.suffix == ".safetensors":
-            self._shapes = _safetensors_shapes(path)
+            self._shapes = _each(path, lambda file, name: tuple(file.get_slice(name).get_shape()))
             return
         state, self.settings = _read_torch(path)
         self._tensors = state
@@ -82,16 +111,24 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def _each(path: Path, take: Callable[[Any, str], ValueT]) -> dict[str, ValueT]:
+    """Return `take(file, name)` for each tensor of a safetensors file."""
+    _require(path)
     try:
         with safe_open(path, "pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: take(file, name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read: {one_line(error)}; copy it again") from error
 
 
-def _read_torch(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(f"there is no file {path}: copy it again")
+
+
+def _read_torch(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Return the named tensors of a file of `torch.save`, and the model's settings in it."""
+    _require(path)
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # torch.load raises many kinds, and its advice is unsafe
@@ -106,9 +143,8 @@ def _read_torch(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         held = held["model"]
     if not isinstance(held, dict) or not all(isinstance(value, torch.Tensor) for value in held.values()):
         raise WeightsError(f"{path} is not a flat file of named tensors")
-    return {str(name): tensor for name, tensor in held.items()}, settings if isinstance(
-        settings, dict
-    ) else {}
+    tensors = {str(name): tensor for name, tensor in held.items()}
+    return tensors, settings if isinstance(settings, dict) else {}
 
 
-__all__ = ["TensorFile", "named", "sha256_of"]
+__all__ = ["TensorFile", "Tensors", "named", "read_shapes", "read_tensors", "sha256_of"]

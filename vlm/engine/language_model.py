@@ -22,7 +22,7 @@ from ..errors import WeightsError, one_line
 from ..model_folder import read_adapter, read_model_folder
 from ..presets import DEFAULT_MODEL, PRESETS
 from ..processing import load_tokenizer
-from ..tensors import Tensors, read_tensors
+from ..tensor_files import Tensors, read_tensors
 from .batching import BatchDecoder
 from .completion import Completer
 from .precision import fastest_precision

@@ -23,7 +23,7 @@ from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..tasks import Segment, SegmentKind, Task, build_prompt
-from ..tensors import read_shapes, read_tensors
+from ..tensor_files import read_shapes, read_tensors
 from .adapters import OWN, Adapters
 from .base import GenerationListener
 from .batching import BatchDecoder, Row

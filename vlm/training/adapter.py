@@ -33,7 +33,7 @@ from ..folder_settings import (
 )
 from ..model_folder import read_adapter
 from ..modeling import MiniGPTv2ForConditionalGeneration
-from ..tensors import Tensors, read_shapes, read_tensors
+from ..tensor_files import Tensors, read_shapes, read_tensors
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

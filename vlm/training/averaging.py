@@ -19,7 +19,7 @@ from ..atomic import replacing
 from ..bases import BASE
 from ..errors import WeightsError
 from ..model_folder import read_adapter
-from ..tensors import Tensors, read_tensors
+from ..tensor_files import Tensors, read_tensors
 
 # Cosine of two adapters' LoRA factors: near 1 within one training, near 0 for separate initialisations.
 _RELATED = 0.5
