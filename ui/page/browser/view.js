@@ -45,6 +45,7 @@ export class View {
     this.width = 1
     this.height = 1
     for (const event of ['open', 'update-viewport', 'resize']) this.viewer.addHandler(event, moved)
+    this.keepFitting()
     this.listen(gestures)
   }
 
@@ -58,6 +59,18 @@ export class View {
     if (url === this.url) return
     this.url = url
     this.viewer.open({ type: 'image', url: String(new URL(url, document.baseURI)) })
+  }
+
+  /** Fit the whole picture again when the element changes its size, unless the picture is zoomed. */
+  keepFitting() {
+    let fits = true
+    const { viewer } = this
+    viewer.addHandler('update-viewport', () => {
+      fits = Math.abs(viewer.viewport.getZoom() / viewer.viewport.getHomeZoom() - 1) < 0.01
+    })
+    viewer.addHandler('after-resize', () => {
+      if (fits) setTimeout(() => viewer.viewport?.goHome(true)) // the library first restores the zoom
+    })
   }
 
   /** @param {Gestures} gestures */
