@@ -16,9 +16,10 @@ HOME = "What shall we look at?"
 
 
 def watched(page: Page, address: str) -> Iterator[Page]:
-    """Open a new session; fail on errors in the browser and on requests to other hosts."""
+    """Open a new session; fail on errors, also in its console, and on requests to other hosts."""
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
 
     def refuse(route: Route) -> None:
         failures.append(route.request.url)
@@ -34,7 +35,7 @@ def watched(page: Page, address: str) -> Iterator[Page]:
     expect(page.get_by_role("heading", name=HOME)).to_be_visible()
     settled(page)
     yield page
-    assert failures == []
+    assert not failures, failures
 
 
 def settled(page: Page) -> None:
@@ -131,6 +132,20 @@ def exported(page: Page, form: str) -> Path:
     with page.expect_download() as download:
         button.click()
     return Path(download.value.path())
+
+
+# Whether the whole picture is in view.
+IS_WHOLE = """stage => {
+  const { view, data } = stage.closest('.picture').picture
+  const [left, top, right, bottom] = view.toScreen([0, 0, data.width, data.height])
+  return left > -1 && top > -1 && right < stage.clientWidth + 1 && bottom < stage.clientHeight + 1
+}"""
+
+
+def expect_whole(page: Page, *, is_whole: bool = True) -> None:
+    """Wait until the picture is, or is not, in view as a whole."""
+    stage = page.get_by_role("application").element_handle()
+    page.wait_for_function(f"stage => ({IS_WHOLE})(stage) === {str(is_whole).lower()}", arg=stage)
 
 
 TALK_HEIGHT = """document.querySelector('[data-testid="stBottomBlockContainer"]').getBoundingClientRect().top

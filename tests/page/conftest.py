@@ -138,8 +138,8 @@ def served(
     tmp_path_factory: pytest.TempPathFactory,
     chromium: str,  # noqa: ARG001 - without a browser nothing needs to be served
 ) -> Iterator[Served]:
-    """The served page."""
-    program = Served(tmp_path_factory.mktemp("page"))
+    """The served page: every browser is a visitor of its own, and sessions may have links."""
+    program = Served(tmp_path_factory.mktemp("page"), ASSISTANT_SESSIONS="separate", ASSISTANT_LINKS="1")
     program.start()
     yield program
     program.kill()

@@ -6,23 +6,25 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from streamlit.web import cli
 
+from assistant.agent.answer import UNSURE
 from assistant.tests.ui.fakes import ScriptedEngine
 from assistant.ui.commands.page import arguments
 from assistant.ui.page import resources
 from assistant.vlm.answers import Generation, Request
 from assistant.vlm.engine.base import GenerationListener
-from assistant.vlm.grounding import parse
+from assistant.vlm.grounding import parse, with_scores
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 
 class SlowEngine(ScriptedEngine):
-    """Answers in two batches of tokens, each of which takes the seconds in a file; counts if asked to count.
+    """Answers in two batches of tokens, each of which takes the seconds in a file.
 
-    It counts until stopped.
+    Asked to count, it counts until stopped; it sees no unicorns, and is unsure about shadows.
     """
 
     def generate(
@@ -30,9 +32,15 @@ class SlowEngine(ScriptedEngine):
     ) -> list[Generation]:
         if listener is None:
             return super().generate(requests)
-        if "count" in requests[0].argument:
+        asked = requests[0].argument
+        if "count" in asked:
             return [count(listener)]
-        return [in_two(answer.raw, answer, listener) for answer in super().generate(requests)]
+        if "unicorn" in asked:
+            return [Generation(parse("none"), seconds=0.1)]
+        answers = super().generate(requests)
+        if "shadow" in asked:
+            answers = [replace(it, grounded=with_scores(it.grounded, [UNSURE / 2])) for it in answers]
+        return [in_two(answer.raw, answer, listener) for answer in answers]
 
 
 def count(listener: GenerationListener) -> Generation:

@@ -94,7 +94,7 @@ def test_boxes_are_moved_resized_named_deleted_undone_and_kept(tab: Page) -> Non
     expect(boxes(tab)).to_have_count(2)
     assert [text for text, _ in marks(tab)] == ["dogs 83%", "ear"]
     expect(tab.get_by_test_id("stChatMessage").last).to_contain_text("boxes corrected by you")
-    lines = zipfile.ZipFile(exported(tab, "Corrections and good answers"))
+    lines = zipfile.ZipFile(exported(tab, "Train on my corrections"))
     assert json.loads(lines.read("own.jsonl"))["answer"].keys() == {"dogs", "ear"}
     tab.keyboard.press("Escape")
     tab.get_by_role("button", name="Edit boxes").click()
@@ -128,6 +128,21 @@ def picture_width(shown: list[tuple[str, list[int]]], picture: Locator) -> re.Pa
     assert area is not None
     left, _, right, _ = shown[0][1]
     return re.compile(rf"^{int((right - left) / 100 * area['width'])}(\.|px)")
+
+
+def test_what_is_unsure_or_missing_looks_different(tab: Page) -> None:
+    take_sample(tab)
+    ask(tab, "Where is the cat?")
+    answer(tab, 1)
+    expect(boxes(tab)).to_have_css("border-style", "solid")
+    ask(tab, "Where is the shadow?")
+    expect(answer(tab, 2)).to_contain_text("Perhaps found the shadow (25%)")
+    expect(boxes(tab)).to_have_css("border-style", "dashed")
+    expect(tab.locator(".name")).to_have_text("the shadow unsure, 25%")
+    ask(tab, "Where is the unicorn?")
+    expect(answer(tab, 3)).to_contain_text("Did not find the unicorn")
+    expect(boxes(tab)).to_have_count(0)
+    expect(tab.get_by_role("list", name="What was found")).to_have_text("the unicorn: not found")
 
 
 def test_improbable_boxes_are_hidden_while_the_slider_moves(tab: Page) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
+import pillow_heif
+from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from assistant.tests.page.browsing import (
+    BELOW,
     HOME,
     TALK_HEIGHT,
     answer,
     ask,
+    boxes,
+    expect_whole,
     is_accessible,
+    phrase,
     settled,
     take_sample,
     watched,
@@ -70,8 +77,18 @@ def test_everything_is_reached_with_the_keyboard(tab: Page) -> None:
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
 
 
-def test_a_phone_takes_a_photo(browser: Browser, address: str, picture: bytes) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+PHONE = {"width": 390, "height": 844}
+
+
+def heic() -> bytes:
+    """Return a photo as iPhones take them."""
+    buffer = BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (640, 480), "teal")).save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_phone_takes_a_photo(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
     for page in watched(context.new_page(), address):
         page.evaluate(
             """() => document.addEventListener('click', ({ target: field }) => {
@@ -83,34 +100,80 @@ def test_a_phone_takes_a_photo(browser: Browser, address: str, picture: bytes) -
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Take a photo").click()
         assert page.evaluate("window.camera") == ["environment", "image/*"]
-        chooser.value.set_files(FilePayload(name="photo.png", mimeType="image/png", buffer=picture))
+        chooser.value.set_files(FilePayload(name="photo.heic", mimeType="image/heic", buffer=heic()))
         expect(page.get_by_role("application")).to_be_visible()
         settled(page)
+        expect_whole(page)
     context.close()
 
 
-def test_the_page_fits_a_phone_and_a_finger_draws_on_it(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+def test_the_page_fits_a_phone_and_fingers_use_it(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True)
     for page in watched(context.new_page(), address):
         area = take_sample(page)
-        ask(page, "Where is the cat?")
-        answer(page, 1)
+        for number, question in enumerate(("Where is the cat?", "Describe this picture"), 1):
+            ask(page, question)
+            answer(page, number)
+        page.wait_for_function(f"({BELOW}) > 0")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         place = area.bounding_box()
         assert place is not None
         assert 0 <= place["y"] < place["y"] + place["height"] < 844 / 2, "the picture stays in view"
         assert page.evaluate(TALK_HEIGHT) >= 844 / 2
         assert is_accessible(page)
-        touch(page, (place["x"] + 60, place["y"] + 50), (place["x"] + 150, place["y"] + 150))
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        touch(page, [(x - 60, y - 40)], [(x + 30, y + 40)])
         expect(what(page)).to_be_visible()
+
+        expect_whole(page)
+        touch(page, [(x - 10, y), (x + 10, y)], [(x - 60, y), (x + 60, y)])
+        expect_whole(page, is_whole=False)
+        page.get_by_role("button", name="Whole picture").click()
+        expect_whole(page)
+        page.get_by_role("button", name="Full screen").click()
+        page.wait_for_function("document.fullscreenElement !== null")
+        expect_whole(page)
+        page.get_by_role("button", name="Full screen").click()
+        page.wait_for_function("document.fullscreenElement === null")
+        handle = page.locator(".sheet").bounding_box()
+        assert handle is not None
+        touch(page, [(x, handle["y"] + 8)], [(x, handle["y"] + 98)])
+        page.wait_for_function(
+            "([stage, height]) => stage.clientHeight > height + 50",
+            arg=[area.element_handle(), place["height"]],
+        )
+        expect_whole(page)
     context.close()
 
 
-def touch(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Draw with a finger."""
+def test_a_finger_moves_a_box(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True)
+    for page in watched(context.new_page(), address):
+        take_sample(page)
+        ask(page, "Where is the cat?")
+        answer(page, 1)
+        page.get_by_role("button", name="Edit boxes").click()
+        phrase(page, "the cat").click()
+        expect(page.locator(".grips")).to_be_visible()
+        before = boxes(page).bounding_box()
+        assert before is not None
+        x, y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
+        touch(page, [(x, y)], [(x + 40, y - 10)])
+        settled(page)
+        after = boxes(page).bounding_box()
+        assert after is not None
+        assert abs(after["x"] - before["x"] - 40) < 3
+        expect(answer(page, 1)).to_contain_text("boxes corrected by you")
+    context.close()
+
+
+Points = list[tuple[float, float]]
+
+
+def touch(page: Page, start: Points, end: Points) -> None:
+    """Move one finger or more over the screen."""
     session = page.context.new_cdp_session(page)
-    for kind, points in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
-        session.send(
-            "Input.dispatchTouchEvent",
-            {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]},
-        )
+    middle = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in zip(start, end, strict=True)]
+    for kind, points in (("Start", start), ("Move", middle), ("Move", end), ("End", [])):
+        fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": fingers})

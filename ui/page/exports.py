@@ -18,7 +18,7 @@ from assistant.vlm.pictures import open_picture
 from .boxes import phrases_of, turn_with_boxes
 from .training_export import good_answers, training_lines
 
-TRAINING = "Corrections and good answers to train on"
+TRAINING = "Train on my corrections"
 
 
 def downloads(store: SessionStore, session_id: str) -> None:
@@ -28,7 +28,7 @@ def downloads(store: SessionStore, session_id: str) -> None:
     turns = store.turns(session_id)
     if any(map(training_lines, turns)):
         _download(TRAINING, "own.zip", partial(good_answers, store, session_id), session_id)
-        st.caption("Unpack it, and train on it:")
+        st.caption("Corrected boxes, and answers with a thumb up. Unpack them, then run:")
         st.code("assistant train --data own.jsonl --out runs/own", language=None)
     shown = turn_with_boxes(turns)
     if shown and labelled_boxes(shown):

@@ -20,17 +20,20 @@ from .thumbnails import show_thumbnails
 
 QUESTION = "What is this?"
 _NONE = Marks("", (), ())
+_CORRECTED = "corrected"
 
 
 @st.fragment
 def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
-    """Show the picture; as a fragment, so that editing boxes does not rerun the whole page."""
+    """Show the picture; as a fragment, so that an edited box does not rerun the whole page."""
     turns = resources.store().turns(session_id) if session_id else []
     _show_choice(session_id, turns, image)
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
     least = state.preferences().least_score
     marks = _growing(session_id, image) or _marks(shown)
     region = show_picture(image, marks, state.followed(), least, _prefer)
+    if st.session_state.pop(_CORRECTED, False):
+        st.rerun()
     if region is not None:
         if st.button(QUESTION, key="what", type="primary", icon=":material/help:", width="stretch"):
             state.put_question(session_id, state.Question(QUESTION, image, region, task))
@@ -64,8 +67,12 @@ def _marks(turn: StoredTurn | None) -> Marks:
 
 
 def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
-    """Save edited boxes as corrections; boxes equal to the model's clear them."""
+    """Save edited boxes as corrections; boxes equal to the model's clear them.
+
+    The first correction, and clearing them, change what the rest of the page says of the turn.
+    """
     corrected = None if boxes == found_boxes(turn) else boxes
+    st.session_state[_CORRECTED] = (corrected is None) != (turn.corrections is None)
     resources.store().set_corrections(turn.session_id, turn.number, corrected)
 
 

@@ -53,9 +53,11 @@ def _show_sessions(store: SessionStore, current: SessionSummary | None) -> None:
     with st.container(key="sessions", gap="xxsmall"):
         for session, snippet in entries:
             question, image = first.get(session.id, ("", None))
-            _entry(session, question, image, current)
+            _entry(session, image, current)
             if snippet:
                 st.caption(highlighted(snippet, words))
+            elif not (session.title and question.startswith(session.title)):
+                st.caption(plain(question, 60))
     if words.strip() and not entries:
         st.caption("Nothing found.")
 
@@ -86,7 +88,7 @@ def _plain_with_spaces(text: str) -> str:
     return " ".join(plain(word) for word in text.split(" "))
 
 
-def _entry(session: SessionSummary, question: str, image: str | None, current: SessionSummary | None) -> None:
+def _entry(session: SessionSummary, image: str | None, current: SessionSummary | None) -> None:
     if current is not None and current.id == session.id:
         _open_entry(session, image)
         return
@@ -99,7 +101,6 @@ def _entry(session: SessionSummary, question: str, image: str | None, current: S
         type="tertiary",
         on_click=state.open_session,
         args=(session.id,),
-        help=plain(question) if question and not question.startswith(session.title) else None,
     )
 
 
@@ -120,8 +121,10 @@ def _open_entry(session: SessionSummary, image: str | None) -> None:
             on_change=_rename,
             args=(session.id, key),
         )
-    with st.popover("Pin, export, delete", type="tertiary", icon=":material/tune:", key="options"):
-        _options(resources.store(), session)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.popover("Pin, export, delete", type="tertiary", icon=":material/tune:", key="options"):
+            _options(resources.store(), session)
+        st.caption(when(session.updated), width="content")
 
 
 def when(time: datetime) -> str:
@@ -168,6 +171,7 @@ def _show_many(store: SessionStore) -> None:
             "Sessions",
             list(sessions),
             format_func=lambda one: plain(sessions[one].title, 40) or _UNTITLED if one in sessions else "",
+            placeholder="Choose sessions",
             key="chosen-sessions",
         )
         st.download_button(
