@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from ..tools.arguments import NoArguments, NumbersInText
 from ..tools.tasks import TOOLS as VISION_TOOLS
 from ..tools.vision_tool import VisionTool
-from ..vlm.errors import AssistantError
+from ..vlm.data.skipped_rows import first_error
+from ..vlm.errors import AssistantError, first_line
 from ..vlm.extras import require
 from ..vlm.grounding import Box
 from ..vlm.tasks import Task
@@ -94,7 +95,7 @@ class ToolCallingPlanner:
                 raise ValueError("model_provider")
             return cls(model)
         except Exception as error:  # providers raise their own for missing packages and keys
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             if "model_provider" in reason:  # LangChain's argument, which is no option here
                 reason = "there is no such provider; give PROVIDER:MODEL, such as ollama:qwen3"
             raise AssistantError(f"cannot plan with {name!r}: {reason}") from error
@@ -112,9 +113,9 @@ class ToolCallingPlanner:
             steps = self._steps(message, _conversation(message, context))
         except Exception as error:  # clients raise anything; the message still gets an answer
             logger.info("the chat model gave no plan", exc_info=True)
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             plan = self._fallback.plan(message, context)
-            return replace(plan, why=f"{plan.why} (local planner: the chat model gave no plan: {reason})")
+            why = f"{plan.why} (local planner: the chat model gave no plan: {first_line(error)})"
+            return replace(plan, why=why)
         names = ", ".join(f"[{step.name}]" if step.task else "chat" for step in steps)
         return Plan(steps, f"{names}, chosen by the chat model")
 
@@ -160,9 +161,7 @@ def _read(answer: AIMessage, message: str) -> tuple[Step, ...]:
         try:
             steps.append(_step(call["name"], call["args"], steps))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "arguments"
-            raise _BadCallError(f"call {number}, {call['name']}: {where}: {first['msg']}") from error
+            raise _BadCallError(f"call {number}, {call['name']}: {first_error(error)}") from error
         except ValueError as error:
             raise _BadCallError(f"call {number}, {call['name']}: {error}") from error
     return tuple(steps) or (Step(None, message),)

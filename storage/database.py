@@ -13,6 +13,7 @@ from sqlalchemy import URL, Engine, create_engine, event, func, inspect, make_ur
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from ..vlm.errors import first_line
 from ..vlm.extras import require
 from .errors import (
     DatabaseBusyError,
@@ -246,9 +247,8 @@ def _error_for(original: BaseException, url: URL | None) -> StorageError:
     for prefix, kind, remedy in (*_SQLITE_ERRORS, *_POSTGRESQL_ERRORS):
         if code.startswith(prefix):
             return kind(f"{_name(url)} {remedy}")
-    reason, *_ = str(original).splitlines() or [""]
     remedy = "restore a backup" if isinstance(original, sqlite3.Error) else "check that the server is running"
-    return StorageError(f"{_name(url)} cannot be used: {reason}; {remedy}")
+    return StorageError(f"{_name(url)} cannot be used: {first_line(original)}; {remedy}")
 
 
 def _name(url: URL | None) -> str:

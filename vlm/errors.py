@@ -33,5 +33,15 @@ def one_line(text: object, longest: int = 300) -> str:
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message, or the name of its type if the message is empty.
+
+    >>> first_line(ValueError("no such file\nat line 3")), first_line(KeyError())
+    ('no such file', 'KeyError')
+    """
+    first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+    return one_line(first)
+
+
 __all__ = ["AssistantError", "DataError", "ImageError", "ServerError", "WeightsError"]
-__all__ += ["one_line"]
+__all__ += ["first_line", "one_line"]

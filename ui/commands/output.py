@@ -7,10 +7,10 @@ import json
 import os
 import re
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ...vlm.atomic import replacing
 from ...vlm.errors import AssistantError
 
 INTERRUPTED = 130
@@ -56,18 +56,14 @@ def write_whole(path: Path, content: bytes) -> None:
         AssistantError: it cannot be written.
     """
     place = Path(os.path.realpath(path))
-    partial = place.with_name(f".assistant-{os.getpid()}.part")
     try:
         if place.exists() and not place.is_file():  # a device, or a folder
             place.write_bytes(content)
         else:
-            partial.write_bytes(content)
-            partial.replace(place)
+            with replacing(place) as scratch:
+                scratch.write_bytes(content)
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def replace_closed_streams() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import ijson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...errors import DataError
+from ...errors import DataError, first_line
 from ...tasks import Task
 from ..records import ImageReference, Record, TaskTurn
 from ..skipped_rows import RowImageError, SkippedRows, first_error
@@ -103,8 +103,7 @@ def parse_row(row: Row, reader: Callable[[Any], Iterable[Parsed]]) -> Iterator[P
     except ValidationError as error:
         raise DataError(f"{row.where}: {first_error(error)}") from error
     except (ValueError, LookupError, ArithmeticError, TypeError) as error:
-        detail, *_ = str(error).splitlines() or [type(error).__name__]
-        raise DataError(f"{row.where}: {detail}") from error
+        raise DataError(f"{row.where}: {first_line(error)}") from error
 
 
 def _existing(image: ImageReference | None, where: str) -> ImageReference | None:
@@ -167,8 +166,7 @@ def _parsed(path: Path, values: Callable[[Iterator[Any]], Iterable[Any]]) -> Ite
             for number, item in enumerate(values(events), start=1):
                 yield Row(f"{path}, row {number}", item)
         except ijson.JSONError as error:
-            detail = str(error).strip().splitlines()[0]
-            raise DataError(f"{path}: not JSON after row {number}: {detail}") from error
+            raise DataError(f"{path}: not JSON after row {number}: {first_line(error)}") from error
     if number == 0:
         raise DataError(f"{path} holds no rows: is it the published file?")
 
