@@ -79,8 +79,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Turn (batch, inputs, height, width) into (batch, outputs, height / stride, width / stride)."""
-        hidden = maps if self.expand is None else functional.relu6(self.expand(maps))
-        hidden = functional.relu6(self.depthwise(hidden))
+        hidden = maps if self.expand is None else functional.relu6(self.expand(maps), inplace=True)
+        hidden = functional.relu6(self.depthwise(hidden), inplace=True)
         projected: torch.Tensor = self.project(hidden)
         return maps + projected if self.residual else projected
 
@@ -112,7 +112,7 @@ class EfficientNetLite(PreTrainedModel):
         )
         pixels = (pixel_values * std + mean - PIXEL_MEAN) / PIXEL_STD
         pixels = _resized(pixels, config.image_size).contiguous(memory_format=torch.channels_last)
-        hidden = functional.relu6(self.stem(pixels))
+        hidden = functional.relu6(self.stem(pixels), inplace=True)
         maps = []
         for index, block in enumerate(self.blocks):
             hidden = block(hidden)

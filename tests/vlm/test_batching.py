@@ -20,7 +20,7 @@ from assistant.vlm.engine.slots import Slots
 from assistant.vlm.engine.threads import own_thread
 from assistant.vlm.tasks import Task
 
-from .tiny import picture, tiny_model, tiny_processor
+from .tiny import IMAGE_SIZE, picture, tiny_model, tiny_processor
 
 CONFIG = LlamaConfig(
     hidden_size=32, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2, vocab_size=8
@@ -44,6 +44,16 @@ class TestPackedLayers:
         assert not any(type(module) is nn.Linear for module in prepared.modules())
         expected = plain(input_ids=ids).logits
         torch.testing.assert_close(prepared(input_ids=ids).logits, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_prepared_model_sees_the_same_in_each_image_whatever_its_neighbours() -> None:
+    plain, prepared = tiny_model().eval(), tiny_model().eval()
+    prepare(prepared)
+    images = torch.randn(3, 3, IMAGE_SIZE, IMAGE_SIZE)
+    found = prepared.get_image_features(images)
+    torch.testing.assert_close(found, plain.get_image_features(images), rtol=1e-4, atol=1e-4)
+    assert torch.equal(found[1:2], prepared.get_image_features(images[1:2]))
 
 
 @pytest.mark.parametrize("length", [1, 5])

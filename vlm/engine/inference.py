@@ -5,6 +5,7 @@ A prepared model cannot be trained or saved.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -15,12 +16,17 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 _GROUPED = "grouped_sdpa"
+_REUSING = "reusing_attention"
+_memory = threading.local()
 
 
 def prepare(model: Any) -> None:
     """Prepare a module with a `language_model` of transformers."""
     if model.language_model.config._attn_implementation == "sdpa":
         model.language_model.set_attn_implementation(_GROUPED)
+    tower = getattr(model, "vision_tower", None)
+    if tower is not None and tower.device.type == "cpu" and tower.config._attn_implementation == "sdpa":
+        tower.set_attn_implementation(_REUSING)
     if model.language_model.device.type == "cpu" and packs():
         with torch.inference_mode():
             _pack(model)
@@ -85,7 +91,41 @@ def _grouped_attention(
     return attended.view(query.shape).transpose(1, 2), None
 
 
-AttentionInterface.register(_GROUPED, _grouped_attention)
-AttentionMaskInterface.register(_GROUPED, sdpa_mask)
+def _reusing_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend image by image, with the scores in the same memory each time.
+
+    Over the hundreds of tokens of an image, asking the system for new memory takes longer than the sums.
+    """
+    if attention_mask is not None or module.training:
+        attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return attended, None
+    images, heads, length, width = query.shape
+    scores, weights = _buffers((heads, length, key.shape[-2]), query.dtype)
+    attended = query.new_empty(images, length, heads, width)
+    for image, queries in enumerate(query * options["scaling"]):
+        torch.matmul(queries, key[image].transpose(-1, -2), out=scores)
+        torch.softmax(scores, -1, out=weights)
+        attended[image] = (weights @ value[image]).transpose(0, 1)
+    return attended, None
+
+
+def _buffers(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return this thread's memory for scores and for their softmax."""
+    held: tuple[torch.Tensor, torch.Tensor] | None = getattr(_memory, "buffers", None)
+    if held is None or held[0].shape != shape or held[0].dtype != dtype:
+        held = _memory.buffers = torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)
+    return held
+
+
+for name, attention in ((_GROUPED, _grouped_attention), (_REUSING, _reusing_attention)):
+    AttentionInterface.register(name, attention)
+    AttentionMaskInterface.register(name, sdpa_mask)
 
 __all__ = ["PackedLinear", "packs", "prepare"]
