@@ -20,6 +20,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -80,6 +81,11 @@ class Subject:
         images = torch.randn(rows, 3, config.image_size, config.image_size)
         return {"input_ids": ids, "pixel_values": images}
 
+    @torch.inference_mode()
+    def encode(self, pixels: torch.Tensor) -> None:
+        """Encode images (images, 3, side, side)."""
+        self.model.get_image_features(pixels)
+
     def generate(self, rows: int, tokens: int, **options: object) -> None:
         """Decode with transformers' `generate`."""
         batch = {name: tensor.to(self.device) for name, tensor in self.prompt(rows).items()}
@@ -115,7 +121,7 @@ class Subject:
         embeddings = text.get_input_embeddings().weight
         tied = self.model.config.get_text_config().tie_word_embeddings
         held = sum(weight.numel() * weight.element_size() for weight in text.parameters())
-        return held if tied else held - embeddings.numel() * embeddings.element_size()
+        return int(held if tied else held - embeddings.numel() * embeddings.element_size())
 
 
 def encoding(subject: Subject, images: Sequence[int], flops_per_second: float) -> dict[str, object]:
@@ -123,7 +129,7 @@ def encoding(subject: Subject, images: Sequence[int], flops_per_second: float) -
     found: dict[str, object] = {}
     for count in images:
         pixels = subject.prompt(count)["pixel_values"].to(subject.device, subject.model.dtype)
-        encode = torch.inference_mode()(lambda pixels=pixels: subject.model.get_image_features(pixels))
+        encode = partial(subject.encode, pixels)
         with FlopCounterMode(display=False) as counter:
             encode()
         taken = seconds(encode, subject.device)
@@ -143,8 +149,8 @@ def decoding(subject: Subject, rows: Sequence[int], tokens: int, floor: float) -
     for name, decode in subject.ways.items():
         found[name] = {}
         for count in rows:
-            first = seconds(lambda decode=decode, count=count: decode(count, 1), subject.device)
-            whole = seconds(lambda decode=decode, count=count: decode(count, tokens), subject.device)
+            first = seconds(partial(decode, count, 1), subject.device)
+            whole = seconds(partial(decode, count, tokens), subject.device)
             later = max(whole - first, 1e-9) / (tokens - 1)
             found[name][str(count)] = {
                 "first_token_seconds": round(first, 4),
