@@ -56,6 +56,24 @@ def test_a_question_is_about_all_pictures_added_at_once_or_about_the_one_looked_
     assert widths(store.turns(session_id))[4:] == [1000]
 
 
+@pytest.mark.parametrize(
+    ("question", "task"),
+    [
+        ("Which of these has a dog?", Task.REFER),
+        ("Compare them", Task.CAPTION),
+        ("What do both pictures have in common?", Task.CAPTION),
+    ],
+)
+def test_a_question_about_all_pictures_by_its_words_is_asked_of_each(
+    question: str, task: Task, open_page: Open, store: SessionStore, picture: bytes
+) -> None:
+    tab = send(open_page(), "", *two_pictures(picture))
+    tab.toggle(key=state.all_key(None)).set_value(False).run()
+    turns = store.turns(session_of(send(tab, question).run()))
+    assert widths(turns) == [1000, 60]
+    assert [turn.steps[0].task for turn in turns] == [task] * 2
+
+
 def test_a_drawn_box_is_about_its_own_picture_alone(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:

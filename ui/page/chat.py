@@ -51,9 +51,11 @@ def show() -> None:
             state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
             complaints = []
         else:
-            images = [looked_at] if region else state.asked_about(session_id, turns, added)
+            of_all = together.is_about_all(message)
+            images = [looked_at] if region else state.asked_about(session_id, turns, added, of_all=of_all)
             ask_of_each(session_id, state.Question(message, looked_at, region, task), images)
     go_on(session_id)
+    looked_at = state.looked_at(session_id, turns)
     sidebar.show(session)
     show_session(session_id, turns, looked_at, complaints, task)
     with st.bottom:
@@ -117,7 +119,9 @@ def go_on(session_id: SessionId) -> None:
 
 
 def start(session_id: SessionId, question: state.Question) -> Answering:
-    """Start answering a question with this tab's preferences."""
+    """Start answering a question with this tab's preferences, and select its picture."""
+    if question.image:
+        state.look_at(session_id, question.image)
     return Answering(partial(answer, resources.store(), session_id, question, state.preferences()))
 
 

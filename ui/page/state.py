@@ -91,12 +91,15 @@ def all_key(session_id: SessionId) -> str:
 
 
 def asked_about(
-    session_id: SessionId, turns: Sequence[StoredTurn], added: Sequence[StoredImage]
+    session_id: SessionId, turns: Sequence[StoredTurn], added: Sequence[StoredImage], *, of_all: bool = False
 ) -> list[StoredImage | None]:
-    """Return the pictures that a question is about: those `added` with it, all, or the one looked at."""
+    """Return the pictures that a question is about: those `added` with it, all, or the one looked at.
+
+    `of_all`: the question is about all of them by its words.
+    """
     if len(added) > 1:
         return list(added)
-    if st.session_state.get(all_key(session_id)):
+    if (of_all or st.session_state.get(all_key(session_id))) and pictures(session_id, turns):
         return list(pictures(session_id, turns))
     return [looked_at(session_id, turns)]
 

@@ -25,6 +25,20 @@ _WHICH = re.compile(
 )
 
 
+# "Compare them", "What do these photos have in common?"
+_ALL = re.compile(
+    r"\bcompare (?:them|these|those|both|all)\b"
+    r"|\b(?:compare|between|both|all|these|those|common|difference)\b.{0,30}\b(?:pictures|images|photos)\b"
+    r"(?! (?:on|in|hanging)\b)",
+    re.IGNORECASE,
+)
+
+
+def is_about_all(message: str) -> bool:
+    """Return whether a question is about several pictures by its words."""
+    return bool(_WHICH.fullmatch(message) or _ALL.search(message))
+
+
 class EachByItself:
     """Plans a question about several pictures as a question about one of them.
 
@@ -39,7 +53,11 @@ class EachByItself:
         if which := _WHICH.fullmatch(message):
             message = f"Find {which['thing'].strip()}"
         plan = self._planner.plan(message, context)
-        steps = tuple(Step(Task.CAPTION) if step.reply == SEVERAL else step for step in plan.steps)
+        is_compared = bool(_ALL.search(message))
+        steps = tuple(
+            Step(Task.CAPTION) if step.reply == SEVERAL or (step.reply and is_compared) else step
+            for step in plan.steps
+        )
         return replace(plan, steps=steps)
 
 
@@ -105,4 +123,4 @@ def _row(turn: StoredTurn, number: int) -> str:
     return f'<tr><th scope="row">{picture} {number}</th><td>{html.escape(turn.answer)}</td></tr>'
 
 
-__all__ = ["EachByItself", "asked_alike", "show", "verdict"]
+__all__ = ["EachByItself", "asked_alike", "is_about_all", "show", "verdict"]
