@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from langchain_core.messages import AIMessage
+from nbclient import NotebookClient
 
-from assistant.examples import agent, mcp_client
+from assistant.examples import mcp_client
 from assistant.tools import VisionToolkit
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
@@ -35,20 +37,56 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def code_lines(path: Path) -> int:
+def code_of(example: Path) -> str:
+    """Return the code of a script, or of all cells of a notebook."""
+    if example.suffix == ".py":
+        return example.read_text(encoding="utf-8")
+    notebook = nbformat.read(example, as_version=4)
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def code_lines(code: str) -> int:
     """Count the lines that hold code: no imports, docstrings, comments or blanks."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped: set[int] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(code)):
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if isinstance(node, ast.stmt) and (docstring or isinstance(node, ast.Import | ast.ImportFrom)):
             skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
-    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    lines = enumerate(code.splitlines(), start=1)
     return sum(bool(line.strip()) and number not in skipped for number, line in lines)
 
 
-def test_the_agent_example_answers_from_what_two_tools_found(capsys: pytest.CaptureFixture[str]) -> None:
-    agent.main(VisionLanguageModel(FakeEngine()))
+def run(notebook: Path, model: Path) -> list[Any]:
+    """Run a notebook in a kernel with a model in place of `nano`; return the output of each code cell."""
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        cell.source = cell.source.replace('"nano"', repr(str(model)))
+    NotebookClient(content, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    return [cell.outputs[-1] if cell.outputs else None for cell in content.cells if cell.cell_type == "code"]
+
+
+def test_the_notebook_shows_boxes_on_the_image_and_in_other_libraries_types(tiny: Path) -> None:
+    _, words, one, all_of_them, table, detections, name = run(EXAMPLES / "ask.ipynb", tiny)
+    assert "Caption(text=" in words.data["text/plain"]
+    for found in (one, all_of_them, name):
+        assert found.data["image/png"].startswith("iVBOR")
+    assert "<th>phrase</th>" in table.data["text/html"]
+    assert "xyxy=array(" in detections.data["text/plain"]
+
+
+def test_the_agents_notebook_runs_with_any_model(tiny: Path) -> None:
+    tools, _, said, boxes = run(EXAMPLES / "agent.ipynb", tiny)
+    assert "'list_pictures'" in tools.data["text/plain"]
+    assert "tool" in said.text
+    assert boxes.data["text/plain"].startswith("[")
+
+
+def test_the_agent_example_answers_from_what_two_tools_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VisionLanguageModel, "load", lambda _: VisionLanguageModel(FakeEngine()))
+    monkeypatch.chdir(EXAMPLES)
+    exec(code_of(EXAMPLES / "agent.ipynb"), {"__name__": "notebook"})
     said = capsys.readouterr().out
     order = ["human", "['caption']", "a cat on a rug", "['refer']", "- the cat: [45.1, 60, 225.5, 300]", "ai"]
     places = [said.find(words) for words in order[:-1]] + [said.rfind(order[-1])]
@@ -64,12 +102,11 @@ def test_the_mcp_example_prints_the_same_findings(capsys: pytest.CaptureFixture[
     assert "the cat is at [45.1, 60.0, 225.5, 300.0], in hundredths [10, 20, 50, 100]" in said
 
 
-@pytest.mark.parametrize("example", ["agent.py", "mcp_client.py"])
-def test_an_example_runs_as_a_script_with_any_model(
-    example: str, tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_mcp_example_runs_as_a_script_with_any_model(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", [example, "--model", str(tiny)])
-    runpy.run_path(str(EXAMPLES / example), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", ["mcp_client.py", "--model", str(tiny)])
+    runpy.run_path(str(EXAMPLES / "mcp_client.py"), run_name="__main__")
     said = capsys.readouterr().out
     assert "caption" in said
     assert "the cat" in said
@@ -109,6 +146,13 @@ def test_the_readmes_table_names_the_tools_and_their_arguments() -> None:
     assert {name: arguments | everywhere for name, arguments in named.items()} == tools
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir() if path.is_file()))
 def test_an_example_is_short(example: str) -> None:
-    assert code_lines(EXAMPLES / example) <= LONGEST
+    assert code_lines(code_of(EXAMPLES / example)) <= LONGEST
+
+
+def test_notebooks_are_kept_without_their_outputs() -> None:
+    notebooks = [nbformat.read(path, as_version=4) for path in EXAMPLES.glob("*.ipynb")]
+    cells = [cell for notebook in notebooks for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    assert [cell.source for cell in cells if cell.outputs or cell.execution_count] == []
