@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # What a folder holds; a repository's other files could be of any size.
 _FILES = ("*.json", "*.jinja", "*.safetensors", "*.md", "adapter/*")
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _REMEDY = "name a folder or OWNER/NAME of a repository that you may read"
 
 
@@ -26,6 +28,8 @@ def fetch_repository(name: str, revision: str | None = None, token: str | bool |
     Raises:
         WeightsError: there is no such repository, or it cannot be reached.
     """
+    if not _REPOSITORY.fullmatch(name):  # the Hub is not asked about a missing folder
+        raise WeightsError(f"there is no folder {name!r}: {_REMEDY}")
     try:
         return Path(snapshot_download(name, revision=revision, token=token, allow_patterns=list(_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
@@ -56,8 +60,12 @@ def push_folder(folder: Path, name: str, *, private: bool, token: str | bool | N
 
 
 def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
-    """Return what `from_pretrained` loads: a folder, also for a repository; None as it is."""
-    if model is None or Path(model).is_dir():
+    """Return what `from_pretrained` loads: a folder, also for a repository; None as it is.
+
+    Raises:
+        WeightsError: there is neither.
+    """
+    if model is None or (str(model) and Path(model).is_dir()):
         return model
     return str(fetch_repository(str(model), options.get("revision"), options.get("token")))
 

@@ -97,6 +97,21 @@ class MiniGPTv2Processor(ProcessorMixin):
         super().__init__(image_processor, tokenizer, **kwargs)
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *arguments: Any, **options: Any) -> Any:
+        """Load a processor as transformers does, from a folder or a repository of the Hugging Face Hub.
+
+        Raises:
+            WeightsError: there is no such folder or repository, or a file is missing in it.
+        """
+        from .hub import fetched
+
+        folder = Path(fetched(pretrained_model_name_or_path, options))
+        for name in ("processor_config.json", "tokenizer_config.json", "tokenizer.json"):
+            if not (folder / name).is_file():
+                raise WeightsError(f"there is no file {folder / name}; copy the folder again")
+        return super().from_pretrained(str(folder), *arguments, **options)
+
+    @classmethod
     def load(cls, folder: Path) -> MiniGPTv2Processor:
         """Load the processor of a full model's folder from its checked settings and `tokenizer.json`.
 

@@ -119,7 +119,7 @@ class VisionLanguageModel:
         from .hub import fetch_repository
 
         name = str(model)
-        if name not in PRESETS and not Path(name).is_dir():
+        if name not in PRESETS and not (name and Path(name).is_dir()):
             name = str(fetch_repository(name, revision, token))
         return cls.load(name, base, **how)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from transformers import AutoProcessor
 
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.hub import fetch_repository
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released import convert_released
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -21,6 +25,11 @@ from .hub_server import COMMIT, HubServer
 from .released_files import EVA_VIT, HEADS, checkpoint_state, write_checkpoint, write_llama
 from .tiny import picture
 
+LOADERS = (
+    VisionLanguageModel.from_pretrained,
+    MiniGPTv2ForConditionalGeneration.from_pretrained,
+    MiniGPTv2Processor.from_pretrained,
+)
 CAPTION = Request(Task.CAPTION, image=picture(0))
 
 
@@ -97,13 +106,32 @@ def test_a_models_name_is_no_repository(hub: HubServer, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_repository_that_is_not_there_is_one_line() -> None:
-    for name in ("me/nothing", "no/such/name"):
-        with pytest.raises(
-            WeightsError, match=f"^no folder and no repository '{name}': .*OWNER/NAME"
-        ) as told:
-            VisionLanguageModel.from_pretrained(name)
-        assert "\n" not in str(told.value)
+@pytest.mark.parametrize("load", LOADERS)
+def test_a_repository_that_is_not_there_is_one_line(load: Callable[[str], object]) -> None:
+    with pytest.raises(
+        WeightsError, match=r"^no folder and no repository 'me/nothing': .*OWNER/NAME"
+    ) as told:
+        load("me/nothing")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("name", ["no/such/name", "nothing", "/no/folder", "./nothing", ""])
+def test_the_hub_is_not_asked_about_a_missing_folder(
+    hub: HubServer, load: Callable[[str], object], name: str
+) -> None:
+    with pytest.raises(WeightsError, match=f"^there is no folder '{re.escape(name)}': .*OWNER/NAME"):
+        load(name)
+    assert not hub.fetched
+
+
+@pytest.mark.parametrize("file", ["processor_config.json", "tokenizer_config.json", "tokenizer.json"])
+def test_a_file_that_the_processor_lacks_is_one_line(folder: Path, tmp_path: Path, file: str) -> None:
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    assert AutoProcessor.from_pretrained(copied).image_tokens == 4
+    (copied / file).unlink()
+    with pytest.raises(WeightsError, match=rf"^there is no file .*copied/{re.escape(file)}; copy the folder"):
+        AutoProcessor.from_pretrained(copied)
 
 
 def test_a_repository_of_others_is_one_line(hub: HubServer, folder: Path) -> None:
