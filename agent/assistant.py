@@ -14,7 +14,7 @@ from .identifiers import check_asked
 from .listening import GuardedListener, TurnListener
 from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext
 from .planner import Planner
-from .turn import StepResult, TurnResult, run
+from .turn import run
 
 # How many earlier turns the planner sees, and how many the model sees in free conversation.
 CONTEXT_TURNS = 20
@@ -76,7 +76,9 @@ class Assistant:
             if guard:
                 guard.raise_interruption()
             raise AssistantError(f"{result.answer} The earlier answer is kept.")
-        stored = self._save(session_id, replaces, self._new_turn(message, result, kept, region))
+        region = region if kept else None
+        turn = replace(result, user=message, image=kept, region=region, model=self.model.name)
+        stored = self._save(session_id, replaces, turn)
         if guard:
             guard.raise_interruption()
         return stored
@@ -96,21 +98,6 @@ class Assistant:
             return []
         past = self.store.turns(session_id, last=CONTEXT_TURNS + (replaces is not None))
         return past if replaces is None else [turn for turn in past if turn.number < replaces]
-
-    def _new_turn(
-        self, message: str, result: TurnResult, kept: StoredImage | None, region: Box | None
-    ) -> NewTurn:
-        return NewTurn(
-            message,
-            result.answer,
-            image=kept,
-            region=region if kept else None,
-            steps=tuple(_stored_step(self.model.name, item) for item in result.steps),
-            model=self.model.name,
-            seconds=result.seconds,
-            why=result.plan.why,
-            stopped=result.stopped,
-        )
 
     def plan(
         self,
@@ -164,21 +151,6 @@ def _conversation(past: list[StoredTurn]) -> tuple[Turn, ...]:
     answered = [turn for turn in past if any(step.error is None for step in turn.steps)]
     return tuple(
         Turn(instruction(None, turn.user), escape_markers(turn.answer)) for turn in answered[-CHAT_TURNS:]
-    )
-
-
-def _stored_step(model: str, result: StepResult) -> StoredStep:
-    step = result.step
-    return StoredStep(
-        task=step.task,
-        argument=step.argument,
-        region=step.region,
-        text=result.text,
-        raw=result.raw,
-        phrases=result.phrases,
-        seconds=result.seconds,
-        model=model,
-        error=result.error,
     )
 
 

@@ -24,6 +24,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
+from ..storage import StoredStep
 from ..tools import LazyModel, VisionResult
 from ..tools.attachments import attached_images
 from ..tools.vision_tool import lazy_model
@@ -38,7 +39,7 @@ from .plan import MessagePlanner, PastStep, PastTurn, Plan, PlanContext, Step
 from .planner import Planner
 from .replies import REPLIES
 from .tool_calls import TASKS, TOOLS
-from .turn import NO_REGION, STEP_LIMIT, StepResult, failed, finish, in_place
+from .turn import NO_REGION, STEP_LIMIT, done, failed, finish, in_place
 
 logger = logging.getLogger(__name__)
 
@@ -131,30 +132,31 @@ class PlannerChatModel(BaseChatModel):
         self, plan: Plan, now: _Exchange, earlier: Sequence[_Exchange], tool_names: Sequence[str]
     ) -> AIMessage:
         """Return the plan's next tool call, or the answer."""
-        done = iter(now.made(_STEP))
+        called = iter(now.made(_STEP))
         exchanges = [*earlier, now]
-        results: list[StepResult] = []
+        results: list[StoredStep] = []
         for step in (in_place(step, tuple(results)) for step in plan.steps[:STEP_LIMIT]):
             if (problem := _problem(step, tool_names, exchanges)) is not None:
                 results.append(failed(step, problem))
             elif step.task is None:
-                results.append(StepResult(step, REPLIES.get(step.reply, "")))
-            elif (result := next(done, None)) is not None:
+                results.append(done(step, REPLIES.get(step.reply, "")))
+            elif (result := next(called, None)) is not None:
                 results.append(_step_result(step, result))
             else:
                 return AIMessage("", tool_calls=[_call(step, exchanges)])
-        answered = [it if it.step.task or it.text else self._talk(it.step, earlier) for it in results]
+        answered = [it if it.task or it.text else self._talk(it.argument, earlier) for it in results]
         return AIMessage(finish(plan, tuple(answered), 0.0).answer)
 
-    def _talk(self, step: Step, earlier: Sequence[_Exchange]) -> StepResult:
+    def _talk(self, message: str, earlier: Sequence[_Exchange]) -> StoredStep:
+        step = Step(None, message)
         history = [Turn(instruction(None, it.user), escape_markers(it.answer)) for it in earlier if it.answer]
         try:
-            turns = [*history[-CHAT_TURNS:], Turn(instruction(None, step.argument))]
+            turns = [*history[-CHAT_TURNS:], Turn(instruction(None, message))]
             reply = self.model.get().chat(None, turns)
         except (AssistantError, ValueError) as error:
             logger.info("step %s failed", step.name, exc_info=True)
             return failed(step, str(error))
-        return StepResult(step, compose(step, GroundedText(reply.text)))
+        return done(step, compose(step, GroundedText(reply.text)))
 
 
 def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
@@ -243,14 +245,14 @@ def _picture_size(exchanges: Sequence[_Exchange]) -> tuple[int, int] | None:
     return None
 
 
-def _step_result(step: Step, message: ToolMessage) -> StepResult:
+def _step_result(step: Step, message: ToolMessage) -> StoredStep:
     if message.status == "error":
         return failed(step, message.text.rstrip("."))
     result = VisionResult.of(message.artifact)
     if result is None:  # a different tool of the same name: use its text
-        return StepResult(step, message.text)
+        return done(step, message.text)
     grounded = GroundedText(result.text, result.phrases)
-    return StepResult(step, compose(step, grounded), phrases=result.phrases)
+    return done(step, compose(step, grounded), phrases=result.phrases)
 
 
 __all__ = ["PlannerChatModel"]

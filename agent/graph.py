@@ -13,9 +13,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from ..storage import NewTurn, StoredStep
 from .plan import MessagePlanner, Plan, PlanContext
 from .planner import Planner
-from .turn import RunContext, StepResult, TurnResult, finish, run_next
+from .turn import RunContext, finish, run_next
 
 
 class TurnState(TypedDict, total=False):
@@ -27,10 +28,10 @@ class TurnState(TypedDict, total=False):
     message: str
     context: PlanContext
     plan: Plan
-    results: tuple[StepResult, ...]
+    results: tuple[StoredStep, ...]
     seconds: float
     done: bool
-    answer: TurnResult
+    answer: NewTurn
 
 
 TurnGraph = CompiledStateGraph[TurnState, RunContext, TurnState, TurnState]
@@ -39,7 +40,7 @@ TurnGraph = CompiledStateGraph[TurnState, RunContext, TurnState, TurnState]
 def build_graph(planner: MessagePlanner | None = None) -> TurnGraph:
     """Return the graph; run it with `invoke({"message": …}, context=RunContext(model, image))`.
 
-    The final state's `answer` is a `TurnResult`. The model and the image are in the run's context, which is
+    The final state's `answer` is a `NewTurn`. The model and the image are in the run's context, which is
     never checkpointed.
     """
 

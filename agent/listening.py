@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from ..storage import StoredStep
 from .plan import Plan
-from .results import StepResult
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class TurnListener(Protocol):
         """Receive everything that the model has written for a step so far, markup included."""
         ...
 
-    def on_step(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StoredStep) -> None:
         """Receive the result of a step."""
         ...
 
@@ -52,7 +52,7 @@ class GuardedListener:
         """Forward the text so far."""
         self._guard(lambda: self._listener.on_text(step, raw))
 
-    def on_step(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StoredStep) -> None:
         """Forward a step's result."""
         self._guard(lambda: self._listener.on_step(step, result))
 

@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from PIL import Image
 
+from ..storage import NewTurn, StoredStep
 from ..vlm.answers import Request
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
@@ -18,7 +20,6 @@ from .answer import compose, compose_doubt, compose_unfinished, is_retracted, is
 from .listening import TurnListener
 from .plan import Plan, Step
 from .replies import REPLIES
-from .results import StepResult, TurnResult
 from .verification import ask_back
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,10 @@ def run(
     history: tuple[Turn, ...] = (),
     listener: TurnListener | None = None,
     verify: bool = False,
-) -> TurnResult:
+) -> NewTurn:
     """Run the steps in order; a failed step does not affect the others.
+
+    The turn is without its message, region and stored image, which `Assistant.ask` adds.
 
     When the listener asks to stop, the running step ends with its partial answer. The listener's exceptions
     reach the caller; wrap it in `GuardedListener` to prevent that.
@@ -57,15 +60,15 @@ def run(
     context = RunContext(model, image, history, listener, verify)
     if listener:
         listener.on_plan(plan)
-    results: tuple[StepResult, ...] = ()
+    results: tuple[StoredStep, ...] = ()
     while (more := run_next(context, plan, results)) is not None:
         results = more
     return finish(plan, results, time.perf_counter() - start)
 
 
 def run_next(
-    context: RunContext, plan: Plan, results: tuple[StepResult, ...]
-) -> tuple[StepResult, ...] | None:
+    context: RunContext, plan: Plan, results: tuple[StoredStep, ...]
+) -> tuple[StoredStep, ...] | None:
     """Run the next step and return the results including its own, or None at the end of the turn."""
     number, listener = len(results), context.listener
     if number == min(len(plan.steps), STEP_LIMIT) or (results and results[-1].stopped):
@@ -78,30 +81,36 @@ def run_next(
     return (*results, result)
 
 
-def finish(plan: Plan, results: tuple[StepResult, ...], seconds: float) -> TurnResult:
+def finish(plan: Plan, results: tuple[StoredStep, ...], seconds: float) -> NewTurn:
     """Compose the answer from the results of the steps."""
     one = len(plan.steps) == 1
     texts = [_part(result, one) for result in results if result.text] or [NOTHING_SAID]
     stopped = len(results) < min(len(plan.steps), STEP_LIMIT) or results[-1].stopped
     if len(plan.steps) > STEP_LIMIT and not stopped:
         texts.append(f"I do at most {STEP_LIMIT} things at once: ask me again for the rest.")
-    return TurnResult(plan, results, " ".join(dict.fromkeys(texts)), seconds, stopped)
+    answer = " ".join(dict.fromkeys(texts))
+    return NewTurn("", answer, steps=results, seconds=seconds, why=plan.why, stopped=stopped)
 
 
-def _part(result: StepResult, one: bool) -> str:
+def _part(result: StoredStep, one: bool) -> str:
     """Return a step's part of the answer; among several, a short answer repeats its question."""
-    if one or result.error or result.step.task is not Task.VQA:
+    if one or result.error or result.task != Task.VQA:
         return result.text
-    question = result.step.argument.strip()
+    question = result.argument.strip()
     return f"{question[:1].upper()}{question[1:].rstrip('?.! ')}? {result.text}"
 
 
-def failed(step: Step, error: str, seconds: float = 0.0) -> StepResult:
-    """Return the result of a step that failed."""
-    return StepResult(step, f"I could not do [{step.name}]: {error}.", error=error, seconds=seconds)
+def done(step: Step, text: str, **more: Any) -> StoredStep:
+    """Return a step of a plan as it was done, with the sentence of its answer."""
+    return StoredStep(step.task, step.argument, step.region, text, **more)
 
 
-def in_place(step: Step, results: tuple[StepResult, ...]) -> Step:
+def failed(step: Step, error: str, **more: Any) -> StoredStep:
+    """Return a step that failed."""
+    return done(step, f"I could not do [{step.name}]: {error}.", error=error, **more)
+
+
+def in_place(step: Step, results: tuple[StoredStep, ...]) -> Step:
     """Return the step with its source step's box as region, if that has exactly one confident box."""
     if step.region_from is None:
         return step
@@ -128,9 +137,10 @@ class _StepListener:
         return self._stopped
 
 
-def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
+def _run_step(context: RunContext, step: Step, number: int) -> StoredStep:
+    name = context.model.name
     if step.reply:
-        return StepResult(step, REPLIES[step.reply])
+        return done(step, REPLIES[step.reply], model=name)
     start = time.perf_counter()
     image, listener = context.image, context.listener
     step_listener = _StepListener(listener, number) if listener else None
@@ -139,7 +149,7 @@ def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
         generation = context.model.generate([request], step_listener)[0]
     except (AssistantError, ValueError) as error:
         logger.info("step %s failed", step.name, exc_info=True)
-        return failed(step, str(error), time.perf_counter() - start)
+        return failed(step, str(error), seconds=time.perf_counter() - start, model=name)
     grounded = generation.grounded
     # An answer that reaches its maximum length is incomplete too, but not stopped.
     stopped = step_listener is not None and not generation.complete and step_listener.should_stop()
@@ -150,7 +160,8 @@ def _run_step(context: RunContext, step: Step, number: int) -> StepResult:
         boxes = [box for phrase in phrases for box in phrase.boxes]
         text = compose_doubt(step, text, boxes)
         phrases = () if is_retracted(step, boxes) else phrases
-    return StepResult(step, text, grounded.raw, phrases, time.perf_counter() - start, None, stopped)
+    seconds = time.perf_counter() - start
+    return done(step, text, raw=grounded.raw, phrases=phrases, seconds=seconds, model=name, stopped=stopped)
 
 
 def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -> Request:
@@ -190,8 +201,7 @@ __all__ = [
     "NO_REGION",
     "STEP_LIMIT",
     "RunContext",
-    "StepResult",
-    "TurnResult",
+    "done",
     "failed",
     "finish",
     "in_place",

@@ -20,8 +20,9 @@ from PIL import Image
 
 from assistant.agent.answer import UNSURE
 from assistant.agent.plan import Plan, Step
-from assistant.agent.turn import StepResult, run
+from assistant.agent.turn import run
 from assistant.agent.verification import ask_back, same_thing
+from assistant.storage import StoredStep
 from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.evaluation.hallucination import absent_class
@@ -45,24 +46,25 @@ def questions(photos: Iterable[Photo], limit: int) -> list[tuple[Photo, Expressi
     return found[:: max(1, len(found) // limit)][:limit]
 
 
-def located(expression: Expression, result: StepResult) -> Outcome:
+def located(expression: Expression, result: StoredStep) -> Outcome:
     """Judge the box for an expression."""
     box = result.phrases[0].boxes[0] if result.phrases else None
     return box is not None and box.iou(expression.box) >= HIT, _agrees(result), box.score if box else None
 
 
-def named(expression: Expression, result: StepResult) -> Outcome:
+def named(expression: Expression, result: StoredStep) -> Outcome:
     """Judge the name for the expression's box."""
     name = result.phrases[0].text if result.phrases else ""
     return same_thing(expression.label, name) or same_thing(expression.text, name), _agrees(result), None
 
 
-def _asked_back(model: VisionLanguageModel, result: StepResult, image: Image.Image) -> StepResult:
+def _asked_back(model: VisionLanguageModel, result: StoredStep, image: Image.Image) -> StoredStep:
     """Return a result with the checks of its boxes; a normal answer drops boxes that fail the check."""
-    return replace(result, phrases=ask_back(model, result.step, result.phrases, image))
+    step = Step(Task(result.task), result.argument, result.region)
+    return replace(result, phrases=ask_back(model, step, result.phrases, image))
 
 
-def _agrees(result: StepResult) -> bool | None:
+def _agrees(result: StoredStep) -> bool | None:
     verified = next(iter(result.verifications), None)
     return verified.agrees if verified else None
 

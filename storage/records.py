@@ -68,6 +68,7 @@ class StoredStep:
 
     `task` is None for free conversation; `text` is the answer sentence, `raw` the model's output, `error` the
     reason of a failure or None; `seconds` is wall time. A box that the model checked is a `CheckedBox`.
+    `stopped` is not saved: the person stopped the step before the model finished.
 
     Raises:
         ValueError: a phrase has no box, or `seconds` is not a duration.
@@ -82,6 +83,7 @@ class StoredStep:
     seconds: Seconds = 0.0
     model: str = ""
     error: str | None = None
+    stopped: Annotated[bool, Field(exclude=True)] = False
 
     def __post_init__(self) -> None:
         for phrase in self.phrases:

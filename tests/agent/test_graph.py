@@ -9,7 +9,8 @@ import pytest
 from assistant.agent.graph import TurnGraph, build_graph
 from assistant.agent.plan import PlanContext
 from assistant.agent.planner import Planner
-from assistant.agent.turn import RunContext, TurnResult, run
+from assistant.agent.turn import RunContext, run
+from assistant.storage import NewTurn
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -29,12 +30,12 @@ def graph() -> TurnGraph:
     return build_graph()
 
 
-def same(first: TurnResult, second: TurnResult) -> bool:
+def same(first: NewTurn, second: NewTurn) -> bool:
     """Return whether two results are equal except for their times."""
     return timeless(first) == timeless(second)
 
 
-def timeless(result: TurnResult) -> TurnResult:
+def timeless(result: NewTurn) -> NewTurn:
     steps = tuple(replace(step, seconds=0.0) for step in result.steps)
     return replace(result, steps=steps, seconds=0.0)
 

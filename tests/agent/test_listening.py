@@ -10,8 +10,8 @@ from assistant.agent.assistant import Assistant
 from assistant.agent.listening import GuardedListener, TurnListener
 from assistant.agent.plan import Plan, Step
 from assistant.agent.planner import Planner
-from assistant.agent.turn import StepResult, TurnResult, run
-from assistant.storage import SessionStore
+from assistant.agent.turn import run
+from assistant.storage import NewTurn, SessionStore, StoredStep
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -38,7 +38,7 @@ class Listener:
     def on_text(self, step: int, raw: str) -> None:
         self._note("on_text", (step, raw))
 
-    def on_step(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StoredStep) -> None:
         self._note("on_step", (step, result))
 
     def should_stop(self) -> bool:
@@ -52,7 +52,7 @@ class Listener:
             raise self._error
 
 
-def listen(listener: TurnListener, *steps: Step, **answers: Answer) -> tuple[TurnResult, ScriptedEngine]:
+def listen(listener: TurnListener, *steps: Step, **answers: Answer) -> tuple[NewTurn, ScriptedEngine]:
     engine = ScriptedEngine({Task(name): answer for name, answer in answers.items()})
     plan = Plan(steps, "as told")
     return run(VisionLanguageModel(engine), plan, picture(), listener=listener), engine
@@ -61,9 +61,10 @@ def listen(listener: TurnListener, *steps: Step, **answers: Answer) -> tuple[Tur
 class TestFollowing:
     def test_plan_text_and_results_arrive_in_order(self) -> None:
         listener = Listener()
-        result, _ = listen(listener, Step(Task.CAPTION), Step(Task.REFER, "the dog"), caption="a dog runs")
+        steps = (Step(Task.CAPTION), Step(Task.REFER, "the dog"))
+        result, _ = listen(listener, *steps, caption="a dog runs")
         assert listener.told == [
-            ("on_plan", result.plan),
+            ("on_plan", Plan(steps, "as told")),
             ("on_text", (0, "a")),
             ("on_text", (0, "a dog")),
             ("on_text", (0, "a dog runs")),

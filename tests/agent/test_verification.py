@@ -10,9 +10,9 @@ import pytest
 
 from assistant.agent.assistant import Assistant
 from assistant.agent.plan import Plan, Step
-from assistant.agent.turn import StepResult, run
+from assistant.agent.turn import run
 from assistant.agent.verification import MOST_BOXES, same_thing
-from assistant.storage import SessionStore, Verification
+from assistant.storage import SessionStore, StoredStep, Verification
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.grounding import Box
@@ -30,7 +30,7 @@ THIS = Step(Task.IDENTIFY, "what is this?", Box(10, 30, 35, 90))
 
 def verified(
     step: Step, listener: Listener | None = None, score: float = 0.83, **answers: Answer
-) -> tuple[StepResult, list[Request]]:
+) -> tuple[StoredStep, list[Request]]:
     engine = ScriptedEngine({Task(name): answer for name, answer in answers.items()}, score)
     result = run(VisionLanguageModel(engine), Plan((step,), ""), picture(), (), listener, verify=True)
     return result.steps[0], engine.requests
@@ -84,7 +84,7 @@ class TestFound:
         engine = ScriptedEngine({Task.IDENTIFY: "a grey cat"})
         steps = (DOG, Step(Task.VQA, "what colour is the dog?", region_from=0))
         result = run(VisionLanguageModel(engine), Plan(steps, ""), picture(), verify=True)
-        assert result.steps[1].step.region is None
+        assert result.steps[1].region is None
 
     def test_each_box_of_several_is_asked_about_in_one_batch(self) -> None:
         def name(request: Request) -> str:

@@ -8,8 +8,7 @@ import pytest
 
 from assistant.agent.listening import TurnListener
 from assistant.agent.plan import Plan, Step
-from assistant.agent.turn import StepResult
-from assistant.storage import StoredTurn
+from assistant.storage import StoredStep, StoredTurn
 from assistant.ui.page.answering import Answering
 from assistant.vlm.tasks import Task
 
@@ -58,7 +57,7 @@ def test_the_sentence_of_a_step_takes_the_place_of_what_was_heard() -> None:
     step = Step(Task.VQA, "what colour?")
     followed.listener.on_plan(Plan((step, step), "because"))
     followed.listener.on_text(0, "brow")
-    followed.listener.on_step(0, StepResult(step, "Brown."))
+    followed.listener.on_step(0, StoredStep("vqa", text="Brown."))
     followed.listener.on_text(1, "red")
     assert followed.answering.words == "Brown. red"
     assert followed.answering.plan is not None

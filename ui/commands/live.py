@@ -18,7 +18,7 @@ from ...vlm.grounding import parse
 
 if TYPE_CHECKING:
     from ...agent.plan import Plan
-    from ...agent.turn import StepResult
+    from ...storage import StoredStep
 
 
 class LiveAnswer:
@@ -41,7 +41,7 @@ class LiveAnswer:
             self._texts[step] = compose_unfinished(self._plan.steps[step], parse(raw))
             self._show()
 
-    def on_step(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StoredStep) -> None:
         """Show the text of a finished step."""
         self._texts[step] = result.text
         self._show()

@@ -15,8 +15,7 @@ from dataclasses import replace
 
 from assistant.agent.listening import TurnListener
 from assistant.agent.plan import Plan
-from assistant.agent.turn import StepResult
-from assistant.storage import StoredTurn
+from assistant.storage import StoredStep, StoredTurn
 from assistant.vlm.grounding import GroundedPhrase, parse
 from assistant.vlm.tasks import Task
 
@@ -106,7 +105,7 @@ class Answering:
         ):
             self._phrases[step] = tuple(phrase for phrase in so_far.phrases if phrase.boxes)
 
-    def on_step(self, step: int, result: StepResult) -> None:
+    def on_step(self, step: int, result: StoredStep) -> None:
         """Record the text of a finished step."""
         self._texts[step] = result.text
 
