@@ -15,6 +15,7 @@ from .errors import WeightsError, one_line
 from .eva import State
 from .model_folder import read_adapter
 from .tensor_files import TensorFile
+from .written_folder import require_room
 
 _LORA = re.compile(r"base_model\.model\.language_model\.(?P<layer>.+)\.lora_(?P<part>[AB])\.weight")
 _LINEAR = "base_model.model.vision_projection."
@@ -77,6 +78,7 @@ def _layer_norm(folder: Path) -> State:
 def _save(content: dict[str, Any], out: Path) -> None:
     partial = out.with_name(f"{out.name}.partial")
     try:
+        require_room(out, sum(tensor.nbytes for tensor in content["model"].values()))
         torch.save(content, partial)
         partial.rename(out)
     except (OSError, RuntimeError) as error:

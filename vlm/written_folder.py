@@ -47,12 +47,7 @@ class WrittenFolder:
         try:
             shutil.rmtree(self.path, ignore_errors=True)  # of a run that was killed
             self._folder.parent.mkdir(parents=True, exist_ok=True)
-            free, needed = shutil.disk_usage(self._folder.parent).free, self._all // 2
-            if free < needed:
-                raise WeightsError(
-                    f"{self._folder} will take {_gigabytes(needed)}, {_gigabytes(free)} are free: make room, "
-                    "or name a folder on another disk"
-                )
+            require_room(self._folder, self._all // 2)
             self.path.mkdir()
         except OSError as error:
             raise WeightsError(f"cannot write {self._folder}: {error.strerror}") from error
@@ -122,8 +117,23 @@ class WrittenFolder:
         return WeightsError(f"cannot write {self._folder}: {one_line(error)}")
 
 
+def require_room(path: Path, needed: int) -> None:
+    """Check that the disk has as many bytes free as a new file or folder will take.
+
+    Raises:
+        WeightsError: it has not.
+        OSError: the parent folder is missing.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise WeightsError(
+            f"{path} will take {_gigabytes(needed)}, {_gigabytes(free)} are free: make room, or name a place "
+            "on another disk"
+        )
+
+
 def _gigabytes(size: int) -> str:
     return f"{size / 10**9:.1f} GB"
 
 
-__all__ = ["PROVENANCE", "SHARD", "Tell", "WrittenFolder"]
+__all__ = ["PROVENANCE", "SHARD", "Tell", "WrittenFolder", "require_room"]

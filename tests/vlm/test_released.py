@@ -517,6 +517,16 @@ class TestWriting:
             convert(llama, checkpoint, tmp_path / "ours")
         assert not list(tmp_path.glob("ours*"))
 
+    def test_an_export_needs_room_too(
+        self, llama: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = convert(llama, checkpoint, tmp_path / "ours")
+        usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(WeightsError, match=r"out\.pth will take .*: make room"):
+            export_checkpoint(folder, tmp_path / "out.pth")
+        assert not list(tmp_path.glob("out*"))
+
     def test_what_a_killed_run_left_is_cleared_away(
         self, llama: Path, checkpoint: Path, tmp_path: Path
     ) -> None:
