@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 BINS = 100
 DELIMITER = "<delim>"
@@ -82,7 +81,7 @@ class Box:
         """Return the same box with another score."""
         return replace(self, score=score)
 
-    def __rich_repr__(self) -> Iterator[Any]:
+    def __rich_repr__(self) -> Iterator[object]:
         yield from self.bins
         yield "score", self.score, None
 
@@ -106,7 +105,7 @@ class GroundedPhrase:
         """Where the phrase ends in `GroundedText.text`."""
         return self.start + len(self.text)
 
-    def __rich_repr__(self) -> Iterator[Any]:
+    def __rich_repr__(self) -> Iterator[object]:
         yield self.text
         yield from self.boxes
 

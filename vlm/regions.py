@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from reprlib import repr as shortened
-from typing import Any, Protocol
+from typing import Protocol
 
 from PIL import Image
 
@@ -27,7 +27,7 @@ _TOLERANCE = 0.5
 _EPSILON = 1e-6
 
 
-def pixel_box(corners: Any, width: int, height: int) -> Box:
+def pixel_box(corners: object, width: int, height: int) -> Box:
     """Return the box of `[x0, y0, x1, y1]` in pixels of an image of `width` x `height`.
 
     A box that exceeds the image by at most half a pixel is clipped.
@@ -152,7 +152,7 @@ def map_to_full_image(request: Request, generation: Generation) -> Generation:
     return replace(generation, grounded=to_full_image(generation.grounded, request.image, request.region))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 

@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from math import prod
-from typing import Any
+from typing import Protocol
 
 from ..errors import AssistantError
 from .answers import things
 
 Similarity = Callable[[str, str], float]
 """The similarity of two words, 0..1; 0 if one of them is unknown."""
+
+
+class _Synset(Protocol):
+    """A sense of a word in NLTK's WordNet."""
+
+    def wup_similarity(self, other: _Synset) -> float | None:
+        """Return the Wu-Palmer similarity, None without a common ancestor."""
 
 
 def wups(predicted: str, wanted: str, threshold: float, similarity: Similarity) -> float:
@@ -51,8 +58,8 @@ def wordnet_similarity() -> Similarity:
         ) from error
 
     @cache
-    def senses(word: str) -> list[Any]:
-        found: list[Any] = wordnet.synsets(word.replace(" ", "_"), pos=wordnet.NOUN)
+    def senses(word: str) -> list[_Synset]:
+        found: list[_Synset] = wordnet.synsets(word.replace(" ", "_"), pos=wordnet.NOUN)
         return found
 
     @cache

@@ -6,12 +6,12 @@ import os
 import shutil
 
 import torch
-from peft import PeftModel
 
+from .adapted_model import AdaptedModel
 from .progress import LogLine
 
 
-def compile_layers(model: PeftModel, log_line: LogLine) -> None:
+def compile_layers(model: AdaptedModel, log_line: LogLine) -> None:
     """Compile the layers for variable lengths; without a C++ compiler on a CPU, only log that."""
     compilers = (os.environ.get("CXX"), "g++", "clang++", "cl")
     if not torch.cuda.is_available() and not any(name and shutil.which(name) for name in compilers):

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -15,6 +15,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.integrations import is_tensorboard_available
 
 from ..data.collator import NO_TASK, TASKS
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 TASK_NAMES = (*("chat" if task is None else task.value for task in TASKS), "planning", "written")
 """The names of the indices in a batch's `tasks`; the last is for generated answers."""
@@ -82,12 +85,12 @@ class RunLog(TrainerCallback):
     def __init__(self, out: Path, log_line: LogLine) -> None:
         self.path = out / "log.jsonl"
         self._log_line = log_line
-        self._board: Any = None
+        self._board: SummaryWriter | None = None
         self._start = time.perf_counter()
         self._first_step = 0
 
     def on_train_begin(
-        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
         """Drop lines and points after the checkpoint, so that the log reads like one run."""
         self._board = _board(self.path.parent / "tensorboard", state.global_step + 1)
@@ -104,7 +107,7 @@ class RunLog(TrainerCallback):
         state: TrainerState,
         _control: TrainerControl,
         logs: dict[str, float] | None = None,
-        **_: Any,
+        **_: object,
     ) -> None:
         """Log one line."""
         if logs is None or "loss" not in logs:
@@ -142,7 +145,7 @@ def _by_task(values: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
     return sums.flatten()
 
 
-def _board(folder: Path, first_step: int) -> Any:
+def _board(folder: Path, first_step: int) -> SummaryWriter | None:
     """Return a TensorBoard writer that drops points from `first_step` on; None without TensorBoard."""
     if not is_tensorboard_available():
         return None

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from peft import PeftModel
 from PIL import Image
 
 from ..data.collator import TASKS
@@ -23,6 +22,7 @@ from ..evaluation.metrics import HIT
 from ..grounding import parse
 from ..processing import MiniGPTv2Processor
 from ..tasks import Task, Turn
+from .adapted_model import AdaptedModel
 from .sharding import Collate
 
 # Tokens of a sampled answer; human captions have a dozen, a box at most two dozen.
@@ -105,7 +105,7 @@ class AnswerSampler:
     def __init__(
         self,
         collate: Collate,
-        model: PeftModel,
+        model: AdaptedModel,
         processor: MiniGPTv2Processor,
         rewards: Mapping[Task, Reward],
         answers: int,
@@ -176,7 +176,7 @@ def advantages(rewards: torch.Tensor) -> torch.Tensor:
 
 
 def sample_answers(
-    model: PeftModel,
+    model: AdaptedModel,
     processor: MiniGPTv2Processor,
     images: Sequence[Image.Image],
     requests: Sequence[str],

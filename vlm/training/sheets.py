@@ -6,16 +6,15 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from peft import PeftModel
 from PIL import Image, ImageDraw, ImageFont
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..data.mixture import Example, InstructionMixture
 from ..grounding import GroundedText, parse
 from ..processing import MiniGPTv2Processor
+from .adapted_model import AdaptedModel
 from .config import TrainingConfig
 
 # Images per sheet and row, and in pixels the side of an image, the height of its text and of a line.
@@ -42,7 +41,7 @@ class AnsweredExample:
 
 
 def answer_examples(
-    model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example]
+    model: AdaptedModel, processor: MiniGPTv2Processor, examples: Sequence[Example]
 ) -> list[AnsweredExample]:
     """Ask one question about each example, varying the kind of question."""
     samples = [example.samples[index % len(example.samples)] for index, example in enumerate(examples)]
@@ -95,7 +94,7 @@ class SheetWriter(TrainerCallback):
         self._draw = draw
 
     def on_step_end(
-        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
         """Write a sheet if it is due."""
         if state.global_step % self._every == 0:
@@ -104,7 +103,7 @@ class SheetWriter(TrainerCallback):
 
 
 def sheet_writer(
-    model: PeftModel, processor: MiniGPTv2Processor, data: InstructionMixture, config: TrainingConfig
+    model: AdaptedModel, processor: MiniGPTv2Processor, data: InstructionMixture, config: TrainingConfig
 ) -> SheetWriter:
     """Return the writer of sheets of the first examples of the data."""
     examples = [data[index] for index in range(min(IMAGES, len(data)))]
@@ -116,7 +115,7 @@ def sheet_writer(
 
 
 def draw_sheet(
-    model: PeftModel, processor: MiniGPTv2Processor, examples: Sequence[Example], *, bf16: bool
+    model: AdaptedModel, processor: MiniGPTv2Processor, examples: Sequence[Example], *, bf16: bool
 ) -> Image.Image:
     """Draw the answers of the current model, in its training precision."""
     model.eval()  # the Trainer restores training mode before the next step

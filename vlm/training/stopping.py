@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from .progress import LogLine
+
+Handler = Callable[[int, FrameType | None], object] | int | None
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,7 +33,7 @@ class StopOnSignal(TrainerCallback):
         self._process = os.getpid()
         self._log_line = log_line
         self._stop_requested = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: dict[signal.Signals, Handler] = {}
 
     def __enter__(self) -> StopOnSignal:
         if threading.current_thread() is threading.main_thread():  # only it may handle signals
@@ -42,7 +44,7 @@ class StopOnSignal(TrainerCallback):
         self._restore()
 
     def on_step_end(
-        self, args: TrainingArguments, _state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, _state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Make the Trainer save and stop if any process got a signal."""
         if self._any_process_stops(args.device):

@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import Dataset, Sampler
@@ -18,6 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from ..data.lengths import LengthBuckets
 from ..data.mixture import Example, InstructionMixture
 from ..errors import AssistantError
+from .adapted_model import AdaptedModel, Output
 from .checkpoints import writing
 from .config import TrainingConfig
 from .processes import processes
@@ -41,7 +41,7 @@ class AnswerTrainer(Trainer):
     def __init__(
         self,
         config: TrainingConfig,
-        model: PeftModel,
+        model: AdaptedModel,
         data: InstructionMixture,
         collate: Collate,
         sampler: Collate | None,
@@ -95,7 +95,7 @@ class AnswerTrainer(Trainer):
         self.lr_scheduler = scheduler
         return scheduler
 
-    def _get_train_sampler(self, _train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
+    def _get_train_sampler(self, _train_dataset: Dataset[Example] | None = None) -> Sampler[int]:
         # The same steps for any number of processes and accumulation steps.
         return LengthBuckets(self.train_dataset, self._config.batch, self._config.seed)
 
@@ -116,11 +116,11 @@ class AnswerTrainer(Trainer):
 
     def compute_loss(
         self,
-        model: Any,
+        model: nn.Module,
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
+    ) -> torch.Tensor | tuple[torch.Tensor, Output]:
         """Return the mean loss over all labelled tokens of the step, across processes and accumulation."""
         seen = {name: inputs[name] for name in _SEEN if name in inputs}
         inputs = {name: tensor for name, tensor in inputs.items() if name not in seen}
@@ -134,14 +134,14 @@ class AnswerTrainer(Trainer):
         """Add the losses by task and the throughput to a log line."""
         super().log(logs | self._meter.take() if "loss" in logs else logs, start_time)
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: object, trial: object) -> None:
         with writing(f"checkpoint of step {self.state.global_step}", self._config.out):
             super()._save_checkpoint(model, trial)
 
 
 def _arguments(config: TrainingConfig, layers: Sequence[str]) -> TrainingArguments:
     gpu = torch.cuda.is_available()
-    sharding: dict[str, Any] = {
+    sharding: dict[str, object] = {
         "transformer_layer_cls_to_wrap": list(layers),
         "activation_checkpointing": config.gradient_checkpointing,
     }

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import torch
-from peft import PeftModel
 from PIL import Image
 from torch import nn
 from torch.nn.utils import parametrize
 
 from ..data.mixture import InstructionMixture
 from ..processing import MiniGPTv2Processor
+from .adapted_model import AdaptedModel
 
 # Images that the basis is computed from; nano has 144 visual tokens per image, of 1536 features each.
 IMAGES = 320
@@ -80,7 +80,7 @@ def restore_weight(layer: nn.Linear) -> None:
     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
-def whiten(model: PeftModel, processor: MiniGPTv2Processor, images: Iterable[Image.Image]) -> None:
+def whiten(model: AdaptedModel, processor: MiniGPTv2Processor, images: Iterable[Image.Image]) -> None:
     """Train the model's linear layer in the whitening basis of the features of some images."""
     base = model.get_base_model()
     features: list[torch.Tensor] = []
@@ -101,9 +101,10 @@ def batched(images: Iterable[Image.Image], size: int) -> Iterator[list[Image.Ima
         yield some
 
 
-def trained_projection(model: PeftModel) -> nn.Linear:
+def trained_projection(model: AdaptedModel) -> nn.Linear:
     """Return PEFT's trained copy of the linear layer."""
-    layer: nn.Linear = model.get_base_model().vision_projection.modules_to_save["default"]
+    layer = model.get_base_model().get_submodule("vision_projection.modules_to_save.default")
+    assert isinstance(layer, nn.Linear)
     return layer
 
 
