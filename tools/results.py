@@ -57,6 +57,16 @@ class FoundBox(_Record):
     bins: Bins
     score: float | None
 
+    @classmethod
+    def of(cls, phrase: str, box: Box, size: tuple[int, int]) -> FoundBox:
+        """Return a box in an image of that width and height.
+
+        >>> FoundBox.of("the cat", Box(10, 20, 50, 100, 0.83), (451, 300)).box
+        [45.1, 60.0, 225.5, 300.0]
+        """
+        score = None if box.score is None else round(box.score, _SCORE_DECIMALS)
+        return cls(phrase=phrase, box=in_pixels(box, size), bins=list(box.bins), score=score)
+
 
 class VisionResult(_Record):
     """The result of one call: a LangChain tool's artifact, and the structured content over MCP."""
@@ -97,14 +107,18 @@ def make_result(
     task: Task, picture: Picture, reference: str | None, text: str, phrases: Iterable[GroundedPhrase]
 ) -> VisionResult:
     """Return a result with the boxes in pixels of the image."""
+    size = picture.width, picture.height
     return VisionResult(
         task=task,
-        image=ImageReference(
-            reference=reference, width=picture.width, height=picture.height, sha256=picture.sha256
-        ),
+        image=ImageReference(reference=reference, width=size[0], height=size[1], sha256=picture.sha256),
         text=one_line(text),
-        boxes=[_found(phrase.text, box, picture) for phrase in phrases for box in phrase.boxes],
+        boxes=[FoundBox.of(one_line(phrase.text), box, size) for phrase in phrases for box in phrase.boxes],
     )
+
+
+def in_pixels(box: Box, size: tuple[int, int]) -> list[float]:
+    """Return a box's corners in pixels of an image of that width and height, rounded to hundredths."""
+    return [round(value, _DECIMALS) for value in box.to_pixels(*size)]
 
 
 def to_text(result: VisionResult) -> str:
@@ -135,18 +149,10 @@ def _line(found: FoundBox, task: Task) -> str:
     return f"{line}, confidence {'unknown' if found.score is None else f'{found.score:.0%}'}"
 
 
-def _found(phrase: str, box: Box, picture: Picture) -> FoundBox:
-    return FoundBox(
-        phrase=one_line(phrase),
-        box=[round(value, _DECIMALS) for value in box.to_pixels(picture.width, picture.height)],
-        bins=list(box.bins),
-        score=None if box.score is None else round(box.score, _SCORE_DECIMALS),
-    )
-
-
 def _box(found: FoundBox) -> Box:
     x0, y0, x1, y1 = found.bins
     return Box(x0, y0, x1, y1, found.score)
 
 
-__all__ = ["FoundBox", "ImageReference", "PictureList", "VisionResult", "make_result", "one_line", "to_text"]
+__all__ = ["FoundBox", "ImageReference", "PictureList", "VisionResult", "in_pixels", "make_result"]
+__all__ += ["one_line", "to_text"]

@@ -36,7 +36,7 @@ def test_chat_steps_of_the_history_have_no_task() -> None:
     ("line", "message"),
     [
         ("{", "line 1: not JSON"),
-        ("[]", "line 1: not an object"),
+        ("[]", "line 1: Input should be a valid dictionary"),
         (json.dumps({**GOOD, "user": 3}), "line 1: user: Input should be a valid string"),
         (json.dumps({"user": "x"}), "line 1: id: Field required"),
         (json.dumps({**GOOD, "region": [1, 2, 3]}), "line 1: region: .*four whole numbers are wanted"),

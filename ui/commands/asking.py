@@ -314,37 +314,27 @@ def _as_json(turn: StoredTurn, picture: Picture) -> dict[str, Any]:
 
 
 def _step_as_json(step: StoredStep, size: tuple[int, int]) -> dict[str, Any]:
+    from ...tools.results import in_pixels
+
     return {
         "task": step.name,
         "argument": step.argument,
-        "region": _pixels(step.region, size) if step.region else None,
+        "region": in_pixels(step.region, size) if step.region else None,
         "text": step.text,
         "raw": step.raw,
-        "boxes": [
-            {
-                "phrase": phrase.text,
-                "box": _pixels(box, size),
-                "bins": list(box.bins),
-                "score": None if box.score is None else round(box.score, 4),
-            }
-            | _verified(box)
-            for phrase in step.phrases
-            for box in phrase.boxes
-        ],
+        "boxes": [_box_as_json(phrase.text, box, size) for phrase in step.phrases for box in phrase.boxes],
         "seconds": round(step.seconds, 3),
     } | ({"error": step.error} if step.error else {})
 
 
-def _pixels(box: Box, size: tuple[int, int]) -> list[float]:
-    return [round(value, 2) for value in box.to_pixels(*size)]
-
-
-def _verified(box: Box) -> dict[str, Any]:
-    """Return the JSON of a box's check, empty if there was none."""
+def _box_as_json(phrase: str, box: Box, size: tuple[int, int]) -> dict[str, Any]:
+    """Return a box as the tools do, and the model's check of it if there was one."""
     from ...storage.forms import verification_of
+    from ...tools.results import FoundBox
 
     verification = verification_of(box)
-    return {} if verification is None else {"verified": asdict(verification)}
+    found = FoundBox.of(phrase, box, size).model_dump()
+    return found | ({"verified": asdict(verification)} if verification else {})
 
 
 __all__ = ["AskCommand", "ask", "plan"]

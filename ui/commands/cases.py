@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from ...agent.plan import CHAT, PastStep, PastTurn, Plan, PlanContext
+from ...vlm.data.skipped_rows import first_error
 from ...vlm.errors import AssistantError
 from ...vlm.grounding import Box
 from ...vlm.tasks import Task
@@ -41,9 +42,7 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
             except json.JSONDecodeError as error:
                 raise CaseError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
             except ValidationError as error:
-                first = error.errors(include_url=False)[0]
-                where = ".".join(map(str, first["loc"])) or "not an object"
-                raise CaseError(f"line {number}: {where}: {first['msg']}") from error
+                raise CaseError(f"line {number}: {first_error(error)}") from error
             except (ValueError, RecursionError) as error:  # numbers or nesting beyond Python's limits
                 raise CaseError(f"line {number}: cannot be read: {error}") from error
 
@@ -79,8 +78,8 @@ _Corners = Annotated[Box, BeforeValidator(_box)]
 
 class _Step(BaseModel):
     task: Annotated[Task | None, BeforeValidator(_task)]
-    arg: str = ""
-    boxes: list[_Corners] = []
+    argument: str = Field("", alias="arg")
+    boxes: tuple[_Corners, ...] = ()
     region: _Corners | None = None
 
 
@@ -101,11 +100,7 @@ class _Line(BaseModel):
     @property
     def case(self) -> Case:
         turns = (
-            PastTurn(
-                turn.user,
-                tuple(PastStep(step.task, step.arg, tuple(step.boxes), step.region) for step in turn.steps),
-                turn.answer,
-            )
+            PastTurn(turn.user, tuple(PastStep(**dict(step)) for step in turn.steps), turn.answer)
             for turn in self.history
         )
         return Case(self.id, self.user, PlanContext(tuple(turns), self.region))
