@@ -14,6 +14,7 @@ import torch
 from assistant.vlm.answers import Request
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import DataError
+from assistant.vlm.evaluation.chair import chair_items
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.published import PAPER, PUBLISHED, paper_set, published_set
 from assistant.vlm.grounding import Box
@@ -121,7 +122,20 @@ def memes(data: Path, change: Callable[[Any], Any]) -> None:
     put(data / "hateful_memes/img/08291.png", None)
 
 
+def chair(data: Path, change: Callable[[Any], Any]) -> None:
+    drawn = [{"image_id": 42, "category_id": number, "segmentation": []} for number in (1, 18)]
+    categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
+    captions = [{"image_id": 42, "caption": "Somebody on a bench."}, {"image_id": 43, "caption": "A boat."}]
+    put(
+        data / "coco/annotations/instances_val2014.json",
+        {"categories": categories, "annotations": change(drawn)},
+    )
+    put(data / "coco/annotations/captions_val2014.json", {"annotations": captions})
+    put(data / "coco/val2014/COCO_val2014_000000000042.jpg", None)
+
+
 WRITERS: dict[str, Writer] = {
+    "chair": chair,
     "refcoco": refcoco("refcoco", "unc"),
     "refcoco_plus": refcoco("refcoco+", "unc"),
     "refcocog": refcoco("refcocog", "umd"),
@@ -136,6 +150,8 @@ WRITERS: dict[str, Writer] = {
 
 # The question, the right answer, and the name of the measure.
 EXPECTED: dict[str, tuple[str, str, str]] = {
+    # Of CHAIR, the wrong answer.
+    "chair": ("generate a brief description of the given image", "a cat", "chair_objects"),
     **dict.fromkeys(
         ("refcoco", "refcoco_plus", "refcocog"), ("left dog", "{<5><5><55><55>}", "accuracy_at_50")
     ),
@@ -180,6 +196,7 @@ class TestSets:
             "vsr": "label",
             "hm": "label",
             "iconvqa": "choices",
+            "chair": "category_id",
         }
         field = fields.get(name.removesuffix("_plus").removesuffix("g"), "answers")
 
@@ -228,6 +245,7 @@ def test_a_box_is_compared_with_the_exact_one(tmp_path: Path) -> None:
 
 SHORT = "Based on the image, respond to this question with a short answer: "
 ASKED = {
+    "chair": "generate a brief description of the given image",
     **dict.fromkeys(("refcoco", "refcoco_plus", "refcocog"), "[refer] give me the location of left dog"),
     "gqa": f"[vqa] {SHORT}Is it overcast?",
     **dict.fromkeys(("okvqa", "vqav2"), f"[vqa] {SHORT}What sport is this?"),
@@ -244,6 +262,41 @@ def test_a_model_of_the_released_form_gets_the_prompts_of_the_reference(tmp_path
     WRITERS[name](tmp_path, lambda rows: rows)
     (item,) = published_set(name, tmp_path).suites[name].items
     assert item.request.turns_in(RELEASED)[-1].user == ASKED[name]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked", "task"),
+    [
+        ("grounded", "[grounding] describe this image in as detailed as possible", Task.GROUNDING),
+        ("short", "[caption] briefly describe the image", Task.CAPTION),
+    ],
+)
+def test_chair_counts_what_is_neither_drawn_nor_in_a_caption(
+    tmp_path: Path, prompt: str, asked: str, task: Task
+) -> None:
+    chair(tmp_path, lambda rows: rows)
+    data = published_set("chair", tmp_path, prompt)
+    (item,) = data.suites["chair"].items  # the other picture has no objects
+    assert item.request.turns_in(RELEASED)[-1].user == asked
+    said = "a man on a bench with two dogs and a cat"
+    measures = evaluate(VisionLanguageModel(ScriptedEngine({task: said})), data)["tasks"]["chair"]["measures"]
+    found = {name: measures[name]["value"] for name in ("chair_objects", "chair_sentences", "words")}
+    assert found == {"chair_objects": 0.25, "chair_sentences": 1.0, "words": 11.0}
+
+
+def test_chair_draws_the_same_pictures_every_time(tmp_path: Path) -> None:
+    chair(tmp_path, lambda _: [{"image_id": number, "category_id": 1} for number in range(2100)])
+    captions = [{"image_id": number, "caption": "Somebody."} for number in range(2100)]
+    put(tmp_path / "coco/annotations/captions_val2014.json", {"annotations": captions})
+    drawn = [[it.image for it in chair_items(tmp_path, "short")] for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 2000
+
+
+def test_an_object_of_no_category_is_named(tmp_path: Path) -> None:
+    chair(tmp_path, lambda _: [{"image_id": 42, "category_id": 91}])
+    with pytest.raises(DataError, match=r"instances_val2014\.json.*there is no category 91"):
+        published_set("chair", tmp_path)
 
 
 def test_text_before_a_box_makes_it_invalid(tmp_path: Path) -> None:
@@ -303,7 +356,7 @@ def test_the_loss_of_a_choice_is_divided_by_the_length_of_the_sequence() -> None
 
 
 def test_the_available_datasets_of_the_paper_are_measured_together(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has none of the paper's datasets: there is no folder okvqa, gqa"):
+    with pytest.raises(DataError, match="has none of the paper's datasets: there is no okvqa, gqa"):
         paper_set(tmp_path)
     for name in ("gqa", "hm", "vqav2"):
         WRITERS[name](tmp_path, lambda rows: rows)

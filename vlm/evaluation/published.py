@@ -11,6 +11,7 @@ Datasets that are also trained on use the readers and paths of training; the pat
 | `iconvqa` | IconQA: `iconqa_data/problems.json`, `pid_splits.json`, `iconqa/test/choose_txt/ID/image.png` |
 | `vizwiz` | `vizwiz/Annotations/val.json`, `vizwiz/val/` |
 | `hm` | Hateful Memes: `hateful_memes/dev_seen.jsonl`, `hateful_memes/img/` |
+| `chair` | `coco/annotations/instances_val2014.json`, `captions_val2014.json`, `coco/val2014/` |
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from ..errors import DataError
 from ..grounding import Box
 from ..released_form import SHORT_ANSWER
 from ..tasks import Task
+from .chair import INSTANCES, PROMPTS, chair_items, chair_score
 from .items import EvaluationSet, Item, Score, Suite
 from .localization import rec_score
 from .text_suites import agreement_score, consensus_score, exact_score
@@ -192,7 +194,7 @@ def _item(image: str, request: Request, *answers: str) -> Item:
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A dataset: its folder, its splits (the default first), its reader of a split, and its measure."""
+    """A dataset: its folder or own file, its splits (the default first), their reader, and its measure."""
 
     folder: str
     splits: tuple[str, ...]
@@ -215,6 +217,7 @@ PUBLISHED: dict[str, PublishedSet] = {
     "hm": PublishedSet(
         "hateful_memes", ("dev_seen", "dev_unseen", "test_seen", "test_unseen", "dev"), _memes, exact_score
     ),
+    "chair": PublishedSet(INSTANCES, tuple(PROMPTS), chair_items, chair_score),
 }
 """The datasets by their names in the paper's tables."""
 
@@ -234,8 +237,14 @@ PAPER: dict[str, float] = {
     "refcoco_plus testB": 74.45,
     "refcocog val": 84.44,
     "refcocog test": 84.66,
+    "chair long": 8.7,
+    "chair grounded": 7.6,
+    "chair short": 4.4,
 }
-"""MiniGPT-v2's figures in percent (arXiv 2310.09478), by dataset and, where it has several, split."""
+"""MiniGPT-v2's figures in percent (arXiv 2310.09478), by dataset and, where it has several, split.
+
+Those of CHAIR, of which less is better, are of objects.
+"""
 
 
 def paper_set(data: Path) -> EvaluationSet:
@@ -248,13 +257,13 @@ def paper_set(data: Path) -> EvaluationSet:
     pictures = 0
     for name in PAPER:
         which, _, split = name.partition(" ")
-        if (data / PUBLISHED[which].folder).is_dir():
+        if (data / PUBLISHED[which].folder).exists():
             found = published_set(which, data, split or None)
             suites[name] = found.suites[which]
             pictures += found.pictures
     if not suites:
         folders = ", ".join(dict.fromkeys(PUBLISHED[name.split()[0]].folder for name in PAPER))
-        raise DataError(f"{data} has none of the paper's datasets: there is no folder {folders}")
+        raise DataError(f"{data} has none of the paper's datasets: there is no {folders}")
     read = data.absolute()
     return EvaluationSet(
         "paper", "", pictures, suites, lambda image: ImageReference(str(read / image)).read()
