@@ -109,7 +109,8 @@ class MiniGPTv2Processor(ProcessorMixin):
         for name in ("processor_config.json", "tokenizer_config.json", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise WeightsError(f"there is no file {folder / name}; copy the folder again")
-        return super().from_pretrained(str(folder), *arguments, **options)
+        options.pop("trust_remote_code", None)
+        return super().from_pretrained(str(folder), *arguments, trust_remote_code=False, **options)
 
     @classmethod
     def load(cls, folder: Path) -> MiniGPTv2Processor:
