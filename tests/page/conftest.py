@@ -67,7 +67,7 @@ def open_page(
 ) -> Iterator[Callable[..., AppTest]]:
     """Open the page as a new tab, at a session if one is named."""
     monkeypatch.setattr(resources, "load_model", lambda _: VisionLanguageModel(engine))
-    monkeypatch.setattr(conversation, "GLANCE", 60)  # every run shows its answer, even on a busy machine
+    monkeypatch.setattr(conversation, "POLL_SECONDS", 60)  # every run shows its answer
     st.cache_resource.clear()
 
     def open_tab(session_id: str | None = None) -> AppTest:

@@ -70,7 +70,7 @@ def in_two(raw: str, answer: Generation, listener: GenerationListener) -> Genera
 
 
 def seconds_per_batch() -> float:
-    """Return how long a batch of tokens takes: the number in the file `seconds` beside the database."""
+    """Return how long a batch of tokens takes: the number in the file `seconds` next to the database."""
     try:
         return float(Path(os.environ["ASSISTANT_DB"]).with_name("seconds").read_text())
     except FileNotFoundError:

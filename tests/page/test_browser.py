@@ -99,7 +99,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
 # --- untrusted input -------------------------------------------------------------------------------------
 
 
-def test_uploads_that_are_no_pictures_or_too_large_are_told_in_one_line(tab: Page, tmp_path: Path) -> None:
+def test_uploads_that_are_no_pictures_or_too_large_are_refused_in_one_line(tab: Page, tmp_path: Path) -> None:
     upload(tab, "broken.png", b"no picture at all")
     ask(tab, "What is it?")
     expect(tab.get_by_role("alert")).to_contain_text("broken.png: this is no picture")
@@ -110,7 +110,7 @@ def test_uploads_that_are_no_pictures_or_too_large_are_told_in_one_line(tab: Pag
     expect(tab.get_by_text("File must be 30.0MB or smaller.")).to_be_visible()
 
 
-def test_words_that_look_like_markup_are_shown_as_they_are(tab: Page) -> None:
+def test_markup_in_words_is_shown_verbatim(tab: Page) -> None:
     take_sample(tab)
     ask(tab, f"[refer] {EVIL}")
     answer(tab, 1)

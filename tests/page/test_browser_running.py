@@ -1,4 +1,4 @@
-"""Answers on their way, in a real browser."""
+"""Running answers in a real browser."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_conversation_with_a_model_that_takes_its_time(tab: Page, seconds: flo
     tab.wait_for_function(f"({BELOW}) > 0")
 
     session = tab.url
-    tab.get_by_role("button", name="Change question").first.click()
+    tab.get_by_role("button", name="Edit question").first.click()
     expect(tab.get_by_text("this session stays as it is")).to_be_visible()
     tab.get_by_label("Your question").fill("Where is the cat?")
     tab.get_by_role("button", name="Ask", exact=True).click()

@@ -1,4 +1,4 @@
-"""Sessions taken away, as files and to train on."""
+"""Sessions exported as files and as training data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from assistant.vlm.grounding import Box, GroundedPhrase, parse
 from assistant.vlm.tasks import Task
 
 
-def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionStore, picture: bytes) -> None:
+def test_a_session_is_exported_in_every_format(open_page: Open, store: SessionStore, picture: bytes) -> None:
     send(open_page(), "Where is the square?", ("red.png", picture))
     session_id = only_session(store)
     assert json.loads(store.export(session_id, "coco"))["annotations"][0]["bbox"] == [120, 240, 230, 496]
@@ -45,7 +45,7 @@ def test_a_session_is_taken_away_in_every_form(open_page: Open, store: SessionSt
         assert archive.namelist() == ["conversation.md", "picture-1.png"]
 
 
-def test_answers_with_a_thumb_up_are_taken_away_to_train_on(
+def test_answers_with_a_thumb_up_are_exported_for_training(
     open_page: Open, store: SessionStore, picture: bytes, tmp_path: Path
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
@@ -114,7 +114,7 @@ GROUNDED = "<p>a dog</p>{<0><0><35><100>} in <p>snow</p>{<7><7><7><7>}"
         ),
     ],
 )
-def test_what_is_taken_away_to_train_on_is_read_as_it_was_answered(
+def test_exported_training_data_is_read_as_it_was_answered(
     step: StoredStep, learnt_turn: TaskTurn, tmp_path: Path
 ) -> None:
     (tmp_path / "red.png").write_bytes(png(333, 77))
@@ -135,7 +135,7 @@ def test_what_is_taken_away_to_train_on_is_read_as_it_was_answered(
         StoredStep("vqa", "what?", raw="red", error="it broke"),
     ],
 )
-def test_an_answer_that_training_has_no_form_for_is_left_out(step: StoredStep) -> None:
+def test_an_answer_that_has_no_training_format_is_left_out(step: StoredStep) -> None:
     assert training_export.training_lines(turn_of(step, StoredImage("0" * 64, "PNG", 333, 77, 1))) == []
 
 

@@ -12,7 +12,7 @@ from assistant.vlm.presets import NANO
 
 @pytest.fixture
 def partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a build that another process has begun, with one wheel done and half of the next."""
+    """The folder of a build that another process has started, with one wheel done and half of the next."""
     monkeypatch.setenv("ASSISTANT_CACHE", str(tmp_path))
     folder = tmp_path / "partial-1"
     for path, size_mb in (
@@ -25,7 +25,7 @@ def partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_download_is_told_in_megabytes(partial: Path) -> None:
+def test_a_download_is_reported_in_megabytes(partial: Path) -> None:
     total = sum(part.size_mb for part in NANO.wheels)
     done = NANO.language_model.size_mb + NANO.vision_tower.size_mb // 2
     assert loading.stage("nano") == f"Downloading the model, once: {done} of {total} MB …"
@@ -39,7 +39,7 @@ def test_the_conversion_follows_the_download(partial: Path) -> None:
     assert loading.stage("nano") == "Converting the model, once: about a minute …"
 
 
-def test_a_model_that_is_there_or_somewhere_else_is_only_loaded(tmp_path: Path, partial: Path) -> None:
+def test_a_cached_or_remote_model_is_only_loaded(tmp_path: Path, partial: Path) -> None:
     assert loading.stage("http://127.0.0.1:8000") == "Getting the model ready …"
     partial.rename(tmp_path / "done")
     assert loading.stage("nano") == "Getting the model ready …"

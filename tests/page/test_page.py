@@ -62,7 +62,7 @@ def test_a_sample_is_picked_and_described(open_page: Open, store: SessionStore) 
     assert turn.steps[0].task == Task.CAPTION
 
 
-def test_a_task_picked_by_hand_takes_the_place_of_the_plan(
+def test_a_task_picked_by_hand_replaces_the_plan(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = open_page()
@@ -72,7 +72,7 @@ def test_a_task_picked_by_hand_takes_the_place_of_the_plan(
     assert turn.steps[0].task == Task.DETECTION
 
 
-def test_a_chat_model_plans_where_the_command_named_one(
+def test_a_chat_model_plans_if_the_command_names_one(
     open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named: list[str] = []
@@ -116,7 +116,7 @@ def test_any_question_may_be_about_the_drawn_box(
     "evil",
     ["![x](http://example.org/x.png)", "<script>alert(1)</script>", "[a](http://example.org)", "<b>x</b>"],
 )
-def test_words_of_the_model_are_shown_and_never_obeyed(
+def test_model_output_is_shown_verbatim(
     evil: str, open_page: Open, engine: ScriptedEngine, picture: bytes
 ) -> None:
     engine.answers[Task.VQA] = evil
@@ -154,7 +154,7 @@ def test_a_broken_upload_is_one_line_and_leaves_no_session(open_page: Open, stor
     assert store.list_sessions() == []
 
 
-def test_words_sent_with_a_broken_upload_stay_and_can_be_asked_without_it(
+def test_a_question_sent_with_a_broken_upload_can_be_asked_without_it(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "What colour is it?", ("red.png", picture), ("broken.png", b"nope"))
@@ -210,7 +210,7 @@ def test_a_session_is_renamed_found_and_opened(open_page: Open, store: SessionSt
     assert "Where is the square?" in said(tab)
 
 
-def test_a_session_is_deleted_only_after_a_second_yes(
+def test_a_session_is_deleted_only_after_confirmation(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
@@ -240,7 +240,7 @@ def test_a_session_is_pinned_and_several_are_deleted_at_once(
     assert "session" not in tab.query_params
 
 
-def test_a_session_that_was_exported_is_read_in_where_pictures_go(
+def test_an_exported_session_is_imported_where_pictures_go(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
@@ -251,7 +251,7 @@ def test_a_session_that_was_exported_is_read_in_where_pictures_go(
     assert "Where is the square?" in said(tab.run())
 
 
-def test_what_was_searched_for_stands_out_and_is_never_obeyed() -> None:
+def test_search_words_are_highlighted_and_escaped() -> None:
     assert sidebar.highlighted("a *Red* ball", "red") == r"a \***:orange-background[Red]**\* ball"
 
 
@@ -265,7 +265,7 @@ def test_thumbs_are_kept_with_the_turn(open_page: Open, store: SessionStore, pic
     assert store.turns(session_id)[0].feedback == -1
 
 
-def test_regenerating_replaces_the_last_answer_and_what_was_thought_of_it(
+def test_regenerating_replaces_the_last_answer_and_its_feedback(
     open_page: Open, store: SessionStore, engine: ScriptedEngine, picture: bytes
 ) -> None:
     tab = send(open_page(), "What colour is it?", ("red.png", picture))
@@ -278,7 +278,7 @@ def test_regenerating_replaces_the_last_answer_and_what_was_thought_of_it(
     assert thumbs(tab).value is None
 
 
-def test_a_question_without_an_answer_is_asked_again(
+def test_a_failed_question_is_asked_again(
     open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -293,7 +293,7 @@ def test_a_question_without_an_answer_is_asked_again(
 # --- settings and the model ------------------------------------------------------------------------------
 
 
-def test_answers_are_checked_where_that_is_wanted(
+def test_answers_are_checked_if_asked_for(
     open_page: Open, store: SessionStore, engine: ScriptedEngine, picture: bytes
 ) -> None:
     tab = open_page()
@@ -306,7 +306,7 @@ def test_answers_are_checked_where_that_is_wanted(
     assert "Self-check" in said(tab)
 
 
-def test_settings_are_kept_apart_from_their_fields_which_go_with_the_page(open_page: Open) -> None:
+def test_settings_outlive_their_fields(open_page: Open) -> None:
     tab = open_page()
     tab.toggle(key="wanted-verify").set_value(True).run()
     assert tab.session_state["preferences"] == state.Preferences("nano", verify=True)

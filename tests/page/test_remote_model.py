@@ -22,7 +22,7 @@ def remote(
     open_page: Callable[..., AppTest],  # noqa: ARG001 - names a scripted model first
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Load the model that is named, and soon give up waiting for it."""
+    """Load the named model, and soon give up waiting for it."""
     policy = RetryPolicy(silence=5, answer=60, first_wait=0.01, longest_wait=0.02)
     monkeypatch.setattr(RetryPolicy, "from_environment", lambda: policy)
     monkeypatch.setattr(resources, "load_model", loading.load_model)
@@ -55,7 +55,7 @@ def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
     ],
     ids=["dead", "silent", "rate limit", "broken off", "lying"],
 )
-def test_whatever_a_server_does_its_turn_is_kept_and_asked_again_once_it_is_well(
+def test_a_turn_is_kept_whatever_a_server_does_and_asked_again_later(
     trouble: Answer | None,
     line: str,
     open_page: Callable[..., AppTest],

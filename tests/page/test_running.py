@@ -41,13 +41,13 @@ class Slow:
 
     def hold(self) -> None:
         self._engine.answers[Task.VQA] = lambda _: "brown" if self._gate.wait(20) else "too late"
-        self._monkeypatch.setattr(conversation, "GLANCE", 0)
+        self._monkeypatch.setattr(conversation, "POLL_SECONDS", 0)
 
     def let_go(self, session_id: str | None = None) -> None:
         """Let the model answer; if a session is given, wait for the end of its answer."""
         running = state.running(session_id) if session_id else None
         self._gate.set()
-        self._monkeypatch.setattr(conversation, "GLANCE", 20)
+        self._monkeypatch.setattr(conversation, "POLL_SECONDS", 20)
         assert running is None or running.answering.wait(20)
 
 
@@ -60,7 +60,7 @@ def keys(tab: AppTest) -> set[str | None]:
     return {button.key for button in tab.button}
 
 
-def test_nothing_is_regenerated_while_an_answer_is_on_its_way(
+def test_nothing_is_regenerated_while_an_answer_is_running(
     open_page: Open, store: SessionStore, picture: bytes, slow: Slow
 ) -> None:
     tab = send(open_page(), "Describe this picture", ("red.png", picture))
@@ -76,7 +76,7 @@ def test_nothing_is_regenerated_while_an_answer_is_on_its_way(
     assert [turn.steps[0].task for turn in store.turns(session_of(tab))] == [Task.CAPTION, Task.VQA]
 
 
-def test_a_question_that_waits_in_a_new_session_is_asked_there_though_the_tab_went_on(
+def test_a_question_queued_in_a_new_session_is_asked_there_after_the_tab_moved_on(
     open_page: Open, store: SessionStore, picture: bytes, slow: Slow
 ) -> None:
     other = store.create_session("Another").id
@@ -101,7 +101,7 @@ def wait_for_another(store: SessionStore, known: str) -> str:
     raise AssertionError("no session was made")
 
 
-def test_what_went_wrong_is_shown_in_every_tab_of_the_session(
+def test_an_error_is_shown_in_every_tab_of_the_session(
     open_page: Open, picture: bytes, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = send(open_page(), "Describe this picture", ("red.png", picture))
@@ -120,7 +120,7 @@ def _full(*_: object) -> StoredTurn:
     raise StorageError("the disk is full")
 
 
-def test_a_box_is_of_one_question_and_not_of_the_next_that_waits(
+def test_a_box_belongs_to_one_question_and_not_to_the_next_in_the_queue(
     open_page: Open, store: SessionStore, picture: bytes, slow: Slow
 ) -> None:
     tab = send(open_page(), "", ("red.png", picture))
@@ -144,7 +144,7 @@ def test_two_tabs_that_ask_at_once_are_answered_one_after_the_other(monkeypatch:
     progress = state._Progress()
     monkeypatch.setattr(state, "_shared_progress", lambda: progress)
     monkeypatch.setattr(state, "waiting_questions", lambda _: [state.Question("?", None)])
-    tabs = [threading.Thread(target=state.begin_next, args=("session", slowly)) for _ in range(2)]
+    tabs = [threading.Thread(target=state.start_next, args=("session", slowly)) for _ in range(2)]
     for tab in tabs:
         tab.start()
     for tab in tabs:

@@ -1,4 +1,4 @@
-"""What the page's server answers beside the page itself."""
+"""What the page's server serves besides the page."""
 
 from __future__ import annotations
 

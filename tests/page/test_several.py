@@ -1,4 +1,4 @@
-"""One question about several pictures, and questions put in other words."""
+"""One question about several pictures, and edited questions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_question_is_asked_of_every_picture_that_comes_with_it_and_answered_to
     assert said(tab).count("<tr>") == 2
 
 
-def test_a_question_is_about_all_pictures_added_at_once_or_about_the_one_looked_at(
+def test_a_question_is_about_all_pictures_added_at_once_or_about_the_selected_one(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "", *two_pictures(picture))
@@ -74,7 +74,7 @@ def test_a_question_about_all_pictures_by_its_words_is_asked_of_each(
     assert [turn.steps[0].task for turn in turns] == [task] * 2
 
 
-def test_a_drawn_box_is_about_its_own_picture_alone(
+def test_a_drawn_box_is_about_its_own_picture_only(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "", *two_pictures(picture))
@@ -121,7 +121,7 @@ def test_a_question_about_several_pictures_gets_one_answer(
 
 
 @pytest.mark.parametrize(("found", "verdict"), [(True, "Found in all of"), (False, "Found in none of")])
-def test_what_all_or_no_pictures_have_is_said_so(
+def test_what_all_or_no_pictures_have_is_summed_up(
     found: bool, verdict: str, open_page: Open, engine: ScriptedEngine, picture: bytes
 ) -> None:
     engine.answers[Task.REFER] = "{<12><30><35><92>}" if found else "none"
@@ -129,7 +129,7 @@ def test_what_all_or_no_pictures_have_is_said_so(
     assert f"{verdict} the 2 pictures:" in [text.value for text in tab.markdown]
 
 
-def test_no_picture_is_left_out_when_the_question_about_itno_weightss(
+def test_no_picture_is_left_out_when_its_question_fails(
     open_page: Open, store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -143,7 +143,7 @@ def test_no_picture_is_left_out_when_the_question_about_itno_weightss(
     assert sorted(widths(store.turns(session_of(tab)))) == [60, 1000]
 
 
-def test_a_question_is_put_in_other_words(open_page: Open, store: SessionStore, picture: bytes) -> None:
+def test_a_question_is_edited(open_page: Open, store: SessionStore, picture: bytes) -> None:
     tab = send(open_page(), "Describe this picture", ("red.png", picture))
     tab.button(key="change").click().run()
     assert "The new answer replaces this one." in [caption.value for caption in tab.caption]
@@ -155,7 +155,7 @@ def test_a_question_is_put_in_other_words(open_page: Open, store: SessionStore, 
 
 
 def change(tab: AppTest, number: int, words: str) -> None:
-    """Put an earlier question in other words."""
+    """Edit an earlier question."""
     tab.button(key=f"change-{number}").click().run()
     assert "Asked in a new session" in " ".join(caption.value for caption in tab.caption)
     tab.text_area(key="changed").set_value(words)
@@ -163,7 +163,7 @@ def change(tab: AppTest, number: int, words: str) -> None:
     assert not tab.exception
 
 
-def test_an_earlier_question_is_put_in_other_words_in_a_new_session_and_nothing_is_lost(
+def test_an_earlier_question_is_edited_in_a_new_session_and_nothing_is_lost(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
@@ -184,7 +184,7 @@ def test_an_earlier_question_is_put_in_other_words_in_a_new_session_and_nothing_
     assert store.get_session(asked.session_id).title == "How large is it?"
 
 
-def test_the_first_question_is_put_in_other_words_in_a_new_session(
+def test_the_first_question_is_edited_in_a_new_session(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
@@ -196,7 +196,7 @@ def test_the_first_question_is_put_in_other_words_in_a_new_session(
     assert (turn.user, widths([turn])) == ("Describe this picture", [1000])
 
 
-def test_a_question_about_several_pictures_is_put_in_other_words_for_all_of_them(
+def test_a_question_about_several_pictures_is_edited_for_all_of_them(
     open_page: Open, store: SessionStore, picture: bytes
 ) -> None:
     tab = send(open_page(), "Where is the dog?", *two_pictures(picture)).run()

@@ -41,7 +41,7 @@ def listed(tab: AppTest) -> list[str]:
 
 
 class TestWho:
-    def test_a_cookie_is_read_where_it_was_signed_alone(self) -> None:
+    def test_a_cookie_is_read_only_where_it_was_signed(self) -> None:
         here, there = Cookie("secret"), Cookie("another")
         value = here.new()
         assert here.new() != value
@@ -140,7 +140,7 @@ class TestLimits:
         assert not tab.error
         send(tab, "And here?", ("more.png", png(500)))
         [error] = tab.error
-        assert "you have 1 pictures\\, the most there may be\\: delete a session first" in error.value
+        assert "you have 1 of 1 pictures\\: delete a session first" in error.value
         assert store.usage().pictures == 1
         assert not send(visit("ben"), "Where is the square?", ("red.png", png(500))).error
 
@@ -153,7 +153,7 @@ class TestLimits:
         if fits:
             limits.check_room(store, 1_500_000)
         else:
-            with pytest.raises(limits.LimitError, match=r"^your pictures may have 1 MB, and are at 0: "):
+            with pytest.raises(limits.LimitError, match=r"^your pictures take 0 of 1 MB: "):
                 limits.check_room(store, 1_500_000)
 
     def test_a_full_queue_refuses_a_question_and_keeps_its_words(
@@ -208,7 +208,7 @@ def follow(open_page: Open, link: str) -> AppTest:
 
 
 class TestLinks:
-    def test_a_link_shows_talk_and_pictures_and_nothing_to_type(
+    def test_a_link_shows_the_conversation_and_no_controls(
         self, open_page: Open, linked: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv(settings.LINKS, "1")

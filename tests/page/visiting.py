@@ -19,7 +19,7 @@ from assistant.ui.page import conversation, visitors
 def main(name: str, picture: str, *messages: str) -> None:
     """Open the page and ask all messages, the first with the picture."""
     visitors.current = lambda _: f"user {name}"  # type: ignore[assignment]
-    conversation.GLANCE = 1000  # every run shows its answer
+    conversation.POLL_SECONDS = 1000  # every run shows its answer
     tab = AppTest.from_file(str(PAGE), default_timeout=1200).run()
     shown = [str(button.key).removeprefix("open-") for button in tab.button if str(button.key)[:5] == "open-"]
     files = [("picture.png", Path(picture).read_bytes())]

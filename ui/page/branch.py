@@ -1,4 +1,4 @@
-"""Begin a new session with the first turns of another, to ask a later question in other words."""
+"""Start a new session with the first turns of another, to ask an edited question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assistant.agent.assistant import TITLE_LENGTH
 from assistant.storage import SessionStore, StoredTurn
 
 
-def begin(store: SessionStore, turns: Sequence[StoredTurn], question: str) -> str | None:
+def start(store: SessionStore, turns: Sequence[StoredTurn], question: str) -> str | None:
     """Copy `turns` with their feedback and corrections to a new session, titled by `question`.
 
     Return its id, None if there are no turns: the first answer then creates the session.
@@ -26,4 +26,4 @@ def begin(store: SessionStore, turns: Sequence[StoredTurn], question: str) -> st
     return session_id
 
 
-__all__ = ["begin"]
+__all__ = ["start"]

@@ -43,23 +43,23 @@ def show() -> None:
     session_id = session.id if session else None
     added, complaints = add_uploads(session_id, prompt.files if prompt else [])
     turns = resources.store().turns(session.id) if session else []
-    looked_at = state.looked_at(session_id, turns)
+    selected = state.selected_picture(session_id, turns)
     if prompt and (message := prompt.text.strip()):
-        region = picture_pane.region(looked_at)
+        region = picture_pane.region(selected)
         if complaints:  # do not ask: the question may be about the refused file; offer to try again
-            question = state.Question(message, looked_at, region, task)
-            state.refuse(session_id, state.Failure(question, "; ".join(complaints)))
+            question = state.Question(message, selected, region, task)
+            state.reject(session_id, state.Failure(question, "; ".join(complaints)))
             complaints = []
         else:
             of_all = together.is_about_all(message)
-            images = [looked_at] if region else state.asked_about(session_id, turns, added, of_all=of_all)
-            ask_of_each(session_id, state.Question(message, looked_at, region, task), images)
-    go_on(session_id)
-    looked_at = state.looked_at(session_id, turns)
+            images = [selected] if region else state.asked_about(session_id, turns, added, of_all=of_all)
+            ask_each(session_id, state.Question(message, selected, region, task), images)
+    advance(session_id)
+    selected = state.selected_picture(session_id, turns)
     sidebar.show(session)
-    show_session(session_id, turns, looked_at, complaints, task)
+    show_session(session_id, turns, selected, complaints, task)
     with st.bottom:
-        talk.show(state.followed())
+        talk.show(state.scroll_count())
     resources.warm_up(state.preferences().model)
 
 
@@ -90,20 +90,18 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
 # --- asking ----------------------------------------------------------------------------------------------
 
 
-def ask_of_each(
-    session_id: SessionId, question: state.Question, images: Sequence[StoredImage | None]
-) -> None:
+def ask_each(session_id: SessionId, question: state.Question, images: Sequence[StoredImage | None]) -> None:
     """Queue a question about each of the images; a region belongs to one alone."""
     if len(images) > 1:
         question = replace(question, region=None, is_of_several=True)
     for image in images:
-        state.put_question(session_id, replace(question, image=image))
+        state.queue_question(session_id, replace(question, image=image))
 
 
-def go_on(session_id: SessionId) -> None:
+def advance(session_id: SessionId) -> None:
     """Start the next question, and store the answer or failure of the finished one."""
     state.adopt_left_questions()
-    running = state.begin_next(session_id, partial(start, session_id))
+    running = state.start_next(session_id, partial(start, session_id))
     if running is None or not running.answering.wait(0):
         return
     try:
@@ -114,14 +112,14 @@ def go_on(session_id: SessionId) -> None:
         logger.exception("no answer")
         state.fail(session_id, running, f"No answer: {type(error).__name__}. The log says more.")
     else:
-        state.keep_answer(session_id, running, turn)
+        state.finish(session_id, running, turn)
         st.rerun()
 
 
 def start(session_id: SessionId, question: state.Question) -> Answering:
     """Start answering a question with this tab's preferences, and select its picture."""
     if question.image:
-        state.look_at(session_id, question.image)
+        state.select_picture(session_id, question.image)
     return Answering(partial(answer, resources.store(), session_id, question, state.preferences()))
 
 
@@ -137,7 +135,7 @@ def answer(
     picture = open_picture(store.image_path(kept.sha256)) if kept else None
     assistant = resources.assistant(wanted.model, store)
     if question.is_of_several:
-        assistant.planner = together.EachByItself(assistant.planner)
+        assistant.planner = together.PerPicturePlanner(assistant.planner)
     return assistant.ask(
         session_id,
         question.message,
@@ -158,7 +156,7 @@ def ask_again(
     message: str | None = None,
     image: StoredImage | None = None,
 ) -> None:
-    """Ask a turn's question again with the task picked now, in other words or about another picture.
+    """Ask a turn's question again with the task picked now, edited or about another picture.
 
     The answer replaces the session's last turn. About another picture, it becomes a new turn; in place of an
     earlier turn, or of a question about several pictures, it goes to a new session.
@@ -166,16 +164,16 @@ def ask_again(
     if state.is_busy(turn.session_id):  # another tab asked since this one was rendered
         return
     question = state.Question(message or turn.user, image or turn.image, turn.region, task)
-    alike = together.asked_alike(turns, turn.number - 1)
+    alike = together.same_question(turns, turn.number - 1)
     if image:
-        state.put_question(turn.session_id, replace(question, region=None))
+        state.queue_question(turn.session_id, replace(question, region=None))
     elif message and (turn.number < turns[-1].number or len(alike) > 1):
-        session_id = branch.begin(resources.store(), turns[: alike[0].number - 1], message)
+        session_id = branch.start(resources.store(), turns[: alike[0].number - 1], message)
         state.open_session(session_id)
         state.add_pictures(session_id, [one.image for one in alike if one.image])
-        ask_of_each(session_id, question, [one.image for one in alike])
+        ask_each(session_id, question, [one.image for one in alike])
     else:
-        state.put_question(turn.session_id, replace(question, replaces=turn.number))
+        state.queue_question(turn.session_id, replace(question, replaces=turn.number))
 
 
 # --- showing ---------------------------------------------------------------------------------------------
@@ -184,27 +182,27 @@ def ask_again(
 def show_session(
     session_id: SessionId,
     turns: list[StoredTurn],
-    looked_at: StoredImage | None,
+    selected: StoredImage | None,
     complaints: list[str],
     task: Task | None,
 ) -> None:
     """Show the conversation next to its picture."""
-    if looked_at is None:
+    if selected is None:
         column = st.container()
     else:
         column, pane = st.columns([5, 7], gap="medium")
         with pane, st.container(key="picture"):
-            picture_pane.show(session_id, looked_at, task)
+            picture_pane.show(session_id, selected, task)
     with column, st.container(key="talk"):
-        show_conversation(session_id, turns, looked_at, task)
+        show_conversation(session_id, turns, selected, task)
         for complaint in complaints:
             st.error(plain(complaint), icon=":material/error:")
         if not turns and not state.running(session_id) and not state.failures(session_id):
-            show_beginning(session_id, looked_at)
+            show_beginning(session_id, selected)
 
 
 def show_conversation(
-    session_id: SessionId, turns: list[StoredTurn], looked_at: StoredImage | None, task: Task | None
+    session_id: SessionId, turns: list[StoredTurn], selected: StoredImage | None, task: Task | None
 ) -> None:
     """Show the turns, and below them the running question or the failure."""
     running = state.running(session_id)
@@ -213,7 +211,7 @@ def show_conversation(
     if running and turns and running.question.replaces == turns[-1].number:
         shown = turns[:-1]
     pictures = state.pictures(session_id, turns)
-    conversation.show_turns(shown, pictures, looked_at, None if is_busy else partial(ask_again, turns, task))
+    conversation.show_turns(shown, pictures, selected, None if is_busy else partial(ask_again, turns, task))
     number, before = len(shown) + 1, shown[-1].image if shown else None
     if running:
         conversation.show_question(running.question, before, number)
@@ -227,12 +225,12 @@ def show_conversation(
         conversation.show_failure(failure, retry, index)
 
 
-def show_beginning(session_id: SessionId, looked_at: StoredImage | None) -> None:
+def show_beginning(session_id: SessionId, selected: StoredImage | None) -> None:
     """Show the welcome screen, or suggested questions once there is a picture."""
-    if looked_at is None:
+    if selected is None:
         welcome.show()
     elif message := welcome.show_suggestions():
-        state.put_question(session_id, state.Question(message, looked_at))
+        state.queue_question(session_id, state.Question(message, selected))
         st.rerun()
 
 

@@ -21,9 +21,9 @@ from .text import paragraph, plain, table
 SHOWN = 20
 # Seconds that the page waits for an answer before it shows the text so far: short enough to follow, long
 # enough that many waiting tabs leave the processor to the model.
-GLANCE = 0.4
-# Longer than a look takes: a rerun would end the one that runs before it has shown anything.
-_LOOK_EVERY = GLANCE + 0.2
+POLL_SECONDS = 0.4
+# Longer than one poll: the next one would otherwise end it before it has shown anything.
+_POLL_EVERY = POLL_SECONDS + 0.2
 _AVATAR = ":material/visibility:"
 _THUMBNAIL = 140
 
@@ -32,7 +32,7 @@ Again = Callable[[StoredTurn, str | None, StoredImage | None], None]
 
 
 def show_turns(
-    turns: list[StoredTurn], pictures: list[StoredImage], looked_at: StoredImage | None, again: Again | None
+    turns: list[StoredTurn], pictures: list[StoredImage], selected: StoredImage | None, again: Again | None
 ) -> None:
     """Show the turns of a session; `again` asks a question once more, None while busy.
 
@@ -41,12 +41,12 @@ def show_turns(
     hidden = len(turns) - SHOWN
     if hidden > 0 and st.toggle(f"Show {hidden} earlier", key=f"earlier-{turns[0].session_id}"):
         hidden = 0
-    with_boxes = _on_the_picture(turns, looked_at)
+    with_boxes = _on_the_picture(turns, selected)
     before: StoredImage | None = None
     for index, turn in enumerate(turns):
         if index >= hidden:
-            is_last, alike = index == len(turns) - 1, together.asked_alike(turns, index)
-            if again and state.is_changing(turn):
+            is_last, alike = index == len(turns) - 1, together.same_question(turns, index)
+            if again and state.is_editing(turn):
                 _change_question(turn, again, replaces=is_last and len(alike) == 1)
             else:
                 show_question(state.Question(turn.user, turn.image, turn.region), before, turn.number)
@@ -55,7 +55,7 @@ def show_turns(
                 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                     _show_thumbs(turn)
                     if turn.image and turn.number != with_boxes and labelled_boxes(turn):
-                        look = partial(state.look_at, turn.session_id, turn.image, turn.number)
+                        look = partial(state.select_picture, turn.session_id, turn.image, turn.number)
                         _action("Show boxes", "select_all", look, f"boxes-{turn.number}")
                     if again and alike:
                         _show_again(turn, pictures, again, is_last=is_last)
@@ -64,10 +64,10 @@ def show_turns(
         before = turn.image
 
 
-def _on_the_picture(turns: list[StoredTurn], looked_at: StoredImage | None) -> int | None:
-    if not turns or looked_at is None:
+def _on_the_picture(turns: list[StoredTurn], selected: StoredImage | None) -> int | None:
+    if not turns or selected is None:
         return None
-    shown = turn_with_boxes(turns, looked_at, state.boxes_of(turns[0].session_id))
+    shown = turn_with_boxes(turns, selected, state.boxes_of(turns[0].session_id))
     return shown.number if shown else None
 
 
@@ -98,7 +98,7 @@ def _change_question(turn: StoredTurn, again: Again, *, replaces: bool) -> None:
             asked = st.form_submit_button("Ask", type="primary", key="ask-changed")
             kept = st.form_submit_button("Cancel", key="keep-question")
     if asked or kept:
-        state.change(None)
+        state.edit(None)
         if asked and words.strip():
             again(turn, words.strip(), None)
         st.rerun()
@@ -115,16 +115,16 @@ def _action(label: str, icon: str, act: Callable[[], None], key: str, tip: str |
 
 
 def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, is_last: bool) -> None:
-    """Show the ways to ask a question again; an earlier one can only be put in other words."""
-    change = partial(state.change, turn)
-    _action("Change question", "edit", change, "change" if is_last else f"change-{turn.number}")
+    """Show the ways to ask a question again; an earlier one can only be edited."""
+    change = partial(state.edit, turn)
+    _action("Edit question", "edit", change, "change" if is_last else f"change-{turn.number}")
     if not is_last:
         return
     tip = "Answer this question again, with the task picked below."
     _action("Regenerate", "refresh", partial(again, turn, None, None), "again", tip)
     others = {f"Picture {number}": image for number, image in enumerate(pictures, 1) if image != turn.image}
     if others and turn.image:
-        label = "Ask of another picture"
+        label = "Ask about another picture"
         picked = st.menu_button(
             label, list(others), type="tertiary", icon=":material/image:", key="of-another"
         )
@@ -133,17 +133,17 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, 
             st.rerun()
 
 
-# --- an answer on its way --------------------------------------------------------------------------------
+# --- a running answer -----------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=_LOOK_EVERY)
+@st.fragment(run_every=_POLL_EVERY)
 def show_running(running: state.Running, boxes: int) -> None:
     """Show the answer so far and a stop button.
 
     Rerun the page once the answer is done or has more than `boxes` boxes.
     """
     answering = running.answering
-    if answering.wait(GLANCE) or len(answering.phrases) > boxes:
+    if answering.wait(POLL_SECONDS) or len(answering.phrases) > boxes:
         st.rerun()
     with st.chat_message("assistant", avatar=_AVATAR):
         if answering.words:
@@ -178,7 +178,7 @@ def show_waiting(questions: list[state.Question], number: int) -> None:
         show_question(question, question.image, number + offset)
 
 
-# --- how the answer came about ---------------------------------------------------------------------------
+# --- how an answer was made ------------------------------------------------------------------------------
 
 
 def _named(task: str, argument: str) -> str:
@@ -218,7 +218,7 @@ def _opinions(step: StoredStep) -> str:
     return ", ".join(f"{'✓' if opinion.agrees else '✗'} “{opinion.opinion}”" for opinion in checked)
 
 
-# --- what people think of it -----------------------------------------------------------------------------
+# --- feedback --------------------------------------------------------------------------------------------
 
 
 def _show_thumbs(turn: StoredTurn) -> None:

@@ -16,18 +16,18 @@ from assistant.vlm.grounding import Box
 from .component import component, nothing
 
 _LABEL = (
-    "The picture. Drag to draw a box round what you mean, or click a box. With the keyboard, arrows place a "
-    "box, Shift and arrows change its size, Enter takes it, Escape clears it; plus, minus and 0 zoom, M and "
+    "The picture. Drag to draw a box around what you mean, or click a box. With the keyboard, arrows place a "
+    "box, Shift and arrows change its size, Enter uses it, Escape clears it; plus, minus and 0 zoom, M and "
     "arrows move the picture, F fills the screen, E edits the boxes."
 )
 
 
 # SVG paths on a 24 x 24 grid, in the style of Material icons.
 _ICONS = {
-    "away": "M5 12h14",
-    "nearer": "M5 12h14M12 5v14",
+    "zoom-out": "M5 12h14",
+    "zoom-in": "M5 12h14M12 5v14",
     "fit": "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
-    "move": "M12 3v18M3 12h18M9 6l3-3 3 3M9 18l3 3 3-3M6 9l-3 3 3 3M18 9l3 3-3 3",
+    "pan": "M12 3v18M3 12h18M9 6l3-3 3 3M9 18l3 3 3-3M6 9l-3 3 3 3M18 9l3 3-3 3",
     "full": "M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7",
     "edit": "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
     "delete": "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13",
@@ -51,10 +51,10 @@ _HTML = f"""
     </div>
   </div>
   <div class="tools" role="toolbar" aria-label="Picture">
-    {_button("away", "Zoom out")}<span class="zoom"></span>{_button("nearer", "Zoom in")}
-    {_button("fit", "Whole picture")}{_button("move", "Move the picture")}
+    {_button("zoom-out", "Zoom out")}<span class="zoom"></span>{_button("zoom-in", "Zoom in")}
+    {_button("fit", "Whole picture")}{_button("pan", "Move the picture")}
     {_button("full", "Full screen")}{_button("edit", "Edit boxes")}
-    <label class="share">Hide below <input class="least" type="range" min="0" max="0.95" step="0.05"
+    <label class="threshold">Hide below <input class="min-score" type="range" min="0" max="0.95" step="0.05"
       aria-label="Hide boxes that are less probable than"><output></output></label>
   </div>
   <form class="editor" aria-label="Box" hidden>
@@ -62,7 +62,7 @@ _HTML = f"""
     {_button("delete", "Delete box")}{_button("undo", "Undo")}{_button("redo", "Redo")}
     {_button("restore", "Back to the model's boxes")}
   </form>
-  <p class="heard" role="status"></p>
+  <p class="announced" role="status"></p>
   <ul class="phrases" aria-label="What was found"></ul>
   <div class="sheet" aria-hidden="true"></div>
 </div>
@@ -85,12 +85,12 @@ class Marks:
 
 
 def show_picture(
-    image: StoredImage, marks: Marks, asked: int, least: float, prefer_least: Callable[[float], None]
+    image: StoredImage, marks: Marks, asked: int, min_score: float, keep_min_score: Callable[[float], None]
 ) -> Box | None:
     """Show a picture with boxes and return the box for the next question.
 
-    The box holds for one question: a new value of `asked` clears it. Boxes with a score below `least` are
-    hidden; `prefer_least` receives a new threshold chosen with the slider.
+    The box holds for one question: a new value of `asked` clears it. Boxes with a score below `min_score`
+    are hidden; `keep_min_score` receives a new one chosen with the slider.
     """
     key = _key(image)
 
@@ -98,9 +98,9 @@ def show_picture(
         if marks.save and (value := st.session_state[key].get("edited")):
             marks.save(tuple(_read(mark) for mark in value["marks"]))
 
-    def least_chosen() -> None:
-        if (value := st.session_state[key].get("least")) is not None:
-            prefer_least(float(value))
+    def min_score_chosen() -> None:
+        if (value := st.session_state[key].get("threshold")) is not None:
+            keep_min_score(float(value))
 
     data = {
         "url": f"pictures/{image.sha256}",
@@ -114,11 +114,15 @@ def show_picture(
         "canEdit": marks.save is not None,
         "palette": PALETTE,
         "unsure": UNSURE,
-        "least": least,
+        "minScore": min_score,
         "asked": asked,
         "box": (st.session_state.get(key) or {}).get("box"),
     }
-    listeners = {"on_edited_change": edited, "on_least_change": least_chosen, "on_box_change": nothing}
+    listeners = {
+        "on_edited_change": edited,
+        "on_threshold_change": min_score_chosen,
+        "on_box_change": nothing,
+    }
     _mount(key=key, data=data, default={"box": None}, width="stretch", **listeners)
     return chosen_box(image, asked)
 
@@ -152,7 +156,7 @@ def _described(marks: Sequence[LabelledBox]) -> str:
         return "The picture asked about"
     names = [mark.phrase or "something" for mark in marks]
     counted = ", ".join(f"{name} ({names.count(name)})" for name in dict.fromkeys(names))
-    return f"The picture asked about, with boxes round {counted}"
+    return f"The picture asked about, with boxes around {counted}"
 
 
 __all__ = ["Marks", "chosen_box", "show_picture"]

@@ -29,14 +29,14 @@ def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
     turns = resources.store().turns(session_id) if session_id else []
     _show_choice(session_id, turns, image)
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
-    least = state.preferences().least_score
+    min_score = state.preferences().min_score
     marks = _growing(session_id, image) or _marks(shown)
-    region = show_picture(image, marks, state.followed(), least, _prefer)
+    region = show_picture(image, marks, state.scroll_count(), min_score, _keep_min_score)
     if st.session_state.pop(_CORRECTED, False):
         st.rerun()
     if region is not None:
         if st.button(QUESTION, key="what", type="primary", icon=":material/help:", width="stretch"):
-            state.put_question(session_id, state.Question(QUESTION, image, region, task))
+            state.queue_question(session_id, state.Question(QUESTION, image, region, task))
             st.rerun()
     elif shown and shown.number != turns[-1].number:
         st.caption(f"Boxes of “{plain(shown.user, 60)}”")
@@ -46,7 +46,7 @@ def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
 
 def region(image: StoredImage | None) -> Box | None:
     """Return the box drawn or picked on the picture."""
-    return chosen_box(image, state.followed()) if image else None
+    return chosen_box(image, state.scroll_count()) if image else None
 
 
 def _growing(session_id: SessionId, image: StoredImage) -> Marks | None:
@@ -76,8 +76,8 @@ def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
     resources.store().set_corrections(turn.session_id, turn.number, corrected)
 
 
-def _prefer(least: float) -> None:
-    state.prefer(least_score=least)
+def _keep_min_score(min_score: float) -> None:
+    state.set_preferences(min_score=min_score)
 
 
 def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> None:
@@ -87,7 +87,7 @@ def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredIm
     urls = [f"thumbnails/{picture.sha256}" for picture in known]
     picked = show_thumbnails(urls, known.index(image), f"pictures-{session_id}")
     if picked is not None and known[picked] != image:
-        state.look_at(session_id, known[picked])
+        state.select_picture(session_id, known[picked])
         st.rerun()
     st.toggle(f"Ask about all {len(known)} pictures", key=state.all_key(session_id))
 

@@ -33,7 +33,7 @@ def show() -> None:
 
 
 def _keep(name: str) -> None:
-    state.prefer(**{name: st.session_state[f"wanted-{name}"]})
+    state.set_preferences(**{name: st.session_state[f"wanted-{name}"]})
 
 
 __all__ = ["show"]

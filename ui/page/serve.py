@@ -61,7 +61,7 @@ def _content(request: Request, is_small: bool) -> bytes:
 
 
 async def health(_: Request) -> Response:
-    """Answer 200 while the sessions can be read, else 503; why not is for the log, not for strangers."""
+    """Answer 200 while the sessions can be read, else 503; the reason goes to the log, not to strangers."""
     try:
         await run_in_threadpool(_read_sessions)
     except AssistantError:

@@ -1,4 +1,4 @@
-"""A session as its read-only link shows it: pictures, boxes and talk, and nothing to type or click."""
+"""A session as its read-only link shows it: pictures, boxes and conversation, and no controls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def show(link: str) -> None:
     store = resources.everything()
     session = store.linked_session(link)
     st.html(f"<h1>{escape(session.title) or 'Untitled'}</h1>")
-    st.caption(f"{session.updated:%-d %B %Y}, to read only")
+    st.caption(f"{session.updated:%-d %B %Y}, read-only")
     before = None
     for turn in store.turns(session.id):
         with st.chat_message("user", avatar=":material/person:"):
@@ -54,15 +54,15 @@ def _picture(store: SessionStore, turn: StoredTurn) -> bytes:
 
 
 def show_link(session_id: str) -> None:
-    """Show the link of a session, with the switch that makes it and takes it away."""
+    """Show the link of a session, with the switch that creates and removes it."""
     if not settings.has_links():
         return
     link = resources.store().link(session_id)
     wanted = st.toggle(
-        "Link for others to read it",
+        "Read-only link",
         link is not None,
         key=f"link-{session_id}",
-        help="Who has the link sees the pictures, boxes and talk of this session, and can change nothing.",
+        help="Anyone with the link sees this session, pictures included, and cannot change it.",
     )
     if wanted != (link is not None):
         link = resources.store().set_link(session_id, wanted)

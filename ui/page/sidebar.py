@@ -32,7 +32,7 @@ def show(current: SessionSummary | None) -> None:
         )
         _show_sessions(resources.store(), current)
         with st.container(key="foot"):
-            _show_many(resources.store())
+            _show_bulk_actions(resources.store())
             preferences.show()
             query = {"session": current.id} if current else None
             st.page_link(about.page(), icon=":material/info:", query_params=query)
@@ -95,7 +95,7 @@ def _entry(session: SessionSummary, image: str | None, current: SessionSummary |
     picture = f"![](thumbnails/{image}) " if image else ""
     pin = ":material/keep: " if session.pinned else ""
     st.button(
-        f"{picture}{pin}{plain(session.title, 24) or _UNTITLED} :small[{when(session.updated)}]",
+        f"{picture}{pin}{plain(session.title, 24) or _UNTITLED} :small[{age(session.updated)}]",
         key=f"open-{session.id}",
         width="stretch",
         type="tertiary",
@@ -124,10 +124,10 @@ def _open_entry(session: SessionSummary, image: str | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.popover("Pin, export, delete", type="tertiary", icon=":material/tune:", key="options"):
             _options(resources.store(), session)
-        st.caption(when(session.updated), width="content")
+        st.caption(age(session.updated), width="content")
 
 
-def when(time: datetime) -> str:
+def age(time: datetime) -> str:
     """Return a time as a short age or date: `now`, `5 min`, `3 h`, `2 Nov`."""
     past = datetime.now(UTC) - time
     if past < timedelta(minutes=1):
@@ -140,7 +140,7 @@ def when(time: datetime) -> str:
 
 
 def _options(store: SessionStore, session: SessionSummary) -> None:
-    label = "No longer at the top" if session.pinned else "Keep at the top"
+    label = "Unpin" if session.pinned else "Pin"
     args = (session.id, not session.pinned)
     st.button(label, icon=":material/keep:", width="stretch", on_click=_pin, args=args, key="pin")
     shared_view.show_link(session.id)
@@ -161,7 +161,7 @@ def _rename(session_id: str, key: str) -> None:
 # --- several sessions ------------------------------------------------------------------------------------
 
 
-def _show_many(store: SessionStore) -> None:
+def _show_bulk_actions(store: SessionStore) -> None:
     """Show the actions on several sessions at once."""
     with st.popover(
         "Several sessions", icon=":material/checklist:", type="tertiary", width="stretch", key="many"
@@ -204,14 +204,16 @@ def archive(store: SessionStore, session_ids: Sequence[str]) -> bytes:
 @st.dialog("Delete?")
 def _confirm_deletion(sessions: Sequence[SessionSummary]) -> None:
     if len(sessions) == 1:
-        st.markdown(f"“{plain(sessions[0].title) or _UNTITLED}” and its pictures will be gone for good.")
+        st.markdown(
+            f"“{plain(sessions[0].title) or _UNTITLED}” and its pictures will be deleted permanently."
+        )
     else:
-        st.markdown(f"{len(sessions)} sessions and their pictures will be gone for good.")
+        st.markdown(f"{len(sessions)} sessions and their pictures will be deleted permanently.")
     with st.container(horizontal=True):
         ids = [session.id for session in sessions]
         if st.button("Delete", type="primary", key="really-delete", on_click=_delete, args=(ids,)):
             st.rerun()
-        if st.button("Keep", key="keep"):
+        if st.button("Cancel", key="keep"):
             st.rerun()
 
 
@@ -226,4 +228,4 @@ def _delete(session_ids: Sequence[str]) -> None:
     st.session_state.pop("chosen-sessions", None)
 
 
-__all__ = ["archive", "highlighted", "show", "when"]
+__all__ = ["age", "archive", "highlighted", "show"]

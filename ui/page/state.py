@@ -40,15 +40,15 @@ def open_session(session_id: SessionId) -> None:
     if session_id is None:
         st.query_params.pop(_SESSION, None)
         _leave_new_session()
-        st.session_state["begun"] = sessions_begun() + 1
+        st.session_state["new_sessions"] = new_sessions() + 1
     else:
         st.query_params[_SESSION] = session_id
-    _follow()
+    _scroll_to_end()
 
 
-def sessions_begun() -> int:
+def new_sessions() -> int:
     """Return how many new sessions this tab has started, to give their widgets unique keys."""
-    return int(st.session_state.get("begun", 0))
+    return int(st.session_state.get("new_sessions", 0))
 
 
 # --- pictures --------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def add_pictures(session_id: SessionId, pictures: Sequence[StoredImage]) -> None
     """
     if pictures:
         _added().setdefault(session_id, []).extend(pictures)
-        look_at(session_id, pictures[0])
+        select_picture(session_id, pictures[0])
     if len(pictures) > 1:
         st.session_state[all_key(session_id)] = True
 
@@ -71,16 +71,16 @@ def pictures(session_id: SessionId, turns: Iterable[StoredTurn]) -> list[StoredI
     return list(dict.fromkeys([*distinct_images(turns), *_added().get(session_id, [])]))
 
 
-def look_at(session_id: SessionId, picture: StoredImage, turn: int | None = None) -> None:
+def select_picture(session_id: SessionId, picture: StoredImage, turn: int | None = None) -> None:
     """Select the picture that questions are about, and optionally the turn whose boxes to show."""
-    st.session_state[f"looked-at-{session_id}"] = picture
+    st.session_state[f"picture-of-{session_id}"] = picture
     st.session_state[f"boxes-of-{session_id}"] = turn
 
 
-def looked_at(session_id: SessionId, turns: Sequence[StoredTurn]) -> StoredImage | None:
+def selected_picture(session_id: SessionId, turns: Sequence[StoredTurn]) -> StoredImage | None:
     """Return the picture that questions are about: the selected one, else the last one asked about."""
     known = pictures(session_id, turns)
-    chosen = st.session_state.get(f"looked-at-{session_id}")
+    chosen = st.session_state.get(f"picture-of-{session_id}")
     last = next((turn.image for turn in reversed(turns) if turn.image), None)
     return next((picture for picture in (chosen, last) if picture in known), known[-1] if known else None)
 
@@ -93,7 +93,7 @@ def all_key(session_id: SessionId) -> str:
 def asked_about(
     session_id: SessionId, turns: Sequence[StoredTurn], added: Sequence[StoredImage], *, of_all: bool = False
 ) -> list[StoredImage | None]:
-    """Return the pictures that a question is about: those `added` with it, all, or the one looked at.
+    """Return the pictures that a question is about: those `added` with it, all, or the selected one.
 
     `of_all`: the question is about all of them by its words.
     """
@@ -101,7 +101,7 @@ def asked_about(
         return list(added)
     if (of_all or st.session_state.get(all_key(session_id))) and pictures(session_id, turns):
         return list(pictures(session_id, turns))
-    return [looked_at(session_id, turns)]
+    return [selected_picture(session_id, turns)]
 
 
 def boxes_of(session_id: SessionId) -> int | None:
@@ -149,7 +149,7 @@ class Failure:
     reason: str
 
 
-def put_question(session_id: SessionId, question: Question) -> None:
+def queue_question(session_id: SessionId, question: Question) -> None:
     """Queue a question; the failed ones are forgotten.
 
     If the visitor's queue is full, the question fails.
@@ -158,22 +158,22 @@ def put_question(session_id: SessionId, question: Question) -> None:
         limits.check_queue()
     except limits.LimitError as full:
         if question not in [failure.question for failure in failures(session_id)]:
-            refuse(session_id, Failure(question, str(full)))
+            reject(session_id, Failure(question, str(full)))
         return
     waiting_questions(session_id).append(question)
     _failures(session_id).clear()
     st.session_state["asked"] = questions_asked() + 1
-    _follow()
+    _scroll_to_end()
 
 
-def change(turn: StoredTurn | None) -> None:
+def edit(turn: StoredTurn | None) -> None:
     """Start editing the question of a turn; None stops editing."""
-    st.session_state["changing"] = turn and (turn.session_id, turn.number)
+    st.session_state["editing"] = turn and (turn.session_id, turn.number)
 
 
-def is_changing(turn: StoredTurn) -> bool:
+def is_editing(turn: StoredTurn) -> bool:
     """Return whether the question of a turn is being edited."""
-    return bool(st.session_state.get("changing") == (turn.session_id, turn.number))
+    return bool(st.session_state.get("editing") == (turn.session_id, turn.number))
 
 
 def questions_asked() -> int:
@@ -196,7 +196,7 @@ def is_busy(session_id: SessionId) -> bool:
     return running(session_id) is not None or bool(waiting_questions(session_id))
 
 
-def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]) -> Running | None:
+def start_next(session_id: SessionId, answering: Callable[[Question], Answering]) -> Running | None:
     """Start the next question unless one is running; return the running one."""
     progress, waiting = _progress(session_id), waiting_questions(session_id)
     with progress.lock:  # another tab may start one at the same time
@@ -206,7 +206,7 @@ def begin_next(session_id: SessionId, answering: Callable[[Question], Answering]
         return progress.running.get(session_id)
 
 
-def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> None:
+def finish(session_id: SessionId, running: Running, turn: StoredTurn) -> None:
     """Move to the session of a finished answer, with added pictures and with questions queued or failed."""
     _end(session_id, running)
     if session_id is None:
@@ -215,17 +215,17 @@ def keep_answer(session_id: SessionId, running: Running, turn: StoredTurn) -> No
         waiting_questions(turn.session_id).extend(_waiting().pop(None, []))
         _failures(turn.session_id).extend(_progress(None).failures.pop(None, []))
     if turn.image:
-        look_at(turn.session_id, turn.image)
+        select_picture(turn.session_id, turn.image)
     st.query_params[_SESSION] = turn.session_id
 
 
 def fail(session_id: SessionId, running: Running, reason: str) -> None:
     """Record that a question failed; every tab of its session shows it."""
     if _end(session_id, running):
-        refuse(session_id, Failure(running.question, reason))
+        reject(session_id, Failure(running.question, reason))
 
 
-def refuse(session_id: SessionId, failure: Failure) -> None:
+def reject(session_id: SessionId, failure: Failure) -> None:
     """Record that a question was not asked."""
     _failures(session_id).append(failure)
 
@@ -240,7 +240,7 @@ def retry(session_id: SessionId, failure: Failure) -> None:
     others = [one for one in _failures(session_id) if one is not failure]
     if len(others) < len(_failures(session_id)):  # else another tab has retried it
         _failures(session_id)[:] = [failure]
-        put_question(session_id, failure.question)
+        queue_question(session_id, failure.question)
         _failures(session_id).extend(others)
 
 
@@ -284,13 +284,13 @@ def _abandoned() -> list[tuple[Running, list[Question]]]:
     return abandoned
 
 
-def followed() -> int:
+def scroll_count() -> int:
     """Return a counter; the page scrolls to the end of the conversation when it grows."""
-    return int(st.session_state.get("followed", 0))
+    return int(st.session_state.get("scroll_count", 0))
 
 
-def _follow() -> None:
-    st.session_state["followed"] = followed() + 1
+def _scroll_to_end() -> None:
+    st.session_state["scroll_count"] = scroll_count() + 1
 
 
 @dataclass
@@ -327,10 +327,10 @@ def _waiting() -> dict[SessionId, list[Question]]:
 
 @dataclass(frozen=True)
 class Preferences:
-    """The settings of this tab; boxes with a score (0..1) below `least_score` are hidden."""
+    """The settings of this tab; boxes with a score (0..1) below `min_score` are hidden."""
 
     model: str
-    least_score: float = 0.0
+    min_score: float = 0.0
     verify: bool = False
 
 
@@ -340,7 +340,7 @@ def preferences() -> Preferences:
     return wanted or Preferences(settings.model_name(DEFAULT_MODEL))
 
 
-def prefer(**changes: object) -> None:
+def set_preferences(**changes: object) -> None:
     """Change some of the preferences."""
     st.session_state["preferences"] = replace(preferences(), **changes)  # type: ignore[arg-type]
 
@@ -355,27 +355,27 @@ __all__ = [
     "adopt_left_questions",
     "all_key",
     "asked_about",
-    "begin_next",
     "boxes_of",
-    "change",
     "current_session",
+    "edit",
     "fail",
     "failures",
-    "followed",
+    "finish",
     "is_busy",
-    "is_changing",
-    "keep_answer",
-    "look_at",
-    "looked_at",
+    "is_editing",
+    "new_sessions",
     "open_session",
     "pictures",
-    "prefer",
     "preferences",
-    "put_question",
     "questions_asked",
-    "refuse",
+    "queue_question",
+    "reject",
     "retry",
     "running",
-    "sessions_begun",
+    "scroll_count",
+    "select_picture",
+    "selected_picture",
+    "set_preferences",
+    "start_next",
     "waiting_questions",
 ]

@@ -39,10 +39,11 @@ def is_about_all(message: str) -> bool:
     return bool(_WHICH.fullmatch(message) or _ALL.search(message))
 
 
-class EachByItself:
+class PerPicturePlanner:
     """Plans a question about several pictures as a question about one of them.
 
-    "Which of these has a dog?" finds a dog; what no picture answers by itself ("compare them") describes it.
+    "Which of these has a dog?" finds a dog; a question that no picture can answer by itself ("compare them")
+    asks for a description.
     """
 
     def __init__(self, planner: MessagePlanner) -> None:
@@ -61,7 +62,7 @@ class EachByItself:
         return replace(plan, steps=steps)
 
 
-def asked_alike(turns: Sequence[StoredTurn], last: int) -> list[StoredTurn]:
+def same_question(turns: Sequence[StoredTurn], last: int) -> list[StoredTurn]:
     """Return the run of turns ending at `last` with the same question; empty if the run goes on after it."""
     found: list[StoredTurn] = []
     for turn in reversed(turns[: last + 1]):
@@ -123,4 +124,4 @@ def _row(turn: StoredTurn, number: int) -> str:
     return f'<tr><th scope="row">{picture} {number}</th><td>{html.escape(turn.answer)}</td></tr>'
 
 
-__all__ = ["EachByItself", "asked_alike", "is_about_all", "show", "verdict"]
+__all__ = ["PerPicturePlanner", "is_about_all", "same_question", "show", "verdict"]

@@ -104,7 +104,7 @@ def admit() -> bool:
     """Return whether the visitor may see the page; show the log-in if not."""
     if not has_login() or st.user.get("is_logged_in"):
         return True
-    st.markdown("# Who are you?")
+    st.markdown("# Please log in")
     st.button("Log in", type="primary", on_click=st.login, key="log-in")
     return False
 

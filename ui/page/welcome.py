@@ -40,7 +40,7 @@ def show() -> None:
             accept_multiple_files=True,
             max_upload_size=settings.UPLOAD_MB,
             label_visibility="collapsed",
-            key=f"pictures-{state.sessions_begun()}",
+            key=f"pictures-{state.new_sessions()}",
         )
         st.html(_CAMERA + _LABEL_SCRIPT, unsafe_allow_javascript=True)
         _, complaints = add_uploads(None, files)
@@ -72,7 +72,7 @@ def _pick(file: str) -> None:
 def show_suggestions() -> str | None:
     """Show suggested questions; return the one clicked."""
     with st.chat_message("assistant", avatar=":material/visibility:"):
-        st.markdown("A fine picture. Ask about it below, draw a box on it to ask about a part, or try:")
+        st.markdown("Ask about the picture below, draw a box on it to ask about a part, or try:")
         with st.container(horizontal=True, gap="small"):
             for label, message in SUGGESTIONS.items():
                 if st.button(label, key=f"try-{label}"):

@@ -17,12 +17,12 @@ export function phrasesOf(marks) {
 }
 
 /** @param {Mark} mark @param {number} unsure the score below which the model is unsure */
-export function nameOf({ text, score }, unsure) {
-  return [text || 'here', sureness(score, unsure)].filter(Boolean).join(' ')
+export function labelOf({ text, score }, unsure) {
+  return [text || 'here', confidence(score, unsure)].filter(Boolean).join(' ')
 }
 
 /** @param {number | null} score @param {number} unsure */
-function sureness(score, unsure) {
+function confidence(score, unsure) {
   if (score === null) return ''
   const percent = `${Math.round(100 * score)}%`
   return score < unsure ? `unsure, ${percent}` : percent
@@ -46,7 +46,7 @@ export function drawBoxes(layer, marks, palette, unsure) {
       element.style.setProperty('--colour', palette[number % palette.length])
       return element
     })
-    name.textContent = nameOf(mark, unsure)
+    name.textContent = labelOf(mark, unsure)
     return { box, name, width: 0, height: 0 }
   })
   const largestFirst = marks.map((_, index) => index).sort((one, other) => area(marks[other].corners) - area(marks[one].corners))
@@ -69,7 +69,7 @@ export function listPhrases(list, marks, palette, unsure) {
     button.style.setProperty('--colour', palette[number % palette.length])
     button.setAttribute('aria-pressed', 'false')
     words.textContent = text || 'here'
-    note.textContent = indices.length > 1 ? `${indices.length} boxes` : sureness(marks[indices[0]].score, unsure)
+    note.textContent = indices.length > 1 ? `${indices.length} boxes` : confidence(marks[indices[0]].score, unsure)
     button.append(words, note)
     item.append(button)
     return button
@@ -87,7 +87,7 @@ export function missingItem(thing) {
 }
 
 /** @param {HTMLElement} element @param {Corners} corners in screen pixels */
-export function lay(element, [x0, y0, x1, y1]) {
+export function place(element, [x0, y0, x1, y1]) {
   element.style.transform = `translate(${x0}px, ${y0}px)`
   element.style.width = `${x1 - x0}px`
   element.style.height = `${y1 - y0}px`
@@ -98,7 +98,7 @@ export function lay(element, [x0, y0, x1, y1]) {
  * @param {{ drawn: Drawn, corners: Corners }[]} shown corners are in screen pixels
  * @param {number} width of the screen @param {number} height
  */
-export function placeNames(shown, width, height) {
+export function placeLabels(shown, width, height) {
   /** @type {Corners[]} */
   const placed = []
   for (const { drawn, corners: [left, top, right, bottom] } of shown) {

@@ -2,7 +2,7 @@
 // HTTP, where pages may not use the camera themselves.
 
 /** @returns {() => void} the cleanup */
-export function photograph() {
+export function handleCamera() {
   /** @param {MouseEvent} event */
   const click = (event) => {
     if (!(event.target instanceof Element) || !event.target.closest('.camera')) return

@@ -8,23 +8,23 @@
 export const GRIPS = /** @type {Grip[]} */ ([-1, 0, 1].flatMap((down) => [-1, 0, 1].map((across) => ({ across, down }))))
 
 /** @param {number} value @param {number} end */
-const within = (value, end) => Math.round(Math.min(Math.max(value, 0), end))
+const clamp = (value, end) => Math.round(Math.min(Math.max(value, 0), end))
 
 /** @param {Corners} corners */
 export const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0)
 
 /** @param {Point} one @param {Point} other @param {Size} size @returns {Corners} the box between two points */
 export function span([ax, ay], [bx, by], { width, height }) {
-  const [x0, x1] = [within(Math.min(ax, bx), width), within(Math.max(ax, bx), width)]
-  const [y0, y1] = [within(Math.min(ay, by), height), within(Math.max(ay, by), height)]
+  const [x0, x1] = [clamp(Math.min(ax, bx), width), clamp(Math.max(ax, bx), width)]
+  const [y0, y1] = [clamp(Math.min(ay, by), height), clamp(Math.max(ay, by), height)]
   return [x0, y0, x1, y1]
 }
 
 /** @param {Corners} corners @param {Grip} grip @param {Point} by @param {Size} size @returns {Corners} */
-export function pulled([x0, y0, x1, y1], { across, down }, [dx, dy], size) {
+export function adjusted([x0, y0, x1, y1], { across, down }, [dx, dy], size) {
   if (!across && !down) {
-    const left = within(x0 + dx, size.width - (x1 - x0))
-    const top = within(y0 + dy, size.height - (y1 - y0))
+    const left = clamp(x0 + dx, size.width - (x1 - x0))
+    const top = clamp(y0 + dy, size.height - (y1 - y0))
     return [left, top, left + x1 - x0, top + y1 - y0]
   }
   const [left, right] = [across < 0 ? x0 + dx : x0, across > 0 ? x1 + dx : x1]
@@ -68,5 +68,5 @@ export function nudged(box, [across, down], resizes, size, parts) {
   if (!box) return span([width / 4, height / 4], [(3 * width) / 4, (3 * height) / 4], size)
   /** @type {Point} */
   const by = [across * Math.max(1, width / parts), down * Math.max(1, height / parts)]
-  return pulled(box, resizes ? { across: 1, down: 1 } : { across: 0, down: 0 }, by, size)
+  return adjusted(box, resizes ? { across: 1, down: 1 } : { across: 0, down: 0 }, by, size)
 }

@@ -3,17 +3,17 @@
 import { arrow } from './corners.js'
 
 const KEYS = /** @type {Record<string, string>} */ ({
-  '+': 'nearer',
-  '=': 'nearer',
-  '-': 'away',
+  '+': 'zoom-in',
+  '=': 'zoom-in',
+  '-': 'zoom-out',
   0: 'fit',
-  m: 'move',
-  ' ': 'hold',
+  m: 'pan',
+  ' ': 'hold-to-pan',
   f: 'full',
   e: 'edit',
   Delete: 'delete',
   Backspace: 'delete',
-  Enter: 'take',
+  Enter: 'use',
   Escape: 'clear',
 })
 
@@ -23,9 +23,9 @@ const KEYS = /** @type {Record<string, string>} */ ({
  */
 export function press(picture, event) {
   const direction = arrow(event.key)
-  const act = direction ? () => picture.nudge(direction, event.shiftKey) : actOf(picture, event)
-  if (!act) return
-  act()
+  const action = direction ? () => picture.nudge(direction, event.shiftKey) : actionOf(picture, event)
+  if (!action) return
+  action()
   event.preventDefault()
   event.stopPropagation()
 }
@@ -34,9 +34,9 @@ export function press(picture, event) {
  * @param {import('./picture.js').Picture} picture @param {KeyboardEvent} event
  * @returns {(() => void) | undefined}
  */
-function actOf(picture, event) {
-  if (!event.ctrlKey && !event.metaKey) return picture.acts[KEYS[event.key] ?? '']
+function actionOf(picture, event) {
+  if (!event.ctrlKey && !event.metaKey) return picture.actions[KEYS[event.key] ?? '']
   const key = event.key.toLowerCase()
   if (!picture.isEditing || !['y', 'z'].includes(key)) return undefined
-  return key === 'y' || event.shiftKey ? picture.acts.redo : picture.acts.undo
+  return key === 'y' || event.shiftKey ? picture.actions.redo : picture.actions.undo
 }

@@ -1,7 +1,7 @@
 // The picture component: a viewer, its boxes, a region to draw for the next question, and the box editor.
 // Hovering a phrase in the list highlights its boxes, and the other way round.
 
-import { drawBoxes, lay, listPhrases, markAt, missingItem, phrasesOf, placeNames } from './boxes.js'
+import { drawBoxes, listPhrases, markAt, missingItem, phrasesOf, place, placeLabels } from './boxes.js'
 import { GRIPS, nudged } from './corners.js'
 import { History } from './history.js'
 import { press } from './keys.js'
@@ -18,7 +18,7 @@ import { View } from './view.js'
  * @property {string} alt @property {string[]} missing phrases asked for and not found
  * @property {Mark[]} marks @property {string} of identifies the turn of the boxes
  * @property {Mark[]} found the boxes as the model gave them @property {boolean} canEdit
- * @property {string[]} palette @property {number} unsure @property {number} least hide boxes with a lower score
+ * @property {string[]} palette @property {number} unsure @property {number} minScore hide boxes with a lower score
  * @property {number} asked grows with every question: a drawn region holds for one question only
  * @property {{ corners: Corners, asked: number } | null} box
  */
@@ -51,8 +51,8 @@ export class Picture {
   /** @type {number | null} */ selected = null
   /** @type {Corners | null} the drawn region, until it is cleared */ region = null
   isEditing = false
-  isMoving = false
-  least = 0
+  isPanning = false
+  minScore = 0
   label = NEW
 
   /** @param {Root} root */
@@ -62,15 +62,15 @@ export class Picture {
     const find = (name) => root.querySelector(`.${name}`)
     this.stage = /** @type {HTMLElement} */ (find('stage'))
     this.parts = { boxes: find('boxes'), region: find('region'), grips: find('grips'), list: find('phrases') }
-    this.fields = { editor: find('editor'), label: find('label'), least: find('least'), share: find('share') }
-    this.heard = /** @type {HTMLElement} */ (find('heard'))
+    this.fields = { editor: find('editor'), label: find('label'), minScore: find('min-score'), threshold: find('threshold') }
+    this.announced = /** @type {HTMLElement} */ (find('announced'))
     this.parts.grips.replaceChildren(...GRIPS.slice().map(() => document.createElement('i')))
     this.pointer = new Pointer(this)
     this.view = new View(find('canvas'), this.pointer, () => this.layout())
     this.stage.onpointermove = (event) => this.pointer.hover(event)
-    this.stage.onpointerleave = () => this.light(null)
+    this.stage.onpointerleave = () => this.highlight(null)
     this.stage.onkeydown = (event) => press(this, event)
-    this.stage.onkeyup = (event) => event.key === ' ' && this.move(false)
+    this.stage.onkeyup = (event) => event.key === ' ' && this.pan(false)
     this.listen()
     resize(find('sheet'), this.stage, root)
   }
@@ -86,7 +86,7 @@ export class Picture {
     Object.assign(this, { data, setState, trigger })
     this.root.querySelector('.canvas')?.setAttribute('aria-label', data.alt)
     this.view.open(data.url, data.width, data.height)
-    if (data.least !== before.least) this.least = data.least
+    if (data.minScore !== before.minScore) this.minScore = data.minScore
     if (data.asked !== before.asked) {
       this.select(null)
       this.region = data.box?.asked === data.asked ? data.box.corners : null
@@ -107,7 +107,7 @@ export class Picture {
 
   /** @param {Mark} mark */
   isShown(mark) {
-    return mark.score === null || mark.score >= this.least
+    return mark.score === null || mark.score >= this.minScore
   }
 
   // --- showing -----------------------------------------------------------------------------------------------
@@ -119,19 +119,19 @@ export class Picture {
     })
     const scores = this.marks.some(({ score }) => score !== null)
     this.root.classList.toggle('editing', this.isEditing)
-    this.root.classList.toggle('moving', this.isMoving)
+    this.root.classList.toggle('panning', this.isPanning)
     this.fields.editor.hidden = !this.isEditing
-    this.fields.share.hidden = !scores
-    this.fields.least.value = String(this.least)
-    this.root.querySelectorAll('output').forEach((output) => (output.value = `${Math.round(100 * this.least)}%`))
+    this.fields.threshold.hidden = !scores
+    this.fields.minScore.value = String(this.minScore)
+    this.root.querySelectorAll('output').forEach((output) => (output.value = `${Math.round(100 * this.minScore)}%`))
     this.enable({ edit: this.data.canEdit, undo: this.history.canUndo, redo: this.history.canRedo })
     this.enable({ restore: !same(this.marks, this.data.found), delete: this.selected !== null })
     this.mark('edit', this.isEditing)
-    this.mark('move', this.isMoving)
+    this.mark('pan', this.isPanning)
     const { label } = this.fields
     label.disabled = this.selected === null
     if (!label.matches(':focus')) label.value = this.selected === null ? '' : this.marks[this.selected].text
-    this.light(null)
+    this.highlight(null)
     this.layout()
   }
 
@@ -142,8 +142,8 @@ export class Picture {
     this.buttons = listPhrases(this.parts.list, this.marks, palette, unsure)
     this.parts.list.append(...this.data.missing.map(missingItem))
     this.buttons.forEach((button, number) => {
-      button.onpointerenter = button.onfocus = () => this.light(number)
-      button.onpointerleave = button.onblur = () => this.light(null)
+      button.onpointerenter = button.onfocus = () => this.highlight(number)
+      button.onpointerleave = button.onblur = () => this.highlight(null)
       button.onclick = () => this.pick(number)
     })
   }
@@ -154,24 +154,24 @@ export class Picture {
       const corners = this.view.toScreen(mark.corners)
       const { box, name } = this.drawn[index]
       box.hidden = name.hidden = !this.isShown(mark)
-      lay(box, corners)
+      place(box, corners)
       return box.hidden ? [] : [{ drawn: this.drawn[index], corners }]
     })
-    placeNames(shown, this.stage.clientWidth, this.stage.clientHeight)
+    placeLabels(shown, this.stage.clientWidth, this.stage.clientHeight)
     this.parts.region.hidden = !this.region
-    if (this.region) lay(this.parts.region, this.view.toScreen(this.region))
+    if (this.region) place(this.parts.region, this.view.toScreen(this.region))
     this.parts.grips.hidden = !this.isEditing || this.selected === null
-    if (this.selected !== null) lay(this.parts.grips, this.view.toScreen(this.marks[this.selected].corners))
+    if (this.selected !== null) place(this.parts.grips, this.view.toScreen(this.marks[this.selected].corners))
     const zoom = this.root.querySelector('.zoom')
     if (zoom) zoom.textContent = `${Math.round(100 * this.view.scale)}%`
   }
 
   /** @param {number | null} pointedAt the number of a phrase */
-  light(pointedAt) {
-    const lit = pointedAt ?? this.pinned
-    this.stage.classList.toggle('dimmed', lit !== null)
+  highlight(pointedAt) {
+    const highlighted = pointedAt ?? this.pinned
+    this.stage.classList.toggle('dimmed', highlighted !== null)
     for (const part of [...this.parts.boxes.children, ...this.buttons]) {
-      part.classList.toggle('lit', Number(part.dataset.phrase) === lit)
+      part.classList.toggle('highlighted', Number(part.dataset.phrase) === highlighted)
       part.classList.toggle('selected', Number(part.dataset.mark) === this.selected)
     }
     this.buttons.forEach((button, number) => button.setAttribute('aria-pressed', String(number === this.pinned)))
@@ -198,8 +198,8 @@ export class Picture {
   }
 
   /** @param {string} words announced by screen readers */
-  say(words) {
-    this.heard.textContent = words
+  announce(words) {
+    this.announced.textContent = words
   }
 
   // --- choosing ----------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ export class Picture {
   /** Send the box for the next question: the drawn region or the selected box. */
   send() {
     const corners = this.region ?? (this.selected === null || this.isEditing ? null : this.marks[this.selected].corners)
-    this.say(corners ? `The next question is about the box ${corners.join(', ')}` : 'No box')
+    this.announce(corners ? `The next question is about the box ${corners.join(', ')}` : 'No box')
     const box = corners && { corners, asked: this.data.asked }
     if (!same(box, this.data.box)) this.setState('box', box)
   }
@@ -248,7 +248,7 @@ export class Picture {
   }
 
   /** @param {Corners | null} corners of the drawn box: a new box while editing, else the next question's region */
-  take(corners) {
+  use(corners) {
     if (!this.isEditing) {
       this.region = corners
       this.select(null)
@@ -281,7 +281,7 @@ export class Picture {
     if (!(steps < 0 ? this.history.canUndo : this.history.canRedo)) return
     this.history.go(steps)
     this.select(null)
-    this.say(steps < 0 ? 'Undone' : 'Done again')
+    this.announce(steps < 0 ? 'Undone' : 'Redone')
     this.trigger('edited', { marks: this.marks })
     this.draw()
   }
@@ -290,7 +290,7 @@ export class Picture {
 
   /** @param {Point} direction @param {boolean} resizes */
   nudge(direction, resizes) {
-    if (this.isMoving) return this.view.pan(direction[0] / 5, direction[1] / 5)
+    if (this.isPanning) return this.view.pan(direction[0] / 5, direction[1] / 5)
     if (this.isEditing && this.selected !== null) {
       const corners = nudged(this.marks[this.selected].corners, direction, resizes, this.data, 200)
       return this.change({ corners, score: null })
@@ -299,25 +299,25 @@ export class Picture {
     this.layout()
   }
 
-  /** @param {boolean} isMoving */
-  move(isMoving) {
-    this.isMoving = isMoving
+  /** @param {boolean} isPanning */
+  pan(isPanning) {
+    this.isPanning = isPanning
     this.draw()
   }
 
-  acts = /** @type {Record<string, () => void>} */ ({
-    nearer: () => this.view.zoom(1),
-    away: () => this.view.zoom(-1),
+  actions = /** @type {Record<string, () => void>} */ ({
+    'zoom-in': () => this.view.zoom(1),
+    'zoom-out': () => this.view.zoom(-1),
     fit: () => this.view.zoom(0),
-    move: () => this.move(!this.isMoving),
-    hold: () => this.move(true),
+    pan: () => this.pan(!this.isPanning),
+    'hold-to-pan': () => this.pan(true),
     full: () => this.full(),
     edit: () => this.edit(!this.isEditing),
     undo: () => this.step(-1),
     redo: () => this.step(1),
     delete: () => this.delete(),
     restore: () => this.commit(this.data.found, null),
-    take: () => this.region && this.take(this.region),
+    use: () => this.region && this.use(this.region),
     clear: () => {
       this.region = null
       this.pointer.press = null
@@ -339,7 +339,7 @@ export class Picture {
     if (!this.isEditing || this.selected === null) return
     const name = this.marks[this.selected].text
     this.commit(this.marks.filter((_, index) => index !== this.selected), null)
-    this.say(`Deleted: ${name}`)
+    this.announce(`Deleted: ${name}`)
     this.stage.focus({ preventScroll: true })
   }
 
@@ -351,14 +351,14 @@ export class Picture {
 
   listen() {
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (this.root.querySelectorAll('[data-do]'))) {
-      button.onclick = () => this.acts[button.dataset.do ?? '']()
+      button.onclick = () => this.actions[button.dataset.do ?? '']()
     }
-    const { least, label, editor } = this.fields
-    least.oninput = () => {
-      this.least = Number(least.value)
+    const { minScore, label, editor } = this.fields
+    minScore.oninput = () => {
+      this.minScore = Number(minScore.value)
       this.draw()
     }
-    least.onchange = () => this.trigger('least', Number(least.value))
+    minScore.onchange = () => this.trigger('threshold', Number(minScore.value))
     editor.onsubmit = (/** @type {Event} */ event) => {
       event.preventDefault()
       this.stage.focus({ preventScroll: true })

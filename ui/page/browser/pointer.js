@@ -1,15 +1,15 @@
 // The pointer on the picture: draw a box, pull or move one, click one, or hover over one.
 
-import { lay, markAt } from './boxes.js'
-import { gripAt, pulled, span } from './corners.js'
+import { place, markAt } from './boxes.js'
+import { gripAt, adjusted, span } from './corners.js'
 
 /** @typedef {import('./view.js').Point} Point */
 /** @typedef {import('./view.js').Corners} Corners */
 /** @typedef {import('./corners.js').Grip} Grip */
 /** @typedef {import('./view.js').Gestures} Gestures */
 
-const REACH = { mouse: 9, touch: 22 } // how close to an edge a pointer grabs it, in screen pixels
-const SMALLEST = 5 // a box drawn smaller than this is taken for a click, in screen pixels
+const GRAB_DISTANCE = { mouse: 9, touch: 22 } // how close to an edge a pointer grabs it, in screen pixels
+const MIN_SIDE = 5 // a box drawn smaller than this is taken for a click, in screen pixels
 
 /** @implements {Gestures} */
 export class Pointer {
@@ -24,9 +24,9 @@ export class Pointer {
   start(at, isTouch) {
     const { picture } = this
     picture.stage.focus({ preventScroll: true })
-    if (picture.isMoving) return false
+    if (picture.isPanning) return false
     const [x, y] = picture.view.toScreen([...at, ...at])
-    const grip = picture.isEditing ? this.grip([x, y], isTouch ? REACH.touch : REACH.mouse) : null
+    const grip = picture.isEditing ? this.grip([x, y], isTouch ? GRAB_DISTANCE.touch : GRAB_DISTANCE.mouse) : null
     const from = picture.selected === null ? span(at, at, picture.data) : picture.marks[picture.selected].corners
     this.press = { at, grip, from }
     return true
@@ -37,12 +37,12 @@ export class Pointer {
     const { picture } = this
     const corners = this.dragged(at)
     if (this.press?.grip && picture.selected !== null && corners) {
-      lay(picture.drawn[picture.selected].box, picture.view.toScreen(corners))
-      lay(picture.parts.grips, picture.view.toScreen(corners))
+      place(picture.drawn[picture.selected].box, picture.view.toScreen(corners))
+      place(picture.parts.grips, picture.view.toScreen(corners))
     } else if (!this.press?.grip) {
       picture.region = corners
       picture.parts.region.hidden = !corners
-      if (corners) lay(picture.parts.region, picture.view.toScreen(corners))
+      if (corners) place(picture.parts.region, picture.view.toScreen(corners))
     }
     return true
   }
@@ -53,7 +53,7 @@ export class Pointer {
     this.press = null
     if (isClick || !corners) return this.picture.click(at)
     if (grip && this.picture.selected !== null) return this.picture.change({ corners, score: null })
-    this.picture.take(corners)
+    this.picture.use(corners)
   }
 
   cancel() {
@@ -70,10 +70,10 @@ export class Pointer {
     if (this.press || !picture.view.isOpen) return
     const { left, top } = picture.stage.getBoundingClientRect()
     const at = { x: event.clientX - left, y: event.clientY - top }
-    const grip = picture.isEditing ? this.grip([at.x, at.y], REACH.mouse) : null
+    const grip = picture.isEditing ? this.grip([at.x, at.y], GRAB_DISTANCE.mouse) : null
     const index = markAt(picture.marks, picture.view.toPicture(at), (mark) => picture.isShown(mark))
-    picture.stage.style.cursor = picture.isMoving ? 'grab' : grip ? cursorOf(grip) : index === null ? '' : 'pointer'
-    picture.light(index === null ? null : picture.numberOf(index))
+    picture.stage.style.cursor = picture.isPanning ? 'grab' : grip ? cursorOf(grip) : index === null ? '' : 'pointer'
+    picture.highlight(index === null ? null : picture.numberOf(index))
   }
 
   /** @param {Point} at in screen pixels @param {number} reach */
@@ -82,15 +82,15 @@ export class Pointer {
     return selected === null ? null : gripAt(view.toScreen(marks[selected].corners), at, reach)
   }
 
-  /** @param {Point} at @returns {Corners | null} the box drawn or pulled so far, null if it is too small */
+  /** @param {Point} at @returns {Corners | null} the box drawn or adjusted so far, null if it is too small */
   dragged(at) {
     if (!this.press) return null
     const { at: [x, y], grip, from } = this.press
     const { data, view } = this.picture
-    const corners = grip ? pulled(from, grip, [at[0] - x, at[1] - y], data) : span([x, y], at, data)
+    const corners = grip ? adjusted(from, grip, [at[0] - x, at[1] - y], data) : span([x, y], at, data)
     const [x0, y0, x1, y1] = corners
-    const least = SMALLEST / view.scale
-    return x1 - x0 >= least && y1 - y0 >= least ? corners : null
+    const minSide = MIN_SIDE / view.scale
+    return x1 - x0 >= minSide && y1 - y0 >= minSide ? corners : null
   }
 }
 

@@ -1,6 +1,6 @@
 // Conversation helpers: auto-scroll, copy buttons, the camera and keyboard shortcuts.
 
-import { photograph } from './camera.js'
+import { handleCamera } from './camera.js'
 import { follow } from './follow.js'
 import { listen } from './shortcuts.js'
 
@@ -8,12 +8,12 @@ import { listen } from './shortcuts.js'
 export default function ({ parentElement, data }) {
   /** @param {string} what @returns {any} */
   const find = (what) => parentElement.querySelector(what)
-  const ends = [follow(find('.newest'), data.newest), listen(find('dialog'), find('.newest')), copying(find('p')), photograph()]
+  const ends = [follow(find('.newest'), data.newest), listen(find('dialog'), find('.newest')), copyButtons(find('p')), handleCamera()]
   return () => ends.forEach((end) => end())
 }
 
-/** @param {HTMLElement} heard @returns {() => void} the cleanup */
-function copying(heard) {
+/** @param {HTMLElement} status @returns {() => void} the cleanup */
+function copyButtons(status) {
   /** @param {MouseEvent} event */
   const click = async (event) => {
     const button = event.target instanceof Element ? event.target.closest('.copy') : null
@@ -21,7 +21,7 @@ function copying(heard) {
     if (!button || !words) return
     await copy(words)
     button.classList.add('done')
-    heard.textContent = 'Copied'
+    status.textContent = 'Copied'
     setTimeout(() => button.classList.remove('done'), 1500)
   }
   document.addEventListener('click', click)

@@ -15,8 +15,8 @@ import './openseadragon/openseadragon.min.js'
 
 const Library = /** @type {any} */ (window).OpenSeadragon
 const STEP = 1.4
-const MOST = 8 // maximum zoom, in screen pixels per picture pixel
-const CLICK = 4 // pixels that a pointer may move during a click
+const MAX_ZOOM = 8 // maximum zoom, in screen pixels per picture pixel
+const CLICK_DISTANCE = 4 // pixels that a pointer may move during a click
 
 export class View {
   /**
@@ -32,7 +32,7 @@ export class View {
       showNavigationControl: false,
       animationTime: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 0.3,
       minZoomImageRatio: 1,
-      maxZoomPixelRatio: MOST,
+      maxZoomPixelRatio: MAX_ZOOM,
       visibilityRatio: 1,
       constrainDuringPan: true,
       zoomPerScroll: 1.25,
@@ -91,7 +91,7 @@ export class View {
     })
     this.viewer.addHandler('canvas-release', (/** @type {any} */ event) => {
       if (!press) return
-      const isClick = Math.hypot(event.position.x - press.from.x, event.position.y - press.from.y) <= CLICK
+      const isClick = Math.hypot(event.position.x - press.from.x, event.position.y - press.from.y) <= CLICK_DISTANCE
       if (press.stays || isClick) gestures.end(this.toPicture(event.position), isClick)
       press = null
     })
