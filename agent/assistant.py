@@ -24,7 +24,14 @@ TITLE_LENGTH = 60
 
 
 class Assistant:
-    """Answers messages about an image and saves each turn in a session."""
+    """Answers messages about an image and saves each turn in a session.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, SessionStore.open(f"{folder}/sessions.db") as store:
+    ...     turn = Assistant(model, store).ask(None, "[refer] the cat", "cat.jpg")
+    >>> turn.answer, turn.phrases[0].boxes[0].bins
+    ('The cat is on the left.', (10, 20, 50, 100))
+    """
 
     def __init__(
         self, model: VisionLanguageModel, store: SessionStore, planner: MessagePlanner | None = None

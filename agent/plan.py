@@ -10,7 +10,12 @@ from ..vlm.planning import CHAT, PastStep, PastTurn, PlanContext, Step
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps that answer one message, in order, and a sentence that explains the choice."""
+    """The steps that answer one message, in order, and a sentence that explains the choice.
+
+    >>> plan = Plan((Step(Task.REFER, "the dog"), Step(Task.VQA, "what colour is the dog?")), "as asked")
+    >>> [step.name for step in plan.steps]
+    ['refer', 'vqa']
+    """
 
     steps: tuple[Step, ...]
     why: str

@@ -39,6 +39,10 @@ class Planner:
     `writer` is the model that writes the plan; the default is the default model's language model, loaded on
     the first message. With `talks`, the model answers requests that fit no task; otherwise the assistant
     declines them.
+
+    >>> plan = Planner().plan("[vqa] what colour is the dog?")
+    >>> plan.steps[0].argument, plan.why
+    ('what colour is the dog?', '[vqa], because you typed it')
     """
 
     def __init__(self, writer: PlanWriter | None = None, *, talks: bool = False) -> None:

@@ -53,7 +53,11 @@ Time = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 @dataclass(frozen=True, config=STRICT)
 class Verification:
-    """The model's own check of a box: whether it agrees, and what it said."""
+    """The model's own check of a box: whether it agrees, and what it said.
+
+    >>> Verification(agrees=False, opinion="a cat").opinion
+    'a cat'
+    """
 
     agrees: bool
     opinion: str

@@ -25,6 +25,10 @@ class SessionSummary:
 
     `updated` is the time of the last turn; `pinned` sessions are listed first; `turns` is the number of
     turns; `owner` is a visitor of the page, None for the local user.
+
+    >>> noon = datetime.fromisoformat("2026-01-01T12:00:00Z")
+    >>> SessionSummary("3f2a", "A walk", created=noon, updated=noon).pinned
+    False
     """
 
     id: str
@@ -42,6 +46,9 @@ class StoredImage:
 
     `format` is Pillow's name, such as `JPEG`; `width` and `height` are in pixels, with the EXIF orientation
     applied; `size` is in bytes.
+
+    >>> StoredImage("0" * 64, "JPEG", width=451, height=300, size=29_931).format
+    'JPEG'
     """
 
     sha256: str
@@ -69,6 +76,10 @@ class StoredStep:
     `task` is None for free conversation; `text` is the answer sentence, `raw` the model's output, `error` the
     reason of a failure or None; `seconds` is wall time. A box that the model checked is a `CheckedBox`.
     `stopped` is not saved: the person stopped the step before the model finished.
+
+    >>> dog = GroundedPhrase("the dog", (Box(12, 30, 35, 92, score=0.8),))
+    >>> StoredStep("refer", "the dog", phrases=(dog,)).name
+    'refer'
 
     Raises:
         ValueError: a phrase has no box, or `seconds` is not a duration.
@@ -108,6 +119,9 @@ class LabelledBox:
     `corners` are left, top, right and bottom in pixels of the upright image; `score` is a probability 0..1,
     None if the model gave none or a person drew the box.
 
+    >>> LabelledBox("A  Dog", (20, 10, 100, 60)).name
+    'a dog'
+
     Raises:
         ValueError: the corners are in the wrong order, or the score is not a probability.
     """
@@ -142,6 +156,10 @@ class NewTurn:
     `seconds` is wall time; `why` explains the choice of the steps; `stopped` means that the person stopped
     the turn early.
 
+    >>> dog = GroundedPhrase("the dog", (Box(12, 30, 35, 92),))
+    >>> NewTurn("where is it?", "Left.", steps=(StoredStep("refer", "the dog", phrases=(dog,)),)).phrases
+    (GroundedPhrase(text='the dog', boxes=(Box(x0=12, y0=30, x1=35, y1=92, score=None),), start=0),)
+
     Raises:
         ValueError: `seconds` is not a duration.
     """
@@ -167,6 +185,10 @@ class StoredTurn(NewTurn):
     """A turn in the store; a session numbers its turns from 1 without gaps.
 
     `corrections` are all boxes of the turn after a person's corrections, None if nobody corrected them.
+
+    >>> noon = datetime.fromisoformat("2026-01-01T12:00:00Z")
+    >>> StoredTurn("hello", "Hello!", session_id="3f2a", number=1, created=noon).feedback is None
+    True
     """
 
     session_id: Annotated[str, Field(exclude=True)] = ""
@@ -178,7 +200,13 @@ class StoredTurn(NewTurn):
 
 @dataclass(frozen=True)
 class SearchHit:
-    """A turn that a search found; `snippet` is the part of its question or answer around the match."""
+    """A turn that a search found; `snippet` is the part of its question or answer around the match.
+
+    >>> noon = datetime.fromisoformat("2026-01-01T12:00:00Z")
+    >>> hit = SearchHit("3f2a", "A walk", 1, "where is the dog?", created=noon)
+    >>> f"{hit.session_title}, turn {hit.number}"
+    'A walk, turn 1'
+    """
 
     session_id: str
     session_title: str
@@ -189,7 +217,11 @@ class SearchHit:
 
 @dataclass(frozen=True)
 class Usage:
-    """The number of an owner's pictures, and their size in bytes."""
+    """The number of an owner's pictures, and their size in bytes.
+
+    >>> Usage(pictures=2, size=59_862)
+    Usage(pictures=2, size=59862)
+    """
 
     pictures: int
     size: int
@@ -197,7 +229,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem in the store: the row or file, and what is wrong with it."""
+    """A problem in the store: the row or file, and what is wrong with it.
+
+    >>> print(Problem("session 3f2a", "its turns are not numbered 1, 2, 3 and so on"))
+    session 3f2a: its turns are not numbered 1, 2, 3 and so on
+    """
 
     subject: str
     detail: str

@@ -45,6 +45,13 @@ class SessionStore(Exporting, Linking):
 
     Every write is one transaction. Each method also raises `StorageError` if the database or the folder
     cannot be read or written. Create a store with `open`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, SessionStore.open(f"{folder}/sessions.db") as store:
+    ...     session = store.create_session("A walk")
+    ...     turn = store.append_turn(session.id, NewTurn("where is the dog?", "On the left."))
+    ...     store.search("dog")[0].session_title, turn.number
+    ('A walk', 1)
     """
 
     def __init__(self, engine: Engine, folder: ImageFolder) -> None:

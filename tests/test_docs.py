@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import assistant
+from assistant import agent, storage, tools
 from assistant.ui.cli import app
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.vision_language_model import VisionLanguageModel
@@ -78,18 +79,25 @@ def test_commands_are_found_in_the_documents() -> None:
 @pytest.mark.parametrize("name", EXEMPLARY)
 def test_the_examples_of_docstrings_print_what_they_show(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(SAMPLES)
-    globs = {"model": VisionLanguageModel(FakeEngine()), "image": open_picture("cat.jpg").image}
+    globs = {name: getattr(assistant, name) for name in ("Box", "GroundedPhrase", "Task")}
+    globs |= {"model": VisionLanguageModel(FakeEngine()), "image": open_picture("cat.jpg").image}
     outcome = doctest.testmod(import_module(name), extraglobs=globs)
     assert outcome.attempted
     assert outcome.failed == 0
 
 
 def public() -> dict[str, object]:
-    """Return the package's public names, and the methods that ask the model."""
-    named = {name: getattr(assistant, name) for name in assistant.__all__ if not name.startswith("MiniGPT")}
-    model = named.pop("VisionLanguageModel")
+    """Return the public names but for errors and aliases of types, and the methods that ask the model."""
+    packages = (assistant, agent, storage, tools)
+    named = {name: getattr(package, name) for package in packages for name in package.__all__}
     asks = ("caption", "vqa", "refer", "detect", "ground", "identify", "chat", "generate")
-    return {**named, **{name: getattr(model, name) for name in asks}}
+    named |= {name: getattr(VisionLanguageModel, name) for name in asks}
+    plain = {"Feedback", "VisionLanguageModel"}
+    return {
+        name: value
+        for name, value in named.items()
+        if name not in plain and not name.startswith("MiniGPT") and not name.endswith("Error")
+    }
 
 
 @pytest.mark.parametrize("name", public())

@@ -34,7 +34,13 @@ _MAX_ENTRIES = 20_000
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Images by id, such as those in a session store."""
+    """Images by id, such as those in a session store.
+
+    >>> class Photos(dict):
+    ...     find = dict.get
+    >>> ImageAccess(sources=(Photos(cat=Path("cat.jpg")),)).open("cat", {}).picture.height
+    300
+    """
 
     def find(self, reference: str) -> Source | None:
         """Return the image of that id, or None if this source does not have it.
@@ -63,7 +69,11 @@ class OpenedImage:
 
 
 class ImageAccess:
-    """Opens images by id from sources and messages, and by path from allowed folders only."""
+    """Opens images by id from sources and messages, and by path from allowed folders only.
+
+    >>> ImageAccess(folders=(".",)).open("cat.jpg", {}).picture.width
+    451
+    """
 
     def __init__(
         self, folders: Sequence[str | Path] | None = None, sources: Sequence[ImageSource] = ()

@@ -17,7 +17,11 @@ MAX_LISTED = 100
 
 
 class ListPicturesTool(PictureTool):
-    """List the images that the tools can open: attached to messages, from sources, and files."""
+    """List the images that the tools can open: attached to messages, from sources, and files.
+
+    >>> "- cat.jpg" in ListPicturesTool().invoke({}).splitlines()
+    True
+    """
 
     name: str = "list_pictures"
     description: str = (

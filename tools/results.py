@@ -37,6 +37,9 @@ class ImageReference(_Record):
 
     `width` and `height` are pixels of the upright image; `sha256` hashes the file's bytes, or the pixels of
     an image that came decoded.
+
+    >>> ImageReference(reference="cat.jpg", width=451, height=300, sha256="0" * 64)["width"]
+    451
     """
 
     reference: str | None
@@ -50,6 +53,9 @@ class FoundBox(_Record):
 
     `box` is `[x0, y0, x1, y1]` in pixels of the upright image, `bins` the same in whole hundredths of its
     sides; `score` is the model's probability 0..1 for the box, None if unknown.
+
+    >>> FoundBox.of("the cat", Box(10, 20, 50, 100, 0.83), (451, 300)).box
+    [45.1, 60.0, 225.5, 300.0]
     """
 
     phrase: str
@@ -59,17 +65,19 @@ class FoundBox(_Record):
 
     @classmethod
     def of(cls, phrase: str, box: Box, size: tuple[int, int]) -> FoundBox:
-        """Return a box in an image of that width and height.
-
-        >>> FoundBox.of("the cat", Box(10, 20, 50, 100, 0.83), (451, 300)).box
-        [45.1, 60.0, 225.5, 300.0]
-        """
+        """Return a box in an image of that width and height."""
         score = None if box.score is None else round(box.score, _SCORE_DECIMALS)
         return cls(phrase=phrase, box=in_pixels(box, size), bins=list(box.bins), score=score)
 
 
 class VisionResult(_Record):
-    """The result of one call: a LangChain tool's artifact, and the structured content over MCP."""
+    """The result of one call: a LangChain tool's artifact, and the structured content over MCP.
+
+    >>> image = ImageReference(reference="cat.jpg", width=451, height=300, sha256="0" * 64)
+    >>> cat = FoundBox.of("the cat", Box(10, 20, 50, 100), (451, 300))
+    >>> VisionResult(task=Task.REFER, image=image, text="Found it.", boxes=[cat]).phrases[0].text
+    'the cat'
+    """
 
     version: Literal[1] = 1
     task: Task
@@ -97,7 +105,11 @@ class VisionResult(_Record):
 
 
 class PictureList(_Record):
-    """The paths and ids of images; `more` means that there are others."""
+    """The paths and ids of images; `more` means that there are others.
+
+    >>> PictureList(pictures=["cat.jpg"], more=False).pictures
+    ['cat.jpg']
+    """
 
     pictures: list[str]
     more: bool

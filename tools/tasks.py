@@ -22,7 +22,11 @@ from .vision_tool import Findings, VisionTool
 
 
 class CaptionTool(VisionTool):
-    """Caption an image in a sentence."""
+    """Caption an image in a sentence.
+
+    >>> CaptionTool(model=model).invoke({"image": "cat.jpg"})
+    'a cat on a rug'
+    """
 
     task: ClassVar[Task] = Task.CAPTION
     name: str = "caption"
@@ -35,7 +39,11 @@ class CaptionTool(VisionTool):
 
 
 class VqaTool(VisionTool):
-    """Answer a question about an image (visual question answering)."""
+    """Answer a question about an image (visual question answering).
+
+    >>> VqaTool(model=model).invoke({"image": "cat.jpg", "question": "what colour is the cat?"})
+    'brown'
+    """
 
     task: ClassVar[Task] = Task.VQA
     name: str = "vqa"
@@ -51,7 +59,11 @@ class VqaTool(VisionTool):
 
 
 class ReferTool(VisionTool):
-    """Locate the referent of an expression (referring expression comprehension)."""
+    """Locate the referent of an expression (referring expression comprehension).
+
+    >>> print(ReferTool(model=model).invoke({"image": "cat.jpg", "expression": "the cat"}).splitlines()[-1])
+    - the cat: [45.1, 60, 225.5, 300], confidence 83%
+    """
 
     task: ClassVar[Task] = Task.REFER
     name: str = "refer"
@@ -70,7 +82,11 @@ class ReferTool(VisionTool):
 
 
 class DetectTool(VisionTool):
-    """Find every box of a phrase, or of each thing that a sentence names (detection)."""
+    """Find every box of a phrase, or of each thing that a sentence names (detection).
+
+    >>> DetectTool(model=model).invoke({"image": "cat.jpg", "phrase": "eyes"}).splitlines()[0]
+    'Found 2 boxes for "eyes".'
+    """
 
     task: ClassVar[Task] = Task.DETECTION
     name: str = "detect"
@@ -91,7 +107,11 @@ class DetectTool(VisionTool):
 
 
 class GroundTool(VisionTool):
-    """Describe an image and locate what the description names (grounded captioning)."""
+    """Describe an image and locate what the description names (grounded captioning).
+
+    >>> GroundTool(model=model).invoke({"image": "cat.jpg"}).splitlines()[0]
+    'a cat with a nose'
+    """
 
     task: ClassVar[Task] = Task.GROUNDING
     name: str = "ground"
@@ -107,7 +127,11 @@ class GroundTool(VisionTool):
 
 
 class IdentifyTool(VisionTool):
-    """Name what is in a region of an image (referring expression generation)."""
+    """Name what is in a region of an image (referring expression generation).
+
+    >>> IdentifyTool(model=model).invoke({"image": "cat.jpg", "region": [0, 0, 90, 60]}).splitlines()[0]
+    'a tabby cat'
+    """
 
     task: ClassVar[Task] = Task.IDENTIFY
     name: str = "identify"

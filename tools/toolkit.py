@@ -28,6 +28,10 @@ class VisionToolkit(BaseToolkit):
     id (with the same restrictions as a model's), a `pathlib.Path` (unrestricted), bytes, a Pillow
     image, an opened `Picture`, a data URL, or a message's image block with base64 data. Without one, an
     agent's tools use the image in the latest user message that has any.
+
+    >>> caption, *_ = VisionToolkit(model=model, folders=(".",)).get_tools()
+    >>> caption.invoke({}, {"configurable": {"current_image": "cat.jpg"}})
+    'a cat on a rug'
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)

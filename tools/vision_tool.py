@@ -27,6 +27,9 @@ class LazyModel:
     """A model that loads on first use; safe to share between threads.
 
     Copies share the model. Pickling works if it was given by name, folder or address.
+
+    >>> LazyModel(model).get() is model
+    True
     """
 
     def __init__(self, model: VisionLanguageModel | str) -> None:
@@ -105,6 +108,15 @@ class VisionTool(PictureTool):
     `model` may be given as a name, a folder, a loaded model, or a `LazyModel` that several tools share.
     Errors that the calling model or its user can fix (no such image, a region outside of it, wrong arguments,
     missing weights) become error messages; anything else is a bug and is raised.
+
+    >>> class Mirror(VisionTool):
+    ...     task: ClassVar[Task] = Task.VQA
+    ...     name: str = "mirror"
+    ...     description: str = "Say whether a picture is symmetric."
+    ...     def look(self, model, image, region, text):
+    ...         return Findings(model.vqa(image, "is it symmetric?", region).text)
+    >>> Mirror(model=model).invoke({"image": "cat.jpg"})
+    'brown'
     """
 
     task: ClassVar[Task]

@@ -65,6 +65,9 @@ class Step:
     tell me what colour it is". If that step finds no certain box, the full image is used. `reply` names the
     one of `REPLIES` to give in free conversation instead of asking the model, or is empty. `typed` is the
     text that the person wrote after a typed identifier, without its boxes.
+
+    >>> Step(Task.REFER, "the dog").name, Step(None, "hello").name
+    ('refer', 'chat')
     """
 
     task: Task | None
@@ -82,7 +85,11 @@ class Step:
 
 @dataclass(frozen=True)
 class PastStep:
-    """A step of an earlier turn, with the boxes that it found."""
+    """A step of an earlier turn, with the boxes that it found.
+
+    >>> PastStep(Task.REFER, "the dog", (Box(12, 30, 35, 92),)).boxes[0].bins
+    (12, 30, 35, 92)
+    """
 
     task: Task | None
     argument: str = ""
@@ -92,7 +99,11 @@ class PastStep:
 
 @dataclass(frozen=True)
 class PastTurn:
-    """An earlier turn: the person's message, the requests to the model, and the answer."""
+    """An earlier turn: the person's message, the requests to the model, and the answer.
+
+    >>> PastTurn("where is the dog?", (PastStep(Task.REFER, "the dog"),), "On the left.").steps[0].argument
+    'the dog'
+    """
 
     user: str
     steps: tuple[PastStep, ...] = ()
@@ -104,6 +115,11 @@ class PlanContext:
     """The context of a message: earlier turns, oldest first, and the region just drawn.
 
     `size` is the image's width and height in pixels, or None without an image.
+
+    >>> found = PastStep(Task.REFER, "the dog", (Box(12, 30, 35, 92),))
+    >>> context = PlanContext((PastTurn("where is the dog?", (found,)),))
+    >>> plan_prompt("what colour is it?", context).symbols["A1"].bins
+    (12, 30, 35, 92)
     """
 
     turns: tuple[PastTurn, ...] = ()
