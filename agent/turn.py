@@ -196,15 +196,5 @@ def _without_repeats(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase,
     return tuple(kept)
 
 
-__all__ = [
-    "NOTHING_SAID",
-    "NO_REGION",
-    "STEP_LIMIT",
-    "RunContext",
-    "done",
-    "failed",
-    "finish",
-    "in_place",
-    "run",
-    "run_next",
-]
+__all__ = ["NOTHING_SAID", "NO_REGION", "STEP_LIMIT", "RunContext", "done", "failed", "finish"]
+__all__ += ["in_place", "run", "run_next"]

@@ -27,28 +27,8 @@ from .records import (
 )
 from .store import SessionStore
 
-__all__ = [
-    "AmbiguousSessionError",
-    "CheckedBox",
-    "DatabaseBusyError",
-    "DatabaseDamagedError",
-    "DatabaseMissingError",
-    "DatabaseNotWritableError",
-    "DiskFullError",
-    "ExchangeError",
-    "Feedback",
-    "LabelledBox",
-    "NewTurn",
-    "NewerDatabaseError",
-    "Problem",
-    "SearchHit",
-    "SessionNotFoundError",
-    "SessionStore",
-    "SessionSummary",
-    "StorageError",
-    "StoredImage",
-    "StoredStep",
-    "StoredTurn",
-    "Usage",
-    "Verification",
-]
+__all__ = ["AmbiguousSessionError", "CheckedBox", "DatabaseBusyError", "DatabaseDamagedError"]
+__all__ += ["DatabaseMissingError", "DatabaseNotWritableError", "DiskFullError", "ExchangeError"]
+__all__ += ["Feedback", "LabelledBox", "NewTurn", "NewerDatabaseError", "Problem", "SearchHit"]
+__all__ += ["SessionNotFoundError", "SessionStore", "SessionSummary", "StorageError", "StoredImage"]
+__all__ += ["StoredStep", "StoredTurn", "Usage", "Verification"]

@@ -45,15 +45,6 @@ class ExchangeError(StorageError):
     """A file to import is not a valid export; the message names the field."""
 
 
-__all__ = [
-    "AmbiguousSessionError",
-    "DatabaseBusyError",
-    "DatabaseDamagedError",
-    "DatabaseMissingError",
-    "DatabaseNotWritableError",
-    "DiskFullError",
-    "ExchangeError",
-    "NewerDatabaseError",
-    "SessionNotFoundError",
-    "StorageError",
-]
+__all__ = ["AmbiguousSessionError", "DatabaseBusyError", "DatabaseDamagedError", "DatabaseMissingError"]
+__all__ += ["DatabaseNotWritableError", "DiskFullError", "ExchangeError", "NewerDatabaseError"]
+__all__ += ["SessionNotFoundError", "StorageError"]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationInfo
 from pydantic.dataclasses import dataclass
 
-from ..vlm.grounding import GroundedPhrase
+from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.planning import CHAT
 from .forms import STRICT, Phrase, Region, Score, Seconds, Time, Verification, verifications_of
 
@@ -251,11 +251,9 @@ def found_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
     """Return the model's boxes of a turn; a box without a phrase takes its step's argument."""
     if turn.image is None:
         return ()
-    width, height = turn.image.width, turn.image.height
+    size = turn.image.width, turn.image.height
     return tuple(
-        LabelledBox(
-            phrase.text.strip() or step.argument.strip(), _hundredths(box.to_pixels(width, height)), box.score
-        )
+        LabelledBox(phrase.text.strip() or step.argument.strip(), _pixels(box, size), box.score)
         for step in turn.steps
         for phrase in step.phrases
         for box in phrase.boxes
@@ -268,23 +266,10 @@ def labelled_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
     return found_boxes(turn) if corrections is None else corrections
 
 
-def _hundredths(pixels: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = (round(value, 2) for value in pixels)
+def _pixels(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (round(value, 2) for value in box.to_pixels(*size))
     return left, top, right, bottom
 
 
-__all__ = [
-    "Feedback",
-    "LabelledBox",
-    "NewTurn",
-    "Problem",
-    "SearchHit",
-    "SessionSummary",
-    "StoredImage",
-    "StoredStep",
-    "StoredTurn",
-    "Usage",
-    "distinct_images",
-    "found_boxes",
-    "labelled_boxes",
-]
+__all__ = ["Feedback", "LabelledBox", "NewTurn", "Problem", "SearchHit", "SessionSummary", "StoredImage"]
+__all__ += ["StoredStep", "StoredTurn", "Usage", "distinct_images", "found_boxes", "labelled_boxes"]

@@ -43,21 +43,6 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f".{_MODULES[name]}", __name__), name)
 
 
-__all__ = [
-    "CaptionTool",
-    "DetectTool",
-    "FoundBox",
-    "GroundTool",
-    "IdentifyTool",
-    "ImageAccess",
-    "ImageReference",
-    "ImageSource",
-    "LazyModel",
-    "ListPicturesTool",
-    "PictureList",
-    "ReferTool",
-    "VisionResult",
-    "VisionTool",
-    "VisionToolkit",
-    "VqaTool",
-]
+__all__ = ["CaptionTool", "DetectTool", "FoundBox", "GroundTool", "IdentifyTool", "ImageAccess"]
+__all__ += ["ImageReference", "ImageSource", "LazyModel", "ListPicturesTool", "PictureList", "ReferTool"]
+__all__ += ["VisionResult", "VisionTool", "VisionToolkit", "VqaTool"]

@@ -80,13 +80,5 @@ def replace_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="replace")
 
 
-__all__ = [
-    "INTERRUPTED",
-    "encodable",
-    "note",
-    "replace_closed_streams",
-    "replace_what_cannot_be_encoded",
-    "say",
-    "say_json",
-]
-__all__ += ["say_json_text", "write_whole"]
+__all__ = ["INTERRUPTED", "encodable", "note", "replace_closed_streams", "replace_what_cannot_be_encoded"]
+__all__ += ["say", "say_json", "say_json_text", "write_whole"]
