@@ -51,7 +51,7 @@ def test_sessions_are_pinned_searched_exported_and_deleted_together(tab: Page) -
             tab.get_by_label("Title").fill("My cat")
             tab.get_by_label("Title").press("Enter")
             tab.get_by_role("button", name="Pin, export, delete").click()
-            tab.get_by_role("button", name="Pin").click()
+            tab.locator(".st-key-pin button").click()
             expect(tab.get_by_role("button", name="Unpin")).to_be_visible()
             settled(tab)
             tab.keyboard.press("Escape")
