@@ -27,7 +27,7 @@ AT_HOME = {
     "streamlit": {"ui/page"},
     "markdown_it": {"ui/page"},
     "tensorboard": {"vlm/training/progress.py"},
-    "pillow_heif": {"vlm/picture_formats.py"},
+    "pillow_heif": {"vlm/pictures/formats.py"},
     "nltk": {"vlm/evaluation/wups.py"},
     "vllm": {"vlm/vllm_plugin"},
 }

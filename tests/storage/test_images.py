@@ -15,9 +15,8 @@ from PIL import ExifTags, Image
 
 from assistant.storage import DatabaseBusyError, DiskFullError, NewTurn, SessionStore, StoredImage, store
 from assistant.storage import images as images_module
-from assistant.vlm import pictures
 from assistant.vlm.errors import ImageError
-from assistant.vlm.pictures import open_picture
+from assistant.vlm.pictures import open_picture, opening
 
 MakePicture = Callable[..., bytes]
 MakeTurn = Callable[..., NewTurn]
@@ -142,7 +141,7 @@ class TestAdding:
     ) -> None:
         with pytest.raises(ImageError, match=r"nowhere\.png: there is no such file"):
             sqlite_store.add_image(Path("nowhere.png"))
-        monkeypatch.setattr(pictures, "FILE_LIMIT", 10)
+        monkeypatch.setattr(opening, "FILE_LIMIT", 10)
         with pytest.raises(ImageError, match="MB"):
             sqlite_store.add_image(make_picture())
 

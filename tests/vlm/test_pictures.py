@@ -19,9 +19,8 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageFile
 
-from assistant.vlm import picture_colours, picture_formats, pictures
 from assistant.vlm.errors import ImageError
-from assistant.vlm.pictures import LONG_SIDE, Picture, open_picture
+from assistant.vlm.pictures import LONG_SIDE, Picture, colours, formats, open_picture, opening
 
 RED, BLUE, GREEN, WHITE = (255, 0, 0), (0, 0, 255), (0, 128, 0), (255, 255, 255)
 TRANSPOSITIONS = {  # what a camera held that way stores, as the inverse of what must be undone
@@ -236,13 +235,13 @@ def test_a_large_photo_is_reduced_but_its_own_size_is_told_upright() -> None:
 
 def test_a_large_photo_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    in_rgb = picture_colours.in_rgb
+    in_rgb = colours.in_rgb
 
     def noted(image: Image.Image, size: tuple[int, int]) -> Any:
         decoded.append(image.size)
         return in_rgb(image, size)
 
-    monkeypatch.setattr(picture_colours, "in_rgb", noted)
+    monkeypatch.setattr(colours, "in_rgb", noted)
     open_picture(encoded(Image.new("L", (9000, 300)), "JPEG"))
     assert decoded == [(4500, 150)]
 
@@ -358,7 +357,7 @@ def test_a_format_outside_the_list_is_refused_by_its_name() -> None:
 
 def test_what_nobody_knows_is_refused_and_the_formats_are_listed() -> None:
     message = refusal(b"just some text")
-    assert all(form in message for form in pictures.FORMATS)
+    assert all(form in message for form in opening.FORMATS)
 
 
 def test_a_tiff_of_a_kind_that_pillow_cannot_read_is_not_called_damaged() -> None:
@@ -398,7 +397,7 @@ def frames(number: int) -> bytes:
     ],
 )
 def test_a_file_that_keeps_a_reader_busy_is_given_up(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(picture_formats, "SECONDS_LIMIT", 0.02)
+    monkeypatch.setattr(formats, "SECONDS_LIMIT", 0.02)
     assert "takes more than 0.02 seconds" in refusal(content)
 
 
@@ -438,7 +437,7 @@ def test_the_limit_is_independent_of_pillows(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_file_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "FILE_LIMIT", 1024**2)
+    monkeypatch.setattr(opening, "FILE_LIMIT", 1024**2)
     assert "larger than 1 MB" in refusal(Path("/dev/zero"))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageFile
 
-from .errors import ImageError
-from .picture_formats import identify
+from ..errors import ImageError
+from .formats import identify
 
 # Of a high byte. An image without a brighter colour uses less than half of the range.
 _DARK = 128

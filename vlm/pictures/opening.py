@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
 from PIL import Image
 
-from .errors import ImageError
-from .picture_depth import correct_planes, in_sixteen_bits
-from .picture_formats import FORMATS, identify, unsupported
+from ..errors import ImageError
+from .depth import correct_planes, in_sixteen_bits
+from .formats import FORMATS, identify, unsupported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -249,7 +249,7 @@ def _as_seen(
 
     `size` is the size in the file, if decoding already reduces the image.
     """
-    from .picture_colours import in_rgb  # imports numpy
+    from .colours import in_rgb  # imports numpy
 
     width, height = size or image.size
     _refuse_bombs(width, height)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
-from .errors import ImageError
+from ..errors import ImageError
 
 # Pillow's mode for each colour space of a profile.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}

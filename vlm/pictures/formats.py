@@ -15,7 +15,7 @@ from io import BytesIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
 
-from .errors import ImageError
+from ..errors import ImageError
 
 _PILLOWS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM")
 FORMATS = (*_PILLOWS, "HEIF")

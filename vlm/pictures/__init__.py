@@ -1,0 +1,27 @@
+"""Open any image file as an upright RGB image."""
+
+from __future__ import annotations
+
+from .opening import (
+    FILE_LIMIT,
+    FORMATS,
+    LONG_SIDE,
+    PIXEL_LIMIT,
+    SIDE_LIMIT,
+    Picture,
+    Source,
+    as_seen,
+    open_picture,
+)
+
+__all__ = [
+    "FILE_LIMIT",
+    "FORMATS",
+    "LONG_SIDE",
+    "PIXEL_LIMIT",
+    "SIDE_LIMIT",
+    "Picture",
+    "Source",
+    "as_seen",
+    "open_picture",
+]
