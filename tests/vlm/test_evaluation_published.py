@@ -123,7 +123,7 @@ def memes(data: Path, change: Callable[[Any], Any]) -> None:
 
 
 def chair(data: Path, change: Callable[[Any], Any]) -> None:
-    drawn = [{"image_id": 42, "category_id": number, "segmentation": []} for number in (1, 18)]
+    drawn: Rows = [{"image_id": 42, "category_id": number, "segmentation": []} for number in (1, 18)]
     categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
     captions = [{"image_id": 42, "caption": "Somebody on a bench."}, {"image_id": 43, "caption": "A boat."}]
     put(

@@ -85,6 +85,7 @@ class TestSampling:
 
 
 class TestBeams:
+    @torch.inference_mode()
     def wanted(self, engine: LocalEngine, **options: Any) -> str:
         """Return what transformers finds from the prompt's embeddings."""
         row, model = engine._row(CAPTION), engine.model
@@ -172,6 +173,10 @@ class TestTheFoldersDefaults:
         own = GenerationOptions(temperature=0.9, top_p=0.95, seed=3)
         assert asked(engine, GenerationOptions(seed=3)) == asked(engine, own) != greedy.raw
         assert asked(engine, GenerationOptions(temperature=0)) == greedy.raw
+        self.write(folder, do_sample=False, num_beams=3)
+        engine = LocalEngine.load(str(folder), dtype=torch.float32)
+        assert asked(engine, GenerationOptions()) == asked(engine, GenerationOptions(beams=3)) != greedy.raw
+        assert asked(engine, GenerationOptions(beams=1)) == greedy.raw
 
     def test_generate_of_transformers_has_them_too(self, folder: Path) -> None:
         self.write(folder, do_sample=True, temperature=0.9, max_new_tokens=5)
