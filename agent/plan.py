@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ..vlm.planning import CHAT, PastStep, PastTurn, PlanContext, Step
+from ..vlm.planning import PastStep, PastTurn, PlanContext, Step
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ class MessagePlanner(Protocol):
         ...
 
 
-__all__ = ["CHAT", "MessagePlanner", "PastStep", "PastTurn", "Plan", "PlanContext", "Step"]
+__all__ = ["MessagePlanner", "PastStep", "PastTurn", "Plan", "PlanContext", "Step"]

@@ -13,7 +13,7 @@ from pydantic import Field, FiniteFloat, PlainSerializer, PlainValidator, Valida
 from pydantic.dataclasses import dataclass
 
 from ..vlm.grounding import Box, GroundedPhrase
-from ..vlm.planning import CHAT
+from ..vlm.tasks import CHAT
 from .forms import STRICT, Phrase, Region, Score, Seconds, Time, Verification, verifications_of
 
 Feedback = Literal[-1, 0, 1]

@@ -22,10 +22,8 @@ from typing import Protocol
 
 from .answers import Completion, Continuation
 from .grounding import Box
-from .tasks import NEEDS_ARGUMENT, Task, Turn
+from .tasks import CHAT, NEEDS_ARGUMENT, Task, Turn
 from .typed_regions import typed_regions
-
-CHAT = "chat"
 
 # The word of each task; None is free conversation.
 WORDS: dict[Task | None, str] = {
@@ -300,6 +298,6 @@ def _one_line(text: str) -> str:
     return _JOINTS.sub(lambda joint: ", " if ";" in joint[0] else " ", text.strip())
 
 
-__all__ = ["CHAT", "MOST_STEPS", "MOST_TOKENS", "REPLIES", "TASKS", "WORDS", "PastStep", "PastTurn"]
+__all__ = ["MOST_STEPS", "MOST_TOKENS", "REPLIES", "TASKS", "WORDS", "PastStep", "PastTurn"]
 __all__ += ["PlanContext", "PlanPrompt", "PlanWriter", "Step", "plan_confidence", "plan_prompt"]
 __all__ += ["plan_turn", "write_plan"]

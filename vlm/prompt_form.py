@@ -14,10 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from .errors import WeightsError
 from .grounding import Box
-from .tasks import DEFINITIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verbatim
-
-CHAT: Literal["chat"] = "chat"
-"""The key of free conversation in `max_new_tokens`."""
+from .tasks import CHAT, DEFINITIONS, NEEDS_ARGUMENT, Frame, Task, instruction, verbatim
 
 Length = Annotated[int, Field(gt=0, le=4096)]
 TrainingLength = Annotated[int, Field(gt=0, le=2**16)]
@@ -139,4 +136,4 @@ def read_prompt_form(values: Mapping[str, Any] | PromptForm | None) -> PromptFor
         raise WeightsError(f"processor_config.json: {place}: {reason}; copy the model again") from error
 
 
-__all__ = ["CHAT", "OURS", "PromptForm", "read_prompt_form"]
+__all__ = ["OURS", "PromptForm", "read_prompt_form"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .grounding import Box, format_box
 
@@ -39,6 +39,9 @@ class Task(StrEnum):
         """The task's wordings, limits and title."""
         return DEFINITIONS[self]
 
+
+CHAT: Literal["chat"] = "chat"
+"""The name of free conversation, where the names of tasks stand."""
 
 ABSENT_ANSWER = "not in the image"
 """The answer of `[refer]` and `[detection]` if the thing is not in the image; it has no box."""
@@ -278,6 +281,7 @@ def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) 
 __all__ = [
     "ABSENT_ANSWER",
     "BOX_TASKS",
+    "CHAT",
     "DEFINITIONS",
     "NEEDS_ARGUMENT",
     "TAKES_NO_ARGUMENT",

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from ...agent.plan import CHAT, PastStep, PastTurn, Plan, PlanContext
+from ...agent.plan import PastStep, PastTurn, Plan, PlanContext
 from ...vlm.data.skipped_rows import first_error
 from ...vlm.errors import AssistantError
 from ...vlm.grounding import Box
-from ...vlm.tasks import Task
+from ...vlm.tasks import CHAT, Task
 
 
 class CaseError(AssistantError):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from assistant.agent.answer import counted, is_unsure
-from assistant.agent.plan import CHAT
 from assistant.agent.turn import NOTHING_SAID
 from assistant.storage import StoredStep, StoredTurn
-from assistant.vlm.tasks import Task
+from assistant.vlm.tasks import CHAT, Task
 
 _DONE = {
     Task.CAPTION: "Described the picture",

@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..errors import DataError
 from ..grounding import Box
 from ..planning import (
-    CHAT,
     REPLIES,
     PastStep,
     PastTurn,
@@ -30,7 +29,7 @@ from ..planning import (
     plan_turn,
     write_plan,
 )
-from ..tasks import Task, Turn
+from ..tasks import CHAT, Task, Turn
 from .instructions import Sample
 from .shuffling import shuffled
 from .streams import Draw

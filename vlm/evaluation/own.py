@@ -14,13 +14,11 @@ from ..data.sources.base import read_records
 from ..data.sources.own import OwnRecords
 from ..errors import DataError
 from ..grounding import parse
-from ..tasks import Task, Turn
+from ..tasks import CHAT, Task, Turn
 from .answers import normalise
 from .items import EvaluationSet, Item, Scored, Suite, first_overlap, malformed, paired
 from .metrics import HIT, Measure, match_boxes, mean, proportion, ratio
 
-CHAT = "chat"
-"""The suite of free conversation."""
 OWN_SUITES = (*(task.value for task in Task), CHAT)
 
 
