@@ -14,8 +14,10 @@ export IMAGE Q OUT
 ask: $(VENV)/ready
 	$(BIN)/assistant ask "$$IMAGE" "$$Q" --save "$$OUT"
 
+# On several cores. The tests of a file share a process, since they share what they load. Files keep their order:
+# the page's come last, because Playwright's event loop stays in its process.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # Tests without models, processes, servers and the page: a first look at a change.
 test-fast: $(VENV)/ready-for-development
