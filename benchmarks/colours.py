@@ -44,7 +44,7 @@ def agreement(photos: list[Photo]) -> dict[str, dict[str, float]]:
     """Return by kind how many measured colours have a caption's colour, and the share that agrees."""
     counts: Counter[tuple[str, bool]] = Counter()
     for photo in photos:
-        for label in {item.label for item in photo.objects}:
+        for label in photo.labels:
             things, named = distinct(photo, label), named_colours(photo, label)
             if len(things) != 1 or things[0].score < CONFIDENT or not named:
                 continue

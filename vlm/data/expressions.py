@@ -59,7 +59,7 @@ class Expression:
 def expressions(photo: Photo) -> list[Expression]:
     """Return the photo's referring expressions, empty if every rule abstains."""
     found: list[Expression] = []
-    for label in dict.fromkeys(item.label for item in photo.objects):
+    for label in photo.labels:
         things = distinct(photo, label)
         if len(things) == 1 and things[0].score >= CONFIDENT:
             found += _unique(photo, things[0])

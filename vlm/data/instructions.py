@@ -105,7 +105,7 @@ def identify_samples(photo: Photo, random_: random.Random) -> list[Sample]:
             if len(it.boxes) == 1
         ]
     by_box: dict[Box, str] = {item.box: item.text for item in expressions(photo)}
-    for label in dict.fromkeys(item.label for item in photo.objects):
+    for label in photo.labels:
         for item in distinct(photo, label):
             if item.score >= CONFIDENT:
                 by_box.setdefault(to_box(item), label)
@@ -127,7 +127,7 @@ def detection_samples(photo: Photo, random_: random.Random) -> list[Sample]:
         ]
         return found
     groups: list[GroundedPhrase] = []
-    for label in dict.fromkeys(item.label for item in photo.objects):
+    for label in photo.labels:
         boxes = certain_boxes(photo, label)
         if boxes:
             name = plural(label) if len(boxes) > 1 and random_.random() < 0.5 else label
@@ -155,7 +155,7 @@ def vqa_samples(photo: Photo, random_: random.Random) -> list[Sample]:
     if photo.phrases:
         asked += _phrase_questions(photo, random_)
     else:
-        for label in dict.fromkeys(item.label for item in photo.objects):
+        for label in photo.labels:
             asked += _box_questions(photo, label, random_)
     return [_sample(Task.VQA, answer, random_, question) for question, answer in asked]
 
@@ -300,7 +300,7 @@ def _certain_caption(photo: Photo) -> str | None:
     """Return a caption of what an uncaptioned photo shows for certain, None if too little is known."""
     if photo.name is not None:
         return with_article(photo.name)
-    sure = [label for label in dict.fromkeys(it.label for it in photo.objects) if certain_boxes(photo, label)]
+    sure = [label for label in photo.labels if certain_boxes(photo, label)]
     if not sure or len(sure) > 3:
         return None
     counted = [(label, len(certain_boxes(photo, label))) for label in sure]

@@ -90,6 +90,11 @@ class Photo(BaseModel):
     name: str | None = None
     phrases: tuple[Phrase, ...] = ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of its objects, in the order in which they first occur."""
+        return tuple(dict.fromkeys(it.label for it in self.objects))
+
 
 class _PublishedPhrase(BaseModel):
     """A phrase as published; `span` is its characters in the tokenised caption."""

@@ -200,11 +200,11 @@ def may_show(photo: Photo, name: str) -> bool:
     """Return whether a caption, a phrase or a detection hints at a thing of this name."""
     noun = head(name)
     labels = {label for label in (class_of(noun), class_of(strip_determiner(name))) if label is not None}
-    texts = (*photo.captions, *(it.text for it in photo.phrases), *(it.label for it in photo.objects))
+    texts = (*photo.captions, *(it.text for it in photo.phrases), *photo.labels)
     said = {word for text in texts for word in words_of(text)}
     if said & {noun, plural(noun), noun.removesuffix("s"), noun.removesuffix("es")}:
         return True
-    return any(it.label in labels for it in photo.objects) or any(class_of(word) in labels for word in said)
+    return not labels.isdisjoint(photo.labels) or any(class_of(word) in labels for word in said)
 
 
 def _phrase_words(photo: Photo) -> list[tuple[str, frozenset[str]]]:

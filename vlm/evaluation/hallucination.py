@@ -58,7 +58,7 @@ def named_classes(text: str) -> set[str]:
 
 def present_classes(photo: Photo) -> set[str]:
     """Return the classes in the photo, by its detections and captions."""
-    return {it.label for it in photo.objects}.union(*map(named_classes, photo.captions))
+    return set(photo.labels).union(*map(named_classes, photo.captions))
 
 
 def description_items(photo: Photo) -> list[Item]:
@@ -128,9 +128,7 @@ def presence_items(photo: Photo) -> list[Item]:
     absent = absent_class(photo)
     if absent is None:
         return []
-    present = [
-        label for label in dict.fromkeys(it.label for it in photo.objects) if certain_boxes(photo, label)
-    ]
+    present = [label for label in photo.labels if certain_boxes(photo, label)]
     one_present = random.Random(photo.image).sample(present, min(1, len(present)))
     hinted = present_classes(photo)
     asked = [label for label in (*COMMONEST, *one_present, absent) if label in present or label not in hinted]

@@ -86,10 +86,9 @@ def _exact_overlap(item: Item, answer: Generation) -> float:
 
 def detection_items(photo: Photo) -> list[Item]:
     """Return an item for every class of a photo whose boxes are all certain."""
-    labels = dict.fromkeys(it.label for it in photo.objects)
     return [
         Item(photo.image, Request(Task.DETECTION, label), (label,), boxes, label)
-        for label in labels
+        for label in photo.labels
         if (boxes := certain_boxes(photo, label))
     ]
 
@@ -121,7 +120,7 @@ def detection_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
 
 def grounding_items(photo: Photo) -> list[Item]:
     """Return a grounded caption item if some class has exactly one certain object."""
-    boxes = {label: box for label in {it.label for it in photo.objects} if (box := _only(photo, label))}
+    boxes = {label: box for label in photo.labels if (box := _only(photo, label))}
     if not boxes:
         return []
     return [Item(photo.image, Request(Task.GROUNDING), photo.captions, tuple(boxes.values()), boxes)]

@@ -127,12 +127,11 @@ def consensus_score(items: Sequence[Item], answers: Sequence[Generation]) -> Sco
 
 def counting_items(photo: Photo) -> list[Item]:
     """Return a counting question for each class whose boxes are all certain."""
-    labels = dict.fromkeys(it.label for it in photo.objects)
     return [
         Item(
             photo.image, Request(Task.VQA, f"how many {plural(label)} are there?"), (str(len(boxes)),), boxes
         )
-        for label in labels
+        for label in photo.labels
         if (boxes := certain_boxes(photo, label))
     ]
 
