@@ -47,7 +47,7 @@ class Generator:
         self.rng = random.Random(seed)
         self.words = Words.read(HERE / "vocabulary.toml")
         self.noise = Noise(HERE / "noise.toml", self.rng)
-        self.templates, self.clauses = read_templates(HERE / "carriers")
+        self.templates, self.clauses = read_templates(HERE / "templates")
         plain = {"refer {thing}", "detection {things}", "caption", "grounding"}
         self.plain = [one for one in self.templates if one.steps in plain and one.group in COUNTS]
 

@@ -1,4 +1,4 @@
-"""Fill the templates of `carriers/languages.toml`: messages in languages other than English."""
+"""Fill the templates of `templates/languages.toml`: messages in languages other than English."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def foreign_messages(languages: dict[str, Any]) -> Iterator[tuple[str, str, str,
             (several, "", "", english) for several, english in _pairs(language.get("many", ""))
         ]
         many += [_many(noun, code, language) for noun in nouns if code in noun]
-        for number, line in enumerate(filter(None, language["carriers"].splitlines())):
+        for number, line in enumerate(filter(None, language["templates"].splitlines())):
             random_ = random.Random(f"{code}:{number}")
             filled = {_fill(line, random_, things, many, language) for _ in range(FILLINGS)}
             for text in sorted(filled):

@@ -1,4 +1,4 @@
-"""Read the hand-written templates of messages in `carriers/*.toml`."""
+"""Read the hand-written templates of messages in `templates/*.toml`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_templates(folder: Path) -> tuple[list[Template], dict[str, list[tuple[s
     for path in sorted(folder.glob("*.toml")):
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         for group in data.get("group", []):
-            templates += [_parse_template(line, group) for line in group["carriers"].splitlines() if line]
+            templates += [_parse_template(line, group) for line in group["templates"].splitlines() if line]
         for kind in ("imperative", "question"):
             if "clauses" in data:
                 lines = data["clauses"][kind].splitlines()
