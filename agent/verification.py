@@ -12,7 +12,7 @@ from ..storage import CheckedBox, Verification
 from ..vlm.answers import Request
 from ..vlm.data.nouns import class_of
 from ..vlm.data.referents import COLOURS
-from ..vlm.engine.base import GenerationListener
+from ..vlm.engine.base import GenerationListener, StopOnly
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import Box, GroundedPhrase, GroundedText
 from ..vlm.tasks import Task
@@ -55,7 +55,7 @@ def ask_back(
         for name, box in asked
     ]
     try:
-        answers = model.generate(requests, _StopListener(listener) if listener else None)
+        answers = model.generate(requests, listener and StopOnly(listener))
     except (AssistantError, ValueError):  # the answer stays, unverified
         logger.info("verification of %s failed", step.name, exc_info=True)
         return tuple(phrases)
@@ -72,19 +72,6 @@ def ask_back(
         return replace(phrase, boxes=tuple(boxes))
 
     return tuple(map(checked, phrases))
-
-
-class _StopListener:
-    """Forwards only `should_stop`."""
-
-    def __init__(self, listener: GenerationListener) -> None:
-        self._listener = listener
-
-    def on_text(self, request: int, raw: str) -> None:
-        pass
-
-    def should_stop(self) -> bool:
-        return self._listener.should_stop()
 
 
 def same_thing(first: str, second: str) -> bool:

@@ -20,6 +20,20 @@ class GenerationListener(Protocol):
         ...
 
 
+class StopOnly:
+    """Forwards a listener's wish to stop, but no text."""
+
+    def __init__(self, listener: GenerationListener) -> None:
+        self._listener = listener
+
+    def on_text(self, request: int, raw: str) -> None:
+        """Drop the text."""
+
+    def should_stop(self) -> bool:
+        """Return whether to stop generating."""
+        return self._listener.should_stop()
+
+
 class Engine(Protocol):
     """Runs requests; safe to call from several threads."""
 
@@ -108,4 +122,4 @@ class EngineWrapper:
         return self._engine.stream(request)
 
 
-__all__ = ["Engine", "EngineWrapper", "GenerationListener", "Ranker", "ranker_of"]
+__all__ = ["Engine", "EngineWrapper", "GenerationListener", "Ranker", "StopOnly", "ranker_of"]

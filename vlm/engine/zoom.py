@@ -20,7 +20,7 @@ from ..calibration import BoxEvidence
 from ..grounding import BINS, Box
 from ..regions import MARGIN, crop, to_full_image
 from ..tasks import Task
-from .base import EngineWrapper, GenerationListener
+from .base import EngineWrapper, GenerationListener, StopOnly
 
 # Each crop spans the box times the first number, along each side, and at least the second in bins.
 _ZOOMS = ((2.0, 50.0), (1.5, 40.0))
@@ -50,7 +50,7 @@ class ZoomRefiner(EngineWrapper):
             return answers
         zoomed = [replace(requests[it.index], image=crop(it.image, it.region)) for it in crops]
         refined: dict[int, list[Generation]] = defaultdict(list)
-        found = self._engine.generate(zoomed, _StopOnly(listener) if listener else None)
+        found = self._engine.generate(zoomed, listener and StopOnly(listener))
         for it, answer in zip(crops, found, strict=True):
             if answer.complete and answer.grounded.boxes:
                 grounded = to_full_image(answer.grounded, it.image, it.region)
@@ -58,20 +58,6 @@ class ZoomRefiner(EngineWrapper):
         for index, of_crops in refined.items():
             answers[index] = _merged(answers[index], of_crops)
         return answers
-
-
-class _StopOnly:
-    """Forwards a listener's wish to stop, but no text."""
-
-    def __init__(self, listener: GenerationListener) -> None:
-        self._listener = listener
-
-    def on_text(self, request: int, raw: str) -> None:
-        """Drop the text of a crop's answer."""
-
-    def should_stop(self) -> bool:
-        """Return whether to stop generating."""
-        return self._listener.should_stop()
 
 
 @dataclass(frozen=True)
