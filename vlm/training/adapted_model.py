@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 
@@ -12,8 +13,7 @@ from ..modeling import MiniGPTv2ForConditionalGeneration
 class Cache(Protocol):
     """The key-value cache of a prompt."""
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Repeat each row of the batch in place."""
+    batch_repeat_interleave: Callable[[int], None]
 
 
 class Output(Protocol):
@@ -24,28 +24,17 @@ class Output(Protocol):
 
 
 class AdaptedModel(Protocol):
-    """A model with an adapter."""
+    """A model with an adapter; `generate` continues prompts to token ids (batch, length)."""
 
     training: bool
-
-    @property
-    def device(self) -> torch.device:
-        """The device of its weights."""
+    device: torch.device
+    generate: Callable[..., torch.Tensor]
+    get_base_model: Callable[[], MiniGPTv2ForConditionalGeneration]
+    eval: Callable[[], object]
+    train: Callable[[bool], object]
 
     def __call__(self, **inputs: object) -> Output:
         """Run a forward pass."""
-
-    def generate(self, **inputs: object) -> torch.Tensor:
-        """Return the prompts continued by answers, as token ids (batch, length)."""
-
-    def get_base_model(self) -> MiniGPTv2ForConditionalGeneration:
-        """Return the model, in which the adapter's layers have taken the place of some."""
-
-    def eval(self) -> Self:
-        """Turn dropout off."""
-
-    def train(self, mode: bool = True) -> Self:
-        """Turn dropout on or off."""
 
 
 __all__ = ["AdaptedModel", "Cache", "Output"]

@@ -68,7 +68,7 @@ def prepare_folder(config: TrainingConfig, log_line: LogLine) -> None:
     with writing("settings", config.out):
         config.out.mkdir(parents=True, exist_ok=True)
         write_text(_settings_file(config.out), json.dumps(_settings(config), indent=1) + "\n")
-        for torn in [folder for folder in _checkpoints(config.out) if not _is_whole(folder)]:
+        for torn in sorted(folder for folder in _checkpoints(config.out) if not _is_whole(folder)):
             shutil.rmtree(torn)
             log_line(f"removed {torn.name}: it is incomplete")
 
