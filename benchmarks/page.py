@@ -198,7 +198,8 @@ def zoom(browser: Browser, page: Page, address: str) -> float:
         page.wait_for_timeout(50)
     seconds = time.perf_counter() - start
     events = json.loads(browser.stop_tracing())["traceEvents"]
-    return round(sum(event["name"] == "DrawFrame" for event in events) / seconds, 1)
+    drawn = sum(1 for event in events if event["name"] == "DrawFrame")
+    return round(drawn / seconds, 1)
 
 
 # --- ten users -------------------------------------------------------------------------------------------

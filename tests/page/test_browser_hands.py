@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pillow_heif
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect
 
 from assistant.tests.page.browsing import (
     BELOW,
@@ -77,7 +77,7 @@ def test_everything_is_reached_with_the_keyboard(tab: Page) -> None:
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
 
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def heic() -> bytes:
