@@ -110,6 +110,8 @@ def test_a_phone_takes_a_photo(browser: Browser, address: str) -> None:
 def test_the_page_fits_a_phone_and_fingers_use_it(browser: Browser, address: str) -> None:
     context = browser.new_context(viewport=PHONE, has_touch=True)
     for page in watched(context.new_page(), address):
+        expect(page.get_by_role("img", name="Sample photo: Rocket")).to_be_visible()
+        expect(page.get_by_role("heading", name=HOME)).to_be_in_viewport()
         area = take_sample(page)
         for number, question in enumerate(("Where is the cat?", "Describe this picture"), 1):
             ask(page, question)

@@ -19,8 +19,10 @@ export function follow(button, newest) {
 
   const talk = () => document.querySelector('.st-key-talk')?.getBoundingClientRect() ?? new DOMRect()
   const field = () => document.querySelector('[data-testid="stBottomBlockContainer"]')?.getBoundingClientRect()
+  // The welcome screen is read from its top.
+  const hasQuestion = () => document.querySelector('.st-key-talk [class*="st-key-asked-"]') !== null
   /** @returns {number} how many pixels of the conversation lie below the visible part */
-  const hidden = () => talk().bottom + MARGIN - (field()?.top ?? innerHeight)
+  const hidden = () => (hasQuestion() ? talk().bottom + MARGIN - (field()?.top ?? innerHeight) : 0)
   const offer = () => {
     button.hidden = memory.isFollowing || hidden() <= NEAR
     button.style.left = `${talk().left + talk().width / 2}px`
