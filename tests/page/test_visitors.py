@@ -37,7 +37,9 @@ def visit(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., App
 
 def listed(tab: AppTest) -> list[str]:
     """Return the ids of the sessions in the sidebar that are not open."""
-    return [button.key.removeprefix("open-") for button in tab.button if str(button.key).startswith("open-")]
+    return [
+        str(button.key).removeprefix("open-") for button in tab.button if str(button.key).startswith("open-")
+    ]
 
 
 class TestWho:
@@ -198,7 +200,9 @@ def linked(store: SessionStore) -> str:
     turn = NewTurn("Where is the <b>square</b>?", "On the left.", image)
     ann.append_turn(session, turn)
     ann.append_turn(session, replace(turn, user="And now?", answer="Still there."))
-    return ann.set_link(session, True)
+    link = ann.set_link(session, True)
+    assert link is not None
+    return link
 
 
 def follow(open_page: Open, link: str) -> AppTest:
