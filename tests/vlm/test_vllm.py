@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,20 +13,29 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
+from assistant.tools import VisionToolkit
+from assistant.ui.commands.page import PAGE
 from assistant.vlm.answers import Request
 from assistant.vlm.engine.remote import RemoteEngine
 from assistant.vlm.engine.retries import RetryPolicy
-from assistant.vlm.grounding import Box
+from assistant.vlm.grounding import Box, intersection_over_union
 from assistant.vlm.merging import merge_adapter, whole_model
 from assistant.vlm.presets import NANO
 from assistant.vlm.tasks import Task, Turn, build_prompt
 from assistant.vlm.weights import is_present
 
+from ..page.page_driver import said, send
+from ..tools.fakes import SAMPLES, calls, script
+from .tiny import dog_records, write_photo_folder
+
 needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 needs_nano = pytest.mark.skipif(not is_present(NANO), reason="nano's weights are not in the cache")
-SAMPLES = Path(__file__).parents[2] / "ui" / "samples"
 # vLLM takes minutes to start on a busy machine.
 _START_SECONDS = 900
 
@@ -99,12 +109,15 @@ class TestPrompts:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A real vLLM server with nano, started and stopped by `assistant serve`."""
+    """A real vLLM server with nano, started and stopped by `assistant serve`.
+
+    In float32, in which hardly two tokens are so near that another order of sums decides.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     start = "from assistant.ui.cli import main; main()"
-    command = [sys.executable, "-c", start, "serve", "--port", str(port)]
+    command = [sys.executable, "-c", start, "serve", "--port", str(port), "--", "--dtype", "float32"]
     environment = {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout
@@ -120,7 +133,7 @@ def test_a_real_server_answers_as_the_local_engine_does(address: str) -> None:
 
     policy = RetryPolicy(connect=20, silence=_START_SECONDS, answer=_START_SECONDS)
     served = RemoteEngine.connect(address, policy, zoom=False)
-    local = LocalEngine.load(str(whole_model("nano")))
+    local = LocalEngine.load(str(whole_model("nano")), dtype=torch.float32)
     requests = [
         Request(task, argument, image=Image.open(SAMPLES / name).convert("RGB"))
         for name, thing in (("cat.jpg", "the cat"), ("astronaut.jpg", "the woman"), ("coffee.jpg", "the cup"))
@@ -130,7 +143,57 @@ def test_a_real_server_answers_as_the_local_engine_does(address: str) -> None:
     for ours, theirs in pairs[::2]:
         (mine,), (other,) = ours.grounded.boxes, theirs.grounded.boxes
         assert isinstance(other, Box)
-        assert mine.iou(other) >= 0.8  # a near tie in bfloat16 moves a side by a little
+        assert mine.iou(other) >= 0.9
         assert other.score is not None
     # Words may part at a near tie, but not in most answers.
     assert sum(ours.raw == theirs.raw for ours, theirs in pairs) >= len(pairs) / 2
+
+
+@needs_vllm
+@needs_nano
+class TestFrontEnds:
+    """Whoever takes a model takes the address of a real server."""
+
+    def run(self, *arguments: object) -> str:
+        """Return what a command prints."""
+        code = "from assistant.ui.cli import main; main()"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def test_ask(self, address: str, tmp_path: Path) -> None:
+        options = ("--json", "--model", address, "--db", tmp_path / "sessions.db")
+        answer = json.loads(self.run("ask", SAMPLES / "cat.jpg", "[refer] the cat", *options))
+        (box,) = answer["steps"][0]["boxes"]
+        assert intersection_over_union(box["box"], (0, 0, 400, 300)) > 0.5
+        assert box["score"] is not None
+        assert answer["model"] == f"{address}#nano"
+
+    def test_evaluate(self, address: str, tmp_path: Path) -> None:
+        photos = write_photo_folder(tmp_path / "photos", dog_records(20))
+        options = ("--data", photos, "--split", "train", "--tasks", "refer", "--limit", 20)
+        self.run("evaluate", *options, "--model", address, "--out", tmp_path / "report.json")
+        report = json.loads((tmp_path / "report.json").read_text())
+        malformed = report["tasks"]["refer"]["measures"]["malformed"]
+        assert (malformed["count"], malformed["value"]) == (20, 0.0)
+
+    def test_the_tools_in_a_stock_agent(self, address: str) -> None:
+        tools = VisionToolkit(model=address, folders=(SAMPLES,)).get_tools()
+        wanted = calls(("refer", {"expression": "the cat", "image": "cat.jpg"}))
+        agent = create_agent(script(wanted, AIMessage("There.")), tools)
+        state = agent.invoke({"messages": [HumanMessage("Where is the cat?")]})
+        (found,) = [message for message in state["messages"] if isinstance(message, ToolMessage)]
+        assert found.status == "success"
+        assert found.artifact["boxes"]
+
+    def test_the_page(self, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ASSISTANT_DB", str(tmp_path / "sessions.db"))
+        monkeypatch.setenv("ASSISTANT_MODEL", address)
+        tab = AppTest.from_file(str(PAGE), default_timeout=300).run()
+        send(tab, "[refer] the cat", ("cat.jpg", (SAMPLES / "cat.jpg").read_bytes()))
+        while not tab.feedback:  # the answer is there
+            tab.run()
+            assert not tab.exception
+            assert not tab.error
+        assert "The cat is" in said(tab)

@@ -146,14 +146,14 @@ def write_photo_folder(folder: Path, records: Sequence[dict[str, Any]]) -> Path:
 
 
 def dog_records(count: int) -> list[dict[str, Any]]:
-    """Return annotations of photos with one dog each, at another place in each."""
+    """Return annotations of photos with one dog each, at 15 places in turn."""
     return [
         {
             "image": f"dog-{index}.png",
             "captions": ["a dog is running through the snow", "a brown dog in the snow"],
-            "objects": [{"label": "dog", "score": 0.9, "box": [0.05 * index, 0.2, 0.05 * index + 0.3, 0.8]}],
+            "objects": [{"label": "dog", "score": 0.9, "box": [left, 0.2, left + 0.3, 0.8]}],
         }
-        for index in range(count)
+        for index, left in ((index, 0.05 * (index % 15)) for index in range(count))
     ]
 
 
