@@ -134,6 +134,19 @@ def test_every_package_is_distributed() -> None:
     assert [name for name in packaged if not ROOT.joinpath(*name.split(".")[1:]).is_dir()] == []
 
 
+def test_every_data_file_is_distributed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    distributed = {
+        path
+        for name, patterns in project["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*name.split(".")[1:]).glob(pattern)
+    }
+    kinds = {".css", ".jinja", ".jpg", ".js", ".json", ".jsonl", ".mako", ".safetensors", ".svg", ".toml"}
+    held = {path for package in BELOW for path in (ROOT / package).rglob("*") if path.suffix in kinds}
+    assert held - distributed == set()
+
+
 def test_every_folder_with_a_module_is_a_package() -> None:
     # Alembic runs its migrations as scripts, by their path.
     loose = {
