@@ -78,7 +78,7 @@ BeamsOption = Annotated[
         min=1,
         max=MOST_BEAMS,
         rich_help_panel=_PANEL,
-        help="Search with so many beams, e.g. 5, for the answer that is likeliest as a whole.",
+        help="Search for the likeliest whole answer with this many beams, e.g. 5; nothing is sampled then.",
     ),
 ]
 AdapterOption = Annotated[
