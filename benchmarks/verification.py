@@ -60,7 +60,7 @@ def named(expression: Expression, result: StoredStep) -> Outcome:
 
 def _asked_back(model: VisionLanguageModel, result: StoredStep, image: Image.Image) -> StoredStep:
     """Return a result with the checks of its boxes; a normal answer drops boxes that fail the check."""
-    step = Step(Task(result.task), result.argument, result.region)
+    step = Step(Task(result.name), result.argument, result.region)
     return replace(result, phrases=ask_back(model, step, result.phrases, image))
 
 
