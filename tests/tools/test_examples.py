@@ -57,12 +57,19 @@ def code_lines(code: str) -> int:
 
 
 def run(notebook: Path, model: Path) -> list[Any]:
-    """Run a notebook in a kernel with a model in place of `nano`; return the output of each code cell."""
+    """Run a notebook in a kernel with a model in place of `nano`; return the last output of each code cell.
+
+    What goes to stderr, such as progress, is no output.
+    """
     content = nbformat.read(notebook, as_version=4)
     for cell in content.cells:
         cell.source = cell.source.replace('"nano"', repr(str(model)))
     NotebookClient(content, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
-    return [cell.outputs[-1] if cell.outputs else None for cell in content.cells if cell.cell_type == "code"]
+    return [
+        next((it for it in reversed(cell.outputs) if it.get("name") != "stderr"), None)
+        for cell in content.cells
+        if cell.cell_type == "code"
+    ]
 
 
 def test_the_notebook_shows_boxes_on_the_image_and_in_other_libraries_types(tiny: Path) -> None:

@@ -19,11 +19,13 @@ from assistant.vlm.vision_language_model import VisionLanguageModel
 from .fakes import ScriptedEngine
 
 ENDLESS = 600.0
+STEP = 0.1
 
 
 def work() -> None:
     print("working", file=sys.stderr, flush=True)
-    time.sleep(ENDLESS)
+    for _ in range(int(ENDLESS / STEP)):  # a signal just before a sleep is noticed after it
+        time.sleep(STEP)
 
 
 class EndlessEngine(ScriptedEngine):

@@ -22,7 +22,8 @@ from assistant.ui.commands import models
 
 @contextmanager
 def bar():
-    yield lambda done, total: (print("writing", flush=True), time.sleep(600))
+    # Short sleeps: a signal just before a sleep is noticed after it.
+    yield lambda done, total: (print("writing", flush=True), [time.sleep(0.1) for _ in range(6000)])
 
 models._bar = bar
 sys.argv = ["assistant", "models", "convert", *sys.argv[1:], "--heads", "{HEADS}"]
