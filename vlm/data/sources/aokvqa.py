@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..records import Record
-from .base import Published, Row, answered, json_rows
+from .base import Published, SplitFile, answered
 from .coco import image_2017
 
 
@@ -20,21 +19,11 @@ class Question(Published):
 
 
 @dataclass(frozen=True)
-class AokVqa:
+class AokVqa(SplitFile):
     """The questions of a split, each with its most frequent answer, or with `reference` with all answers."""
 
-    path: Path
-    pictures: Path
-    split: str = "train"
+    file = "aokvqa_v1p0_{split}.json"
     reference: bool = False
-
-    def files(self) -> list[Path]:
-        """Return the question file."""
-        return [self.path / f"aokvqa_v1p0_{self.split}.json"]
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the questions."""
-        return json_rows(self.files()[0], "")
 
     def records(self, content: object) -> Iterator[Record]:
         """Return a question with its answer."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import ijson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -66,6 +66,28 @@ class LinesFile:
     def rows(self) -> Iterator[Row]:
         """Yield the lines."""
         return line_rows(self.path)
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """Base of sources that are one JSON file for each split, with their images in a folder.
+
+    `file` is its name, with a place for the split; `items` is the key of its rows, "" for an outermost array.
+    """
+
+    file: ClassVar[str]
+    items: ClassVar[str] = ""
+    path: Path
+    pictures: Path
+    split: str = "train"
+
+    def files(self) -> list[Path]:
+        """Return the file."""
+        return [self.path / self.file.format(split=self.split)]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the items."""
+        return json_rows(self.files()[0], self.items)
 
 
 def read_records(source: Source, skipped: SkippedRows | None = None) -> Iterator[Record]:
@@ -226,5 +248,5 @@ def answered(question: str, answers: Sequence[str], *, every: bool) -> TaskTurn:
     return TaskTurn(Task.VQA, question, Counter(answers).most_common(1)[0][0])
 
 
-__all__ = ["DEEPEST", "LinesFile", "Published", "Row", "Source", "answered", "json_index", "json_pairs"]
-__all__ += ["json_rows", "line_rows", "parse_line", "parse_row", "read_records", "require"]
+__all__ = ["DEEPEST", "LinesFile", "Published", "Row", "Source", "SplitFile", "answered", "json_index"]
+__all__ += ["json_pairs", "json_rows", "line_rows", "parse_line", "parse_row", "read_records", "require"]

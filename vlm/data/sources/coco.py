@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...tasks import Task
 from ..records import ImageReference, Record, TaskTurn
-from .base import Published, Row, json_rows
+from .base import Published, SplitFile
 
 
 class Caption(Published):
@@ -18,21 +17,11 @@ class Caption(Published):
     caption: str
 
 
-@dataclass(frozen=True)
-class CocoCaptions:
+class CocoCaptions(SplitFile):
     """The captions of a split; `path` is the annotation folder, `pictures` the folder of COCO's images."""
 
-    path: Path
-    pictures: Path
-    split: str = "train"
-
-    def files(self) -> list[Path]:
-        """Return the caption file."""
-        return [self.path / f"captions_{self.split}2017.json"]
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the captions."""
-        return json_rows(self.files()[0], "annotations")
+    file = "captions_{split}2017.json"
+    items = "annotations"
 
     def records(self, content: object) -> Iterator[Record]:
         """Return a caption."""

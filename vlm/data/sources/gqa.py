@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from ...tasks import Task
 from ..records import ImageReference, Record, TaskTurn
-from .base import Published, Row, json_pairs
+from .base import Published, Row, SplitFile, json_pairs
 
 
 class Question(Published):
@@ -19,17 +17,10 @@ class Question(Published):
     answer: str
 
 
-@dataclass(frozen=True)
-class Gqa:
+class Gqa(SplitFile):
     """The balanced questions of a split."""
 
-    path: Path
-    pictures: Path
-    split: str = "train"
-
-    def files(self) -> list[Path]:
-        """Return the question file."""
-        return [self.path / f"{self.split}_balanced_questions.json"]
+    file = "{split}_balanced_questions.json"
 
     def rows(self) -> Iterator[Row]:
         """Yield the questions with their IDs."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...grounding import Box, GroundedPhrase, GroundedText, format_box, format_grounded
 from ...tasks import Task
 from ..records import Record, TaskTurn
-from .base import Published, Row, parse_line
-from .shards import Entry, shard_files, shard_rows
+from .base import Published, parse_line
+from .shards import Entry, ShardFolder
 
 Span = tuple[float, float, float, float, float, float, float]
 
@@ -28,19 +27,11 @@ class Annotation(Published):
 
 
 @dataclass(frozen=True)
-class Grit:
+class Grit(ShardFolder):
     """A folder of shards, read for one task: grounded captions, `[refer]` or `[identify]`."""
 
-    path: Path
+    annotation = "json"
     task: Task
-
-    def files(self) -> list[Path]:
-        """Return the shards."""
-        return shard_files(self.path)
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the entries of all shards."""
-        return shard_rows(self.path, "json")
 
     def records(self, content: Entry) -> Iterator[Record]:
         """Return the records of an image for the task, without expressions that have several boxes."""

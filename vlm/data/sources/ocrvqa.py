@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ...tasks import Task
 from ..records import ImageReference, Record, TaskTurn
-from .base import Published, Row, json_pairs
+from .base import Published, Row, SplitFile, json_pairs
 
 SPLITS = {1: "train", 2: "val", 3: "test"}
 
@@ -23,17 +22,10 @@ class Book(Published):
     split: Literal[1, 2, 3]
 
 
-@dataclass(frozen=True)
-class OcrVqa:
+class OcrVqa(SplitFile):
     """The questions about the covers of a split."""
 
-    path: Path
-    pictures: Path
-    split: str = "train"
-
-    def files(self) -> list[Path]:
-        """Return the question file."""
-        return [self.path / "dataset.json"]
+    file = "dataset.json"
 
     def rows(self) -> Iterator[Row]:
         """Yield the covers with their IDs."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import ClassVar
 
 from ...errors import DataError
 from ..records import ImageReference
@@ -23,33 +24,39 @@ class Entry:
     text: bytes
 
 
-def shard_files(folder: Path) -> list[Path]:
-    """Return the shards of a folder in order.
+@dataclass(frozen=True)
+class ShardFolder:
+    """Base of sources that are a folder of shards; `annotation` is the extension of the annotations."""
 
-    Raises:
-        DataError: there are none.
-    """
-    shards = sorted(require(folder).glob("*.tar"))
-    if not shards:
-        raise DataError(f"{folder} holds no .tar file: name the folder that img2dataset wrote")
-    return shards
+    annotation: ClassVar[str]
+    path: Path
 
+    def files(self) -> list[Path]:
+        """Return the shards in order.
 
-def shard_rows(folder: Path, annotation: str) -> Iterator[Row]:
-    """Yield the entries with an annotation of the given extension, without reading their images.
+        Raises:
+            DataError: there are none.
+        """
+        shards = sorted(require(self.path).glob("*.tar"))
+        if not shards:
+            raise DataError(f"{self.path} holds no .tar file: name the folder that img2dataset wrote")
+        return shards
 
-    Raises:
-        DataError: a shard is truncated or not a tar file.
-    """
-    for shard in shard_files(folder):
-        with shard.open("rb") as file:
-            for key, members in groupby(tar_members(shard), key=lambda member: _split(member[0])[0]):
-                places = {_split(name)[1]: place for name, place in members}
-                if annotation in places:
-                    file.seek(places[annotation].offset)
-                    text = file.read(places[annotation].size)
-                    image = next((places[kind] for kind in PICTURES if kind in places), None)
-                    yield Row(f"{shard}, {key}", Entry(image, text))
+    def rows(self) -> Iterator[Row]:
+        """Yield the annotated entries, without reading their images.
+
+        Raises:
+            DataError: a shard is truncated or not a tar file.
+        """
+        for shard in self.files():
+            with shard.open("rb") as file:
+                for key, members in groupby(tar_members(shard), key=lambda member: _split(member[0])[0]):
+                    places = {_split(name)[1]: place for name, place in members}
+                    if self.annotation in places:
+                        file.seek(places[self.annotation].offset)
+                        text = file.read(places[self.annotation].size)
+                        image = next((places[kind] for kind in PICTURES if kind in places), None)
+                        yield Row(f"{shard}, {key}", Entry(image, text))
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -59,4 +66,4 @@ def _split(name: str) -> tuple[str, str]:
     return f"{folder}/{key}".lstrip("./"), extension.lower()
 
 
-__all__ = ["Entry", "shard_files", "shard_rows"]
+__all__ = ["Entry", "ShardFolder"]

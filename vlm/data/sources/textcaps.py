@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from ...tasks import Task
 from ..records import ImageReference, Record, TaskTurn
-from .base import Published, Row, json_rows
+from .base import Published, SplitFile
 
 
 class Caption(Published):
@@ -18,21 +16,11 @@ class Caption(Published):
     caption_str: str
 
 
-@dataclass(frozen=True)
-class TextCaps:
+class TextCaps(SplitFile):
     """The captions of a split; `pictures` is the folder that holds `train_images`."""
 
-    path: Path
-    pictures: Path
-    split: str = "train"
-
-    def files(self) -> list[Path]:
-        """Return the caption file."""
-        return [self.path / f"TextCaps_0.1_{self.split}.json"]
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the captions."""
-        return json_rows(self.files()[0], "data")
+    file = "TextCaps_0.1_{split}.json"
+    items = "data"
 
     def records(self, content: object) -> Iterator[Record]:
         """Return a caption."""

@@ -6,28 +6,16 @@ The captions were generated and filtered by BLIP, as in the paper.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from ...tasks import Task
 from ..records import Record, TaskTurn
-from .base import Row
-from .shards import Entry, shard_files, shard_rows
+from .shards import Entry, ShardFolder
 
 
-@dataclass(frozen=True)
-class WebPairs:
+class WebPairs(ShardFolder):
     """A folder of shards, with one caption per image."""
 
-    path: Path
-
-    def files(self) -> list[Path]:
-        """Return the shards."""
-        return shard_files(self.path)
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the entries of all shards."""
-        return shard_rows(self.path, "txt")
+    annotation = "txt"
 
     def records(self, content: Entry) -> Iterator[Record]:
         """Return the caption of an entry."""
