@@ -25,22 +25,18 @@ from .base import (
     within,
     without_thoughts,
 )
-from .json_boxes import Form, ask, read
+from .json_boxes import Form
 
-_FORM = Form("box_2d", y_first=True)
+_FORM = Form("box_2d", "in coordinates from 0 to 1000 relative to the image, y before x", y_first=True)
 _SCALE = 1024
 _LOCATIONS = re.compile(r"((?:<loc\d{4}>\s?){4})\s{0,4}([^<;\n]*)")
 _LOCATION = re.compile(r"<loc\d{4}>")
 
 
-def _ask_gemma(request: Request, size: Size) -> str:
-    return ask(request, size, _FORM, "in coordinates from 0 to 1000 relative to the image, y before x")
-
-
 def _read_gemma(request: Request, text: str, size: Size) -> Reading:
     if _LOCATIONS.search(text):  # a model fine-tuned on locations
         return _read_paligemma(request, text, size)
-    return read(request, text, size, _FORM)
+    return _FORM.read(request, text, size)
 
 
 def _ask_paligemma(request: Request, _: Size) -> str:
@@ -90,7 +86,7 @@ PALIGEMMA = Dialect(
 GEMMA = Dialect(
     name="gemma",
     model_names=re.compile(r"gemma|gemini", re.IGNORECASE),
-    ask=_ask_gemma,
+    ask=_FORM.ask,
     read=_read_gemma,
     sizes=within(1344),
 )

@@ -51,85 +51,75 @@ _NEUTRAL_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Form:
-    """How a family writes a box: its key, its scale, and which axis comes first.
+    """How a family writes boxes: their key, their scale, and which axis comes first.
 
-    `scale` is the coordinate of the image's far corner, None for pixels of the image as it is sent.
+    `coordinates` explains the numbers to the model; `scale` is the coordinate of the image's far corner, None
+    for pixels of the image as it is sent. `ask` and `read` are those of a `Dialect`, and `schema` may be.
     """
 
     key: str
+    coordinates: str
     scale: float | None = 1000.0
     y_first: bool = False
 
-    def written(self, box: Box, size: Size) -> str:
-        """Return a box as the family writes it, in an image of a size."""
-        width, height = (self.scale, self.scale) if self.scale else size
-        x0, y0, x1, y1 = (round(value) for value in _scaled(box, width, height))
+    def ask(self, request: Request, size: Size) -> str:
+        """Return the prompt for a request."""
+        argument = checked_argument(request)
+        corners = "[y0, x0, y1, x1]" if self.y_first else "[x0, y0, x1, y1]"
+        item = f'{{"{self.key}": {corners}, "label": "…"}}'
+        match request.task:
+            case Task.REFER:
+                return (
+                    f"Locate {argument}. Answer with JSON alone: [{item}] with exactly one box, "
+                    f"{self.coordinates}; [] if it is not in the image."
+                )
+            case Task.DETECTION:
+                return (
+                    f"Locate every instance of: {argument}. Answer with JSON alone: a list of {item}, "
+                    f"{self.coordinates}, each labelled by what was asked for; [] if there is none in the "
+                    "image."
+                )
+            case Task.GROUNDING:
+                return (
+                    f"{argument or 'Describe the image in detail.'} Answer with JSON alone: "
+                    f'{{"description": "…", "objects": [{item}, …]}}, where each label is a phrase that '
+                    f"stands word for word in the description, and each box is {self.coordinates}."
+                )
+            case _:
+                return plain_prompt(request, self._written(request.region, size) if request.region else "")
+
+    def _written(self, box: Box, size: Size) -> str:
+        scales = (self.scale, self.scale) if self.scale else size
+        x0, y0, x1, y1 = (round(value * scales[index % 2] / BINS) for index, value in enumerate(box.bins))
         return f"[{y0}, {x0}, {y1}, {x1}]" if self.y_first else f"[{x0}, {y0}, {x1}, {y1}]"
 
-    @property
-    def corners(self) -> str:
-        """The names of the four numbers, in order."""
-        return "[y0, x0, y1, x1]" if self.y_first else "[x0, y0, x1, y1]"
+    def read(self, request: Request, text: str, size: Size) -> Reading:
+        """Parse an answer; a text without boxes is all words."""
+        text = without_thoughts(text)
+        if request.task not in BOX_TASKS:
+            return Reading(plain(text))
+        scan = _Scan(self, size)
+        scan.take(text)
+        if not scan.found and '"' in text:  # a stray quote in prose may have hidden what comes after it
+            scan.take(text.replace('"', " "))
+        found = tuple(scan.found)
+        if request.task is Task.GROUNDING:
+            prose = scan.prose or ("" if found or "{" in text else plain(text))
+            return Reading(plain(prose), found)
+        if not found and _is_empty(text):
+            return reading_of(request, "none", ())
+        return reading_of(request, "" if found else plain(text), found)
 
-
-def _scaled(box: Box, width: float, height: float) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = box.bins
-    return x0 * width / BINS, y0 * height / BINS, x1 * width / BINS, y1 * height / BINS
-
-
-def ask(request: Request, size: Size, form: Form, coordinates: str) -> str:
-    """Return the prompt for a request; `coordinates` explains the numbers of a box."""
-    argument = checked_argument(request)
-    item = f'{{"{form.key}": {form.corners}, "label": "…"}}'
-    match request.task:
-        case Task.REFER:
-            return (
-                f"Locate {argument}. Answer with JSON alone: [{item}] with exactly one box, "
-                f"{coordinates}; [] if it is not in the image."
-            )
-        case Task.DETECTION:
-            return (
-                f"Locate every instance of: {argument}. Answer with JSON alone: a list of {item}, "
-                f"{coordinates}, each labelled by what was asked for; [] if there is none in the image."
-            )
-        case Task.GROUNDING:
-            return (
-                f"{argument or 'Describe the image in detail.'} Answer with JSON alone: "
-                f'{{"description": "…", "objects": [{item}, …]}}, where each label is a phrase that stands '
-                f"word for word in the description, and each box is {coordinates}."
-            )
-        case _:
-            return plain_prompt(request, form.written(request.region, size) if request.region else "")
-
-
-def read(request: Request, text: str, size: Size, form: Form) -> Reading:
-    """Parse an answer; a text without boxes is all words."""
-    text = without_thoughts(text)
-    if request.task not in BOX_TASKS:
-        return Reading(plain(text))
-    scan = _Scan(form, size)
-    scan.take(text)
-    if not scan.found and '"' in text:  # a stray quote in prose may have hidden what comes after it
-        scan.take(text.replace('"', " "))
-    found = tuple(scan.found)
-    if request.task is Task.GROUNDING:
-        prose = scan.prose or ("" if found or "{" in text else plain(text))
-        return Reading(plain(prose), found)
-    if not found and _is_empty(text):
-        return reading_of(request, "none", ())
-    return reading_of(request, "" if found else plain(text), found)
-
-
-def schema(request: Request, form: Form) -> dict[str, Any] | None:
-    """Return the JSON schema of an answer with boxes; None for other tasks."""
-    number = {"type": "integer" if form.scale else "number"}
-    corners = {"type": "array", "items": number, "minItems": 4, "maxItems": 4}
-    item = _object({"label": {"type": "string"}, form.key: corners})
-    # Servers that enforce a schema accept no list at its top.
-    objects: dict[str, Any] = {"objects": {"type": "array", "items": item}}
-    if request.task is Task.GROUNDING:
-        return _object({"description": {"type": "string"}, **objects})
-    return _object(objects) if request.task in (Task.REFER, Task.DETECTION) else None
+    def schema(self, request: Request) -> dict[str, Any] | None:
+        """Return the JSON schema of an answer with boxes; None for other tasks."""
+        number = {"type": "integer" if self.scale else "number"}
+        corners = {"type": "array", "items": number, "minItems": 4, "maxItems": 4}
+        item = _object({"label": {"type": "string"}, self.key: corners})
+        # Servers that enforce a schema accept no list at its top.
+        objects: dict[str, Any] = {"objects": {"type": "array", "items": item}}
+        if request.task is Task.GROUNDING:
+            return _object({"description": {"type": "string"}, **objects})
+        return _object(objects) if request.task in (Task.REFER, Task.DETECTION) else None
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
@@ -260,4 +250,4 @@ def _unescaped(inner: str) -> str:
     return value.encode(errors="replace").decode()
 
 
-__all__ = ["Form", "ask", "read", "schema"]
+__all__ = ["Form"]

@@ -7,34 +7,19 @@ Coordinates are in thousandths of the sides, the scale of most models trained on
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from ...answers import Request
-from .base import Dialect, Reading, Size, within
-from .json_boxes import Form, ask, read, schema
+from .base import Dialect, within
+from .json_boxes import Form
 
-_FORM = Form("box")
-
-
-def _ask(request: Request, size: Size) -> str:
-    return ask(request, size, _FORM, "in coordinates from 0 to 1000 relative to the image, x before y")
-
-
-def _read(request: Request, text: str, size: Size) -> Reading:
-    return read(request, text, size, _FORM)
-
-
-def _schema(request: Request) -> dict[str, Any] | None:
-    return schema(request, _FORM)
-
+_FORM = Form("box", "in coordinates from 0 to 1000 relative to the image, x before y")
 
 PLAIN = Dialect(
     name="plain",
     model_names=re.compile(""),
-    ask=_ask,
-    read=_read,
+    ask=_FORM.ask,
+    read=_FORM.read,
     sizes=within(1344),
-    schema=_schema,
+    schema=_FORM.schema,
 )
 
 __all__ = ["PLAIN"]

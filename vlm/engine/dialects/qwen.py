@@ -11,45 +11,27 @@ from __future__ import annotations
 
 import re
 
-from ...answers import Request
-from .base import Dialect, Reading, Size, within
-from .json_boxes import Form, ask, read
+from .base import Dialect, within
+from .json_boxes import Form
 
-_PIXELS = Form("bbox_2d", scale=None)
-_THOUSANDTHS = Form("bbox_2d")
+_PIXELS = Form("bbox_2d", "in pixels of the image", scale=None)
+_THOUSANDTHS = Form("bbox_2d", "in coordinates from 0 to 1000 relative to the image")
 # The side of a merged patch, and an area that every known server accepts without resizing.
 _MULTIPLE = 28
 _MOST_PIXELS = 1280 * _MULTIPLE * _MULTIPLE
 
-
-def _ask_pixels(request: Request, size: Size) -> str:
-    return ask(request, size, _PIXELS, "in pixels of the image")
-
-
-def _read_pixels(request: Request, text: str, size: Size) -> Reading:
-    return read(request, text, size, _PIXELS)
-
-
-def _ask_thousandths(request: Request, size: Size) -> str:
-    return ask(request, size, _THOUSANDTHS, "in coordinates from 0 to 1000 relative to the image")
-
-
-def _read_thousandths(request: Request, text: str, size: Size) -> Reading:
-    return read(request, text, size, _THOUSANDTHS)
-
-
 QWEN2_5_VL = Dialect(
     name="qwen2.5-vl",
     model_names=re.compile(r"qwen[-_ ]?2[.p]5[-_ ]?(?:vl|omni)|ui-?tars-?1\.5", re.IGNORECASE),
-    ask=_ask_pixels,
-    read=_read_pixels,
+    ask=_PIXELS.ask,
+    read=_PIXELS.read,
     sizes=within(2240, multiple_of=_MULTIPLE, pixels=_MOST_PIXELS),
 )
 QWEN3_VL = Dialect(
     name="qwen3-vl",
     model_names=re.compile(r"qwen[-_ ]?(?:2[-_ ]?vl|(?:[3-9]|\d\d)(?:\.\d)?)", re.IGNORECASE),
-    ask=_ask_thousandths,
-    read=_read_thousandths,
+    ask=_THOUSANDTHS.ask,
+    read=_THOUSANDTHS.read,
     sizes=within(1536),
 )
 
