@@ -110,6 +110,3 @@ def main() -> None:
         reason = error.strerror if isinstance(error, OSError) and error.filename is None else error
         note(f"Error: {reason}")
         sys.exit(1)
-
-
-__all__ = ["app", "main"]

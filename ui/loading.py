@@ -79,7 +79,3 @@ def quieten_libraries() -> None:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-
-
-__all__ = ["database_location", "image_folder", "load_model", "load_planner", "open_store"]
-__all__ += ["quieten_libraries"]

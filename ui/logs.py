@@ -41,6 +41,3 @@ def write_json() -> None:
     # Requests would drown the rest, and their addresses hold the secret parts of links.
     for name in ("uvicorn.access", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-__all__ = ["JsonLines", "write_json"]

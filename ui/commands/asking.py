@@ -335,6 +335,3 @@ def _box_as_json(phrase: str, box: Box, size: tuple[int, int]) -> dict[str, Any]
     verification = verification_of(box)
     found = FoundBox.of(phrase, box, size).model_dump()
     return found | ({"verified": asdict(verification)} if verification else {})
-
-
-__all__ = ["AskCommand", "ask", "plan"]

@@ -236,6 +236,3 @@ def _task(text: str) -> Task:
     if text not in list(Task):
         raise ValueError(f"takes one of {', '.join(Task)}, not {text!r}")
     return Task(text)
-
-
-__all__ = ["chat"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.errors import AssistantError
+from ...vlm.presets import DEFAULT_MODEL
 from .options import (
-    DEFAULT_MODEL,
     BaseOption,
     DeviceOption,
     DialectOption,
@@ -213,6 +213,3 @@ def _show_progress(task: str, done: int, total: int) -> None:
         typer.echo(f"\r{task} {done}/{total}", err=True, nl=done == total)
     elif done == total:
         typer.echo(f"{task} {done}/{total}", err=True)
-
-
-__all__ = ["evaluate"]

@@ -80,6 +80,3 @@ def stopped_by_ctrl_c(answer: LiveAnswer | None) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, earlier)
-
-
-__all__ = ["LiveAnswer", "live_answer", "stopped_by_ctrl_c"]

@@ -128,6 +128,3 @@ def _device() -> str:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 10**9:.1f} GB" if size >= 10**8 else f"{size / 10**6:.1f} MB"
-
-
-__all__ = ["as_values", "list_folders", "show_folder"]

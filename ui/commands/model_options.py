@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.generation_options import MOST_BEAMS, GenerationOptions
+from ...vlm.presets import DEFAULT_MODEL
 from .options import (
-    DEFAULT_MODEL,
     BaseOption,
     DeviceOption,
     DialectOption,
@@ -175,6 +175,3 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
     vars(run)["__signature__"] = own.replace(parameters=parameters)
     run.__annotations__ = {it.name: it.annotation for it in parameters}
     return run
-
-
-__all__ = ["ModelChoice", "choose_model", "with_model_options"]

@@ -18,10 +18,10 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.presets import PRESETS, require_model
+from ...vlm.presets import DEFAULT_MODEL, PRESETS, require_model
 from ..loading import quieten_libraries
 from ..page.settings import logs_json
-from .options import DEFAULT_MODEL, BaseOption
+from .options import BaseOption
 from .output import note, say
 
 _SERVER = "vllm.entrypoints.launchers.api_server.entry"
@@ -176,6 +176,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what is left of it
     process.wait()
-
-
-__all__ = ["arguments", "serve"]

@@ -13,7 +13,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.presets import DEFAULT_MODEL, PRESETS, require_model
+from ...vlm.presets import PRESETS, require_model
 from .. import loading
 from ..loading import open_store
 from .output import encodable
@@ -190,8 +190,3 @@ def load_model(
         except ValueError as error:
             raise typer.BadParameter(f"--{error}") from error
     return loading.load_model(name, base, dtype=dtype, device=device, quantize=quantize, **more)
-
-
-__all__ = ["DEFAULT_MODEL", "DatabaseOption", "DialectOption", "ImagesOption", "JsonOption", "ModelOption"]
-__all__ += ["PlannerOption", "SessionOption", "VerifyOption", "complete_session", "in_dialect", "load_model"]
-__all__ += ["require_pipe", "to_json", "wrong_use"]

@@ -78,7 +78,3 @@ def replace_what_cannot_be_encoded() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-__all__ = ["INTERRUPTED", "encodable", "note", "replace_closed_streams", "replace_what_cannot_be_encoded"]
-__all__ += ["say", "say_json", "say_json_text", "write_whole"]

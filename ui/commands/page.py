@@ -14,10 +14,10 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
+from ...vlm.presets import DEFAULT_MODEL
 from ..loading import database_location, image_folder, load_planner, open_store
 from ..page import settings
 from .options import (
-    DEFAULT_MODEL,
     DatabaseOption,
     DialectOption,
     ImagesOption,
@@ -147,6 +147,3 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
             except (KeyboardInterrupt, subprocess.TimeoutExpired):
                 process.kill()
             raise
-
-
-__all__ = ["arguments", "ui"]

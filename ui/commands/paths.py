@@ -101,7 +101,3 @@ def _shell_words(text: str) -> list[str]:
         return shlex.split(text, posix=os.name != "nt")
     except ValueError:  # an apostrophe
         return text.split()
-
-
-__all__ = ["dropped_path", "expand", "given_path", "is_file", "named_path", "names_picture"]
-__all__ += ["picture_in_place_of_words"]

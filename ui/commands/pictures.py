@@ -121,6 +121,3 @@ def save_drawing(picture: Picture, turn: StoredTurn, path: Path) -> None:
     image.save(drawn, Image.registered_extensions()[path.suffix.lower()])
     write_whole(path, drawn.getvalue())
     note(f"Saved {path}")
-
-
-__all__ = ["check_drawing", "open_shown", "read_region", "save_drawing"]

@@ -13,8 +13,9 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
+from ...vlm.presets import DEFAULT_MODEL
 from ..loading import open_store
-from .options import DEFAULT_MODEL, DialectOption, ImagesOption, ModelOption, in_dialect
+from .options import DialectOption, ImagesOption, ModelOption, in_dialect
 from .output import note
 from .paths import named_path
 
@@ -92,6 +93,3 @@ def _draw(image: Image.Image, phrases: Sequence[GroundedPhrase]) -> Image.Image:
     from ...vlm.drawing import draw  # slow import; not before the client gets its first reply
 
     return draw(image, phrases)
-
-
-__all__ = ["mcp"]

@@ -125,6 +125,3 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
         raise typer.Exit(INTERRUPTED) from stopped
     if is_first_process():
         typer.echo(str(adapter))
-
-
-__all__ = ["train"]

@@ -77,6 +77,3 @@ def _nothing(*_: object) -> str:
 
 def _words(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     return html.escape(renderer.renderInlineAsText(tokens[index].children, options, env))
-
-
-__all__ = ["page", "read_card", "show", "summary"]

@@ -124,6 +124,3 @@ def _facts(turn: StoredTurn) -> dict[str, object]:
         "tasks": [step.name for step in turn.steps],
         "stopped": turn.stopped,
     }
-
-
-__all__ = ["Answering"]

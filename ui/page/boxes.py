@@ -39,6 +39,3 @@ def turn_with_boxes(
     having = [turn for turn in over if labelled_boxes(turn) or missing(turn)]
     chosen = [turn for turn in over if turn.number == number]
     return next(reversed(chosen or having or over), None)
-
-
-__all__ = ["missing", "phrases_of", "turn_with_boxes"]

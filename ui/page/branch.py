@@ -24,6 +24,3 @@ def start(store: SessionStore, turns: Sequence[StoredTurn], question: str) -> st
         store.set_feedback(session_id, number, turn.feedback)
         store.set_corrections(session_id, number, turn.corrections)
     return session_id
-
-
-__all__ = ["start"]

@@ -232,6 +232,3 @@ def show_beginning(session_id: SessionId, selected: StoredImage | None) -> None:
     elif message := welcome.show_suggestions():
         state.queue_question(session_id, state.Question(message, selected))
         st.rerun()
-
-
-__all__ = ["TASKS", "page", "show"]

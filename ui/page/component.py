@@ -28,6 +28,3 @@ def component(name: str, html: str) -> Any:
 
 def nothing() -> None:
     """Do nothing: Streamlit keeps a component's value only if it has a callback."""
-
-
-__all__ = ["BROWSER", "component", "nothing"]

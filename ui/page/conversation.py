@@ -233,12 +233,3 @@ def _keep_feedback(session_id: str, number: int, key: str) -> None:
     chosen: Literal[0, 1] | None = st.session_state[key]
     feedback: Feedback | None = None if chosen is None else 1 if chosen else -1
     resources.store().set_feedback(session_id, number, feedback)
-
-
-__all__ = [
-    "show_failure",
-    "show_question",
-    "show_running",
-    "show_turns",
-    "show_waiting",
-]

@@ -57,6 +57,3 @@ def annotated_png(store: SessionStore, session_id: str) -> bytes:
         picture = open_picture(store.image_path(turn.image.sha256))
         draw(picture.image, phrases_of(turn)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-__all__ = ["annotated_png", "downloads"]

@@ -64,6 +64,3 @@ def check_room(store: SessionStore, size: int) -> None:
         raise LimitError(
             f"your pictures take {used.size / MB:.0f} of {limits.megabytes} MB: delete a session first"
         )
-
-
-__all__ = ["LimitError", "Queues", "check_queue", "check_room"]

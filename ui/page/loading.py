@@ -14,6 +14,3 @@ def stage(model: str) -> str:
     if progress.is_converting:
         return "Converting the model, once: about a minute …"
     return f"Downloading the model, once: {progress.downloaded_mb} of {progress.total_mb} MB …"
-
-
-__all__ = ["stage"]

@@ -157,6 +157,3 @@ def _described(marks: Sequence[LabelledBox]) -> str:
     names = [mark.phrase or "something" for mark in marks]
     counted = ", ".join(f"{name} ({names.count(name)})" for name in dict.fromkeys(names))
     return f"The picture asked about, with boxes around {counted}"
-
-
-__all__ = ["Marks", "chosen_box", "show_picture"]

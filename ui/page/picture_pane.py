@@ -90,6 +90,3 @@ def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredIm
         state.select_picture(session_id, known[picked])
         st.rerun()
     st.toggle(f"Ask about all {len(known)} pictures", key=state.all_key(session_id))
-
-
-__all__ = ["QUESTION", "region", "show"]

@@ -34,6 +34,3 @@ def show() -> None:
 
 def _keep(name: str) -> None:
     state.set_preferences(**{name: st.session_state[f"wanted-{name}"]})
-
-
-__all__ = ["show"]

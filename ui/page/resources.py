@@ -137,7 +137,3 @@ def jpeg(image: Image.Image) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
-
-
-__all__ = ["LONG_SIDE", "SAMPLES", "assistant", "cookie", "everything", "jpeg", "owner", "part", "shown"]
-__all__ += ["store", "store_of", "thumbnail", "warm_up", "whole"]

@@ -77,8 +77,3 @@ def limits() -> Limits | None:
 def logs_json() -> bool:
     """Return whether the log is one JSON object a line."""
     return os.environ.get(LOG) == "json"
-
-
-__all__ = ["DATABASE", "IMAGES", "LIMITS", "LINKS", "LOG", "MODEL", "PLANNER", "SESSIONS", "UPLOAD_MB"]
-__all__ += ["USER_HEADER", "Limits", "Sessions", "has_links", "limits", "logs_json", "model_name"]
-__all__ += ["planner_name", "sessions", "user_header"]

@@ -69,6 +69,3 @@ def show_link(session_id: str) -> None:
     if link:
         page = (st.context.url or "").partition("?")[0]
         st.code(f"{page}?{LINK}={link}", language=None, wrap_lines=True)
-
-
-__all__ = ["LINK", "show", "show_link"]

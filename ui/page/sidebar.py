@@ -226,6 +226,3 @@ def _delete(session_ids: Sequence[str]) -> None:
         if st.query_params.get("session") == session_id:
             state.open_session(None)
     st.session_state.pop("chosen-sessions", None)
-
-
-__all__ = ["age", "archive", "highlighted", "show"]

@@ -343,39 +343,3 @@ def preferences() -> Preferences:
 def set_preferences(**changes: object) -> None:
     """Change some of the preferences."""
     st.session_state["preferences"] = replace(preferences(), **changes)  # type: ignore[arg-type]
-
-
-__all__ = [
-    "Failure",
-    "Preferences",
-    "Question",
-    "Running",
-    "SessionId",
-    "add_pictures",
-    "adopt_left_questions",
-    "all_key",
-    "asked_about",
-    "boxes_of",
-    "current_session",
-    "edit",
-    "fail",
-    "failures",
-    "finish",
-    "is_busy",
-    "is_editing",
-    "new_sessions",
-    "open_session",
-    "pictures",
-    "preferences",
-    "questions_asked",
-    "queue_question",
-    "reject",
-    "retry",
-    "running",
-    "scroll_count",
-    "select_picture",
-    "selected_picture",
-    "set_preferences",
-    "start_next",
-    "waiting_questions",
-]

@@ -42,6 +42,3 @@ def _step(step: StoredStep) -> str:
         return f"{'Perhaps found' if is_unsure(boxes[0]) else 'Found'} {step.argument or 'it'}{score}"
     named = [(phrase.text or step.argument, len(phrase.boxes)) for phrase in step.phrases]
     return f"Found {' and '.join(counted(name, count) for name, count in named)}"
-
-
-__all__ = ["of"]

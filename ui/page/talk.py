@@ -18,6 +18,3 @@ _mount = component(
 def show(asked: int) -> None:
     """Keep the end of the conversation in view; a new value of `asked` scrolls back to it."""
     _mount(key="talk-tools", data={"newest": str(asked)}, width="content", height="content")
-
-
-__all__ = ["show"]

@@ -33,6 +33,3 @@ def table(rows: list[tuple[str, str]]) -> None:
         f"<dt>{html.escape(term)}</dt><dd>{html.escape(value)}</dd>" for term, value in rows if value
     )
     st.html(f'<dl class="facts">{items}</dl>')
-
-
-__all__ = ["paragraph", "plain", "table"]

@@ -15,6 +15,3 @@ def show_thumbnails(urls: Sequence[str], current: int, key: str) -> int | None:
     result = _mount(key=key, data=data, on_picked_change=nothing, width="stretch")
     picked: int | None = result.picked
     return picked
-
-
-__all__ = ["show_thumbnails"]

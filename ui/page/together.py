@@ -122,6 +122,3 @@ def _row(turn: StoredTurn, number: int) -> str:
     sha256 = turn.image.sha256 if turn.image else ""
     picture = f'<img src="thumbnails/{sha256}" alt="Picture {number}" width="64" height="48">'
     return f'<tr><th scope="row">{picture} {number}</th><td>{html.escape(turn.answer)}</td></tr>'
-
-
-__all__ = ["PerPicturePlanner", "is_about_all", "same_question", "show", "verdict"]

@@ -106,6 +106,3 @@ def _pixels(box: Box, image: StoredImage) -> list[float]:
     x0, y0 = (min(corner + 0.25, BINS - 0.25) / BINS for corner in (box.x0, box.y0))
     x1, y1 = (min(corner + 0.75, BINS) / BINS for corner in (box.x1, box.y1))
     return [x0 * image.width, y0 * image.height, x1 * image.width, y1 * image.height]
-
-
-__all__ = ["good_answers", "training_lines"]

@@ -37,6 +37,3 @@ def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[l
             complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")
     state.add_pictures(session_id, added)
     return added, complaints
-
-
-__all__ = ["add_uploads"]

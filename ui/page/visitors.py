@@ -116,7 +116,3 @@ def show_name() -> None:
         st.button(f"Log out {plain(name, 40)}".strip(), type="tertiary", on_click=st.logout, key="log-out")
     elif settings.sessions() is Sessions.SEPARATE and (header := settings.user_header()):
         st.caption(plain(st.context.headers.get(header) or "", 60))
-
-
-__all__ = ["COOKIE_SECONDS", "Cookie", "NoVisitorError", "admit", "current", "has_login"]
-__all__ += ["is_known_by_header", "owner", "show_name"]

@@ -78,6 +78,3 @@ def show_suggestions() -> str | None:
                 if st.button(label, key=f"try-{label}"):
                     return message
     return None
-
-
-__all__ = ["SAMPLES", "SUGGESTIONS", "show", "show_suggestions"]
