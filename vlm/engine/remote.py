@@ -22,7 +22,7 @@ from ..grounding import GroundedText
 from ..pictures import as_seen
 from ..tasks import BOX_TASKS
 from .address import Address, read_address
-from .base import GenerationListener
+from .base import EngineWrapper, GenerationListener
 from .dialects.base import Dialect, LabelledBox, Reading, Size
 from .dialects.plain import PLAIN
 from .dialects.registry import dialect_named, dialect_of
@@ -57,8 +57,8 @@ class RemoteEngine:
         if self._dialect is None and address.model:
             self._dialect = dialect_of(address.model)
         self._loop = EventLoop("model-server")
-        self._server = self._loop.run(_create_server(address, policy or RetryPolicy.from_environment()))
-        self._slots = self._loop.run(_create_semaphore(_MAX_CONCURRENT))
+        self._server = Server(address, policy or RetryPolicy.from_environment())
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
         self._single_pass = _SinglePass(self)
         self._zooming = ZoomRefiner(self._single_pass) if zoom else self._single_pass
 
@@ -217,22 +217,12 @@ class _PendingRequest:
     ended_at: float | None = None
 
 
-class _SinglePass:
+class _SinglePass(EngineWrapper):
     """Sends each request to the server once."""
 
     def __init__(self, remote: RemoteEngine) -> None:
+        super().__init__(remote)
         self._remote = remote
-
-    @property
-    def name(self) -> str:
-        return self._remote.name
-
-    @property
-    def plans(self) -> bool:
-        return self._remote.plans
-
-    def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
-        return self._remote.complete(completions)
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -286,14 +276,6 @@ class _SinglePass:
         seconds = (ended or time.perf_counter()) - start
         complete = ended is not None and (pending.reading is not None or pending.reply.complete)
         return Generation(self._read(pending), seconds, complete)
-
-
-async def _create_server(address: Address, policy: RetryPolicy) -> Server:
-    return Server(address, policy)
-
-
-async def _create_semaphore(slots: int) -> asyncio.Semaphore:
-    return asyncio.Semaphore(slots)
 
 
 async def _models(address: Address, policy: RetryPolicy) -> list[str]:

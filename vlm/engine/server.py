@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,7 +146,7 @@ class Server:
         if self._streams:
             stream = await self._client.chat.completions.create(**body, stream=True)
             try:
-                async for chunk in _chunks(stream):
+                async for chunk in stream:
                     _append(reply, chunk, "delta")
                     on_update(reply)
                     if len(reply.text) > limit:
@@ -242,11 +242,6 @@ def _key(address: Address) -> tuple[str | None, str]:
     """Return a server's key and the variable that holds it; OpenAI's own key goes to OpenAI only."""
     names = (KEY, "OPENAI_API_KEY") if address.host == _OPENAI_HOST else (KEY,)
     return next(((os.environ[name], name) for name in names if os.environ.get(name)), (None, KEY))
-
-
-async def _chunks(stream: Any) -> AsyncIterator[Any]:
-    async for chunk in stream:
-        yield chunk
 
 
 def _append(reply: ServerReply, answer: Any, part: str) -> None:
