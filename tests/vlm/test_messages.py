@@ -71,7 +71,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, fields: dict[str, Any], message: 
     folder = write(tmp_path, line(), line(**fields))
     with pytest.raises(DataError) as error:
         read_messages(folder, held_out=False)
-    assert "some.jsonl, line 2" in str(error.value)
+    assert "some.jsonl:2: " in str(error.value)
     assert message in str(error.value)
 
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import DataError
 from ..grounding import Box
@@ -32,6 +32,7 @@ from ..planning import (
 from ..tasks import CHAT, Task, Turn
 from .instructions import Sample
 from .shuffling import shuffled
+from .sources.base import line_rows, parse_row
 from .streams import Draw
 
 MESSAGES = Path(__file__).parent / "planning"
@@ -154,11 +155,15 @@ def read_messages(folder: Path = MESSAGES, *, held_out: bool) -> list[Message]:
 
 def _read_all(folder: Path) -> Iterator[Message]:
     replies = _replies(folder / "replies.json")
+
+    def read(line: bytes) -> Iterator[Message]:
+        if line.strip():
+            content = MessageLine.model_validate_json(line)
+            yield _checked(Message(content, replies.get(content.family, REPLIES[-1])))
+
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _message(line, f"{path}, line {number}", replies)
+        for row in line_rows(path):
+            yield from parse_row(row, read)
 
 
 def _replies(path: Path) -> dict[str, str]:
@@ -170,22 +175,13 @@ def _replies(path: Path) -> dict[str, str]:
     return {family: reply for reply, families in listed.items() for family in families}
 
 
-def _message(line: str, where: str, replies: dict[str, str]) -> Message:
-    try:
-        read = MessageLine.model_validate_json(line)
-        message = Message(read, replies.get(read.family, REPLIES[-1]))
-        symbols = message.prompt.symbols
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise DataError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from error
+def _checked(message: Message) -> Message:
+    symbols = message.prompt.symbols
     for step in message.line.steps:
         if step.ref and step.ref not in symbols:
-            known = ", ".join(symbols) or "none"
-            raise DataError(f"{where}: there is no box {step.ref!r}, the boxes are: {known}")
+            raise ValueError(f"there is no box {step.ref!r}, the boxes are: {', '.join(symbols) or 'none'}")
         if step.task == Task.IDENTIFY and not step.ref:
-            raise DataError(f"{where}: [identify] needs a box: give its ref")
+            raise ValueError("[identify] needs a box: give its ref")
     return message
 
 

@@ -12,17 +12,18 @@ Other `.jsonl` files in the same folder extend the photos: their `objects` repla
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import DataError
 from .detokenising import detokenise, detokenised_span
 from .records import ImageReference
-from .skipped_rows import SkippedRows, first_error
+from .skipped_rows import SkippedRows
+from .sources.base import line_rows, parse_row
 from .tar_files import tar_members
 
 Parsed = TypeVar("Parsed")
@@ -158,19 +159,25 @@ class PhotoFolder:
             )
         shards = [shard for place in self._folders for shard in sorted(place.glob("*.tar"))]
         self._members = {name: place for shard in shards for name, place in tar_members(shard)}
-        read = _Reader(skip_broken=skip_broken)
         photos = {
             photo.image: photo
             for file in annotations
-            for photo in read.photos(file, self._members)
+            for photo in _read_lines(file, self._photo, skip_broken)
             if photo.split == split
         }
         if not photos:
             raise DataError(f"{annotations[0]} has no photo in the split {split!r}")
         for file in annotations:
             for other in sorted(set(file.parent.glob("*.jsonl")) - {file}):
-                read.add(other, photos)
+                _extend(photos, other, skip_broken)
         self.photos = list(photos.values())
+
+    def _photo(self, line: Any) -> Photo:
+        """Return the photo of a line of `annotations.jsonl`."""
+        photo = Photo.model_validate(line)
+        if photo.image not in self._members:
+            raise ValueError(f"image: {photo.image} is in no shard of the folder")
+        return _with_checked_boxes(photo)
 
     def files(self) -> list[Path]:
         """Return all annotation files and shards."""
@@ -191,59 +198,38 @@ class PhotoFolder:
         return self.reference(photo).read()
 
 
-class _Reader:
-    """Reads lines; invalid ones are an error, or skipped and counted with `skip_broken`."""
+def _extend(photos: dict[str, Photo], path: Path, skip_broken: bool) -> None:
+    """Extend the photos with the lines of another file; lines about unknown photos are ignored."""
 
-    def __init__(self, *, skip_broken: bool) -> None:
-        self._skip_broken = skip_broken
+    def extend(line: Any) -> None:
+        addition = _Addition.model_validate(line)
+        if addition.image in photos:
+            photo = _with_checked_boxes(addition.added_to(photos[addition.image]))
+            photos[addition.image] = photo
 
-    def photos(self, path: Path, members: Mapping[str, ImageReference]) -> Iterator[Photo]:
-        """Yield the photos of `annotations.jsonl`."""
-
-        def photo(line: Any) -> Photo:
-            read = Photo.model_validate(line)
-            if read.image not in members:
-                raise ValueError(f"image: {read.image} is in no shard of the folder")
-            return _with_checked_boxes(read)
-
-        return self._lines(path, photo)
-
-    def add(self, path: Path, photos: dict[str, Photo]) -> None:
-        """Extend the photos with the lines of another file; lines about unknown photos are ignored."""
-
-        def added(line: Any) -> Photo | None:
-            addition = _Addition.model_validate(line)
-            photo = photos.get(addition.image)
-            return None if photo is None else _with_checked_boxes(addition.added_to(photo))
-
-        for photo in self._lines(path, added):
-            if photo is not None:
-                photos[photo.image] = photo
-
-    def _lines(self, path: Path, reader: Callable[[Any], Parsed]) -> Iterator[Parsed]:
-        skipped = SkippedRows(path)
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield _parse_line(f"{path}:{number}", line, reader)
-                except DataError as error:
-                    if not self._skip_broken:
-                        raise
-                    skipped.add(error)
-        skipped.log_total()
+    for _ in _read_lines(path, extend, skip_broken):
+        pass
 
 
-def _parse_line(where: str, line: bytes, reader: Callable[[Any], Parsed]) -> Parsed:
-    try:
-        content = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
-    try:
-        return reader(content)
-    except ValidationError as error:
-        raise DataError(f"{where}: {first_error(error)}") from error
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from error
+def _read_lines(path: Path, reader: Callable[[Any], Parsed], skip_broken: bool) -> Iterator[Parsed]:
+    """Yield what a reader makes of each line; invalid ones are an error, or skipped and counted."""
+
+    def read(line: bytes) -> list[Parsed]:
+        try:
+            content = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from error
+        return [reader(content)]
+
+    skipped = SkippedRows(path)
+    for row in line_rows(path):
+        try:
+            yield from parse_row(row, read)
+        except DataError as error:
+            if not skip_broken:
+                raise
+            skipped.add(error)
+    skipped.log_total()
 
 
 def _with_checked_boxes(photo: Photo) -> Photo:
