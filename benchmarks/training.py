@@ -26,8 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from assistant.vlm.configuration import MiniGPTv2Config
 from assistant.vlm.data.collator import SharedImageCollator, shared_prefix_mask
+from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.lengths import LengthBuckets
-from assistant.vlm.data.mixture import Example, MixtureConfig, open_mixture
+from assistant.vlm.data.mixture import Example, open_mixture
 from assistant.vlm.engine.local import load_model
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.presets import PRESETS

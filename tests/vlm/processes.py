@@ -22,8 +22,9 @@ from pydantic import TypeAdapter
 from transformers import Trainer
 
 from assistant.vlm.errors import AssistantError
+from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.processes import leave_processes
-from assistant.vlm.training.run import TrainingConfig, train
+from assistant.vlm.training.run import train
 
 from .tiny import tiny_model, tiny_processor
 

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from assistant.vlm.data.collator import NO_TASK, TASKS, SharedImageCollator, shared_prefix_mask
 from assistant.vlm.data.colours import colour_shares, with_colours
+from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.expressions import ExpressionKind, expressions
 from assistant.vlm.data.instructions import BUILDERS, Sample, ground_caption
 from assistant.vlm.data.lengths import LengthBuckets
-from assistant.vlm.data.mixture import Example, InstructionMixture, MixtureConfig, open_mixture
+from assistant.vlm.data.mixture import Example, InstructionMixture, open_mixture
 from assistant.vlm.data.nouns import class_of, mentions, noun_phrases, plural
 from assistant.vlm.data.photos import DetectedObject, Photo, PhotoFolder, Phrase, Question
 from assistant.vlm.data.records import ImageReference

@@ -357,7 +357,7 @@ def test_a_format_outside_the_list_is_refused_by_its_name() -> None:
 
 def test_what_nobody_knows_is_refused_and_the_formats_are_listed() -> None:
     message = refusal(b"just some text")
-    assert all(form in message for form in opening.FORMATS)
+    assert all(form in message for form in formats.FORMATS)
 
 
 def test_a_tiff_of_a_kind_that_pillow_cannot_read_is_not_called_damaged() -> None:

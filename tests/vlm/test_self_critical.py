@@ -18,7 +18,8 @@ from assistant.vlm.errors import AssistantError
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
-from assistant.vlm.training.run import TrainingConfig, train
+from assistant.vlm.training.config import TrainingConfig
+from assistant.vlm.training.run import train
 from assistant.vlm.training.self_critical import (
     MAX_NEW_TOKENS,
     TEMPERATURE,

@@ -20,7 +20,8 @@ from assistant.vlm.errors import AssistantError, DataError, WeightsError
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, instruction
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
-from assistant.vlm.training.run import TrainingConfig, train
+from assistant.vlm.training.config import TrainingConfig
+from assistant.vlm.training.run import train
 
 from .tiny import TOWERS, dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
 from assistant.vlm.training.adapter import AdapterConfig
-from assistant.vlm.training.run import TrainingConfig, train
+from assistant.vlm.training.config import TrainingConfig
+from assistant.vlm.training.run import train
 
 from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
 

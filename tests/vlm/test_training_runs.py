@@ -27,8 +27,9 @@ from assistant.vlm.grounding import parse
 from assistant.vlm.presets import PRESETS
 from assistant.vlm.training import run as run_module
 from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.progress import TASK_NAMES, Meter
-from assistant.vlm.training.run import TrainingConfig, train, train_named
+from assistant.vlm.training.run import train, train_named
 from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, AnsweredExample, sheet
 from assistant.vlm.training.stopping import StopOnSignal, TrainingStoppedError
 from assistant.vlm.training.trainer import AnswerTrainer

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from assistant.vlm.training.adapter import AdapterConfig
-from assistant.vlm.training.config import load_config
-from assistant.vlm.training.run import TrainingConfig, train
+from assistant.vlm.training.config import TrainingConfig, load_config
+from assistant.vlm.training.run import train
 from assistant.vlm.training.schedule import Schedule
 
 from .tiny import dog_records, tiny_model, tiny_processor, write_photo_folder

@@ -53,6 +53,3 @@ class AbsentNames:
             if head(name) and not may_show(photo, name):
                 return name
         return None
-
-
-__all__ = ["PLAIN_CLASSES", "AbsentNames"]

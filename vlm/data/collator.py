@@ -157,6 +157,3 @@ def shared_prefix_mask(groups: torch.Tensor) -> torch.Tensor:
     prefix = (groups == 0)[:, None, :] & (groups >= 0)[:, :, None]
     causal = torch.ones(groups.shape[1], groups.shape[1], dtype=torch.bool).tril()
     return ((same | prefix) & causal).unsqueeze(1)
-
-
-__all__ = ["NO_TASK", "PLANNING", "TASKS", "WRITTEN", "SharedImageCollator", "shared_prefix_mask"]

@@ -120,6 +120,3 @@ def _colour_names(image: Image.Image) -> list[str]:
     named = np.select([hue <= border for border in _HUES], list(_HUES.values()), "red")
     names: list[str] = np.select(list(rules.values()), list(rules), named).tolist()
     return names
-
-
-__all__ = ["CLOTHES", "THINGS", "colour_shares", "dominant_colour", "with_colours"]

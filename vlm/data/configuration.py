@@ -70,6 +70,3 @@ class MixtureConfig:
     colours: bool = False
     per_picture: Annotated[int, Field(ge=1)] = 4
     messages: Annotated[int, Field(ge=1)] = 6
-
-
-__all__ = ["PHOTOS", "PLANNING", "MixtureConfig", "SourceConfig"]

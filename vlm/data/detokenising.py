@@ -30,6 +30,3 @@ def detokenised_span(caption: str, start: int, end: int) -> tuple[int, int]:
     if not 0 <= start < end <= len(caption) or first >= last:
         raise ValueError(f"span: ({start}, {end}) holds no words of {caption!r}")
     return first, last
-
-
-__all__ = ["detokenise", "detokenised_span", "join_punctuation"]

@@ -142,7 +142,3 @@ def _colours(things: list[DetectedObject]) -> list[Expression]:
 
 def _centre(item: DetectedObject) -> float:
     return (item.box[0] + item.box[2]) / 2
-
-
-__all__ = ["CONFIDENT", "RIVAL", "Expression", "ExpressionKind", "agreed_noun", "distinct", "expressions"]
-__all__ += ["to_box"]

@@ -306,16 +306,3 @@ def _certain_caption(photo: Photo) -> str | None:
     counted = [(label, len(certain_boxes(photo, label))) for label in sure]
     named = [with_article(label) if count == 1 else f"{count} {plural(label)}" for label, count in counted]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-
-
-__all__ = [
-    "ABSENT_TASKS",
-    "BUILDERS",
-    "Sample",
-    "absent_sample",
-    "certain_boxes",
-    "dialogue",
-    "ground_caption",
-    "sample_from_record",
-    "worded",
-]

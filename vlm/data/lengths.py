@@ -69,6 +69,3 @@ class LengthBuckets(Sampler[int]):
         rest = [batches.pop()] if len(batches[-1]) < self.batch_size else []
         random.Random(f"{self.seed}:{indices.start}").shuffle(batches)
         return batches + rest
-
-
-__all__ = ["IMAGE_TOKENS", "HasLengths", "LengthBuckets", "text_length"]

@@ -232,6 +232,3 @@ def _with_typo(message: str, random_: random.Random) -> str:
     word, cut = words[place], random_.randrange(1, len(words[place]) - 2)
     words[place] = word[:cut] + word[cut + 1] + word[cut] + word[cut + 2 :]
     return " ".join(words)
-
-
-__all__ = ["MESSAGES", "Message", "MessageLine", "MessageStream", "read_messages"]

@@ -168,6 +168,3 @@ def _open(
     source: Source = OwnRecords(own) if name == PHOTOS else open_for_training(name, data, place, form)
     records = cached_records(source, cache_folder() / "records", skip_broken=skip_broken)
     return RecordStream(records, config, form)
-
-
-__all__ = ["Example", "InstructionMixture", "MixtureConfig", "open_mixture"]

@@ -119,7 +119,3 @@ def class_of(expression: str) -> str | None:
         if tail in CLASS_OF or tail in _PLURALS:
             return CLASS_OF.get(tail) or _PLURALS[tail]
     return None
-
-
-__all__ = ["CLASSES", "CLASS_OF", "NounPhrase", "class_of", "mentions", "noun_phrases", "plural"]
-__all__ += ["with_article"]

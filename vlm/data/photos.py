@@ -239,6 +239,3 @@ def _with_checked_boxes(photo: Photo) -> Photo:
         if not (0.0 <= x0 < x1 <= 1.0 and 0.0 <= y0 < y1 <= 1.0):
             raise ValueError(f"{name}: {(x0, y0, x1, y1)} is not left, top, right, bottom in fractions 0..1")
     return photo
-
-
-__all__ = ["DetectedObject", "Photo", "PhotoFolder", "Phrase", "Question"]

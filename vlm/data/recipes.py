@@ -52,6 +52,3 @@ RECIPES: dict[str, dict[str, float]] = {
     "chat": _FINE_GRAINED | _CONVERSATIONS,
 }
 """Ratios by recipe: a user's own data, and the paper's three stages."""
-
-
-__all__ = ["RECIPES"]

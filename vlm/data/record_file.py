@@ -173,6 +173,3 @@ def _image_key(record: Record, number: int) -> int:
     if image is not None and image.part is not None:
         key += f"\n{image.part.bins}"
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
-
-
-__all__ = ["RecordFile", "cached_records", "write_records"]

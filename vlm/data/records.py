@@ -94,6 +94,3 @@ class Record:
         task = next((turn.task for turn in self.turns if turn.task is not None), None)
         if self.picture is None and task is not None:
             raise ValueError(f"{task.identifier} needs an image")
-
-
-__all__ = ["ImageReference", "Record", "TaskTurn"]

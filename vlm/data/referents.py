@@ -249,18 +249,3 @@ def _joined_names(photo: Photo, referent: Referent) -> Iterator[str]:
         narrows = joint in joints and head(second.text) not in _VAGUE and not is_plural(first.text)
         if narrows and first.chain == referent.chain and second.chain != first.chain:
             yield photo.captions[first.caption][first.start : second.end]
-
-
-__all__ = [
-    "COLOURS",
-    "NUMBERS",
-    "WEARING",
-    "Name",
-    "Referent",
-    "adjacent_phrases",
-    "grounded_captions",
-    "head",
-    "is_plural",
-    "strip_determiner",
-]
-__all__ += ["may_show", "referents", "to_boxes", "unique_names", "words_of"]

@@ -25,6 +25,3 @@ def _permuted(number: int, half: int, key: bytes) -> int:
         digest = hashlib.blake2b(b"%d:%d" % (round_, right), key=key[:64], digest_size=8).digest()
         left, right = right, left ^ (int.from_bytes(digest) & ((1 << half) - 1))
     return left << half | right
-
-
-__all__ = ["shuffled"]

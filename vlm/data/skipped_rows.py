@@ -54,6 +54,3 @@ def first_error(error: ValidationError) -> str:
     field = ".".join(map(str, first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
     return f"{field}: {message}" if field else message
-
-
-__all__ = ["RowImageError", "SkippedRows", "first_error"]

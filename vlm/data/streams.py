@@ -183,6 +183,3 @@ def _without_identifiers(sample: Sample) -> Sample:
     _, words = split_identifier(sample.turn.user)
     follow_ups = tuple(map(_without_identifiers, sample.follow_ups))
     return replace(sample, turn=replace(sample.turn, user=words), follow_ups=follow_ups)
-
-
-__all__ = ["Draw", "PhotoStream", "RecordStream", "Stream"]

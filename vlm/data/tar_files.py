@@ -27,6 +27,3 @@ def tar_members(path: Path) -> Iterator[tuple[str, ImageReference]]:
                 raise tarfile.ReadError("unexpected end of data")
     except tarfile.TarError as error:
         raise DataError(f"{path} is no whole tar file: {error}; copy or fetch it again") from error
-
-
-__all__ = ["tar_members"]

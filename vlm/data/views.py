@@ -140,6 +140,3 @@ def _box_through(window: Window, box: Window) -> tuple[Window, float]:
 
 def _swap_sides(text: str) -> str:
     return _SIDE.sub(lambda match: _SIDES[match[1].lower()], text)
-
-
-__all__ = ["View", "Window", "cropped", "mirrored", "random_window"]

@@ -121,6 +121,3 @@ def _every_wording(record: Record, form: PromptForm) -> Iterable[Sample]:
     asked = [turn.task for turn in record.turns if turn.words is None and turn.task is not None]
     for number in range(max((len(form.training_wordings[task]) for task in asked), default=1)):
         yield worded(record, partial(mod, number), form)
-
-
-__all__ = ["MOST_WORDS", "CleanedSource", "clean_caption", "open_for_training", "training_samples"]

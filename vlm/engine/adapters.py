@@ -79,6 +79,3 @@ class Adapters:
             return
         model.base_model.enable_adapter_layers()
         model.set_adapter(name, inference_mode=True)
-
-
-__all__ = ["OWN", "Adapters"]

@@ -75,6 +75,3 @@ def with_dialect(model: str, dialect: str | None) -> str:
     if address.dialect not in (None, dialect):
         raise ValueError(f"{dialect!r} conflicts with the address, which names {address.dialect!r}")
     return str(Address(address.url, address.model, dialect))
-
-
-__all__ = ["Address", "is_address", "read_address", "with_dialect"]

@@ -120,6 +120,3 @@ class EngineWrapper:
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer piece by piece."""
         return self._engine.stream(request)
-
-
-__all__ = ["Engine", "EngineWrapper", "GenerationListener", "Ranker", "StopOnly", "ranker_of"]

@@ -341,6 +341,3 @@ def _fail(rows: Sequence[Row], error: Exception) -> None:
     for row in rows:
         if row.ended_at is None:
             row.end(error)
-
-
-__all__ = ["DRAFT", "MAX_ROWS", "BatchDecoder", "Row"]

@@ -74,6 +74,3 @@ class _GivenUp(StoppingCriteria):
     def __call__(self, input_ids: torch.Tensor, _scores: Any, **_: Any) -> Any:
         """Return whether to stop each beam."""
         return torch.full((len(input_ids),), self._given_up(), dtype=torch.bool, device=input_ids.device)
-
-
-__all__ = ["BeamSearch"]

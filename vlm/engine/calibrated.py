@@ -38,6 +38,3 @@ class CalibratedEngine(EngineWrapper):
         if request.task is Task.REFER and likeliest < calibration.refuse_below:
             grounded = GroundedText(grounded.text, raw=grounded.raw)
         return replace(answer, grounded=grounded)
-
-
-__all__ = ["CalibratedEngine"]

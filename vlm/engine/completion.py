@@ -58,6 +58,3 @@ class Completer:
     def _continuation(self, row: Row) -> Continuation:
         pieces = tuple(self._text([token]) for token in row.tokens)
         return Continuation(self._text(row.tokens), pieces, tuple(row.probabilities), row.complete)
-
-
-__all__ = ["Completer"]

@@ -53,6 +53,3 @@ class Constraint:
             if options is None:
                 return None
         return sorted({ids[len(begun)] for ids in remaining})
-
-
-__all__ = ["Chooser", "Constraint"]

@@ -66,6 +66,3 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
-
-
-__all__ = ["POLL_SECONDS", "EventLoop"]

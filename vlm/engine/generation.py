@@ -78,6 +78,3 @@ def options_of(config: Any) -> GenerationOptions:
         repetition_penalty=config.repetition_penalty,
         beams=config.num_beams,
     )
-
-
-__all__ = ["OptionsChooser", "chooser_of", "options_of", "search_of"]

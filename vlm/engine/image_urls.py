@@ -22,6 +22,3 @@ def data_url(image: Image.Image, size: tuple[int, int], *, lossless: bool = Fals
         resized.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     kind = "png" if lossless else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-__all__ = ["data_url"]

@@ -127,5 +127,3 @@ def _buffers(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tensor, 
 for name, attention in ((_GROUPED, _grouped_attention), (_REUSING, _reusing_attention)):
     AttentionInterface.register(name, attention)
     AttentionMaskInterface.register(name, sdpa_mask)
-
-__all__ = ["PackedLinear", "packs", "prepare"]

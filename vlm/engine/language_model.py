@@ -131,6 +131,3 @@ def _add_lora(state: Tensors, adapter: Path, factor: float) -> None:
         weight = state[f"{name}.weight"]
         update = factor * (part["B"] @ part["A"])
         state[f"{name}.weight"] = (weight.float() + update).to(weight.dtype)
-
-
-__all__ = ["LanguageModel", "default_language_model"]

@@ -54,6 +54,3 @@ def load_engine(
     zooms = zoom and engine.processor.prompt_form.name == OURS.name
     refined = ZoomRefiner(engine) if zooms else engine
     return CalibratedEngine(refined, engine.calibrations) if engine.calibrations else refined
-
-
-__all__ = ["load_engine"]

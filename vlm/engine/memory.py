@@ -100,7 +100,3 @@ def readable(error: Exception) -> Exception:
     )
     readable.__cause__ = error
     return readable
-
-
-__all__ = ["QUANTIZED_BYTES", "fits", "gigabytes", "is_out_of_memory", "loading", "memory_of", "readable"]
-__all__ += ["weight_bytes"]

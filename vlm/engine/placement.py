@@ -117,6 +117,3 @@ def _quantizer(kind: str, dtype: torch.dtype) -> Any:
         return TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=_NOT_QUANTIZED)
     libraries = "bitsandbytes or torchao" if kind == "8bit" else "bitsandbytes"
     raise WeightsError(f"--quantize {kind} needs a library: pip install {libraries}")
-
-
-__all__ = ["AUTO", "Placement"]

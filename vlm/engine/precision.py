@@ -35,6 +35,3 @@ def fastest_precision(device: str | None = None) -> torch.dtype:
     # Only a torch built with oneDNN can tell, and Mac builds lack it.
     supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if supported else torch.float32
-
-
-__all__ = ["PRECISIONS", "default_device", "fastest_precision", "precision"]

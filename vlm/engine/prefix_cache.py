@@ -78,6 +78,3 @@ def _common(one: torch.Tensor, other: torch.Tensor) -> int:
 
 def _begins(longer: Prefix, shorter: Prefix) -> bool:
     return longer.image_hash == shorter.image_hash and _common(longer.ids, shorter.ids) == len(shorter)
-
-
-__all__ = ["KEPT_TOKENS", "Prefix", "PrefixCache"]

@@ -353,6 +353,3 @@ def _score(reply: ServerReply, found: LabelledBox) -> float | None:
         offset += len(token)
     score = math.exp(sum(logs) / len(logs)) if logs else math.nan
     return None if math.isnan(score) else score  # JSON as Python reads it may hold NaN
-
-
-__all__ = ["RemoteEngine"]

@@ -93,6 +93,3 @@ def _message(error: TransientServerError, attempts: int) -> str:
     if error.retry_after is not None and attempts == 1:
         return f"{error}; try again in {error.retry_after:.0f} s"
     return f"{error} (tried {attempts} times)" if attempts > 1 else str(error)
-
-
-__all__ = ["TIMEOUT", "RetryPolicy", "TransientServerError", "with_retries"]

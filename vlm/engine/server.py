@@ -308,6 +308,3 @@ def _retry_after(error: Any) -> float | None:
         except (TypeError, ValueError):
             return None
     return seconds if 0 <= seconds < float("inf") else None
-
-
-__all__ = ["KEY", "Server", "ServerReply"]

@@ -81,6 +81,3 @@ class Slots(Cache):
             more = max(slots, 2 * held) - held if slots > held else 0
             longer = max(-(-places // _GROWTH) * _GROWTH - room, 0)
             self._states = pad(self._states, (0, 0, 0, longer, 0, 0, 0, more))
-
-
-__all__ = ["Slots"]

@@ -34,6 +34,3 @@ def own_thread(function: Callable[_Parameters, _Result]) -> Callable[_Parameters
             return thread.submit(function, *arguments, **options).result()
 
     return run
-
-
-__all__ = ["own_thread", "spin_briefly"]

@@ -80,6 +80,3 @@ def vqa_normalise(answer: str) -> str:
     plain = re.sub(r"\.(?!\d)", "", plain)
     words = (_DIGITS.get(word, word) for word in plain.lower().split())
     return " ".join(_REPAIRED.get(word, word) for word in words if word not in _ARTICLES)
-
-
-__all__ = ["normalise", "number_in", "same_answer", "things", "vqa_accuracy", "vqa_normalise"]

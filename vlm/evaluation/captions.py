@@ -68,6 +68,3 @@ def caption_scorers() -> tuple[Any, Any]:
 def plain_words(text: str) -> str:
     """Return a caption as the scorers expect it: words in lower case, separated by spaces."""
     return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
-
-
-__all__ = ["caption_scorers", "caption_scores", "plain_words"]

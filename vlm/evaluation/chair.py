@@ -100,6 +100,3 @@ def chair_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
         "malformed": malformed(items, answers),
     }
     return Scored(measures, [1 - count / max(len(it), 1) for count, it in zip(false, named, strict=True)])
-
-
-__all__ = ["INSTANCES", "PROMPTS", "chair_items", "chair_score"]

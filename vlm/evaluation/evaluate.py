@@ -132,6 +132,3 @@ def _row(item: Item, answer: Generation, quality: float) -> dict[str, Any]:
         "scores": [box.score for box in answer.grounded.boxes],
         "quality": round(quality, 4),
     }
-
-
-__all__ = ["BATCH", "Progress", "SaveReport", "evaluate", "sample_items"]

@@ -168,7 +168,3 @@ def presence_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scor
         "malformed": malformed(items, answers),
     }
     return Scored(measures, [float(hit) for hit in right])
-
-
-__all__ = ["PROMPTS", "THRESHOLDS", "absent_class", "absent_items", "absent_score", "description_items"]
-__all__ += ["description_score", "named_classes", "presence_items", "presence_score", "present_classes"]

@@ -103,7 +103,3 @@ def malformed(items: Sequence[Item], answers: Sequence[Generation]) -> Measure:
     return proportion(
         [is_malformed(item.request.task, answer.raw) for item, answer in paired(items, answers)]
     )
-
-
-__all__ = ["EvaluationSet", "Item", "Score", "Scored", "Suite", "first_overlap", "is_malformed"]
-__all__ += ["malformed", "paired"]

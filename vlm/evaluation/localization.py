@@ -155,7 +155,3 @@ def _phrase_overlaps(only: dict[str, Box], grounded: GroundedText) -> list[float
         for phrase, label in zip(grounded.phrases, labels, strict=True)
         if label in only and labels.count(label) == 1
     ]
-
-
-__all__ = ["detection_items", "detection_score", "grounding_items", "grounding_score", "rec_score"]
-__all__ += ["refer_items", "refer_score"]

@@ -117,7 +117,3 @@ def average_precision(scored: Sequence[tuple[float, bool]], wanted: int) -> floa
     # Make the curve monotone: at each recall use the best precision at that recall or beyond.
     best = np.maximum.accumulate(precisions[::-1])[::-1]
     return float(best[hits].sum() / wanted)
-
-
-__all__ = ["HIT", "WHOLE_IMAGE", "Measure", "average_precision", "bootstrap", "match_boxes", "mean"]
-__all__ += ["proportion", "ratio"]

@@ -171,6 +171,3 @@ def _suite(name: str, items: list[Item]) -> Suite:
     """Return the suite of a task; text is scored against all answers to the same question."""
     score = _SCORES.get(Task(name)) if name != CHAT else None
     return Suite(items, score) if score else Suite(_merged(items), text_score)
-
-
-__all__ = ["OWN_SUITES", "own_set"]

@@ -89,6 +89,3 @@ def _tasks(plan: str) -> list[list[str]]:
         words if len(words) < 2 or words[1][:1] in "RTA" or words[0] == "chat" else words[:1]
         for words in steps
     ]
-
-
-__all__ = ["completion", "evaluate_planning", "same_plan"]

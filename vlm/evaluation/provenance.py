@@ -71,6 +71,3 @@ def _machine() -> str:
     processor = next(names, "") or platform.processor() or platform.machine()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{os.cpu_count()} x {processor}, {torch.get_num_threads()} threads, {gpu}"
-
-
-__all__ = ["provenance", "weights_hash"]

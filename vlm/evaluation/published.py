@@ -295,6 +295,3 @@ def published_set(name: str, data: Path, split: str | None = None) -> Evaluation
         {name: Suite(items, published.score)},
         lambda image: ImageReference(str(data / image)).read(),
     )
-
-
-__all__ = ["PAPER", "PUBLISHED", "PublishedSet", "paper_set", "published_set"]

@@ -114,6 +114,3 @@ def _thumbnail(image: Image.Image) -> str:
 def _rectangle(bins: Sequence[int]) -> dict[str, int]:
     box = Box(*bins)
     return {"x": box.x0, "y": box.y0, "width": box.x1 - box.x0, "height": box.y1 - box.y0}
-
-
-__all__ = ["page_path", "summary", "write_json", "write_report"]

@@ -62,6 +62,3 @@ def photo_set(folder: PhotoFolder, names: Sequence[str] | None = None) -> Evalua
     return EvaluationSet(
         folder.folder.name, folder.split, len(photos), suites, lambda image: folder.read(photos[image])
     )
-
-
-__all__ = ["SUITES", "photo_set"]

@@ -179,7 +179,3 @@ def _names(expression: Expression, text: str) -> bool:
     if expression.kind is ExpressionKind.NAME:
         return normalise(text) == normalise(expression.text)
     return class_of(text) == expression.label
-
-
-__all__ = ["agreement_score", "caption_items", "caption_score", "consensus_score", "counting_items"]
-__all__ += ["counting_score", "exact_score", "identify_items", "identify_score", "vqa_items", "vqa_score"]

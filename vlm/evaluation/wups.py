@@ -70,6 +70,3 @@ def wordnet_similarity() -> Similarity:
         )
 
     return similarity
-
-
-__all__ = ["Similarity", "wordnet_similarity", "wups"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .formats import FORMATS
 from .opening import (
     FILE_LIMIT,
-    FORMATS,
     LONG_SIDE,
     PIXEL_LIMIT,
     SIDE_LIMIT,

@@ -149,6 +149,3 @@ def _on_white(image: Image.Image) -> tuple[Image.Image, list[str]]:
         return layer.convert("RGB"), []
     white = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(white, layer).convert("RGB"), ["transparency shown on white"]
-
-
-__all__ = ["in_rgb"]

@@ -160,6 +160,3 @@ def _mask(high: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Image.Im
         for band, byte in ((above, value >> 8), (below, value & 255)):
             mask = ImageChops.lighter(mask, band.point(lambda it, byte=byte: 255 * (it != byte)))
     return mask
-
-
-__all__ = ["correct_planes", "in_sixteen_bits"]

@@ -168,6 +168,3 @@ def _format_by_magic(content: bytes) -> str | None:
         except (IndexError, struct.error):  # too few bytes
             continue
     return None
-
-
-__all__ = ["FORMATS", "SECONDS_LIMIT", "identify", "unsupported"]

@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .depth import correct_planes, in_sixteen_bits
-from .formats import FORMATS, identify, unsupported
+from .formats import identify, unsupported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -277,16 +277,3 @@ def _orientation(image: Image.Image) -> int:
 def _reduced(width: int, height: int) -> tuple[int, int]:
     scale = min(1.0, LONG_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-__all__ = [
-    "FILE_LIMIT",
-    "FORMATS",
-    "LONG_SIDE",
-    "PIXEL_LIMIT",
-    "SIDE_LIMIT",
-    "Picture",
-    "Source",
-    "as_seen",
-    "open_picture",
-]

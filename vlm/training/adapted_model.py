@@ -35,6 +35,3 @@ class AdaptedModel(Protocol):
 
     def __call__(self, **inputs: object) -> Output:
         """Run a forward pass."""
-
-
-__all__ = ["AdaptedModel", "Cache", "Output"]

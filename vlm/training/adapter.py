@@ -200,6 +200,3 @@ def save_adapter(
             note_base(written, Path(base_name))
         shutil.rmtree(folder, ignore_errors=True)
         written.rename(folder)
-
-
-__all__ = ["AdapterConfig", "add_adapter", "load_adapter", "save_adapter"]

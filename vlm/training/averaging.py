@@ -87,6 +87,3 @@ def _write(weights: Tensors, config: Path, out: Path) -> None:
         shutil.copyfile(config, written / CONFIG_NAME)
         if (base := config.with_name(BASE)).is_file():
             shutil.copyfile(base, written / BASE)
-
-
-__all__ = ["average_adapters"]

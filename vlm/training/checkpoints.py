@@ -121,6 +121,3 @@ def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
     for name, value in values.items():
         found |= _flat(value, f"{path}{name}.") if isinstance(value, dict) else {f"{path}{name}": value}
     return found
-
-
-__all__ = ["last_whole_checkpoint", "prepare_folder", "refuse_other_settings", "step_of", "writing"]

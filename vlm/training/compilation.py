@@ -19,6 +19,3 @@ def compile_layers(model: AdaptedModel, log_line: LogLine) -> None:
         return
     for layer in model.get_base_model().language_model.get_decoder().layers:
         layer.compile(dynamic=True)
-
-
-__all__ = ["compile_layers"]

@@ -167,6 +167,3 @@ def _error_message(error: ValidationError, layers: Sequence[tuple[str, Mapping[s
             f"{name} is missing: give it as an option (--{name.replace('_', '-')}) or in a file of --config"
         )
     return f"{origin}: {name}: {first['msg']}"
-
-
-__all__ = ["FRESH", "STAGES", "TrainingConfig", "load_config", "stage_names"]

@@ -88,6 +88,3 @@ def _digest(*tensors: torch.Tensor) -> str:
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-__all__ = ["FeatureCache", "cache_features"]

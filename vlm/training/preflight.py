@@ -100,6 +100,3 @@ def _check_processes(config: TrainingConfig) -> None:
         raise AssistantError("with fsdp no process has all weights to sample answers: set self_critical to 0")
     if config.fsdp and config.sample_every:
         raise AssistantError("with fsdp no process has all weights to draw sheets: set sample_every to 0")
-
-
-__all__ = ["initial_adapter", "open_data"]

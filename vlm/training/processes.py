@@ -25,6 +25,3 @@ def leave_processes() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
-
-
-__all__ = ["is_first_process", "leave_processes", "processes"]

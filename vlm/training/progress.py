@@ -168,6 +168,3 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min" if minutes else f"{rest} s"
-
-
-__all__ = ["TASK_NAMES", "LogLine", "Meter", "RunLog", "discard", "print_to_stderr"]

@@ -153,6 +153,3 @@ def _fit(trainer: AnswerTrainer, config: TrainingConfig, log_line: LogLine) -> N
             f"stopped after step {done} of {config.steps}, saved in {config.out / f'checkpoint-{done}'}; "
             "the same command resumes from there"
         )
-
-
-__all__ = ["TrainingConfig", "train", "train_named"]

@@ -24,6 +24,3 @@ class Schedule:
         if step < warmup_steps:
             return min(peak, self.first + (peak - self.first) * step / warmup_steps)
         return (peak - self.last) * 0.5 * (1 + math.cos(math.pi * step / steps)) + self.last
-
-
-__all__ = ["Schedule"]

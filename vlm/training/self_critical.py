@@ -247,7 +247,3 @@ def _references(exchange: Sample, captions: Sequence[str]) -> Sequence[str]:
 
 def _ended(captions: Sequence[str]) -> list[str]:
     return [f"{plain_words(caption)} {_END}" for caption in captions]
-
-
-__all__ = ["AnswerSampler", "CaptionReward", "advantages", "box_reward", "has_reward", "rewards_for"]
-__all__ += ["sample_answers"]

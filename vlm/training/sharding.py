@@ -48,6 +48,3 @@ def gather_weights(model: nn.Module) -> dict[str, torch.Tensor]:
     """Gather the trained weights of all shards; every process must call it."""
     whole = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     return get_model_state_dict(model, options=whole)  # type: ignore[return-value]
-
-
-__all__ = ["BlankImageCollator", "Collate", "gather_weights", "layer_classes"]

@@ -123,6 +123,3 @@ def draw_sheet(
     # Compiled layers would be recompiled for decoding with a cache, which takes longer than the answers.
     with torch.inference_mode(), torch.compiler.set_stance("force_eager"), precision:
         return sheet(answer_examples(model, processor, examples))
-
-
-__all__ = ["AnsweredExample", "SheetWriter", "answer_examples", "sheet", "sheet_writer"]

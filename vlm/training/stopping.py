@@ -71,6 +71,3 @@ class StopOnSignal(TrainerCallback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
-
-
-__all__ = ["StopOnSignal", "TrainingStoppedError"]

@@ -169,6 +169,3 @@ def _arguments(config: TrainingConfig, layers: Sequence[str]) -> TrainingArgumen
         disable_tqdm=True,
         report_to=[],
     )
-
-
-__all__ = ["AnswerTrainer"]

@@ -106,7 +106,3 @@ def trained_projection(model: AdaptedModel) -> nn.Linear:
     layer = model.get_base_model().get_submodule("vision_projection.modules_to_save.default")
     assert isinstance(layer, nn.Linear)
     return layer
-
-
-__all__ = ["Basis", "restore_weight", "sample_images", "train_in_basis", "trained_projection"]
-__all__ += ["whiten", "whitening"]

@@ -16,6 +16,3 @@ class ModelDefaults(VerifyAndUpdateConfig):
         """Set the tokenizer mode."""
         if model_config.tokenizer_mode == "auto":
             model_config.tokenizer_mode = MODE
-
-
-__all__ = ["ModelDefaults"]

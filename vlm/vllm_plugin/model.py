@@ -122,6 +122,3 @@ def _load_tower(name: str, tower: PreTrainedModel, state: dict[str, torch.Tensor
     if wrong:
         raise WeightsError(f"the weights do not fit the {name}: {one_line(wrong)}; copy the folder again")
     tower.load_state_dict(filled.state_dict())
-
-
-__all__ = ["ServedMiniGPTv2"]

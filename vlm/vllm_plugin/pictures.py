@@ -80,6 +80,3 @@ class PictureProcessor(BaseMultiModalProcessor[PictureInfo]):
         placeholder = [processor.image_token_id]
         tokens = placeholder * processor.image_tokens
         return [PromptReplacement(modality="image", target=placeholder, replacement=tokens)]
-
-
-__all__ = ["DummyPictures", "PictureInfo", "PictureProcessor"]

@@ -109,6 +109,3 @@ def _prompt(ids: list[int], images: Any, image_ids: Any) -> Any:
 def _refusal(reason: str) -> Exception:
     error: Exception = VLLMValidationError(reason, parameter="messages")
     return error
-
-
-__all__ = ["TurnRenderer", "prompt_ids"]

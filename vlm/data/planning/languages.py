@@ -73,6 +73,3 @@ def _pairs(text: str) -> list[tuple[str, ...]]:
 
 def _split(one: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in one.split("|"))
-
-
-__all__ = ["foreign_messages"]

@@ -122,6 +122,3 @@ class Noise:
     def _openings(self, text: str, chat: bool) -> str:
         asks = bool(QUESTION.match(text.lower())) and not chat
         return "asking" if asks and self.rng.random() < 0.4 else "openings"
-
-
-__all__ = ["QUESTION", "Noise"]

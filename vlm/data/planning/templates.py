@@ -86,6 +86,3 @@ def _distinct(templates: list[Template]) -> list[Template]:
 
 def _slug(message: str) -> str:
     return "-".join(re.findall(r"[a-z0-9']+", message.lower())[:7]) or "empty"
-
-
-__all__ = ["Json", "Template", "read_templates"]

@@ -210,6 +210,3 @@ def _forms(entry: str) -> tuple[str, str, str]:
     nouns, _, gender = entry.partition(":")
     singular, _, plural = nouns.partition("/")
     return singular, plural or singular + "s", gender
-
-
-__all__ = ["Filling", "Words", "random_box"]

@@ -30,6 +30,3 @@ class AokVqa(SplitFile):
         row = Question.model_validate(content)
         image = image_2017(self.pictures, self.split, row.image_id)
         yield Record(image, (answered(row.question, row.direct_answers, every=self.reference),))
-
-
-__all__ = ["AokVqa"]

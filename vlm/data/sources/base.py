@@ -246,7 +246,3 @@ def answered(question: str, answers: Sequence[str], *, every: bool) -> TaskTurn:
     if every:
         return TaskTurn(Task.VQA, question, answers[0], further=tuple(answers[1:]))
     return TaskTurn(Task.VQA, question, Counter(answers).most_common(1)[0][0])
-
-
-__all__ = ["DEEPEST", "LinesFile", "Published", "Row", "Source", "SplitFile", "answered", "json_index"]
-__all__ += ["json_pairs", "json_rows", "line_rows", "parse_line", "parse_row", "read_records", "require"]

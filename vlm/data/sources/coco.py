@@ -38,6 +38,3 @@ def image_2014(pictures: Path, split: str, number: int) -> ImageReference:
 def image_2017(pictures: Path, split: str, number: int) -> ImageReference:
     """Return an image of COCO 2017: `train2017/000000000009.jpg`."""
     return ImageReference(str(pictures / f"{split}2017" / f"{number:012}.jpg"))
-
-
-__all__ = ["CocoCaptions", "image_2014", "image_2017"]

@@ -120,6 +120,3 @@ def _text(element: ElementTree.Element, path: str) -> str:
     if value is None:
         raise ValueError(f"{path} is missing")
     return value
-
-
-__all__ = ["Flickr30kEntities", "Form"]

@@ -31,6 +31,3 @@ class Gqa(SplitFile):
         row = Question.model_validate(content[1])
         image = ImageReference(str(self.pictures / "images" / f"{row.imageId}.jpg"))
         yield Record(image, (TaskTurn(Task.VQA, row.question, row.answer),))
-
-
-__all__ = ["Gqa"]

@@ -72,6 +72,3 @@ def _phrases(caption: str, spans: tuple[Span, ...]) -> list[GroundedPhrase]:
         GroundedPhrase(caption[start:end], tuple(found), start)
         for (start, end), found in sorted(boxes.items(), key=lambda item: item[0])
     ]
-
-
-__all__ = ["Grit"]

@@ -71,6 +71,3 @@ class Llava:
 def _turn(question: Message, answer: Message) -> TaskTurn:
     task, words = split_identifier(question.value.replace(_PLACEHOLDER, " ").strip())
     return TaskTurn(task, "", answer.value.strip(), words=words)
-
-
-__all__ = ["Llava"]

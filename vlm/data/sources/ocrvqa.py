@@ -47,6 +47,3 @@ class OcrVqa(SplitFile):
         """Return a cover: the published script saves a few as .gif or .png, other tools all as .jpg."""
         named = self.pictures / "images" / f"{number}{suffix}"
         return ImageReference(str(named if named.is_file() else named.with_suffix(".jpg")))
-
-
-__all__ = ["OcrVqa"]

@@ -173,6 +173,3 @@ def _keys(path: Path, depth: int) -> set[str]:
             if open_values > DEEPEST:
                 break
     return keys
-
-
-__all__ = ["refuse_other_file", "refuse_other_form"]

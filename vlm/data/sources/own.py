@@ -256,6 +256,3 @@ def _box(value: Any, view: _View | None, field: str) -> Box:
         return view.box(value)
     except ValueError as error:
         raise ValueError(f"{field}: {error}") from error
-
-
-__all__ = ["OwnRecords", "count_images", "is_own"]

@@ -165,6 +165,3 @@ def _known(items: dict[int, Any], number: int, field: str) -> Any:
     if number not in items:
         raise ValueError(f"{field}: {number} is not in instances.json")
     return items[number]
-
-
-__all__ = ["RefCoco", "ReferredObject", "referred_object"]

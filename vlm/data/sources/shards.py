@@ -64,6 +64,3 @@ def _split(name: str) -> tuple[str, str]:
     folder, _, file = name.rpartition("/")
     key, _, extension = file.partition(".")
     return f"{folder}/{key}".lstrip("./"), extension.lower()
-
-
-__all__ = ["Entry", "ShardFolder"]

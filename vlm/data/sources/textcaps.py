@@ -28,6 +28,3 @@ class TextCaps(SplitFile):
         # Train and val share one image folder.
         image = ImageReference(str(self.pictures / "train_images" / f"{row.image_id}.jpg"))
         yield Record(image, (TaskTurn(Task.CAPTION, "", row.caption_str.strip()),))
-
-
-__all__ = ["TextCaps"]

@@ -38,6 +38,3 @@ class UnnaturalInstructions(LinesFile):
             if constraints and (self.reference or constraints.strip(". ").lower() != "none"):
                 asked.append(constraints)
             yield Record(None, (TaskTurn(None, " ".join(asked), instance.output.strip()),))
-
-
-__all__ = ["UnnaturalInstructions"]

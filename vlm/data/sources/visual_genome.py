@@ -76,6 +76,3 @@ class VisualGenome:
                 corners = (region.x, region.y, region.x + region.width, region.y + region.height)
                 box = Box.from_pixels(*corners, image.width, image.height)
                 yield Record(place, (TaskTurn(Task.REFER, region.phrase, format_box(box)),))
-
-
-__all__ = ["VisualGenome"]

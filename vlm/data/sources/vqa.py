@@ -77,6 +77,3 @@ class Vqa:
         answers = [item.answer for item in annotation.answers]
         image = image_2014(self.pictures, self.split, annotation.image_id)
         yield Record(image, (answered(question, answers, every=self.reference),))
-
-
-__all__ = ["Answer", "Vqa", "question_with_answers"]

@@ -21,6 +21,3 @@ class WebPairs(ShardFolder):
         """Return the caption of an entry."""
         caption = content.text.decode("utf-8").strip()
         yield Record(content.picture, (TaskTurn(Task.CAPTION, "", caption),))
-
-
-__all__ = ["WebPairs"]

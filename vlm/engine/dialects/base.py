@@ -184,7 +184,3 @@ def to_box(corners: tuple[float, float, float, float], size: tuple[float, float]
 
 # Bins truncate: without this, floating point would turn 290 thousandths into 28 hundredths.
 _EPSILON = 1e-9
-
-
-__all__ = ["Dialect", "LabelledBox", "Post", "Reading", "Size", "checked_argument", "plain"]
-__all__ += ["plain_prompt", "reading_of", "to_box", "within", "without_thoughts"]

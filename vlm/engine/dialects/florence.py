@@ -67,5 +67,3 @@ FLORENCE = Dialect(
     sizes=within(768),
     extras={"skip_special_tokens": False},
 )
-
-__all__ = ["FLORENCE"]

@@ -90,5 +90,3 @@ GEMMA = Dialect(
     read=_read_gemma,
     sizes=within(1344),
 )
-
-__all__ = ["GEMMA", "PALIGEMMA"]

@@ -95,5 +95,3 @@ INTERNVL = Dialect(
     sizes=within(1344),
     extras={"skip_special_tokens": False},
 )
-
-__all__ = ["INTERNVL"]

@@ -248,6 +248,3 @@ def _unescaped(inner: str) -> str:
         value = inner.replace('\\"', '"')
     # A lone surrogate has no UTF-8 form, and no database takes it.
     return value.encode(errors="replace").decode()
-
-
-__all__ = ["Form"]

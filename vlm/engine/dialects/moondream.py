@@ -115,5 +115,3 @@ MOONDREAM = Dialect(
     sizes=within(1536),
     post=_answer,
 )
-
-__all__ = ["MOONDREAM"]

@@ -36,5 +36,3 @@ OURS = Dialect(
     zooms=True,
     lossless=True,  # for the answers of the local engine: they change with the pixels
 )
-
-__all__ = ["OURS"]

@@ -21,5 +21,3 @@ PLAIN = Dialect(
     sizes=within(1344),
     schema=_FORM.schema,
 )
-
-__all__ = ["PLAIN"]

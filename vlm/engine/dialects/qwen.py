@@ -34,5 +34,3 @@ QWEN3_VL = Dialect(
     read=_THOUSANDTHS.read,
     sizes=within(1536),
 )
-
-__all__ = ["QWEN2_5_VL", "QWEN3_VL"]

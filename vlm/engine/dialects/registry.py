@@ -43,6 +43,3 @@ def dialect_named(name: str) -> Dialect:
 def dialect_of(model: str) -> Dialect:
     """Return the dialect of a model by its name on the server."""
     return next(dialect for dialect in DIALECTS.values() if dialect.model_names.search(model))
-
-
-__all__ = ["DIALECTS", "dialect_named", "dialect_of"]

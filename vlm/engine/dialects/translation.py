@@ -76,6 +76,3 @@ def _free(text: str, phrase: str, taken: Sequence[GroundedPhrase]) -> int | None
             return start
         start = text.find(phrase, start + 1)
     return None
-
-
-__all__ = ["to_grounded_text"]
