@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import (
@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.types import TypeEngine
 
 from ..vlm.grounding import Box
 from .records import LabelledBox
@@ -40,74 +41,41 @@ SEARCH_TABLE = "turns_search"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A timezone-aware time stored as naive UTC, which all databases sort and return the same way."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Convert an aware time to naive UTC."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Restore the time zone."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Words(TypeDecorator[str]):
-    """Text from people and models; characters that some databases cannot store become U+FFFD.
-
-    Lone surrogates come from undecodable bytes on the command line.
-    """
+class Converted(TypeDecorator[Any]):
+    """A column whose values `write` converts for the database and `read` restores; None is null."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Replace NUL and lone surrogates."""
-        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+    def __init__(
+        self, stored: TypeEngine[Any], write: Callable[[Any], Any], read: Callable[[Any], Any]
+    ) -> None:
+        super().__init__()
+        self.impl, self.write, self.read = stored, write, read
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Convert a value for the database."""
+        return None if value is None else self.write(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Convert a value from the database."""
+        return None if value is None else self.read(value)
 
 
-class Region(TypeDecorator[Box]):
-    """A box as a JSON list `[x0, y0, x1, y1]`."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: Box | None, dialect: Dialect) -> list[int] | None:  # noqa: ARG002
-        """Convert a box to its corners."""
-        return None if value is None else list(value.bins)
-
-    def process_result_value(self, value: list[int] | None, dialect: Dialect) -> Box | None:  # noqa: ARG002
-        """Convert corners to a box."""
-        return None if value is None else Box(*value)
-
-
-class Corrections(TypeDecorator[tuple[LabelledBox, ...]]):
-    """Labelled boxes as a JSON list of `[phrase, [left, top, right, bottom], score]`."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def process_bind_param(
-        self,
-        value: Sequence[LabelledBox] | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> list[Any] | None:
-        """Convert boxes to lists."""
-        return None if value is None else [[box.phrase, list(box.corners), box.score] for box in value]
-
-    def process_result_value(
-        self,
-        value: list[Any] | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> tuple[LabelledBox, ...] | None:
-        """Convert lists to boxes."""
-        if value is None:
-            return None
-        return tuple(LabelledBox(phrase, tuple(corners), score) for phrase, corners, score in value)
-
+# Naive UTC in the database, which all databases sort and return the same way.
+TIME = Converted(
+    DateTime(), lambda time: time.astimezone(UTC).replace(tzinfo=None), lambda time: time.replace(tzinfo=UTC)
+)
+# Some databases cannot store NUL and lone surrogates, which undecodable bytes on the command line become.
+WORDS = Converted(Text(), lambda text: _UNSTORABLE.sub("\ufffd", text), str)
+# A box as `[x0, y0, x1, y1]`.
+REGION = Converted(JSON(none_as_null=True), lambda box: list(box.bins), lambda bins: Box(*bins))
+# Labelled boxes as `[phrase, [left, top, right, bottom], score]`.
+CORRECTIONS = Converted(
+    JSON(none_as_null=True),
+    lambda boxes: [[box.phrase, list(box.corners), box.score] for box in boxes],
+    lambda boxes: tuple(LabelledBox(phrase, tuple(corners), score) for phrase, corners, score in boxes),
+)
 
 metadata = MetaData(
     naming_convention={
@@ -123,9 +91,9 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("title", Words, nullable=False),
-    Column("created", UtcDateTime, nullable=False),
-    Column("updated", UtcDateTime, nullable=False, index=True),
+    Column("title", WORDS, nullable=False),
+    Column("created", TIME, nullable=False),
+    Column("updated", TIME, nullable=False, index=True),
     Column("pinned", Boolean, nullable=False, server_default=false()),
     # A visitor of the page; null for the local user.
     Column("owner", String(255), index=True),
@@ -142,7 +110,7 @@ images = Table(
     Column("height", Integer, nullable=False),
     Column("size", Integer, nullable=False),
     # When the image was last added for a future turn; null once a turn uses it.
-    Column("awaited", UtcDateTime),
+    Column("awaited", TIME),
 )
 
 turns = Table(
@@ -151,18 +119,18 @@ turns = Table(
     Column("id", Integer, primary_key=True),
     Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("user", Words, nullable=False),
-    Column("region", Region),
+    Column("user", WORDS, nullable=False),
+    Column("region", REGION),
     Column("image", ForeignKey("images.sha256"), index=True),
-    Column("answer", Words, nullable=False),
-    Column("model", Words, nullable=False),
+    Column("answer", WORDS, nullable=False),
+    Column("model", WORDS, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("created", UtcDateTime, nullable=False),
+    Column("created", TIME, nullable=False),
     Column("feedback", Integer),
-    Column("why", Words, nullable=False, server_default=""),
+    Column("why", WORDS, nullable=False, server_default=""),
     Column("stopped", Boolean, nullable=False, server_default=false()),
     # Null if nobody corrected the boxes.
-    Column("corrections", Corrections),
+    Column("corrections", CORRECTIONS),
     UniqueConstraint("session_id", "number"),
     CheckConstraint("feedback IN (-1, 0, 1)", "feedback"),
 )
@@ -172,14 +140,14 @@ steps = Table(
     metadata,
     Column("turn_id", ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("task", Words),
-    Column("argument", Words, nullable=False),
-    Column("region", Region),
-    Column("text", Words, nullable=False),
-    Column("raw", Words, nullable=False),
+    Column("task", WORDS),
+    Column("argument", WORDS, nullable=False),
+    Column("region", REGION),
+    Column("text", WORDS, nullable=False),
+    Column("raw", WORDS, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("model", Words, nullable=False),
-    Column("error", Words),
+    Column("model", WORDS, nullable=False),
+    Column("error", WORDS),
     sqlite_with_rowid=False,
 )
 
@@ -192,7 +160,7 @@ boxes = Table(
     Column("step_position", Integer, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("phrase_position", Integer, nullable=False),
-    Column("phrase", Words, nullable=False),
+    Column("phrase", WORDS, nullable=False),
     Column("start", Integer, nullable=False),
     Column("x0", Integer, nullable=False),
     Column("y0", Integer, nullable=False),
@@ -200,7 +168,7 @@ boxes = Table(
     Column("y1", Integer, nullable=False),
     Column("score", Float),
     Column("agrees", Boolean),
-    Column("opinion", Words),
+    Column("opinion", WORDS),
     ForeignKeyConstraint(
         ["turn_id", "step_position"], ["steps.turn_id", "steps.position"], ondelete="CASCADE"
     ),
