@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 
 from sqlalchemy import ColumnElement, Engine, delete, exists, func, insert, or_, select, true, update
 from sqlalchemy.engine import Connection
@@ -120,9 +119,7 @@ class SessionStore(Exporting, Linking):
     def __enter__(self) -> SessionStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- sessions ------------------------------------------------------------------------------------------
