@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import MagicMock
 
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from assistant.storage import SessionStore, StorageError
-from assistant.ui.page import resources, serve
+from assistant.ui.page import resources, serve, visitors
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/healthz", "headers": []})
 
@@ -39,3 +45,25 @@ def test_health_tells_strangers_nothing_of_the_database(
     answer = health()
     assert (answer.status_code, answer.body) == (503, b"the sessions cannot be read")
     assert "db.lan" in caplog.text
+
+
+def test_the_page_gives_a_browser_a_cookie_that_scripts_cannot_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    cookie = visitors.Cookie("secret")
+    monkeypatch.setattr(resources, "cookie", lambda: cookie)
+    app = Starlette(
+        routes=[Route("/", serve.health)],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=serve.name_visitor)],
+    )
+    monkeypatch.setattr(resources, "everything", lambda: MagicMock(SessionStore))
+    page, behind_tls = {"accept": "text/html"}, {"accept": "text/html", "x-forwarded-proto": "https"}
+    with TestClient(app) as browser:
+        assert "set-cookie" not in browser.get("/").headers
+        first = browser.get("/", headers=page)
+        assert f"Max-Age={visitors.COOKIE_SECONDS}; Path=/; SameSite=lax" in first.headers["set-cookie"]
+        assert "HttpOnly" in first.headers["set-cookie"]
+        assert "Secure" not in first.headers["set-cookie"]
+        again = browser.get("/", headers=behind_tls)
+        assert "Secure" in again.headers["set-cookie"]
+        assert again.cookies[cookie.name] == first.cookies[cookie.name]
+        browser.cookies.set(cookie.name, "forged")
+        assert cookie.read(browser.get("/", headers=page).cookies)

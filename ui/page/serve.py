@@ -8,14 +8,13 @@ from typing import Any
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.ui import logs
 from assistant.ui.page import settings
@@ -62,49 +61,32 @@ def _content(request: Request, is_small: bool) -> bytes:
 
 async def health(_: Request) -> Response:
     """Answer 200 while the sessions can be read, else 503; the reason goes to the log, not to strangers."""
+    from assistant.ui.page import resources  # needs a running server
+
     try:
-        await run_in_threadpool(_read_sessions)
+        await run_in_threadpool(lambda: resources.everything().list_sessions(1))
     except AssistantError:
         logger.warning("the sessions cannot be read", exc_info=True)
         return PlainTextResponse("the sessions cannot be read", 503)
     return PlainTextResponse("ok")
 
 
-def _read_sessions() -> None:
-    from assistant.ui.page import resources  # needs a running server
+async def name_visitor(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Give every browser that opens the page a cookie by which its sessions are known, or renew it."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return await call_next(request)
+    from assistant.ui.page import resources, visitors  # need a running server
 
-    resources.everything().list_sessions(1)
-
-
-class VisitorCookie:
-    """Gives every browser that opens the page a cookie by which its sessions are known."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Set the cookie with the page itself, or renew it."""
-        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
-            await self._app(scope, receive, send)
-            return
-        cookie = await run_in_threadpool(_cookie, Request(scope))
-
-        async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("Set-Cookie", cookie)
-            await send(message)
-
-        await self._app(scope, receive, send_with_cookie)
-
-
-def _cookie(request: Request) -> str:
-    from assistant.ui.page import resources, visitors
-
-    cookie = resources.cookie()
-    value = request.cookies[cookie.name] if cookie.read(request.cookies) else cookie.new()
-    is_secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
-    flags = f"Max-Age={visitors.COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{'; Secure' * is_secure}"
-    return f"{cookie.name}={value}; {flags}"
+    cookie = await run_in_threadpool(resources.cookie)
+    response = await call_next(request)
+    response.set_cookie(
+        cookie.name,
+        request.cookies[cookie.name] if cookie.read(request.cookies) else cookie.new(),
+        max_age=visitors.COOKIE_SECONDS,
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
+        httponly=True,
+    )
+    return response
 
 
 if settings.logs_json():
@@ -118,5 +100,7 @@ app = st.App(
         Route("/healthz", health),
         Mount("/browser", Scripts(directory=FOLDER / "browser")),
     ],
-    middleware=[Middleware(VisitorCookie)] if settings.sessions() is Sessions.SEPARATE else [],
+    middleware=[Middleware(BaseHTTPMiddleware, dispatch=name_visitor)]
+    if settings.sessions() is Sessions.SEPARATE
+    else [],
 )
