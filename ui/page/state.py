@@ -162,7 +162,6 @@ def queue_question(session_id: SessionId, question: Question) -> None:
         return
     waiting_questions(session_id).append(question)
     _failures(session_id).clear()
-    st.session_state["asked"] = questions_asked() + 1
     _scroll_to_end()
 
 
@@ -174,11 +173,6 @@ def edit(turn: StoredTurn | None) -> None:
 def is_editing(turn: StoredTurn) -> bool:
     """Return whether the question of a turn is being edited."""
     return bool(st.session_state.get("editing") == (turn.session_id, turn.number))
-
-
-def questions_asked() -> int:
-    """Return how many questions this tab has queued so far."""
-    return int(st.session_state.get("asked", 0))
 
 
 def waiting_questions(session_id: SessionId) -> list[Question]:
