@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.ui.page import loading
+from assistant.ui.page import resources
 from assistant.vlm.presets import NANO
 
 
@@ -28,18 +28,18 @@ def partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_download_is_reported_in_megabytes(partial: Path) -> None:
     total = sum(part.size_mb for part in NANO.wheels)
     done = NANO.language_model.size_mb + NANO.vision_tower.size_mb // 2
-    assert loading.stage("nano") == f"Downloading the model, once: {done} of {total} MB …"
+    assert resources.loading_stage("nano") == f"Downloading the model, once: {done} of {total} MB …"
     with (partial / "leftover").open("wb") as file:  # of no wheel
         file.truncate(10**9)
-    assert f"{done} of {total} MB" in loading.stage("nano")
+    assert f"{done} of {total} MB" in resources.loading_stage("nano")
 
 
 def test_the_conversion_follows_the_download(partial: Path) -> None:
     (partial / "unpacked").mkdir()
-    assert loading.stage("nano") == "Converting the model, once: about a minute …"
+    assert resources.loading_stage("nano") == "Converting the model, once: about a minute …"
 
 
 def test_a_cached_or_remote_model_is_only_loaded(tmp_path: Path, partial: Path) -> None:
-    assert loading.stage("http://127.0.0.1:8000") == "Getting the model ready …"
+    assert resources.loading_stage("http://127.0.0.1:8000") == "Getting the model ready …"
     partial.rename(tmp_path / "done")
-    assert loading.stage("nano") == "Getting the model ready …"
+    assert resources.loading_stage("nano") == "Getting the model ready …"

@@ -13,13 +13,14 @@ from functools import partial
 import streamlit as st
 from streamlit.typing import ChatInputValue
 
+from assistant.agent.assistant import TITLE_LENGTH
 from assistant.agent.listening import TurnListener
 from assistant.storage import SessionStore, StoredImage, StoredTurn
 from assistant.vlm.errors import AssistantError
 from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 
-from . import branch, conversation, picture_pane, resources, settings, sidebar, state, talk, together, welcome
+from . import conversation, picture_pane, resources, settings, sidebar, state, talk, together, welcome
 from .answering import Answering
 from .state import SessionId
 from .text import plain
@@ -168,12 +169,27 @@ def ask_again(
     if image:
         state.queue_question(turn.session_id, replace(question, region=None))
     elif message and (turn.number < turns[-1].number or len(alike) > 1):
-        session_id = branch.start(resources.store(), turns[: alike[0].number - 1], message)
+        session_id = branch(resources.store(), turns[: alike[0].number - 1], message)
         state.open_session(session_id)
         state.add_pictures(session_id, [one.image for one in alike if one.image])
         ask_each(session_id, question, [one.image for one in alike])
     else:
         state.queue_question(turn.session_id, replace(question, replaces=turn.number))
+
+
+def branch(store: SessionStore, turns: Sequence[StoredTurn], question: str) -> str | None:
+    """Copy `turns` with their feedback and corrections to a new session, titled by `question`.
+
+    Return its id, None if there are no turns: the first answer then creates the session.
+    """
+    if not turns:
+        return None
+    session_id = store.create_session(question[:TITLE_LENGTH]).id
+    for turn in turns:
+        number = store.append_turn(session_id, turn).number
+        store.set_feedback(session_id, number, turn.feedback)
+        store.set_corrections(session_id, number, turn.corrections)
+    return session_id
 
 
 # --- showing ---------------------------------------------------------------------------------------------

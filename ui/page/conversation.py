@@ -13,7 +13,7 @@ from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import labelled_boxes
 from assistant.vlm.grounding import GroundedPhrase
 
-from . import loading, resources, state, summary, together
+from . import resources, state, summary, together
 from .boxes import turn_with_boxes
 from .text import paragraph, plain, table
 
@@ -161,7 +161,7 @@ def show_running(running: state.Running, boxes: int) -> None:
 
 def _progress(plan: Plan | None) -> str:
     if plan is None:
-        return loading.stage(state.preferences().model)
+        return resources.loading_stage(state.preferences().model)
     return " → ".join(_named(step.name, step.argument) for step in plan.steps)
 
 

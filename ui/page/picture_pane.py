@@ -13,14 +13,17 @@ from assistant.vlm.tasks import Task
 
 from . import resources, state
 from .boxes import missing, turn_with_boxes
+from .component import component, nothing
 from .picture import Marks, chosen_box, show_picture
 from .state import SessionId
 from .text import plain
-from .thumbnails import show_thumbnails
 
 QUESTION = "What is this?"
 _NONE = Marks("", (), ())
 _CORRECTED = "corrected"
+_mount_thumbnails = component(
+    "thumbnails", '<div class="strip" role="group" aria-label="Pictures of this session"></div>'
+)
 
 
 @st.fragment
@@ -81,12 +84,15 @@ def _keep_min_score(min_score: float) -> None:
 
 
 def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> None:
+    """Show the thumbnails of several pictures, and the switch to ask about all."""
     known = state.pictures(session_id, turns)
     if len(known) < 2:
         return
-    urls = [f"thumbnails/{picture.sha256}" for picture in known]
-    picked = show_thumbnails(urls, known.index(image), f"pictures-{session_id}")
-    if picked is not None and known[picked] != image:
-        state.select_picture(session_id, known[picked])
+    data = {"urls": [f"thumbnails/{one.sha256}" for one in known], "current": known.index(image)}
+    strip = _mount_thumbnails(
+        key=f"pictures-{session_id}", data=data, on_picked_change=nothing, width="stretch"
+    )
+    if strip.picked is not None and known[strip.picked] != image:
+        state.select_picture(session_id, known[strip.picked])
         st.rerun()
     st.toggle(f"Ask about all {len(known)} pictures", key=state.all_key(session_id))

@@ -18,7 +18,9 @@ from assistant.storage import SessionStore
 from assistant.ui.loading import database_location, load_model, load_planner, open_store
 from assistant.vlm.grounding import Box
 from assistant.vlm.pictures import open_picture
+from assistant.vlm.presets import PRESETS
 from assistant.vlm.vision_language_model import VisionLanguageModel
+from assistant.vlm.weights import build_progress
 
 from . import settings, visitors
 from .settings import Sessions
@@ -97,6 +99,16 @@ def warm_up(model: str) -> None:
             is_plural("dogs")  # loads the word lists
 
     threading.Thread(target=load, daemon=True).start()
+
+
+def loading_stage(model: str) -> str:
+    """Return what the first answer of a model is waiting for."""
+    progress = build_progress(PRESETS[model]) if model in PRESETS else None
+    if progress is None:
+        return "Getting the model ready …"
+    if progress.is_converting:
+        return "Converting the model, once: about a minute …"
+    return f"Downloading the model, once: {progress.downloaded_mb} of {progress.total_mb} MB …"
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -1,12 +1,11 @@
 // A row of thumbnails with the current one highlighted.
 
-/** @typedef {{ urls: string[], current: number, label: string }} Data */
+/** @typedef {{ urls: string[], current: number }} Data */
 /** @typedef {{ parentElement: HTMLElement, data: Data, setTriggerValue: (name: string, value: unknown) => void }} Component */
 
 /** @param {Component} component */
 export default function ({ parentElement, data, setTriggerValue }) {
   const strip = /** @type {HTMLElement} */ (parentElement.querySelector('.strip'))
-  strip.setAttribute('aria-label', data.label)
   if (strip.dataset.known !== JSON.stringify(data.urls)) {
     strip.dataset.known = JSON.stringify(data.urls)
     strip.replaceChildren(
