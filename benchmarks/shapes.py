@@ -9,8 +9,8 @@ import torch
 from transformers import Dinov2Config, LlamaConfig
 
 from assistant.vlm.configuration import MiniGPTv2Config
-from assistant.vlm.eva import eva_vit_config
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.released.eva import eva_vit_config
 from assistant.vlm.training.adapter import AdapterConfig
 
 # Dense bfloat16 FLOP/s, by the manufacturers' data sheets.

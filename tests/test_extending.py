@@ -86,7 +86,7 @@ class CountTool(VisionTool):
     from assistant.vlm.engine.dialects.registry import dialect_named
     from assistant.vlm.pictures import open_picture
     from assistant.vlm.prompt_form import read_prompt_form
-    from assistant.vlm.released_form import RELEASED
+    from assistant.vlm.released.prompt_form import RELEASED
     from assistant.vlm.tasks import Task
     from assistant.vlm.vision_language_model import VisionLanguageModel
 

@@ -1,6 +1,6 @@
 """Convert weights to our format: SmolLM2 from GGUF, DINOv2 from ONNX, EfficientNet-Lite from PyTorch.
 
-`eva.py` converts the reference's.
+`released/eva.py` converts the reference's.
 """
 
 from __future__ import annotations

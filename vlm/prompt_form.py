@@ -1,7 +1,7 @@
 """The form of a model's prompts, stored in `processor_config.json` of its folder.
 
 A model reaches its measured quality only with the prompts it was trained on. `OURS` is the form of nano and
-the default; `released_form.py` has that of the released MiniGPT-v2.
+the default; `released/prompt_form.py` has that of the released MiniGPT-v2.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.engine.local import load_model
-from assistant.vlm.eva import State
-from assistant.vlm.exporting import export_checkpoint
 from assistant.vlm.processing import MiniGPTv2Processor
-from assistant.vlm.released import convert_released
+from assistant.vlm.released.conversion import convert_released
+from assistant.vlm.released.eva import State
+from assistant.vlm.released.exporting import export_checkpoint
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.training.adapter import load_adapter
 

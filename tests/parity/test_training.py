@@ -18,9 +18,9 @@ from transformers import LlamaForCausalLM
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.engine.local import load_model
-from assistant.vlm.eva import State
 from assistant.vlm.processing import MiniGPTv2Processor
-from assistant.vlm.released import convert_released
+from assistant.vlm.released.conversion import convert_released
+from assistant.vlm.released.eva import State
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.preflight import open_data
 from assistant.vlm.training.run import train

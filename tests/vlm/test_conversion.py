@@ -14,15 +14,15 @@ from PIL import Image
 from assistant.vlm.configuration import MiniGPTv2Config
 from assistant.vlm.conversion import require_all_keys
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.eva import (
+from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.processing import MiniGPTv2ImageProcessor
+from assistant.vlm.released.eva import (
     State,
     convert_eva_vit,
     convert_projection,
     eva_vit_config,
     interpolate_positions,
 )
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
-from assistant.vlm.processing import MiniGPTv2ImageProcessor
 
 from .released_files import read_torch
 

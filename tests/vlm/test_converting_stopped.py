@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.vlm.released import convert_released
+from assistant.vlm.released.conversion import convert_released
 
 from .released_files import EVA_VIT, HEADS, checkpoint_state, write_checkpoint, write_llama
 

@@ -18,7 +18,7 @@ from assistant.vlm.evaluation.chair import chair_items
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.published import PAPER, PUBLISHED, paper_set, published_set
 from assistant.vlm.grounding import Box
-from assistant.vlm.released_form import RELEASED
+from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 

@@ -16,7 +16,7 @@ from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.hub import fetch_repository
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.processing import MiniGPTv2Processor
-from assistant.vlm.released import convert_released
+from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 

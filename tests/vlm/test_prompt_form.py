@@ -18,7 +18,7 @@ from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
 from assistant.vlm.processing import IGNORED, MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from assistant.vlm.prompt_form import OURS, PromptForm, read_prompt_form
-from assistant.vlm.released_form import RELEASED
+from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Frame, Task, Turn
 
 from .tiny import IMAGE_SIZE, IMAGE_TOKENS, picture, tiny_processor

@@ -18,12 +18,12 @@ from assistant.vlm.answers import Request
 from assistant.vlm.bases import BASE, find_base
 from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.eva import State
-from assistant.vlm.exporting import export_checkpoint
 from assistant.vlm.prompt_form import OURS
-from assistant.vlm.released import convert_released
-from assistant.vlm.released_checkpoint import LORA_ALPHA
-from assistant.vlm.released_form import RELEASED
+from assistant.vlm.released.checkpoint import LORA_ALPHA
+from assistant.vlm.released.conversion import convert_released
+from assistant.vlm.released.eva import State
+from assistant.vlm.released.exporting import export_checkpoint
+from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Task
 from assistant.vlm.tensor_files import sha256_of
 from assistant.vlm.training.adapter import AdapterConfig, load_adapter, save_adapter

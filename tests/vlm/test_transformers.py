@@ -16,8 +16,8 @@ from assistant.vlm.chat_template import prompt_text, read_prompt
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.prompt_form import OURS
-from assistant.vlm.released import convert_released
-from assistant.vlm.released_form import RELEASED
+from assistant.vlm.released.conversion import convert_released
+from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Turn, build_prompt
 
 from .released_files import EVA_VIT, HEADS, checkpoint_state, write_checkpoint, write_llama

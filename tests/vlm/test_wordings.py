@@ -14,7 +14,7 @@ from assistant.vlm.data.sources import SOURCES
 from assistant.vlm.data.wordings import clean_caption, open_for_training, training_samples
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.prompt_form import OURS, PromptForm
-from assistant.vlm.released_form import RELEASED
+from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Task, Turn
 
 from .test_data_sources import CAPTION, GROUNDED, WRITERS, unnatural, vqav2

@@ -135,7 +135,7 @@ def convert(
 
       assistant models convert Llama-2-7b-chat-hf eva_vit_g.pth untrained
     """
-    from ...vlm.released import convert_released
+    from ...vlm.released.conversion import convert_released
 
     if len(files) > 2:
         raise typer.BadParameter(f"{files[2]} is one too many: name CHECKPOINT, or none, and OUT")
@@ -188,7 +188,7 @@ def export(
 
       assistant models export runs/mine/adapter checkpoint.pth
     """
-    from ...vlm.exporting import export_checkpoint
+    from ...vlm.released.exporting import export_checkpoint
 
     quieten_libraries()
     export_checkpoint(folder, out)

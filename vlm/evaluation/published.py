@@ -41,7 +41,7 @@ from ..data.sources.refcoco import referred_object
 from ..data.sources.vqa import Answer, question_with_answers
 from ..errors import DataError
 from ..grounding import Box
-from ..released_form import SHORT_ANSWER
+from ..released.prompt_form import SHORT_ANSWER
 from ..tasks import Task
 from .chair import INSTANCES, PROMPTS, chair_items, chair_score
 from .items import EvaluationSet, Item, Score, Suite

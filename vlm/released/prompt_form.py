@@ -6,8 +6,8 @@ training datasets, the demo's buttons, and the evaluation's questions and answer
 
 from __future__ import annotations
 
-from .prompt_form import PromptForm
-from .tasks import CHAT, Frame, Task
+from ..prompt_form import PromptForm
+from ..tasks import CHAT, Frame, Task
 
 SHORT_ANSWER = "Based on the image, respond to this question with a short answer: {argument}"
 """The wording of the question datasets in training and evaluation."""

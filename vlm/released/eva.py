@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from transformers import Blip2VisionConfig
 
-from .errors import WeightsError, one_line
-from .tensor_files import TensorFile
+from ..errors import WeightsError, one_line
+from ..tensor_files import TensorFile
 
 State = dict[str, torch.Tensor]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
-from .errors import WeightsError, one_line
-from .folder_settings import LlamaSettings
-from .model_folder import validate
-from .tensor_files import TensorFile
+from ..errors import WeightsError, one_line
+from ..folder_settings import LlamaSettings
+from ..model_folder import validate
+from ..tensor_files import TensorFile
 
 # Old releases of transformers saved these buffers, which hold nothing learnt.
 _BUFFER = re.compile(r".*\.rotary_emb\.inv_freq")

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from .errors import WeightsError, one_line
+from ..errors import WeightsError, one_line
+from ..folder_settings import LARGEST_ALPHA, LARGEST_SIDE
+from ..tensor_files import TensorFile, named
 from .eva import State, convert_projection
-from .folder_settings import LARGEST_ALPHA, LARGEST_SIDE
-from .tensor_files import TensorFile, named
 
 # The reference's defaults for settings that the checkpoint lacks.
 LORA_ALPHA = 16
@@ -106,7 +106,7 @@ class Trained:
 
     def save_adapter(self, folder: Path, base_name: str) -> None:
         """Write LoRA and the linear layer as an adapter in our format, in float32."""
-        from .training.adapter import AdapterConfig
+        from ..training.adapter import AdapterConfig
 
         config = AdapterConfig(self.rank, self.alpha, all_linear=False).lora()
         config.base_model_name_or_path = base_name

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from .bases import ADAPTER
-from .errors import WeightsError, one_line
+from ..bases import ADAPTER
+from ..errors import WeightsError, one_line
+from ..model_folder import read_adapter
+from ..tensor_files import TensorFile
+from ..written_folder import require_room
 from .eva import State
-from .model_folder import read_adapter
-from .tensor_files import TensorFile
-from .written_folder import require_room
 
 _LORA = re.compile(r"base_model\.model\.language_model\.(?P<layer>.+)\.lora_(?P<part>[AB])\.weight")
 _LINEAR = "base_model.model.vision_projection."

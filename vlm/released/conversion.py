@@ -15,19 +15,19 @@ from torch import nn
 from transformers import Blip2VisionConfig, GenerationConfig, LlamaConfig
 from transformers.initialization import no_init_weights
 
-from .bases import ADAPTER, note_base
-from .configuration import MiniGPTv2Config
-from .errors import WeightsError, one_line
+from ..bases import ADAPTER, note_base
+from ..configuration import MiniGPTv2Config
+from ..errors import WeightsError, one_line
+from ..folder_settings import LARGEST_SIDE
+from ..model_folder import read_model_folder
+from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+from ..tensor_files import TensorFile, named
+from ..written_folder import Tell, WrittenFolder
+from .checkpoint import IMAGE_SIZE, Lora, Trained, merged
 from .eva import State, convert_eva_vit, find_eva_config
-from .folder_settings import LARGEST_SIDE
 from .llama_folder import LlamaFolder
-from .model_folder import read_model_folder
-from .modeling import MiniGPTv2ForConditionalGeneration
-from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
-from .released_checkpoint import IMAGE_SIZE, Lora, Trained, merged
-from .released_form import RELEASED
-from .tensor_files import TensorFile, named
-from .written_folder import Tell, WrittenFolder
+from .prompt_form import RELEASED
 
 
 def convert_released(
