@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from assistant.vlm.written_folder import SHARD
+from assistant.vlm.folders.writing import SHARD
 
 WIDTH, TOWER_WIDTH, TOWER_MLP, RANK, IMAGE_SIZE = 4096, 1408, 6144, 64, 448
 NAMES = ("llama", "eva_vit_g.pth", "checkpoint.pth", "minigpt-v2")

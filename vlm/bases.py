@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from .errors import WeightsError, one_line
-from .model_folder import read_adapter, read_settings
+from .folders.reading import read_adapter, read_settings
 from .presets import PRESETS
 
 BASE = "base.json"

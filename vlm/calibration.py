@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from .model_folder import read_settings
+from .folders.reading import read_settings
 from .tasks import Task
 
 FILE = "calibration.json"

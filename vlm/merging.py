@@ -9,10 +9,10 @@ from .bases import fingerprint, parts_of
 from .engine.local import LocalEngine
 from .engine.precision import fastest_precision
 from .errors import WeightsError
+from .folders.tensor_files import sha256_of
+from .folders.writing import SHARD, WrittenFolder
 from .presets import PRESETS
-from .tensor_files import sha256_of
 from .weights import cache_folder
-from .written_folder import SHARD, WrittenFolder
 
 _WEIGHTS = "adapter_model.safetensors"
 

@@ -3,7 +3,7 @@
 A frozen vision tower, whose patch tokens are concatenated in fours, one linear layer, and a LLaMA-like
 language model. A second frozen tower may add an image classifier's features to each patch. The first tower
 can be any transformers vision model whose `last_hidden_state` starts with a class token, and the head any
-causal language model; of those, a folder may hold the ones that `model_folder.py` lists.
+causal language model; of those, a folder may hold the ones that `folders/settings.py` lists.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
 
         A repository of the Hugging Face Hub is fetched whole.
         """
-        from .hub import fetched, with_own_adapter
+        from .folders.hub import fetched, with_own_adapter
 
         folder = fetched(pretrained_model_name_or_path, options)
         options.pop("trust_remote_code", None)

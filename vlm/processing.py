@@ -22,7 +22,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from .chat_template import chat_template, read_prompt
 from .configuration import MiniGPTv2Config
 from .errors import WeightsError, one_line
-from .model_folder import ModelFolder, TokenizerFile, read_model_folder, read_settings
+from .folders.reading import ModelFolder, TokenizerFile, read_model_folder, read_settings
 from .pictures import Source, as_seen
 from .prompt_form import PromptForm, read_prompt_form
 from .tasks import Segment, SegmentKind, Turn, build_prompt
@@ -103,7 +103,7 @@ class MiniGPTv2Processor(ProcessorMixin):
         Raises:
             WeightsError: there is no such folder or repository, or a file is missing in it.
         """
-        from .hub import fetched
+        from .folders.hub import fetched
 
         folder = Path(fetched(pretrained_model_name_or_path, options))
         for name in ("processor_config.json", "tokenizer_config.json", "tokenizer.json"):

@@ -116,7 +116,7 @@ class VisionLanguageModel:
             WeightsError: there is no such model, folder or repository, or its weights cannot be loaded.
             ValueError: an argument is out of range.
         """
-        from .hub import fetch_repository
+        from .folders.hub import fetch_repository
 
         name = str(model)
         if name not in PRESETS and not (name and Path(name).is_dir()):
@@ -134,7 +134,7 @@ class VisionLanguageModel:
         Raises:
             AssistantError: the model is not from a folder, or the repository cannot be written.
         """
-        from .hub import push_folder
+        from .folders.hub import push_folder
 
         if self._folder is None:
             raise AssistantError(f"{self.name} was not loaded from a folder: only a folder can be pushed")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from assistant.vlm.engine import memory
+from assistant.vlm.folders.tensor_files import sha256_of
 from assistant.vlm.presets import NANO
 from assistant.vlm.released.conversion import convert_released
-from assistant.vlm.tensor_files import sha256_of
 
 from ..vlm.released_files import EVA_VIT, HEADS, checkpoint_state, write_checkpoint, write_llama
 from .conftest import Command

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from assistant.vlm.folders.tensor_files import TensorFile
 from assistant.vlm.released.eva import State
-from assistant.vlm.tensor_files import TensorFile
 
 from .tiny import tiny_tokenizer
 

@@ -16,8 +16,8 @@ from assistant.vlm.engine.generation import OptionsChooser, chooser_of
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.engine.remote import RemoteEngine
 from assistant.vlm.errors import AssistantError, ServerError, WeightsError
+from assistant.vlm.folders.reading import read_model_folder
 from assistant.vlm.generation_options import GenerationOptions
-from assistant.vlm.model_folder import read_model_folder
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 

@@ -13,7 +13,7 @@ from transformers import AutoProcessor
 
 from assistant.vlm.answers import Request
 from assistant.vlm.errors import AssistantError, WeightsError
-from assistant.vlm.hub import fetch_repository
+from assistant.vlm.folders.hub import fetch_repository
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released.conversion import convert_released

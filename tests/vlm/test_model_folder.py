@@ -17,7 +17,7 @@ from assistant.vlm import processing
 from assistant.vlm.answers import Request
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.model_folder import read_adapter, read_model_folder
+from assistant.vlm.folders.reading import read_adapter, read_model_folder
 from assistant.vlm.tasks import Task
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 

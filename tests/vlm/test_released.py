@@ -13,11 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from assistant.vlm import written_folder
 from assistant.vlm.answers import Request
 from assistant.vlm.bases import BASE, find_base
 from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.errors import WeightsError
+from assistant.vlm.folders import writing
+from assistant.vlm.folders.tensor_files import sha256_of
+from assistant.vlm.folders.writing import PROVENANCE, WrittenFolder
 from assistant.vlm.prompt_form import OURS
 from assistant.vlm.released.checkpoint import LORA_ALPHA
 from assistant.vlm.released.conversion import convert_released
@@ -25,9 +27,7 @@ from assistant.vlm.released.eva import State
 from assistant.vlm.released.exporting import export_checkpoint
 from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Task
-from assistant.vlm.tensor_files import sha256_of
 from assistant.vlm.training.adapter import AdapterConfig, load_adapter, save_adapter
-from assistant.vlm.written_folder import PROVENANCE, WrittenFolder
 
 from .released_files import (
     EVA_VIT,
@@ -500,7 +500,7 @@ class TestWriting:
         def fails(*_: object, **__: object) -> None:
             raise stop
 
-        monkeypatch.setattr(written_folder, "save_file", fails)
+        monkeypatch.setattr(writing, "save_file", fails)
         full = isinstance(stop, OSError)
         with pytest.raises(
             WeightsError if full else KeyboardInterrupt, match="disk is full" if full else None

@@ -19,10 +19,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from ..answers import Completion, Continuation
 from ..errors import WeightsError, one_line
-from ..model_folder import read_adapter, read_model_folder
+from ..folders.reading import read_adapter, read_model_folder
+from ..folders.tensor_files import Tensors, read_tensors
 from ..presets import DEFAULT_MODEL, PRESETS
 from ..processing import load_tokenizer
-from ..tensor_files import Tensors, read_tensors
 from .batching import BatchDecoder
 from .completion import Completer
 from .precision import fastest_precision

@@ -17,13 +17,13 @@ from ..bases import parts_of, require_base
 from ..calibration import BoxEvidence, Calibration
 from ..configuration import MiniGPTv2Config
 from ..errors import WeightsError, one_line
+from ..folders.reading import ModelFolder, read_model_folder
+from ..folders.tensor_files import read_shapes, read_tensors
 from ..grounding import BINS, find_boxes, parse, with_scores
-from ..model_folder import ModelFolder, read_model_folder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..tasks import Segment, SegmentKind, Task, build_prompt
-from ..tensor_files import read_shapes, read_tensors
 from .adapters import OWN, Adapters
 from .base import GenerationListener
 from .batching import BatchDecoder, Row

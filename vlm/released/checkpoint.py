@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from ..errors import WeightsError, one_line
-from ..folder_settings import LARGEST_ALPHA, LARGEST_SIDE
-from ..tensor_files import TensorFile, named
+from ..folders.settings import LARGEST_ALPHA, LARGEST_SIDE
+from ..folders.tensor_files import TensorFile, named
 from .eva import State, convert_projection
 
 # The reference's defaults for settings that the checkpoint lacks.

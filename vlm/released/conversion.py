@@ -18,12 +18,12 @@ from transformers.initialization import no_init_weights
 from ..bases import ADAPTER, note_base
 from ..configuration import MiniGPTv2Config
 from ..errors import WeightsError, one_line
-from ..folder_settings import LARGEST_SIDE
-from ..model_folder import read_model_folder
+from ..folders.reading import read_model_folder
+from ..folders.settings import LARGEST_SIDE
+from ..folders.tensor_files import TensorFile, named
+from ..folders.writing import Tell, WrittenFolder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
-from ..tensor_files import TensorFile, named
-from ..written_folder import Tell, WrittenFolder
 from .checkpoint import IMAGE_SIZE, Lora, Trained, merged
 from .eva import State, convert_eva_vit, find_eva_config
 from .llama_folder import LlamaFolder

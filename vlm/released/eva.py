@@ -15,7 +15,7 @@ from torch import nn
 from transformers import Blip2VisionConfig
 
 from ..errors import WeightsError, one_line
-from ..tensor_files import TensorFile
+from ..folders.tensor_files import TensorFile
 
 State = dict[str, torch.Tensor]
 

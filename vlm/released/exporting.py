@@ -12,9 +12,9 @@ import torch
 
 from ..bases import ADAPTER
 from ..errors import WeightsError, one_line
-from ..model_folder import read_adapter
-from ..tensor_files import TensorFile
-from ..written_folder import require_room
+from ..folders.reading import read_adapter
+from ..folders.tensor_files import TensorFile
+from ..folders.writing import require_room
 from .eva import State
 
 _LORA = re.compile(r"base_model\.model\.language_model\.(?P<layer>.+)\.lora_(?P<part>[AB])\.weight")

@@ -12,9 +12,9 @@ import torch
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from ..errors import WeightsError, one_line
-from ..folder_settings import LlamaSettings
-from ..model_folder import validate
-from ..tensor_files import TensorFile
+from ..folders.reading import validate
+from ..folders.settings import LlamaSettings
+from ..folders.tensor_files import TensorFile
 
 # Old releases of transformers saved these buffers, which hold nothing learnt.
 _BUFFER = re.compile(r".*\.rotary_emb\.inv_freq")

@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 
 from ..bases import note_base
 from ..errors import WeightsError, one_line
-from ..folder_settings import (
+from ..folders.reading import read_adapter
+from ..folders.settings import (
     LINEAR_LAYERS,
     LINEAR_LAYERS_AND_TOWER,
     QUERY_VALUE,
@@ -31,9 +32,8 @@ from ..folder_settings import (
     Dropout,
     Rank,
 )
-from ..model_folder import read_adapter
+from ..folders.tensor_files import Tensors, read_shapes, read_tensors
 from ..modeling import MiniGPTv2ForConditionalGeneration
-from ..tensor_files import Tensors, read_shapes, read_tensors
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

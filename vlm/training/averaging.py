@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from ..atomic import replacing
 from ..bases import BASE
 from ..errors import WeightsError
-from ..model_folder import read_adapter
-from ..tensor_files import Tensors, read_tensors
+from ..folders.reading import read_adapter
+from ..folders.tensor_files import Tensors, read_tensors
 
 # Cosine of two adapters' LoRA factors: near 1 within one training, near 0 for separate initialisations.
 _RELATED = 0.5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..data.mixture import InstructionMixture, open_mixture
 from ..errors import AssistantError, WeightsError
-from ..model_folder import read_adapter
+from ..folders.reading import read_adapter
 from ..presets import PRESETS
 from ..prompt_form import OURS, PromptForm
 from .checkpoints import refuse_other_settings

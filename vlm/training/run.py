@@ -15,7 +15,7 @@ from ..data.collator import SharedImageCollator
 from ..data.mixture import InstructionMixture
 from ..engine.local import load_model
 from ..errors import WeightsError
-from ..model_folder import read_model_folder
+from ..folders.reading import read_model_folder
 from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..presets import PRESETS
 from ..processing import MiniGPTv2Processor

@@ -1,4 +1,4 @@
-"""Read a model's or adapter's folder strictly, before any library does (see `folder_settings.py`)."""
+"""Read a model's or adapter's folder strictly, before any library does (see `settings.py`)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import WeightsError, one_line
-from .folder_settings import (
+from ..errors import WeightsError, one_line
+from .settings import (
     AdapterSettings,
     GenerationSettings,
     ModelSettings,

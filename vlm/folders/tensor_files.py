@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 
-from .errors import WeightsError, one_line
+from ..errors import WeightsError, one_line
 
 Tensors = dict[str, torch.Tensor]
 ValueT = TypeVar("ValueT")

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .generation_options import MOST_BEAMS
-from .prompt_form import PromptForm
+from ..generation_options import MOST_BEAMS
+from ..prompt_form import PromptForm
 
 # The origin of a file, as transformers writes it.
 _ORIGIN = {"_name_or_path", "_from_model_config"}

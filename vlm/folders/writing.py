@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from .errors import WeightsError, one_line
+from ..errors import WeightsError, one_line
 from .tensor_files import sha256_of
 
 PROVENANCE = "provenance.json"
