@@ -30,7 +30,7 @@ from ..tools.attachments import attached_images
 from ..tools.vision_tool import lazy_model
 from ..vlm.errors import AssistantError
 from ..vlm.grounding import GroundedText
-from ..vlm.presets import DEFAULT_MODEL
+from ..vlm.models.presets import DEFAULT_MODEL
 from ..vlm.tasks import Task, Turn, escape_markers, instruction
 from ..vlm.typed_regions import wants_size
 from .answer import compose

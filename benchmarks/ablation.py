@@ -34,7 +34,8 @@ from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.items import EvaluationSet, Suite
 from assistant.vlm.evaluation.suites import photo_set
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
-from assistant.vlm.presets import NANO
+from assistant.vlm.models.presets import NANO
+from assistant.vlm.models.weights import base_model
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, split_identifier
 from assistant.vlm.training.adapter import AdapterConfig
@@ -42,7 +43,6 @@ from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.progress import Meter
 from assistant.vlm.training.run import train_named
 from assistant.vlm.vision_language_model import VisionLanguageModel
-from assistant.vlm.weights import base_model
 
 SUITES = ("refer", "caption", "vqa", "identify", "detection")
 PICTURES = 4

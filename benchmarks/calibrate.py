@@ -28,7 +28,7 @@ from assistant.vlm.evaluation.items import EvaluationSet, Item
 from assistant.vlm.evaluation.metrics import HIT, match_boxes, proportion
 from assistant.vlm.evaluation.phrases import phrase_overlaps
 from assistant.vlm.evaluation.suites import photo_set
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.tasks import BOX_TASKS, Task
 
 SUITES = {"phrase_refer": 700, "phrase_absent": 700, "phrase_grounding": 160, "phrase_detection": 300}

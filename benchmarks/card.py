@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.models.presets import PRESETS
 
 CARD = PRESETS["nano"].adapter / "README.md"
 RESULTS = Path(__file__).parent / "results"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assistant.vlm.evaluation.provenance import provenance
-from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.models.presets import DEFAULT_MODEL
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

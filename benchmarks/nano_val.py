@@ -19,7 +19,7 @@ from assistant.vlm.data.photos import PhotoFolder
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.suites import photo_set
-from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.models.presets import DEFAULT_MODEL
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 # The most items per suite; None for all. Long answers take most of the time.

@@ -26,8 +26,8 @@ from assistant.vlm.data.photos import PhotoFolder
 from assistant.vlm.engine.base import Engine
 from assistant.vlm.engine.loading import load_engine
 from assistant.vlm.evaluation.suites import photo_set
-from assistant.vlm.merging import whole_model
-from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.models.merging import whole_model
+from assistant.vlm.models.presets import DEFAULT_MODEL
 
 SUITES = ("phrase_refer", "vqa", "caption")
 SAME_BOX = 0.9

@@ -40,8 +40,8 @@ from figures import arguments, publish  # noqa: E402
 
 from assistant.vlm.answers import Request  # noqa: E402
 from assistant.vlm.engine.local import LocalEngine  # noqa: E402
+from assistant.vlm.models.presets import DEFAULT_MODEL  # noqa: E402
 from assistant.vlm.pictures import open_picture  # noqa: E402
-from assistant.vlm.presets import DEFAULT_MODEL  # noqa: E402
 from assistant.vlm.tasks import Task  # noqa: E402
 
 SAMPLES = Path(__file__).parents[1] / "ui" / "samples"

@@ -31,10 +31,10 @@ from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, open_mixture
 from assistant.vlm.engine.local import load_model
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.models.presets import PRESETS
+from assistant.vlm.models.weights import base_model
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter
-from assistant.vlm.weights import base_model
 
 PICTURES = 4
 STEPS = 10

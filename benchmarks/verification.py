@@ -27,7 +27,7 @@ from assistant.vlm.data.expressions import Expression, ExpressionKind, expressio
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.evaluation.hallucination import absent_class
 from assistant.vlm.evaluation.provenance import provenance
-from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.models.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 

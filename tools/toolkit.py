@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.tools import BaseTool, BaseToolkit
 from pydantic import ConfigDict, Field, field_validator
 
-from ..vlm.presets import DEFAULT_MODEL
+from ..vlm.models.presets import DEFAULT_MODEL
 from ..vlm.vision_language_model import VisionLanguageModel
 from .images import ImageAccess, ImageSource
 from .listing import ListPicturesTool

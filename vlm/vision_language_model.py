@@ -23,8 +23,8 @@ from .answers import (
 from .errors import AssistantError
 from .generation_options import DEFAULT_OPTIONS, GenerationOptions
 from .grounding import Box, GroundedPhrase
+from .models.presets import DEFAULT_MODEL, PRESETS
 from .pictures import Source, as_seen
-from .presets import DEFAULT_MODEL, PRESETS
 from .regions import crop_to_region, map_to_full_image
 from .tasks import Task, Turn
 

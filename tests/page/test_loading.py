@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assistant.ui.page import resources
-from assistant.vlm.presets import NANO
+from assistant.vlm.models.presets import NANO
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from assistant.vlm.bases import ADAPTER
 from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.engine.local import load_model
+from assistant.vlm.models.bases import ADAPTER
 from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.released.eva import State

@@ -19,7 +19,7 @@ from assistant.ui import cli
 from assistant.ui.commands import evaluation, model_options, options
 from assistant.vlm.engine import language_model
 from assistant.vlm.generation_options import DEFAULT_OPTIONS
-from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.models.presets import DEFAULT_MODEL
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from ..plan_writer import PlanWriter

@@ -10,7 +10,7 @@ import pytest
 
 from assistant.vlm.engine import memory
 from assistant.vlm.folders.tensor_files import sha256_of
-from assistant.vlm.presets import NANO
+from assistant.vlm.models.presets import NANO
 from assistant.vlm.released.conversion import convert_released
 
 from ..vlm.released_files import EVA_VIT, HEADS, checkpoint_state, write_checkpoint, write_llama

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from assistant.vlm import weights
 from assistant.vlm.answers import Completion, Request
 from assistant.vlm.engine import language_model
 from assistant.vlm.engine.batching import Row
@@ -20,6 +19,7 @@ from assistant.vlm.engine.language_model import LanguageModel
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.engine.zoom import ZoomRefiner
 from assistant.vlm.errors import WeightsError
+from assistant.vlm.models import weights
 from assistant.vlm.tasks import Task, Turn, build_prompt
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 

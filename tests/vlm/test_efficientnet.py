@@ -10,9 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from assistant.vlm import conversion
 from assistant.vlm.configuration import MiniGPTv2Config
-from assistant.vlm.conversion import convert_nano, read_efficientnet_lite
 from assistant.vlm.efficientnet import (
     EfficientNetLite,
     EfficientNetLiteConfig,
@@ -21,6 +19,8 @@ from assistant.vlm.efficientnet import (
     fold_batch_norm,
 )
 from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.models import conversion
+from assistant.vlm.models.conversion import convert_nano, read_efficientnet_lite
 
 from .tiny import IMAGE_SIZE, classifier_config, tiny_config, tiny_model, tiny_tokenizer
 

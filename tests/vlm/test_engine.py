@@ -23,13 +23,13 @@ from typing import Any
 import pytest
 import torch
 
-from assistant.vlm import bases, presets, weights
 from assistant.vlm.answers import Request
 from assistant.vlm.engine import batching, local, prefix_cache
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
+from assistant.vlm.models import bases, presets, weights
 from assistant.vlm.tasks import Task, Turn
 from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 

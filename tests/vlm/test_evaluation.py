@@ -32,7 +32,7 @@ from assistant.vlm.evaluation.provenance import weights_hash
 from assistant.vlm.evaluation.report import page_path, write_report
 from assistant.vlm.evaluation.suites import SUITES, photo_set
 from assistant.vlm.grounding import GroundedPhrase, format_box, format_boxes, format_detection
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 

@@ -24,7 +24,7 @@ from transformers import TrainerCallback
 
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.grounding import parse
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.training import run as run_module
 from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
@@ -227,7 +227,7 @@ import os, signal, sys
 from pathlib import Path
 from typing import Any
 from assistant.tests.vlm.test_training_runs import run, restored
-from assistant.vlm.presets import PRESETS
+from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.training import trainer
 
 save = trainer.AnswerTrainer._save_optimizer_and_scheduler

@@ -25,10 +25,10 @@ from assistant.vlm.answers import Request
 from assistant.vlm.engine.remote import RemoteEngine
 from assistant.vlm.engine.retries import RetryPolicy
 from assistant.vlm.grounding import Box, intersection_over_union
-from assistant.vlm.merging import merge_adapter, whole_model
-from assistant.vlm.presets import NANO
+from assistant.vlm.models.merging import merge_adapter, whole_model
+from assistant.vlm.models.presets import NANO
+from assistant.vlm.models.weights import is_present
 from assistant.vlm.tasks import Task, Turn, build_prompt
-from assistant.vlm.weights import is_present
 
 from ..page.page_driver import said, send
 from ..tools.fakes import SAMPLES, calls, script

@@ -22,17 +22,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from assistant.vlm import weights
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.presets import NANO, Preset, Wheel
-from assistant.vlm.weights import base_model, cache_folder, describe, is_present
+from assistant.vlm.models import weights
+from assistant.vlm.models.presets import NANO, Preset, Wheel
+from assistant.vlm.models.weights import base_model, cache_folder, describe, is_present
 
 # Code of a child process: a converter that reports its start, waits for a signal, and writes a model.
 CHILD = """
 import sys, time
 from pathlib import Path
-from assistant.vlm.presets import Preset, Wheel
-from assistant.vlm.weights import base_model
+from assistant.vlm.models.presets import Preset, Wheel
+from assistant.vlm.models.weights import base_model
 
 log = Path({log!r})
 
@@ -437,7 +437,7 @@ def test_a_description_tells_the_parts_and_what_is_here(dropped: Preset) -> None
 
 def test_asking_about_weights_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from assistant.vlm import weights, presets; weights.describe(presets.NANO);"
+        "import sys; from assistant.vlm.models import weights, presets; weights.describe(presets.NANO);"
         "print({'torch', 'transformers', 'onnx', 'rich', 'numpy'} & set(sys.modules))"
     )
     completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

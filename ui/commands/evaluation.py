@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.errors import AssistantError
-from ...vlm.presets import DEFAULT_MODEL
+from ...vlm.models.presets import DEFAULT_MODEL
 from .options import (
     BaseOption,
     DeviceOption,

@@ -12,7 +12,7 @@ from ...vlm.errors import AssistantError, WeightsError
 from .output import note, say, say_json
 
 if TYPE_CHECKING:
-    from ...vlm.inventory import AdapterInventory, Lora, ModelInventory
+    from ...vlm.models.inventory import AdapterInventory, Lora, ModelInventory
 
 
 def list_folders(folders: Sequence[Path], *, as_json: bool) -> None:
@@ -21,7 +21,7 @@ def list_folders(folders: Sequence[Path], *, as_json: bool) -> None:
     Raises:
         AssistantError: there is none.
     """
-    from ...vlm.inventory import folders_below, inventory
+    from ...vlm.models.inventory import folders_below, inventory
 
     found, failed = [], 0
     for folder in (it for one in folders for it in folders_below(one)):
@@ -45,7 +45,7 @@ def show_folder(folder: Path, *, as_json: bool) -> None:
     Raises:
         WeightsError: it has neither a model nor an adapter, or a file in it is not as it should be.
     """
-    from ...vlm.inventory import ModelInventory, inventory
+    from ...vlm.models.inventory import ModelInventory, inventory
 
     held = inventory(folder)
     if as_json:
@@ -62,7 +62,7 @@ def as_values(held: Any) -> dict[str, Any]:
 
 
 def _described(held: ModelInventory | AdapterInventory) -> dict[str, Any]:
-    from ...vlm.inventory import ModelInventory
+    from ...vlm.models.inventory import ModelInventory
 
     if isinstance(held, ModelInventory):
         return {"kind": "model", **as_values(held), "fits": _fits(held)}
@@ -70,7 +70,7 @@ def _described(held: ModelInventory | AdapterInventory) -> dict[str, Any]:
 
 
 def _kind(held: ModelInventory | AdapterInventory) -> str:
-    from ...vlm.inventory import ModelInventory
+    from ...vlm.models.inventory import ModelInventory
 
     weights = f"{held.weights / 10**6:,.1f} million weights in {' and '.join(held.precisions)}"
     if isinstance(held, ModelInventory):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...vlm.generation_options import MOST_BEAMS, GenerationOptions
-from ...vlm.presets import DEFAULT_MODEL
+from ...vlm.models.presets import DEFAULT_MODEL
 from .options import (
     BaseOption,
     DeviceOption,

@@ -18,7 +18,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.presets import DEFAULT_MODEL, PRESETS, require_model
+from ...vlm.models.presets import DEFAULT_MODEL, PRESETS, require_model
 from ..loading import quieten_libraries
 from ..page.settings import logs_json
 from .options import BaseOption
@@ -73,7 +73,7 @@ def serve(
     require_model(model)
     _require_free(host, port)
     quieten_libraries()
-    from ...vlm.merging import whole_model
+    from ...vlm.models.merging import whole_model
 
     folder = whole_model(model, base)
     served = name or (model if model in PRESETS else f"minigpt-v2-{_folder_name(model)}")

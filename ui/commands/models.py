@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ...vlm.errors import AssistantError
-from ...vlm.presets import PRESETS, Preset, require_model
+from ...vlm.models.presets import PRESETS, Preset, require_model
 from ..loading import quieten_libraries
 from .model_folders import as_values, list_folders, show_folder
 from .options import BaseOption, JsonOption
@@ -42,7 +42,7 @@ def list_models(
     if folders:
         list_folders(folders, as_json=as_json)
         return
-    from ...vlm.weights import describe
+    from ...vlm.models.weights import describe
 
     statuses = [describe(preset) for preset in PRESETS.values()]
     if as_json:
@@ -61,7 +61,7 @@ def pull(name: NameArgument) -> None:
 
       assistant models pull nano
     """
-    from ...vlm.weights import base_model
+    from ...vlm.models.weights import base_model
 
     typer.echo(str(base_model(_preset(name))))
 
@@ -81,7 +81,7 @@ def show(
 
       assistant models show runs/mine/adapter --json
     """
-    from ...vlm.weights import describe
+    from ...vlm.models.weights import describe
 
     if name not in PRESETS:
         require_model(name)
@@ -229,7 +229,7 @@ def merge(
 
       assistant models merge runs/mine/adapter merged
     """
-    from ...vlm.merging import merge_adapter
+    from ...vlm.models.merging import merge_adapter
 
     quieten_libraries()
     with _cleared_up():

@@ -13,7 +13,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.presets import PRESETS, require_model
+from ...vlm.models.presets import PRESETS, require_model
 from .. import loading
 from ..loading import open_store
 from .output import encodable

@@ -14,7 +14,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.presets import DEFAULT_MODEL
+from ...vlm.models.presets import DEFAULT_MODEL
 from ..loading import database_location, image_folder, load_planner, open_store
 from ..page import settings
 from .options import (

@@ -13,7 +13,7 @@ import typer
 
 from ...vlm.errors import AssistantError
 from ...vlm.extras import require
-from ...vlm.presets import DEFAULT_MODEL
+from ...vlm.models.presets import DEFAULT_MODEL
 from ..loading import open_store
 from .options import DialectOption, ImagesOption, ModelOption, in_dialect
 from .output import note

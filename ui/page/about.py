@@ -15,7 +15,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 from assistant.vlm.engine.address import is_address, read_address
-from assistant.vlm.presets import DEFAULT_MODEL, PRESETS
+from assistant.vlm.models.presets import DEFAULT_MODEL, PRESETS
 
 from . import settings, state
 from .text import plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from assistant.vlm.presets import DEFAULT_MODEL, PRESETS
+from assistant.vlm.models.presets import DEFAULT_MODEL, PRESETS
 
 from . import settings, state
 

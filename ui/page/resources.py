@@ -17,10 +17,10 @@ from assistant.agent.plan import MessagePlanner
 from assistant.storage import SessionStore
 from assistant.ui.loading import database_location, load_model, load_planner, open_store
 from assistant.vlm.grounding import Box
+from assistant.vlm.models.presets import PRESETS
+from assistant.vlm.models.weights import build_progress
 from assistant.vlm.pictures import open_picture
-from assistant.vlm.presets import PRESETS
 from assistant.vlm.vision_language_model import VisionLanguageModel
-from assistant.vlm.weights import build_progress
 
 from . import settings, visitors
 from .settings import Sessions

@@ -11,7 +11,7 @@ import streamlit as st
 from assistant.storage import SessionNotFoundError, SessionSummary, StoredImage, StoredTurn
 from assistant.storage.records import distinct_images
 from assistant.vlm.grounding import Box
-from assistant.vlm.presets import DEFAULT_MODEL
+from assistant.vlm.models.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 
 from . import limits, resources, settings

@@ -14,8 +14,8 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ..errors import AssistantError, DataError
+from ..models.weights import cache_folder
 from ..prompt_form import OURS, PromptForm
-from ..weights import cache_folder
 from .configuration import PHOTOS, PLANNING, MixtureConfig, SourceConfig
 from .instructions import Sample
 from .lengths import IMAGE_TOKENS, text_length

@@ -15,9 +15,9 @@ from typing import Protocol
 from PIL import Image
 
 from ..errors import DataError
+from ..models.weights import cache_folder
 from ..prompt_form import OURS, PromptForm
 from ..tasks import split_identifier
-from ..weights import cache_folder
 from .absent import AbsentNames
 from .colours import with_colours
 from .configuration import MixtureConfig

@@ -21,7 +21,7 @@ from ..answers import Completion, Continuation
 from ..errors import WeightsError, one_line
 from ..folders.reading import read_adapter, read_model_folder
 from ..folders.tensor_files import Tensors, read_tensors
-from ..presets import DEFAULT_MODEL, PRESETS
+from ..models.presets import DEFAULT_MODEL, PRESETS
 from ..processing import load_tokenizer
 from .batching import BatchDecoder
 from .completion import Completer
@@ -109,7 +109,7 @@ def default_language_model() -> LanguageModel:
 
 @cache
 def _load_default() -> LanguageModel:
-    from ..weights import base_model
+    from ..models.weights import base_model
 
     preset = PRESETS[DEFAULT_MODEL]
     return LanguageModel.load(base_model(preset), preset.adapter)

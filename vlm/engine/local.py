@@ -13,7 +13,6 @@ import torch
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Continuation, Generation, Request
-from ..bases import parts_of, require_base
 from ..calibration import BoxEvidence, Calibration
 from ..configuration import MiniGPTv2Config
 from ..errors import WeightsError, one_line
@@ -21,7 +20,8 @@ from ..folders.reading import ModelFolder, read_model_folder
 from ..folders.tensor_files import read_shapes, read_tensors
 from ..grounding import BINS, find_boxes, parse, with_scores
 from ..modeling import MiniGPTv2ForConditionalGeneration
-from ..presets import PRESETS
+from ..models.bases import parts_of, require_base
+from ..models.presets import PRESETS
 from ..processing import MiniGPTv2Processor
 from ..tasks import Segment, SegmentKind, Task, build_prompt
 from .adapters import OWN, Adapters
@@ -227,7 +227,7 @@ def load_model(
     Raises:
         WeightsError: a setting or a weight is missing, unexpected or invalid.
     """
-    from ..conversion import require_all_keys
+    from ..models.conversion import require_all_keys
 
     checked = read_model_folder(folder)
     config = _configuration(checked)

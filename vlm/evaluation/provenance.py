@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..presets import PRESETS
+from ..models.presets import PRESETS
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CPU_INFO = Path("/proc/cpuinfo")

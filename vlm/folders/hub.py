@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from ..bases import own_adapter
 from ..errors import WeightsError, one_line
+from ..models.bases import own_adapter
 
 if TYPE_CHECKING:
     from ..modeling import MiniGPTv2ForConditionalGeneration

@@ -20,7 +20,6 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 
-from ..bases import note_base
 from ..errors import WeightsError, one_line
 from ..folders.reading import read_adapter
 from ..folders.settings import (
@@ -34,6 +33,7 @@ from ..folders.settings import (
 )
 from ..folders.tensor_files import Tensors, read_shapes, read_tensors
 from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..models.bases import note_base
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

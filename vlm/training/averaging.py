@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ..atomic import replacing
-from ..bases import BASE
 from ..errors import WeightsError
 from ..folders.reading import read_adapter
 from ..folders.tensor_files import Tensors, read_tensors
+from ..models.bases import BASE
 
 # Cosine of two adapters' LoRA factors: near 1 within one training, near 0 for separate initialisations.
 _RELATED = 0.5

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from ..atomic import write_text
 from ..errors import AssistantError, one_line
-from ..presets import PRESETS
+from ..models.presets import PRESETS
 from .config import FRESH, TrainingConfig
 from .progress import LogLine
 

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from ..data.configuration import MixtureConfig
 from ..data.sources.own import count_images, is_own
 from ..errors import AssistantError
-from ..presets import DEFAULT_MODEL, PRESETS
+from ..models.presets import DEFAULT_MODEL, PRESETS
 from .adapter import AdapterConfig
 from .schedule import Schedule
 

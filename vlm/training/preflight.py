@@ -7,7 +7,7 @@ from pathlib import Path
 from ..data.mixture import InstructionMixture, open_mixture
 from ..errors import AssistantError, WeightsError
 from ..folders.reading import read_adapter
-from ..presets import PRESETS
+from ..models.presets import PRESETS
 from ..prompt_form import OURS, PromptForm
 from .checkpoints import refuse_other_settings
 from .config import FRESH, TrainingConfig

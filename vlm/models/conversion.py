@@ -19,12 +19,12 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from .configuration import MiniGPTv2Config
-from .efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_norm
-from .errors import WeightsError, one_line
-from .modeling import MiniGPTv2ForConditionalGeneration
-from .processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
-from .prompt_form import OURS
+from ..configuration import MiniGPTv2Config
+from ..efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_norm
+from ..errors import WeightsError, one_line
+from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+from ..prompt_form import OURS
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]

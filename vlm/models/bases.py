@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from .errors import WeightsError, one_line
-from .folders.reading import read_adapter, read_settings
+from ..errors import WeightsError, one_line
+from ..folders.reading import read_adapter, read_settings
 from .presets import PRESETS
 
 BASE = "base.json"

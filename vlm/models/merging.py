@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from ..engine.local import LocalEngine
+from ..engine.precision import fastest_precision
+from ..errors import WeightsError
+from ..folders.tensor_files import sha256_of
+from ..folders.writing import SHARD, WrittenFolder
 from .bases import fingerprint, parts_of
-from .engine.local import LocalEngine
-from .engine.precision import fastest_precision
-from .errors import WeightsError
-from .folders.tensor_files import sha256_of
-from .folders.writing import SHARD, WrittenFolder
 from .presets import PRESETS
 from .weights import cache_folder
 

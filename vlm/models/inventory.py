@@ -10,14 +10,14 @@ from pathlib import Path
 from pydantic import BaseModel
 from safetensors import safe_open
 
+from ..engine.memory import QUANTIZED_BYTES, weight_bytes
+from ..errors import WeightsError
+from ..folders.reading import ModelFolder, read_adapter, read_model_folder, read_settings
+from ..folders.settings import AdapterSettings
+from ..folders.tensor_files import read_shapes
+from ..folders.writing import PROVENANCE
+from ..prompt_form import OURS
 from .bases import ADAPTER, BASE, Base, find_base, own_adapter
-from .engine.memory import QUANTIZED_BYTES, weight_bytes
-from .errors import WeightsError
-from .folders.reading import ModelFolder, read_adapter, read_model_folder, read_settings
-from .folders.settings import AdapterSettings
-from .folders.tensor_files import read_shapes
-from .folders.writing import PROVENANCE
-from .prompt_form import OURS
 
 _MODEL, _ADAPTER = "config.json", "adapter_config.json"
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}

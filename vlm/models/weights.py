@@ -28,7 +28,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from .errors import WeightsError
+from ..errors import WeightsError
 from .presets import Preset, Wheel
 
 Converter = Callable[[Sequence[Path], int, Path], None]
