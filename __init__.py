@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
+    from .vlm.architecture.processing import MiniGPTv2Processor
     from .vlm.grounding import Box, GroundedPhrase, GroundedText
-    from .vlm.modeling import MiniGPTv2ForConditionalGeneration
-    from .vlm.processing import MiniGPTv2Processor
     from .vlm.tasks import Task
     from .vlm.vision_language_model import VisionLanguageModel
 
@@ -16,8 +16,8 @@ _ROOMS = {
     "GroundedPhrase": "vlm.grounding",
     "GroundedText": "vlm.grounding",
     # Either import makes transformers' Auto classes know the model.
-    "MiniGPTv2ForConditionalGeneration": "vlm.registration",
-    "MiniGPTv2Processor": "vlm.registration",
+    "MiniGPTv2ForConditionalGeneration": "vlm.architecture.registration",
+    "MiniGPTv2Processor": "vlm.architecture.registration",
     "Task": "vlm.tasks",
     "VisionLanguageModel": "vlm.vision_language_model",
 }

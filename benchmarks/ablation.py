@@ -25,6 +25,9 @@ from figures import arguments, publish
 from transformers import Dinov2Config
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.adapter import AdapterConfig
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.mixture import open_mixture
@@ -33,12 +36,9 @@ from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.evaluation.evaluate import evaluate
 from assistant.vlm.evaluation.items import EvaluationSet, Suite
 from assistant.vlm.evaluation.suites import photo_set
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.models.presets import NANO
 from assistant.vlm.models.weights import base_model
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, split_identifier
-from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.progress import Meter
 from assistant.vlm.training.run import train_named

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from transformers import Dinov2Config, LlamaConfig
 
-from assistant.vlm.configuration import MiniGPTv2Config
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.adapter import AdapterConfig
+from assistant.vlm.architecture.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.released.eva import eva_vit_config
-from assistant.vlm.training.adapter import AdapterConfig
 
 # Dense bfloat16 FLOP/s, by the manufacturers' data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}

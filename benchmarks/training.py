@@ -24,17 +24,17 @@ from peft import PeftModel
 from shapes import SHAPES, Shape, peak_flops, random_model
 from torch.utils.flop_counter import FlopCounterMode
 
-from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter
+from assistant.vlm.architecture.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import SharedImageCollator, shared_prefix_mask
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example, open_mixture
 from assistant.vlm.engine.local import load_model
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.models.weights import base_model
-from assistant.vlm.processing import MiniGPTv2Processor
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 
 PICTURES = 4
 STEPS = 10

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from assistant.ui.loading import quieten_libraries
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.calibration import FILE, Calibration
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.tasks import Task
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 
 from ..vlm.tiny import picture, tiny_model, tiny_processor
 from .documents import changed

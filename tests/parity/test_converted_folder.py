@@ -11,17 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
+from assistant.vlm.architecture.adapter import load_adapter
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.engine.local import load_model
 from assistant.vlm.models.bases import ADAPTER
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.released.eva import State
 from assistant.vlm.released.exporting import export_checkpoint
 from assistant.vlm.tasks import Task, Turn
-from assistant.vlm.training.adapter import load_adapter
 
 from ..vlm.released_files import EVA_VIT, HEADS, PARITY, read_torch, write_checkpoint, write_llama
 from .test_training import Reference, released_state

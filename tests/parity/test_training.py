@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import LlamaForCausalLM
 
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.lengths import LengthBuckets
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.engine.local import load_model
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.released.eva import State
 from assistant.vlm.training.config import TrainingConfig

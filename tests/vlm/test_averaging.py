@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from assistant.ui.cli import app
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from assistant.vlm.training.averaging import average_adapters
 
 from .tiny import tiny_model

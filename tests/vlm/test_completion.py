@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from assistant.vlm.answers import Completion, Request
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.engine import language_model
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.constraint import Constraint
@@ -21,7 +22,6 @@ from assistant.vlm.engine.zoom import ZoomRefiner
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.models import weights
 from assistant.vlm.tasks import Task, Turn, build_prompt
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 
 from .tiny import picture, tiny_model, tiny_processor
 
@@ -187,8 +187,8 @@ class TestLanguageModel:
 
     def test_continues_like_the_whole_model(self, tmp_path: Path) -> None:
         base, adapter = self.folders(tmp_path)
+        from assistant.vlm.architecture.adapter import load_adapter
         from assistant.vlm.engine.local import load_model
-        from assistant.vlm.training.adapter import load_adapter
 
         merged = load_adapter(load_model(base).float(), adapter).merge_and_unload()
         whole = LocalEngine("tiny", merged, tiny_processor())

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.processing import MiniGPTv2ImageProcessor
 from assistant.vlm.errors import WeightsError
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.models.conversion import require_all_keys
-from assistant.vlm.processing import MiniGPTv2ImageProcessor
 from assistant.vlm.released.eva import (
     State,
     convert_eva_vit,

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import NO_TASK, TASKS, SharedImageCollator, shared_prefix_mask
 from assistant.vlm.data.colours import colour_shares, with_colours
 from assistant.vlm.data.configuration import MixtureConfig
@@ -28,7 +29,6 @@ from assistant.vlm.data.shuffling import shuffled
 from assistant.vlm.data.views import View, cropped, mirrored, random_window
 from assistant.vlm.errors import DataError
 from assistant.vlm.grounding import Box, format_box, is_well_formed_box, parse
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn, build_prompt, instruction, split_identifier
 
 from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from assistant.vlm.configuration import MiniGPTv2Config
-from assistant.vlm.efficientnet import (
+from assistant.vlm.architecture.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.efficientnet import (
     EfficientNetLite,
     EfficientNetLiteConfig,
     InvertedResidual,
     SameConv2d,
     fold_batch_norm,
 )
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.models import conversion
 from assistant.vlm.models.conversion import convert_nano, read_efficientnet_lite
 

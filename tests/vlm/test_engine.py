@@ -24,6 +24,7 @@ import pytest
 import torch
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.engine import batching, local, prefix_cache
 from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
@@ -31,7 +32,6 @@ from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
 from assistant.vlm.models import bases, presets, weights
 from assistant.vlm.tasks import Task, Turn
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 
 from .tiny import TOWERS, picture, tiny_model, tiny_processor
 

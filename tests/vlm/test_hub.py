@@ -12,10 +12,10 @@ from huggingface_hub import constants
 from transformers import AutoProcessor
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.folders.hub import fetch_repository
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel

@@ -13,13 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from assistant.vlm import processing
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture import processing
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.folders.reading import read_adapter, read_model_folder
 from assistant.vlm.tasks import Task
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 
 from .tiny import TOWERS, tiny_model, tiny_processor
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from assistant.vlm.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration, StripMerge
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.grounding import Box
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration, StripMerge
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, build_prompt, instruction
 
 from .tiny import IMAGE_SIZE, IMAGE_TOKENS, TOWERS, picture, tiny_config, tiny_model, tiny_processor

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.calibration import FILE, Calibration
 from assistant.vlm.engine.loading import load_engine
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.engine.remote import RemoteEngine
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.tasks import Task
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 from .tiny import picture, tiny_model, tiny_processor

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.engine import memory, placement, precision
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.engine.memory import loading, weight_bytes
@@ -20,7 +21,6 @@ from assistant.vlm.engine.placement import Placement
 from assistant.vlm.engine.precision import fastest_precision
 from assistant.vlm.engine.slots import Slots
 from assistant.vlm.errors import AssistantError, WeightsError
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.tasks import Task
 
 from .tiny import picture, tiny_config, tiny_model, tiny_processor

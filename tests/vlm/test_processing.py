@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor
 
-from assistant.vlm.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+from assistant.vlm.architecture.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from assistant.vlm.tasks import Turn
 
 from .tiny import IMAGE_SIZE, IMAGE_TOKENS, picture, tiny_config, tiny_processor, tiny_tokenizer

@@ -11,12 +11,12 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.processing import IGNORED, MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
-from assistant.vlm.processing import IGNORED, MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from assistant.vlm.prompt_form import OURS, PromptForm, read_prompt_form
 from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Frame, Task, Turn

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from assistant.vlm.answers import Request
+from assistant.vlm.architecture.adapter import AdapterConfig, load_adapter, save_adapter
 from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.folders import writing
@@ -27,7 +28,6 @@ from assistant.vlm.released.eva import State
 from assistant.vlm.released.exporting import export_checkpoint
 from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Task
-from assistant.vlm.training.adapter import AdapterConfig, load_adapter, save_adapter
 
 from .released_files import (
     EVA_VIT,

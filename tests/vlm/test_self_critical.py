@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import TASKS, WRITTEN, SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import AssistantError
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import ABSENT_ANSWER, Task, Turn, instruction
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.run import train
 from assistant.vlm.training.self_critical import (

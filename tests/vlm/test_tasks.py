@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assistant.vlm.architecture.processing import IGNORED, MiniGPTv2Processor
 from assistant.vlm.grounding import Box
-from assistant.vlm.processing import IGNORED, MiniGPTv2Processor
 from assistant.vlm.tasks import (
     Frame,
     Segment,

@@ -13,13 +13,13 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.errors import AssistantError, DataError, WeightsError
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.tasks import Task, Turn, instruction
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.run import train
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from assistant.vlm.architecture.adapter import AdapterConfig
 from assistant.vlm.data.recipes import RECIPES
 from assistant.vlm.errors import AssistantError
-from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig, load_config, stage_names
 
 GIVEN = {"data": Path("photos"), "out": Path("run")}

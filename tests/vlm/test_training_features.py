@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter, save_adapter
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.data.configuration import MixtureConfig
 from assistant.vlm.errors import AssistantError
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
 from assistant.vlm.training import features as features_module
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter, save_adapter
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.features import cache_features
 from assistant.vlm.training.run import train

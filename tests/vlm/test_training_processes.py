@@ -15,7 +15,7 @@ import torch
 from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
-from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.architecture.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.run import train
 

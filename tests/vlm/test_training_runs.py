@@ -22,11 +22,11 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from assistant.vlm.architecture.adapter import AdapterConfig
 from assistant.vlm.errors import AssistantError, WeightsError
 from assistant.vlm.grounding import parse
 from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.training import run as run_module
-from assistant.vlm.training.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.progress import TASK_NAMES, Meter
 from assistant.vlm.training.run import train, train_named

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.vlm.training.adapter import AdapterConfig
+from assistant.vlm.architecture.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig, load_config
 from assistant.vlm.training.run import train
 from assistant.vlm.training.schedule import Schedule

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from assistant.vlm.chat_template import prompt_text, read_prompt
+from assistant.vlm.architecture.chat_template import prompt_text, read_prompt
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.engine.local import LocalEngine
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.prompt_form import OURS
 from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.released.prompt_form import RELEASED

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from assistant.vlm.training.adapter import AdapterConfig, add_adapter
+from assistant.vlm.architecture.adapter import AdapterConfig, add_adapter
 from assistant.vlm.training.whitening import batched, restore_weight, train_in_basis, whiten, whitening
 
 from .tiny import IMAGE_SIZE, TOWERS, picture, tiny_model, tiny_processor

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from assistant.vlm.architecture.processing import MiniGPTv2Processor
 from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.configuration import MixtureConfig, SourceConfig
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example, open_mixture
 from assistant.vlm.data.sources import SOURCES
 from assistant.vlm.data.wordings import clean_caption, open_for_training, training_samples
-from assistant.vlm.processing import MiniGPTv2Processor
 from assistant.vlm.prompt_form import OURS, PromptForm
 from assistant.vlm.released.prompt_form import RELEASED
 from assistant.vlm.tasks import Task, Turn

@@ -20,10 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from assistant.vlm.configuration import MiniGPTv2Config
-from assistant.vlm.efficientnet import EfficientNetLiteConfig
-from assistant.vlm.modeling import MiniGPTv2ForConditionalGeneration
-from assistant.vlm.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
+from assistant.vlm.architecture.configuration import MiniGPTv2Config
+from assistant.vlm.architecture.efficientnet import EfficientNetLiteConfig
+from assistant.vlm.architecture.modeling import MiniGPTv2ForConditionalGeneration
+from assistant.vlm.architecture.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 
 IMAGE_SIZE = 56  # 4 x 4 patches: 4 visual tokens
 IMAGE_TOKENS = 4

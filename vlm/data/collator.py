@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from ..processing import IGNORED, EncodedPrompt, MiniGPTv2Processor
+from ..architecture.processing import IGNORED, EncodedPrompt, MiniGPTv2Processor
 from ..prompt_form import PromptForm
 from ..tasks import Segment, SegmentKind, Task, build_prompt
 from .instructions import Sample

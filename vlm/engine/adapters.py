@@ -9,8 +9,8 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..errors import AssistantError
-from ..modeling import MiniGPTv2ForConditionalGeneration
 
 OWN = ""
 """The name of the model's own adapter, or of its base where it has none."""
@@ -38,7 +38,7 @@ class Adapters:
         Raises:
             WeightsError: a folder has no adapter, or one that does not fit.
         """
-        from ..training.adapter import load_adapter
+        from ..architecture.adapter import load_adapter
 
         folders = ({} if own is None else {OWN: own}) | dict(named)
         # PEFT takes a name apart at dots, and mistakes one that contains another for it.

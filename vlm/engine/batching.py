@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 
 import torch
 
-from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from .adapters import OWN, Adapters
 from .beams import BeamSearch
 from .constraint import Chooser

@@ -18,7 +18,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 
 
 @dataclass(frozen=True)

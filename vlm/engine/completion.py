@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..answers import Completion, Continuation
-from ..processing import token_ids
+from ..architecture.processing import token_ids
 from .batching import BatchDecoder, Row
 from .constraint import Constraint
 

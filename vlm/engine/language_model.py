@@ -18,11 +18,11 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ..answers import Completion, Continuation
+from ..architecture.processing import load_tokenizer
 from ..errors import WeightsError, one_line
 from ..folders.reading import read_adapter, read_model_folder
 from ..folders.tensor_files import Tensors, read_tensors
 from ..models.presets import DEFAULT_MODEL, PRESETS
-from ..processing import load_tokenizer
 from .batching import BatchDecoder
 from .completion import Completer
 from .precision import fastest_precision

@@ -13,16 +13,16 @@ import torch
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Continuation, Generation, Request
+from ..architecture.configuration import MiniGPTv2Config
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.processing import MiniGPTv2Processor
 from ..calibration import BoxEvidence, Calibration
-from ..configuration import MiniGPTv2Config
 from ..errors import WeightsError, one_line
 from ..folders.reading import ModelFolder, read_model_folder
 from ..folders.tensor_files import read_shapes, read_tensors
 from ..grounding import BINS, find_boxes, parse, with_scores
-from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..models.bases import parts_of, require_base
 from ..models.presets import PRESETS
-from ..processing import MiniGPTv2Processor
 from ..tasks import Segment, SegmentKind, Task, build_prompt
 from .adapters import OWN, Adapters
 from .base import GenerationListener
@@ -210,7 +210,7 @@ def _placed(
     with loading(read_shapes(read_model_folder(folder).weights), placement.precision, "cpu"):
         model = load_model(folder, placement.precision, device="cpu")
         if own is not None and not named:
-            from ..training.adapter import load_adapter
+            from ..architecture.adapter import load_adapter
 
             model = load_adapter(model, own).merge_and_unload()
     placed = placement.put(model)

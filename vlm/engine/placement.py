@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..errors import WeightsError
-from ..modeling import MiniGPTv2ForConditionalGeneration
 from .memory import QUANTIZED_BYTES, loading
 from .precision import default_device, fastest_precision
 

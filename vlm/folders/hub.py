@@ -14,7 +14,7 @@ from ..errors import WeightsError, one_line
 from ..models.bases import own_adapter
 
 if TYPE_CHECKING:
-    from ..modeling import MiniGPTv2ForConditionalGeneration
+    from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 
 # What a folder holds; a repository's other files could be of any size.
 _FILES = ("*.json", "*.jinja", "*.safetensors", "*.md", "adapter/*")
@@ -77,7 +77,7 @@ def with_own_adapter(
     adapter = None if folder is None else own_adapter(Path(folder))
     if adapter is None:
         return model
-    from ..training.adapter import load_adapter
+    from ..architecture.adapter import load_adapter
 
     merged: MiniGPTv2ForConditionalGeneration = load_adapter(model, adapter).merge_and_unload()
     return merged

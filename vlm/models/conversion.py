@@ -19,11 +19,11 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from ..configuration import MiniGPTv2Config
-from ..efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_norm
+from ..architecture.configuration import MiniGPTv2Config
+from ..architecture.efficientnet import EfficientNetLite, EfficientNetLiteConfig, fold_batch_norm
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from ..errors import WeightsError, one_line
-from ..modeling import MiniGPTv2ForConditionalGeneration
-from ..processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from ..prompt_form import OURS
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]

@@ -106,7 +106,7 @@ class Trained:
 
     def save_adapter(self, folder: Path, base_name: str) -> None:
         """Write LoRA and the linear layer as an adapter in our format, in float32."""
-        from ..training.adapter import AdapterConfig
+        from ..architecture.adapter import AdapterConfig
 
         config = AdapterConfig(self.rank, self.alpha, all_linear=False).lora()
         config.base_model_name_or_path = base_name

@@ -15,15 +15,15 @@ from torch import nn
 from transformers import Blip2VisionConfig, GenerationConfig, LlamaConfig
 from transformers.initialization import no_init_weights
 
-from ..configuration import MiniGPTv2Config
+from ..architecture.configuration import MiniGPTv2Config
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from ..errors import WeightsError, one_line
 from ..folders.reading import read_model_folder
 from ..folders.settings import LARGEST_SIDE
 from ..folders.tensor_files import TensorFile, named
 from ..folders.writing import Tell, WrittenFolder
-from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..models.bases import ADAPTER, note_base
-from ..processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from .checkpoint import IMAGE_SIZE, Lora, Trained, merged
 from .eva import State, convert_eva_vit, find_eva_config
 from .llama_folder import LlamaFolder

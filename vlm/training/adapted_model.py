@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from ..modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 
 
 class Cache(Protocol):

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from ..architecture.adapter import AdapterConfig
 from ..data.configuration import MixtureConfig
 from ..data.sources.own import count_images, is_own
 from ..errors import AssistantError
 from ..models.presets import DEFAULT_MODEL, PRESETS
-from .adapter import AdapterConfig
 from .schedule import Schedule
 
 STAGES = Path(__file__).parent / "stages"

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..atomic import replacing
-from ..modeling import MiniGPTv2ForConditionalGeneration
 from .progress import LogLine
 
 _NAME = "features"

@@ -11,17 +11,17 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
+from ..architecture.adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
+from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
+from ..architecture.processing import MiniGPTv2Processor
 from ..data.collator import SharedImageCollator
 from ..data.mixture import InstructionMixture
 from ..engine.local import load_model
 from ..errors import WeightsError
 from ..folders.reading import read_model_folder
-from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..models.presets import PRESETS
 from ..models.weights import base_model
-from ..processing import MiniGPTv2Processor
 from ..prompt_form import OURS, read_prompt_form
-from .adapter import AdapterConfig, add_adapter, load_adapter, save_adapter
 from .checkpoints import last_whole_checkpoint, prepare_folder, step_of, writing
 from .compilation import compile_layers
 from .config import TrainingConfig

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 import torch
 from PIL import Image
 
+from ..architecture.processing import MiniGPTv2Processor
 from ..data.collator import TASKS
 from ..data.instructions import Sample
 from ..data.mixture import Example
 from ..evaluation.captions import caption_scorers, plain_words
 from ..evaluation.metrics import HIT
 from ..grounding import parse
-from ..processing import MiniGPTv2Processor
 from ..tasks import Task, Turn
 from .adapted_model import AdaptedModel
 from .sharding import Collate

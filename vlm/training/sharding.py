@@ -9,10 +9,10 @@ from PIL import Image
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from ..architecture.processing import IGNORED
 from ..data.collator import NO_TASK
 from ..data.instructions import Sample
 from ..data.mixture import Example
-from ..processing import IGNORED
 from ..tasks import Turn
 
 Collate = Callable[[Sequence[Example]], dict[str, torch.Tensor]]

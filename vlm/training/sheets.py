@@ -11,9 +11,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ..architecture.processing import MiniGPTv2Processor
 from ..data.mixture import Example, InstructionMixture
 from ..grounding import GroundedText, parse
-from ..processing import MiniGPTv2Processor
 from .adapted_model import AdaptedModel
 from .config import TrainingConfig
 

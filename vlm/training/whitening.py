@@ -16,8 +16,8 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils import parametrize
 
+from ..architecture.processing import MiniGPTv2Processor
 from ..data.mixture import InstructionMixture
-from ..processing import MiniGPTv2Processor
 from .adapted_model import AdaptedModel
 
 # Images that the basis is computed from; nano has 144 visual tokens per image, of 1536 features each.

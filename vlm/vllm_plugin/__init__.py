@@ -18,7 +18,7 @@ def register() -> None:
     from vllm.renderers.registry import RENDERER_REGISTRY
     from vllm.tokenizers.registry import TokenizerRegistry
 
-    from .. import modeling  # noqa: F401 (registers the configuration with transformers)
+    from ..architecture import modeling  # noqa: F401 (registers the configuration with transformers)
     from .defaults import ModelDefaults
 
     ModelRegistry.register_model(_ARCHITECTURE, f"{__name__}.model:ServedMiniGPTv2")

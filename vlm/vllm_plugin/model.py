@@ -17,8 +17,8 @@ from vllm.model_executor.models.utils import (
 )
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
+from ..architecture.modeling import PictureEncoder
 from ..errors import WeightsError, one_line
-from ..modeling import PictureEncoder
 from .pictures import DummyPictures, PictureInfo, PictureProcessor
 
 _TOWERS = ("vision_tower", "classifier_tower")

@@ -16,7 +16,7 @@ from vllm.multimodal.processing import (
     PromptReplacement,
 )
 
-from ..processing import MiniGPTv2Processor
+from ..architecture.processing import MiniGPTv2Processor
 
 
 class PictureInfo(BaseProcessingInfo):

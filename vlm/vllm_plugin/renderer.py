@@ -18,7 +18,7 @@ from vllm.renderers.chat_utils import parse_chat_messages, parse_chat_messages_a
 from vllm.renderers.inputs.preprocess import parse_dec_only_prompt
 from vllm.utils.async_utils import make_async
 
-from ..processing import MiniGPTv2Processor
+from ..architecture.processing import MiniGPTv2Processor
 from ..tasks import Turn, build_prompt, escape_markers
 
 

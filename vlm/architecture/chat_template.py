@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .tasks import Frame, Segment, SegmentKind, escape_markers
+from ..tasks import Frame, Segment, SegmentKind, escape_markers
 
 IMAGE = "<ImageHere>"
 _BEGIN, _END, _CLOSING = "<s>", "</s>", "[/INST]"

@@ -19,13 +19,13 @@ from transformers import (
 from transformers.image_utils import PILImageResampling
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from ..errors import WeightsError, one_line
+from ..folders.reading import ModelFolder, TokenizerFile, read_model_folder, read_settings
+from ..pictures import Source, as_seen
+from ..prompt_form import PromptForm, read_prompt_form
+from ..tasks import Segment, SegmentKind, Turn, build_prompt
 from .chat_template import chat_template, read_prompt
 from .configuration import MiniGPTv2Config
-from .errors import WeightsError, one_line
-from .folders.reading import ModelFolder, TokenizerFile, read_model_folder, read_settings
-from .pictures import Source, as_seen
-from .prompt_form import PromptForm, read_prompt_form
-from .tasks import Segment, SegmentKind, Turn, build_prompt
 
 IGNORED = -100
 # `tokenizer.json` of the largest vocabularies takes tens of megabytes.
@@ -103,7 +103,7 @@ class MiniGPTv2Processor(ProcessorMixin):
         Raises:
             WeightsError: there is no such folder or repository, or a file is missing in it.
         """
-        from .folders.hub import fetched
+        from ..folders.hub import fetched
 
         folder = Path(fetched(pretrained_model_name_or_path, options))
         for name in ("processor_config.json", "tokenizer_config.json", "tokenizer.json"):

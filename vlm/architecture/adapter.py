@@ -32,8 +32,8 @@ from ..folders.settings import (
     Rank,
 )
 from ..folders.tensor_files import Tensors, read_shapes, read_tensors
-from ..modeling import MiniGPTv2ForConditionalGeneration
 from ..models.bases import note_base
+from .modeling import MiniGPTv2ForConditionalGeneration
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -127,7 +127,7 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
 
         A repository of the Hugging Face Hub is fetched whole.
         """
-        from .folders.hub import fetched, with_own_adapter
+        from ..folders.hub import fetched, with_own_adapter
 
         folder = fetched(pretrained_model_name_or_path, options)
         options.pop("trust_remote_code", None)

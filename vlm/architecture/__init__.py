@@ -1,0 +1,1 @@
+"""The network, its processor and its adapters, in transformers' and PEFT's conventions."""
