@@ -44,7 +44,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 class Converted(TypeDecorator[Any]):
     """A column whose values `write` converts for the database and `read` restores; None is null."""
 
-    impl = Text
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok = True
 
     def __init__(
