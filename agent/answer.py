@@ -144,7 +144,3 @@ def _sentence(text: str) -> str:
 
 def _third(centre: float, low: str, high: str) -> str:
     return low if centre < 36 else high if centre > 64 else ""
-
-
-__all__ = ["UNSURE", "compose", "compose_doubt", "compose_unfinished", "counted"]
-__all__ += ["is_retracted", "is_unsure", "place"]

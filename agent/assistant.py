@@ -159,6 +159,3 @@ def _conversation(past: list[StoredTurn]) -> tuple[Turn, ...]:
     return tuple(
         Turn(instruction(None, turn.user), escape_markers(turn.answer)) for turn in answered[-CHAT_TURNS:]
     )
-
-
-__all__ = ["Assistant"]

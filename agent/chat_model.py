@@ -253,6 +253,3 @@ def _step_result(step: Step, message: ToolMessage) -> StoredStep:
         return done(step, message.text)
     grounded = GroundedText(result.text, result.phrases)
     return done(step, compose(step, grounded), phrases=result.phrases)
-
-
-__all__ = ["PlannerChatModel"]

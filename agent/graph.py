@@ -76,6 +76,3 @@ def _after_step(state: TurnState) -> Literal["step", "answer"]:
 
 def _answer(state: TurnState) -> TurnState:
     return {"answer": finish(state["plan"], state["results"], state["seconds"])}
-
-
-__all__ = ["TurnGraph", "TurnState", "build_graph"]

@@ -47,6 +47,3 @@ def check_asked(message: str, task: Task | None = None, region: Box | None = Non
         raise AssistantError(f"[{chosen}] needs words: write a question or a phrase after it")
     if chosen is None and region is None:
         raise AssistantError("the question is empty: write what you want to know")
-
-
-__all__ = ["check_asked", "typed_identifier"]

@@ -76,6 +76,3 @@ class GuardedListener:
             self._interruption = interruption
         self._failed = True
         return None
-
-
-__all__ = ["GuardedListener", "TurnListener"]

@@ -117,6 +117,3 @@ def _inflect() -> inflect.engine:
     import inflect
 
     return inflect.engine()
-
-
-__all__ = ["FEMALE", "MALE", "PAIRS", "PEOPLE", "bare", "core", "is_plural", "noun_of", "plural", "singular"]

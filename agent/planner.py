@@ -153,6 +153,3 @@ def _verbatim(task: Task, text: str, context: PlanContext) -> tuple[Step, ...]:
     if task is Task.CAPTION:
         return (Step(task, typed=argument),)
     return (Step(task, argument, regions[0] if regions else None, typed=argument),)
-
-
-__all__ = ["SURE", "Planner"]

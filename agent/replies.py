@@ -24,5 +24,3 @@ REPLIES: dict[str, str] = {
     UNCLEAR: "Should I find something, describe the picture, or answer a question about it?",
 }
 """The text of each fixed reply, by `Step.reply`."""
-
-__all__ = ["CANNOT", "REPLIES", "SEVERAL", "UNCLEAR"]

@@ -28,6 +28,3 @@ class SessionImages:
             return self._store.image_path(reference)
         except ImageError:
             return None
-
-
-__all__ = ["SessionImages"]

@@ -186,6 +186,3 @@ def _complaint(answer: AIMessage, error: str) -> list[BaseMessage]:
         ToolMessage(f"Wrong: {error}. Make all calls again.", tool_call_id=call["id"] or "") for call in calls
     ]
     return [answer, *errors]
-
-
-__all__ = ["ToolCallingPlanner"]

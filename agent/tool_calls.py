@@ -20,5 +20,3 @@ TOOLS: dict[Task, tuple[str, str | None]] = {
 TASKS: dict[str, tuple[Task, str | None]] = {
     tool: (task, argument) for task, (tool, argument) in TOOLS.items()
 }
-
-__all__ = ["TASKS", "TOOLS"]

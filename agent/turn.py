@@ -194,7 +194,3 @@ def _without_repeats(phrases: Iterable[GroundedPhrase]) -> tuple[GroundedPhrase,
         if boxes:
             kept.append(GroundedPhrase(phrase.text, boxes, phrase.start))
     return tuple(kept)
-
-
-__all__ = ["NOTHING_SAID", "NO_REGION", "STEP_LIMIT", "RunContext", "done", "failed", "finish"]
-__all__ += ["in_place", "run", "run_next"]

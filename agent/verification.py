@@ -113,6 +113,3 @@ def _judge_place(name: str, box: Box, answer: GroundedText) -> Verification:  # 
     if not answer.boxes:
         return Verification(False, "nowhere")
     return Verification(answer.boxes[0].iou(box) >= SAME_BOX, place(answer.boxes[0]))
-
-
-__all__ = ["MOST_BOXES", "SAME_BOX", "ask_back", "same_thing"]

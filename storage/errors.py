@@ -43,8 +43,3 @@ class NewerDatabaseError(StorageError):
 
 class ExchangeError(StorageError):
     """A file to import is not a valid export; the message names the field."""
-
-
-__all__ = ["AmbiguousSessionError", "DatabaseBusyError", "DatabaseDamagedError", "DatabaseMissingError"]
-__all__ += ["DatabaseNotWritableError", "DiskFullError", "ExchangeError", "NewerDatabaseError"]
-__all__ += ["SessionNotFoundError", "StorageError"]

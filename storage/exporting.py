@@ -72,6 +72,3 @@ class Exporting(ABC):
             ImageError: an image file is missing.
         """
         return self.export(session_id, "json").decode()
-
-
-__all__ = ["FORMATS", "ExportFormat", "Exporting"]

@@ -129,6 +129,3 @@ class _PhraseForm:
 
 Phrase = Annotated[GroundedPhrase, Form(_PhraseForm, _PhraseForm.read, _PhraseForm.of)]
 """A phrase, in JSON `{"text", "start", "boxes": [{"bins", "score", "verification"}]}`."""
-
-__all__ = ["STRICT", "CheckedBox", "Form", "Phrase", "Region", "Score", "Seconds", "Time", "Verification"]
-__all__ += ["verification_of", "verifications_of"]

@@ -60,6 +60,3 @@ class Linking(ABC):
             if session_id is None:
                 raise SessionNotFoundError("this link is no longer valid; ask for a new one")
             return self._read(connection, session_id)
-
-
-__all__ = ["Linking"]

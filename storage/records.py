@@ -269,7 +269,3 @@ def labelled_boxes(turn: NewTurn) -> tuple[LabelledBox, ...]:
 def _pixels(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
     left, top, right, bottom = (round(value, 2) for value in box.to_pixels(*size))
     return left, top, right, bottom
-
-
-__all__ = ["Feedback", "LabelledBox", "NewTurn", "Problem", "SearchHit", "SessionSummary", "StoredImage"]
-__all__ += ["StoredStep", "StoredTurn", "Usage", "distinct_images", "found_boxes", "labelled_boxes"]

@@ -85,7 +85,3 @@ class IdentifyArguments(CaptionArguments):
     """The region to name."""
 
     region: Region = Field(description=_REGION)
-
-
-__all__ = ["CaptionArguments", "DetectArguments", "GroundArguments", "IdentifyArguments"]
-__all__ += ["LONGEST_TEXT", "NoArguments", "NumbersInText", "ReferArguments", "VqaArguments"]

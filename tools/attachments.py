@@ -131,6 +131,3 @@ def _has_image(block: Mapping[str, Any]) -> bool:
     types = [str(holder.get(key) or "") for holder in holders for key in _MIME_TYPES]
     data = [str(holder.get("file_data") or "")[:20] for holder in holders]
     return any(text.startswith(("image/", "data:image/")) for text in (*types, *data))
-
-
-__all__ = ["attached_images", "bare_base64", "content_of", "is_data_url", "read_data_url"]

@@ -213,6 +213,3 @@ def _open(source: Source, name: str) -> Picture:
 def _content(path: str | Path) -> bytes:
     with Path(path).open("rb") as file:
         return file.read(FILE_LIMIT + 1)  # one byte over the limit is enough to refuse it
-
-
-__all__ = ["CURRENT_IMAGE", "ImageAccess", "ImageSource", "ListedSource", "OpenedImage"]

@@ -35,6 +35,3 @@ class ListPicturesTool(PictureTool):
         found = PictureList(pictures=list(islice(names, MAX_LISTED)), more=len(names) > MAX_LISTED)
         lines = [f"- {one_line(name)}" for name in found.pictures]
         return "\n".join([*lines, *(["and more"] if found.more else [])]) or "There is no picture.", found
-
-
-__all__ = ["MAX_LISTED", "ListPicturesTool"]

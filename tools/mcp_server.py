@@ -164,6 +164,3 @@ def _draw_boxes(toolkit: VisionToolkit, image: str, result: VisionResult, draw: 
     data = BytesIO()
     drawn.save(data, "JPEG", quality=90)
     return ImageContent(data=base64.b64encode(data.getvalue()).decode(), mime_type="image/jpeg")
-
-
-__all__ = ["DRAWN_SIDE", "Draw", "create_server", "describe", "serve"]

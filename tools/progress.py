@@ -72,6 +72,3 @@ def _stream_writer() -> Callable[[Any], None] | None:
     except (RuntimeError, KeyError):  # not called by a graph
         return None
     return writer
-
-
-__all__ = ["EVENT", "SHOULD_STOP", "ObservedEngine", "Progress"]

@@ -164,7 +164,3 @@ def _line(found: FoundBox, task: Task) -> str:
 def _box(found: FoundBox) -> Box:
     x0, y0, x1, y1 = found.bins
     return Box(x0, y0, x1, y1, found.score)
-
-
-__all__ = ["FoundBox", "ImageReference", "PictureList", "VisionResult", "in_pixels", "make_result"]
-__all__ += ["one_line", "to_text"]

@@ -159,6 +159,3 @@ TOOLS: tuple[type[VisionTool], ...] = (
 def _named(phrases: tuple[GroundedPhrase, ...], default: str) -> tuple[GroundedPhrase, ...]:
     """Give boxes without a phrase a default one."""
     return tuple(GroundedPhrase(phrase.text or default, phrase.boxes) for phrase in phrases)
-
-
-__all__ = ["TOOLS", "CaptionTool", "DetectTool", "GroundTool", "IdentifyTool", "ReferTool", "VqaTool"]

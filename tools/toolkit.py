@@ -51,6 +51,3 @@ class VisionToolkit(BaseToolkit):
         """Return the six vision tools and `list_pictures`; they share one model, loaded once."""
         parts: dict[str, Any] = {"model": self.model, "images": self.images}
         return [*(tool(**parts) for tool in TOOLS), ListPicturesTool(images=self.images)]
-
-
-__all__ = ["VisionToolkit"]

@@ -157,6 +157,3 @@ def messages_of(runtime: Any) -> list[Any]:
     state = getattr(runtime, "state", None)
     messages = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", state)
     return list(messages) if isinstance(messages, list | tuple) else []
-
-
-__all__ = ["Findings", "LazyModel", "PictureTool", "VisionTool", "lazy_model", "messages_of"]
