@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -167,23 +167,10 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert HEAVY.intersection(json.loads(loaded.stdout)) == set()
 
 
-def imported_modules(path: Path, besides: Container[int] = ()) -> set[str]:
-    """Return the modules of ours that a module imports, but for the imports on some lines."""
-    names = (name for line, name in imported(path) if line not in besides)
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules of ours that a module imports, also for its types and in its functions."""
+    names = (name for _, name in imported(path))
     return {name if name in OURS else name.rpartition(".")[0] for name in names} & OURS.keys()
-
-
-def loaded_at_import(path: Path) -> set[str]:
-    """Return the modules of ours that a module imports as it loads or for its types, not in functions."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    late = {
-        node.lineno
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    }
-    return imported_modules(path, late)
 
 
 OURS = {
@@ -203,15 +190,10 @@ def circles(imports: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
-    imports = {name: loaded_at_import(path) for name, path in OURS.items()}
+    """Nor do imports in functions hide one."""
+    imports = {name: imported_modules(path) for name, path in OURS.items()}
     assert len(imports) > 200
     assert circles(imports) == {}
-
-
-def test_no_circle_is_hidden_in_functions() -> None:
-    """Outside vlm/, whose converter of old weights loads the model that it converts to."""
-    imports = {name: imported_modules(path) for name, path in OURS.items()}
-    assert circles({name: needed for name, needed in imports.items() if ".vlm" not in name}) == {}
 
 
 def test_the_page_takes_nothing_from_the_commands() -> None:

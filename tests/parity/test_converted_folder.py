@@ -17,7 +17,7 @@ from assistant.vlm.data.collator import SharedImageCollator
 from assistant.vlm.data.instructions import Sample
 from assistant.vlm.data.mixture import Example
 from assistant.vlm.engine.local import load_model
-from assistant.vlm.models.bases import ADAPTER
+from assistant.vlm.folders.base_note import ADAPTER
 from assistant.vlm.released.conversion import convert_released
 from assistant.vlm.released.eva import State
 from assistant.vlm.released.exporting import export_checkpoint

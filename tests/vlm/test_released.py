@@ -18,9 +18,10 @@ from assistant.vlm.architecture.adapter import AdapterConfig, load_adapter, save
 from assistant.vlm.engine.local import LocalEngine, load_model
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.folders import writing
+from assistant.vlm.folders.base_note import BASE
 from assistant.vlm.folders.tensor_files import sha256_of
 from assistant.vlm.folders.writing import PROVENANCE, WrittenFolder
-from assistant.vlm.models.bases import BASE, find_base
+from assistant.vlm.models.bases import find_base
 from assistant.vlm.prompt_form import OURS
 from assistant.vlm.released.checkpoint import LORA_ALPHA
 from assistant.vlm.released.conversion import convert_released

@@ -19,8 +19,10 @@ from peft.tuners.lora import LoraLayer
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from ..errors import WeightsError, one_line
+from ..folders.base_note import note_base, own_adapter
 from ..folders.reading import read_adapter
 from ..folders.settings import (
     LINEAR_LAYERS,
@@ -32,8 +34,6 @@ from ..folders.settings import (
     Rank,
 )
 from ..folders.tensor_files import Tensors, read_shapes, read_tensors
-from ..models.bases import note_base
-from .modeling import MiniGPTv2ForConditionalGeneration
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -87,13 +87,13 @@ class AdapterConfig:
         return replace(self, dropout=other.dropout) == other
 
 
-def add_adapter(model: MiniGPTv2ForConditionalGeneration, config: AdapterConfig) -> PeftModel:
+def add_adapter(model: PreTrainedModel, config: AdapterConfig) -> PeftModel:
     """Return the model with a new adapter and everything else frozen."""
     return _in_full_precision(get_peft_model(model, config.lora()))
 
 
 def load_adapter(
-    model: MiniGPTv2ForConditionalGeneration | PeftModel,
+    model: PreTrainedModel | PeftModel,
     folder: Path,
     *,
     trainable: bool = False,
@@ -143,6 +143,12 @@ def load_adapter(
     except RuntimeError as error:
         raise WeightsError(f"{path} does not fit the size of the model: copy the adapter again") from error
     return _in_full_precision(adapted) if trainable else adapted
+
+
+def with_own_adapter(model: PreTrainedModel, folder: str | Path | None) -> PreTrainedModel:
+    """Return the model with the LoRA of its converted folder, if that was not merged before."""
+    adapter = None if folder is None else own_adapter(Path(folder))
+    return model if adapter is None else load_adapter(model, adapter).merge_and_unload()
 
 
 def _read_weights(path: Path, rank: int) -> Tensors:

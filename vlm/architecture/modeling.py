@@ -27,6 +27,8 @@ from transformers import (
 from transformers.cache_utils import Cache
 from transformers.utils.generic import ModelOutput
 
+from ..folders.hub import fetched
+from .adapter import with_own_adapter
 from .configuration import MiniGPTv2Config
 
 
@@ -127,8 +129,6 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
 
         A repository of the Hugging Face Hub is fetched whole.
         """
-        from ..folders.hub import fetched, with_own_adapter
-
         folder = fetched(pretrained_model_name_or_path, options)
         options.pop("trust_remote_code", None)
         loaded = super().from_pretrained(folder, *arguments, trust_remote_code=False, **options)

@@ -20,6 +20,7 @@ from transformers.image_utils import PILImageResampling
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from ..errors import WeightsError, one_line
+from ..folders.hub import fetched
 from ..folders.reading import ModelFolder, TokenizerFile, read_model_folder, read_settings
 from ..pictures import Source, as_seen
 from ..prompt_form import PromptForm, read_prompt_form
@@ -103,8 +104,6 @@ class MiniGPTv2Processor(ProcessorMixin):
         Raises:
             WeightsError: there is no such folder or repository, or a file is missing in it.
         """
-        from ..folders.hub import fetched
-
         folder = Path(fetched(pretrained_model_name_or_path, options))
         for name in ("processor_config.json", "tokenizer_config.json", "tokenizer.json"):
             if not (folder / name).is_file():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from ..architecture.adapter import load_adapter
 from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..errors import AssistantError
 
@@ -38,8 +39,6 @@ class Adapters:
         Raises:
             WeightsError: a folder has no adapter, or one that does not fit.
         """
-        from ..architecture.adapter import load_adapter
-
         folders = ({} if own is None else {OWN: own}) | dict(named)
         # PEFT takes a name apart at dots, and mistakes one that contains another for it.
         names: dict[str, str | None] = {name: f"adapter{index:03}" for index, name in enumerate(folders)}

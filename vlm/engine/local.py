@@ -13,6 +13,7 @@ import torch
 from transformers.initialization import no_init_weights
 
 from ..answers import Completion, Continuation, Generation, Request
+from ..architecture.adapter import load_adapter
 from ..architecture.configuration import MiniGPTv2Config
 from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..architecture.processing import MiniGPTv2Processor
@@ -210,8 +211,6 @@ def _placed(
     with loading(read_shapes(read_model_folder(folder).weights), placement.precision, "cpu"):
         model = load_model(folder, placement.precision, device="cpu")
         if own is not None and not named:
-            from ..architecture.adapter import load_adapter
-
             model = load_adapter(model, own).merge_and_unload()
     placed = placement.put(model)
     return placed, Adapters.over(placed, own, named) if named else Adapters()

@@ -1,20 +1,16 @@
-"""Repositories of the Hugging Face Hub, and the LoRA that transformers' `from_pretrained` would miss."""
+"""Fetch and push repositories of the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from ..errors import WeightsError, one_line
-from ..models.bases import own_adapter
-
-if TYPE_CHECKING:
-    from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 
 # What a folder holds; a repository's other files could be of any size.
 _FILES = ("*.json", "*.jinja", "*.safetensors", "*.md", "adapter/*")
@@ -70,17 +66,4 @@ def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
     return str(fetch_repository(str(model), options.get("revision"), options.get("token")))
 
 
-def with_own_adapter(
-    model: MiniGPTv2ForConditionalGeneration, folder: Any
-) -> MiniGPTv2ForConditionalGeneration:
-    """Return the model with the LoRA of its converted folder, if that was not merged before."""
-    adapter = None if folder is None else own_adapter(Path(folder))
-    if adapter is None:
-        return model
-    from ..architecture.adapter import load_adapter
-
-    merged: MiniGPTv2ForConditionalGeneration = load_adapter(model, adapter).merge_and_unload()
-    return merged
-
-
-__all__ = ["fetch_repository", "fetched", "push_folder", "with_own_adapter"]
+__all__ = ["fetch_repository", "fetched", "push_folder"]

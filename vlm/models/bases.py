@@ -1,60 +1,14 @@
-"""Find the base model of an adapter and verify its weights.
-
-Next to an adapter's weights, `base.json` has the base's name and a fingerprint of its weights, so that a base
-that was moved can be used from its new folder, and another model cannot be mistaken for it.
-"""
+"""Find the base model of an adapter and verify its weights."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from ..errors import WeightsError, one_line
+from ..folders.base_note import BASE, Base, fingerprint, own_adapter
 from ..folders.reading import read_adapter, read_settings
 from .presets import PRESETS
-
-BASE = "base.json"
-ADAPTER = "adapter"
-"""The subfolder of a converted model with the released LoRA."""
-# Different weights differ everywhere, so the ends of the files suffice; reading 16 GB would take a minute.
-_READ = 2**20
-
-
-class Base(BaseModel):
-    """`base.json`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    fingerprint: str
-
-
-def fingerprint(folder: Path) -> str:
-    """Return a hash of the names, sizes and both ends of a model's weight files."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("model*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size}\n".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_READ))
-            file.seek(max(size - _READ, 0))
-            digest.update(file.read(_READ))
-    return digest.hexdigest()
-
-
-def own_adapter(folder: Path) -> Path | None:
-    """Return the adapter of a converted model, if its LoRA was not merged."""
-    adapter = folder / ADAPTER
-    return adapter if (adapter / BASE).is_file() else None
-
-
-def note_base(adapter: Path, base: Path, name: str | None = None) -> None:
-    """Write `base.json` to an adapter's folder."""
-    values = Base(name=name or base.resolve().name, fingerprint=fingerprint(base))
-    (adapter / BASE).write_text(json.dumps(values.model_dump(), indent=2) + "\n", encoding="utf-8")
+from .weights import base_model, describe
 
 
 def find_base(adapter: Path, given: Path | None = None) -> Path:
@@ -66,8 +20,6 @@ def find_base(adapter: Path, given: Path | None = None) -> Path:
     Raises:
         WeightsError: there is no such folder, or the one `given` has another model.
     """
-    from .weights import base_model
-
     name = read_adapter(adapter).base_model_name_or_path
     if name in PRESETS and given is None:
         return base_model(PRESETS[name])
@@ -97,8 +49,6 @@ def require_base(adapter: Path, base: Path) -> None:
     Raises:
         WeightsError: it was not, or there is no adapter.
     """
-    from .weights import describe
-
     if not (adapter / "adapter_config.json").is_file():
         raise WeightsError(f"no adapter in {adapter}: name the folder of one, such as runs/mine/adapter")
     name = read_adapter(adapter).base_model_name_or_path
@@ -118,8 +68,6 @@ def parts_of(model: str, base: Path | None = None) -> tuple[Path, Path | None]:
     Raises:
         WeightsError: there is no such model, or its base is missing.
     """
-    from .weights import base_model
-
     folder = Path(model)
     if base is not None and not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"{model} is not an adapter's folder: leave --base out")
@@ -144,13 +92,4 @@ def _is_model(folder: Path) -> bool:
         return False
 
 
-__all__ = [
-    "ADAPTER",
-    "BASE",
-    "find_base",
-    "fingerprint",
-    "note_base",
-    "own_adapter",
-    "parts_of",
-    "require_base",
-]
+__all__ = ["find_base", "parts_of", "require_base"]

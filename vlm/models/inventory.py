@@ -12,12 +12,15 @@ from safetensors import safe_open
 
 from ..engine.memory import QUANTIZED_BYTES, weight_bytes
 from ..errors import WeightsError
+from ..folders.base_note import ADAPTER, BASE, Base, own_adapter
 from ..folders.reading import ModelFolder, read_adapter, read_model_folder, read_settings
 from ..folders.settings import AdapterSettings
 from ..folders.tensor_files import read_shapes
 from ..folders.writing import PROVENANCE
 from ..prompt_form import OURS
-from .bases import ADAPTER, BASE, Base, find_base, own_adapter
+from .bases import find_base
+from .presets import PRESETS
+from .weights import describe
 
 _MODEL, _ADAPTER = "config.json", "adapter_config.json"
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -135,9 +138,6 @@ def _adapter(folder: Path) -> AdapterInventory:
 
 def _base_folder(folder: Path, settings: AdapterSettings) -> Path | None:
     """Return the folder of an adapter's base if it is on this machine, without fetching it."""
-    from .presets import PRESETS
-    from .weights import describe
-
     if settings.base_model_name_or_path in PRESETS:
         status = describe(PRESETS[settings.base_model_name_or_path])
         return status.folder if status.present else None

@@ -8,9 +8,10 @@ from pathlib import Path
 from ..engine.local import LocalEngine
 from ..engine.precision import fastest_precision
 from ..errors import WeightsError
+from ..folders.base_note import fingerprint
 from ..folders.tensor_files import sha256_of
 from ..folders.writing import SHARD, WrittenFolder
-from .bases import fingerprint, parts_of
+from .bases import parts_of
 from .presets import PRESETS
 from .weights import cache_folder
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ..architecture.adapter import AdapterConfig
 from ..errors import WeightsError, one_line
 from ..folders.settings import LARGEST_ALPHA, LARGEST_SIDE
 from ..folders.tensor_files import TensorFile, named
@@ -106,8 +107,6 @@ class Trained:
 
     def save_adapter(self, folder: Path, base_name: str) -> None:
         """Write LoRA and the linear layer as an adapter in our format, in float32."""
-        from ..architecture.adapter import AdapterConfig
-
         config = AdapterConfig(self.rank, self.alpha, all_linear=False).lora()
         config.base_model_name_or_path = base_name
         config.inference_mode = True

@@ -19,11 +19,11 @@ from ..architecture.configuration import MiniGPTv2Config
 from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..architecture.processing import MiniGPTv2ImageProcessor, MiniGPTv2Processor
 from ..errors import WeightsError, one_line
+from ..folders.base_note import ADAPTER, note_base
 from ..folders.reading import read_model_folder
 from ..folders.settings import LARGEST_SIDE
 from ..folders.tensor_files import TensorFile, named
 from ..folders.writing import Tell, WrittenFolder
-from ..models.bases import ADAPTER, note_base
 from .checkpoint import IMAGE_SIZE, Lora, Trained, merged
 from .eva import State, convert_eva_vit, find_eva_config
 from .llama_folder import LlamaFolder

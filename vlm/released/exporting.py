@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from ..errors import WeightsError, one_line
+from ..folders.base_note import ADAPTER
 from ..folders.reading import read_adapter
 from ..folders.tensor_files import TensorFile
 from ..folders.writing import require_room
-from ..models.bases import ADAPTER
 from .eva import State
 
 _LORA = re.compile(r"base_model\.model\.language_model\.(?P<layer>.+)\.lora_(?P<part>[AB])\.weight")

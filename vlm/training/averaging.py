@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 
 from ..atomic import replacing
 from ..errors import WeightsError
+from ..folders.base_note import BASE
 from ..folders.reading import read_adapter
 from ..folders.tensor_files import Tensors, read_tensors
-from ..models.bases import BASE
 
 # Cosine of two adapters' LoRA factors: near 1 within one training, near 0 for separate initialisations.
 _RELATED = 0.5

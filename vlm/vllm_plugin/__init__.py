@@ -5,9 +5,6 @@ vLLM calls `register` in each of its processes, through the entry point `vllm.ge
 
 from __future__ import annotations
 
-MODE = "minigpt_v2"
-"""The tokenizer mode under which vLLM finds the renderer of our prompts."""
-
 _ARCHITECTURE = "MiniGPTv2ForConditionalGeneration"
 
 
@@ -19,7 +16,7 @@ def register() -> None:
     from vllm.tokenizers.registry import TokenizerRegistry
 
     from ..architecture import modeling  # noqa: F401 (registers the configuration with transformers)
-    from .defaults import ModelDefaults
+    from .defaults import MODE, ModelDefaults
 
     ModelRegistry.register_model(_ARCHITECTURE, f"{__name__}.model:ServedMiniGPTv2")
     MODELS_CONFIG_MAP[_ARCHITECTURE] = ModelDefaults
@@ -27,4 +24,4 @@ def register() -> None:
     RENDERER_REGISTRY.register(MODE, f"{__name__}.renderer", "TurnRenderer")
 
 
-__all__ = ["MODE", "register"]
+__all__ = ["register"]

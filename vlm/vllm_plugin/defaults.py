@@ -5,7 +5,8 @@ from __future__ import annotations
 from vllm.config import ModelConfig
 from vllm.model_executor.models.config import VerifyAndUpdateConfig
 
-from . import MODE
+MODE = "minigpt_v2"
+"""The tokenizer mode under which vLLM finds the renderer of our prompts."""
 
 
 class ModelDefaults(VerifyAndUpdateConfig):
