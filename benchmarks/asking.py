@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from figures import arguments, publish
+from figures import arguments, publish, seconds_of
 
 PHOTO = Path(__file__).parents[1] / "ui" / "samples" / "astronaut.jpg"
 QUESTIONS = {
@@ -27,13 +25,6 @@ QUESTIONS = {
     "grounding": "[grounding]",
 }
 REPEATS = 5
-
-
-def seconds_of(*command: str) -> float:
-    """Return the wall time of a command; it must succeed."""
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
 
 
 def warm_questions() -> dict[str, float]:
@@ -60,11 +51,10 @@ def warm_questions() -> dict[str, float]:
 
 def measure() -> dict[str, object]:
     """Run all measurements."""
-    program = [str(Path(sys.executable).parent / "assistant")]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ASSISTANT_DB"] = str(Path(folder) / "sessions.db")
-        help_seconds = statistics.median(seconds_of(*program, "--help") for _ in range(REPEATS))
-        ask = [*program, "ask", str(PHOTO), QUESTIONS["refer"]]
+        help_seconds = statistics.median(seconds_of("--help") for _ in range(REPEATS))
+        ask = ["ask", str(PHOTO), QUESTIONS["refer"]]
         seconds_of(*ask)  # fill the page cache
         cold = statistics.median(seconds_of(*ask) for _ in range(3))
     unit = 1024**2 if sys.platform == "darwin" else 1024  # macOS reports bytes, others kilobytes

@@ -8,12 +8,12 @@ clothes ("in a red shirt"); photos whose captions name no colour do not count.
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+from figures import arguments, publish
 
 from assistant.vlm.data.colours import CLOTHES, THINGS, dominant_colour, with_colours
 from assistant.vlm.data.expressions import CONFIDENT, distinct
@@ -58,17 +58,12 @@ def agreement(photos: list[Photo]) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure, print, and write the figures if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of annotated photos")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
         figures = agreement(with_colours(PhotoFolder(options.data, "train"), Path(cache)))
-    report = json.dumps(figures, indent=1)
-    print(report)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(report + "\n")
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

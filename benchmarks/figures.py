@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +23,13 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def seconds_of(*words: str) -> float:
+    """Return the wall time of `assistant` with these words; it must succeed."""
+    start = time.perf_counter()
+    subprocess.run([str(Path(sys.executable).parent / "assistant"), *words], check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
 def publish(figures: Mapping[str, object], out: Path | None) -> None:
     """Print the figures as JSON with the default model's provenance, and write them to `out` if given."""
     text = json.dumps({**provenance(DEFAULT_MODEL), **figures}, indent=1)
@@ -27,6 +37,3 @@ def publish(figures: Mapping[str, object], out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n", encoding="utf-8")
-
-
-__all__ = ["arguments", "publish"]

@@ -7,26 +7,15 @@ weights in the cache. Reports wall-clock seconds; `benchmarks/asking.py` measure
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-from figures import arguments, publish
+from figures import arguments, publish, seconds_of
 
 from assistant.agent.planner import Planner
 from assistant.vlm.data.messages import read_messages
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
 MESSAGE = "Where is the dog in the red coat, and what is it looking at?"
-
-
-def cold_start() -> float:
-    """Return the wall time of the command."""
-    program = Path(sys.executable).parent / "assistant"
-    start = time.perf_counter()
-    subprocess.run([str(program), "plan", MESSAGE], check=True, capture_output=True)
-    return time.perf_counter() - start
 
 
 def latencies(count: int) -> list[float]:
@@ -50,8 +39,8 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200, help="the number of messages")
     parser.add_argument("--runs", type=int, default=3, help="the number of cold starts")
     options = parser.parse_args()
-    cold_start()  # fill the page cache
-    cold = [cold_start() for _ in range(options.runs)]
+    seconds_of("plan", MESSAGE)  # fill the page cache
+    cold = [seconds_of("plan", MESSAGE) for _ in range(options.runs)]
     times = latencies(options.messages)
     deciles = statistics.quantiles(times, n=10)
     figures = {

@@ -79,6 +79,3 @@ def peak_flops(device: str) -> float | None:
     """Return the data sheet's FLOP/s of the device, None if it is not listed."""
     name = torch.cuda.get_device_name() if device == "cuda" else ""
     return next((flops for chip, flops in PEAK_FLOPS.items() if chip in name), None)
-
-
-__all__ = ["SHAPES", "Shape", "peak_flops", "random_model"]

@@ -6,8 +6,6 @@ several runs; a turn has an image, two steps and three boxes.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -15,6 +13,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+from figures import arguments, publish
 from PIL import Image
 
 from assistant.storage import NewTurn, SessionStore, StoredImage, StoredStep
@@ -98,17 +97,13 @@ def measure(folder: Path, turns: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the figures as a table, and write them as JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, print, and write the figures if asked to."""
+    parser = arguments(__doc__)
     parser.add_argument("--turns", type=int, default=500)
-    parser.add_argument("--out", type=Path, help="a JSON file to write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), options.turns)
-    for name, value in figures.items():
-        print(f"{name:30} {value}")
-    if options.out:
-        options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

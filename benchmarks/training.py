@@ -35,6 +35,7 @@ from assistant.vlm.data.mixture import Example, open_mixture
 from assistant.vlm.engine.local import load_model
 from assistant.vlm.models.presets import PRESETS
 from assistant.vlm.models.weights import base_model
+from assistant.vlm.training.compilation import compile_layers
 
 PICTURES = 4
 STEPS = 10
@@ -63,11 +64,6 @@ class Learner:
         self._optimizer.zero_grad()
         if self.device == "cuda":
             torch.cuda.synchronize()
-
-    def compile(self) -> None:
-        """Compile the language model's layers, as training does."""
-        for layer in self.model.get_base_model().language_model.get_decoder().layers:
-            layer.compile(dynamic=True)
 
     def rates(self, warm_up: Iterable[Counted], measured: Iterable[Counted]) -> dict[str, float]:
         """Return samples and tokens per second over batches."""
@@ -109,7 +105,7 @@ def measure_ways(data: Path) -> dict[str, object]:
         "shared_pictures": learner.rates(batches(others), batches(range(count))),
         "shared_pictures_buckets": learner.rates(batches(others), batches(buckets)),
     }
-    learner.compile()
+    compile_layers(learner.model, print)
     ways["shared_pictures_buckets_compiled"] = learner.rates(batches(others), batches(buckets))
     return {"pictures_per_step": PICTURES, "steps": STEPS, "ways": ways}
 
@@ -125,7 +121,7 @@ def measure_shape(name: str) -> dict[str, object]:
         learner.step(batch)
     flops = counter.get_total_flops()
     if device == "cuda":
-        learner.compile()
+        compile_layers(learner.model, print)
         torch.cuda.reset_peak_memory_stats()
     counted = (batch, shape.pictures * shape.samples)
     rates = learner.rates([counted] * WARM_UP, [counted] * STEPS)

@@ -26,12 +26,12 @@ from assistant.storage import StoredStep
 from assistant.vlm.data.expressions import Expression, ExpressionKind, expressions
 from assistant.vlm.data.photos import Photo, PhotoFolder
 from assistant.vlm.evaluation.hallucination import absent_class
+from assistant.vlm.evaluation.metrics import HIT
 from assistant.vlm.evaluation.provenance import provenance
 from assistant.vlm.models.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
-HIT = 0.5
 Outcome = tuple[bool, bool | None, float | None]
 """Whether an answer is right, whether the check agrees, and the score of the box."""
 
