@@ -34,7 +34,6 @@ class HasLengths(Protocol):
 
     def length_of(self, index: int) -> int:
         """Return the length of an example, in any unit."""
-        ...
 
 
 class LengthBuckets(Sampler[int]):

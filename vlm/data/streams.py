@@ -63,11 +63,9 @@ class Stream(Protocol):
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return the draw at an index, the same for the same seed."""
-        ...
 
     def references(self) -> list[tuple[str, ...]]:
         """Return the human captions of each image that has some."""
-        ...
 
 
 class PhotoStream:

@@ -13,11 +13,9 @@ class GenerationListener(Protocol):
 
     def on_text(self, request: int, raw: str) -> None:
         """Receive the raw text so far of the request at an index."""
-        ...
 
     def should_stop(self) -> bool:
         """Return whether to stop generating."""
-        ...
 
 
 class StopOnly:
@@ -40,12 +38,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """The model's name, as shown in answers and reports."""
-        ...
 
     @property
     def plans(self) -> bool:
         """Whether the model was trained to plan."""
-        ...
 
     def generate(
         self, requests: Sequence[Request], listener: GenerationListener | None = None
@@ -55,7 +51,6 @@ class Engine(Protocol):
         A listener does not change the answers. When it asks to stop, each answer ends within a token or so,
         keeps its text so far, and is not `complete` unless it already was.
         """
-        ...
 
     def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         """Continue texts, without an image, in order.
@@ -63,11 +58,9 @@ class Engine(Protocol):
         Raises:
             ValueError: a text is too long for the model.
         """
-        ...
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the raw answer piece by piece."""
-        ...
 
 
 @runtime_checkable
@@ -76,7 +69,6 @@ class Ranker(Protocol):
 
     def rank(self, request: Request, choices: Sequence[str]) -> list[float]:
         """Return a cost for each choice as the answer; the lowest is the best."""
-        ...
 
 
 def ranker_of(engine: Engine) -> Ranker | None:

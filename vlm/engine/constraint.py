@@ -18,7 +18,6 @@ class Chooser(Protocol):
 
     def likeliest(self, written: Sequence[int], logits: torch.Tensor) -> tuple[int, float]:
         """Return the token to write next, given logits (vocabulary), and its probability."""
-        ...
 
 
 class Constraint:

@@ -23,11 +23,9 @@ class PlanningModel(Protocol):
     @property
     def name(self) -> str:
         """The model's name."""
-        ...
 
     def complete(self, completions: Sequence[Completion]) -> list[Continuation]:
         """Complete texts."""
-        ...
 
 
 def evaluate_planning(

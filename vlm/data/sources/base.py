@@ -42,15 +42,12 @@ class Source(Protocol):
 
     def files(self) -> list[Path]:
         """Return the annotation files."""
-        ...
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows; an error ends the stream."""
-        ...
 
     def records(self, content: Any) -> Iterable[Record]:
         """Return the records of one row; an error concerns that row alone."""
-        ...
 
 
 @dataclass(frozen=True)
