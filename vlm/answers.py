@@ -206,7 +206,3 @@ class Reply:
     """A turn of free conversation."""
 
     text: str
-
-
-__all__ = ["Answer", "Caption", "Choices", "Completion", "Continuation", "Detections", "Expression"]
-__all__ += ["Generation", "GroundedCaption", "ReferringResult", "Reply", "Request"]

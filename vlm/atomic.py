@@ -31,6 +31,3 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
-
-
-__all__ = ["replacing", "write_text"]

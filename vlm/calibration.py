@@ -118,6 +118,3 @@ def fit(evidence: Sequence[BoxEvidence], right: Sequence[bool], decay: float = 1
 
 def _sigmoid(value: float) -> float:
     return (1 + math.tanh(value / 2)) / 2  # unlike 1 / (1 + exp(-value)), without overflow
-
-
-__all__ = ["FILE", "BoxEvidence", "Calibration", "fit"]

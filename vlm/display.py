@@ -98,5 +98,3 @@ def _rows(result: Boxed) -> Iterator[tuple[int, str, Box, tuple[float, float, fl
 
 RichRepr = Iterator[Any]
 """What `__rich_repr__` yields: values, or (name, value, default) that is left out at its default."""
-
-__all__ = ["COLUMNS", "Boxed", "RichRepr", "ShowsBoxes"]

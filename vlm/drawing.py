@@ -162,6 +162,3 @@ def _covered(covers: Floats, boxes: Floats) -> Floats:
     overlap = sides[..., 0] * sides[..., 1]
     shares: Floats = overlap / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1)
     return shares
-
-
-__all__ = ["INK", "PALETTE", "draw", "phrase_colour"]

@@ -41,7 +41,3 @@ def first_line(error: BaseException) -> str:
     """
     first, *_ = str(error).strip().splitlines() or [type(error).__name__]
     return one_line(first)
-
-
-__all__ = ["AssistantError", "DataError", "ImageError", "ServerError", "WeightsError"]
-__all__ += ["first_line", "one_line"]

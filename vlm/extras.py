@@ -31,6 +31,3 @@ def require(extra: str, what: str) -> None:
     """
     if any(find_spec(module) is None for module in _MODULES[extra]):
         raise AssistantError(f"{what} needs an extra: pip install '{DISTRIBUTION}[{extra}]'")
-
-
-__all__ = ["DISTRIBUTION", "require"]

@@ -58,5 +58,3 @@ def _require(name: str, value: float | None, fits: bool, wanted: str) -> None:
 
 
 DEFAULT_OPTIONS = GenerationOptions()
-
-__all__ = ["DEFAULT_OPTIONS", "MOST_BEAMS", "GenerationOptions"]

@@ -296,8 +296,3 @@ def _short(text: str) -> str:
 
 def _one_line(text: str) -> str:
     return _JOINTS.sub(lambda joint: ", " if ";" in joint[0] else " ", text.strip())
-
-
-__all__ = ["MOST_STEPS", "MOST_TOKENS", "REPLIES", "TASKS", "WORDS", "PastStep", "PastTurn"]
-__all__ += ["PlanContext", "PlanPrompt", "PlanWriter", "Step", "plan_confidence", "plan_prompt"]
-__all__ += ["plan_turn", "write_plan"]

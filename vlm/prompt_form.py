@@ -134,6 +134,3 @@ def read_prompt_form(values: Mapping[str, Any] | PromptForm | None) -> PromptFor
         place = ".".join(map(str, ("prompt_form", *first["loc"])))
         reason = first["msg"].removeprefix("Value error, ")
         raise WeightsError(f"processor_config.json: {place}: {reason}; copy the model again") from error
-
-
-__all__ = ["OURS", "PromptForm", "read_prompt_form"]

@@ -158,17 +158,3 @@ def _is_number(value: object) -> bool:
 
 def _written(corners: Iterable[float]) -> str:
     return f"[{', '.join(f'{round(value, 2):.12g}' for value in corners)}]"
-
-
-__all__ = [
-    "MARGIN",
-    "Sized",
-    "check_order",
-    "crop",
-    "crop_to_region",
-    "crop_window",
-    "map_to_full_image",
-    "pixel_box",
-    "read_corners",
-    "to_full_image",
-]

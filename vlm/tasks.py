@@ -276,25 +276,3 @@ def build_prompt(turns: Sequence[Turn], *, image: bool, frame: Frame = Frame()) 
         if turn.answer is not None and frame.ends:
             segments.append(Segment(SegmentKind.END))
     return segments
-
-
-__all__ = [
-    "ABSENT_ANSWER",
-    "BOX_TASKS",
-    "CHAT",
-    "DEFINITIONS",
-    "NEEDS_ARGUMENT",
-    "TAKES_NO_ARGUMENT",
-    "Argument",
-    "Frame",
-    "Segment",
-    "SegmentKind",
-    "Task",
-    "TaskDefinition",
-    "Turn",
-    "build_prompt",
-    "escape_markers",
-    "instruction",
-    "split_identifier",
-    "verbatim",
-]

@@ -234,6 +234,3 @@ def _cornered(
 ) -> tuple[re.Match[str], list[str], tuple[float, float, float, float]]:
     x0, y0, x1, y1 = map(float, typed)
     return match, list(typed), (x0, y0, x1, y1)
-
-
-__all__ = ["check_typed_regions", "in_hundredths", "typed_regions", "wants_size"]

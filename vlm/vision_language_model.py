@@ -271,6 +271,3 @@ class VisionLanguageModel:
 def _without_repeats(phrase: GroundedPhrase) -> GroundedPhrase:
     """Drop exact repeats of boxes, which a small model may write."""
     return GroundedPhrase(phrase.text, tuple(dict.fromkeys(phrase.boxes)), phrase.start)
-
-
-__all__ = ["VisionLanguageModel"]

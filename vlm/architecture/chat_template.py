@@ -87,5 +87,3 @@ _TEMPLATE = """\
 {%%- endif -%%}
 {%%- endfor -%%}
 """
-
-__all__ = ["IMAGE", "chat_template", "prompt_text", "read_prompt"]

@@ -84,6 +84,3 @@ def _sub_config(config: dict[str, Any] | PreTrainedConfig | None, default_type: 
         return config
     values = dict(config or {})
     return AutoConfig.for_model(values.pop("model_type", default_type), **values)
-
-
-__all__ = ["MiniGPTv2Config"]

@@ -140,5 +140,3 @@ def fold_batch_norm(
 
 AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig)
 AutoModel.register(EfficientNetLiteConfig, EfficientNetLite)
-
-__all__ = ["EfficientNetLite", "EfficientNetLiteConfig", "fold_batch_norm"]

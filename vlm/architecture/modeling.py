@@ -286,6 +286,3 @@ def _answer_loss(
 
 AutoConfig.register(MiniGPTv2Config.model_type, MiniGPTv2Config)
 AutoModelForImageTextToText.register(MiniGPTv2Config, MiniGPTv2ForConditionalGeneration)
-
-__all__ = ["MiniGPTv2ForConditionalGeneration", "MiniGPTv2Output", "MiniGPTv2PreTrainedModel"]
-__all__ += ["PictureEncoder", "StripMerge"]

@@ -21,7 +21,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from ..errors import WeightsError, one_line
 from ..folders.hub import fetched
-from ..folders.reading import ModelFolder, TokenizerFile, read_model_folder, read_settings
+from ..folders.reading import ModelFolder, read_model_folder, read_settings
+from ..folders.settings import TokenizerFile
 from ..pictures import Source, as_seen
 from ..prompt_form import PromptForm, read_prompt_form
 from ..tasks import Segment, SegmentKind, Turn, build_prompt
@@ -306,6 +307,3 @@ def _is_panic(error: BaseException) -> bool:
 
 AutoImageProcessor.register(MiniGPTv2Config, image_processor_classes={"pil": MiniGPTv2ImageProcessor})
 AutoProcessor.register(MiniGPTv2Config, MiniGPTv2Processor)
-
-__all__ = ["EncodedPrompt", "MiniGPTv2ImageProcessor", "MiniGPTv2Processor", "load_tokenizer"]
-__all__ += ["token_ids"]

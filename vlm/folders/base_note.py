@@ -51,6 +51,3 @@ def note_base(adapter: Path, base: Path, name: str | None = None) -> None:
     """Write `base.json` to an adapter's folder."""
     values = Base(name=name or base.resolve().name, fingerprint=fingerprint(base))
     (adapter / BASE).write_text(json.dumps(values.model_dump(), indent=2) + "\n", encoding="utf-8")
-
-
-__all__ = ["ADAPTER", "BASE", "Base", "fingerprint", "note_base", "own_adapter"]

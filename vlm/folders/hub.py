@@ -64,6 +64,3 @@ def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
     if model is None or (str(model) and Path(model).is_dir()):
         return model
     return str(fetch_repository(str(model), options.get("revision"), options.get("token")))
-
-
-__all__ = ["fetch_repository", "fetched", "push_folder"]

@@ -14,7 +14,6 @@ from .settings import (
     GenerationSettings,
     ModelSettings,
     ProcessorSettings,
-    TokenizerFile,
     TokenizerSettings,
 )
 
@@ -128,6 +127,3 @@ def _weights(folder: Path) -> tuple[Path, ...]:
             "ask for safetensors"
         )
     return files
-
-
-__all__ = ["ModelFolder", "TokenizerFile", "read_adapter", "read_model_folder", "read_settings", "validate"]

@@ -344,8 +344,3 @@ class AdapterSettings(Settings):
             "LoRA must be on all linear layers of the language model, with or without the tower's, "
             "or on q_proj and v_proj"
         )
-
-
-__all__ = ["LINEAR_LAYERS", "LINEAR_LAYERS_AND_TOWER", "QUERY_VALUE", "AdapterSettings", "Alpha", "Dropout"]
-__all__ += ["GenerationSettings", "ModelSettings", "ProcessorSettings", "Rank", "TokenizerFile"]
-__all__ += ["TokenizerSettings"]

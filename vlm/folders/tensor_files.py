@@ -145,6 +145,3 @@ def _read_torch(path: Path) -> tuple[Tensors, dict[str, Any]]:
         raise WeightsError(f"{path} is not a flat file of named tensors")
     tensors = {str(name): tensor for name, tensor in held.items()}
     return tensors, settings if isinstance(settings, dict) else {}
-
-
-__all__ = ["TensorFile", "Tensors", "named", "read_shapes", "read_tensors", "sha256_of"]

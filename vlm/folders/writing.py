@@ -134,6 +134,3 @@ def require_room(path: Path, needed: int) -> None:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 10**9:.1f} GB"
-
-
-__all__ = ["PROVENANCE", "SHARD", "Tell", "WrittenFolder", "require_room"]

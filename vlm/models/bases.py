@@ -90,6 +90,3 @@ def _is_model(folder: Path) -> bool:
         return (folder / "config.json").is_file()
     except (OSError, ValueError):  # not a valid path
         return False
-
-
-__all__ = ["find_base", "parts_of", "require_base"]

@@ -145,6 +145,3 @@ def require_all_keys(report: dict[str, Any], source: Path) -> None:
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(wrong.values()):
         raise WeightsError(f"{source} does not fit the model: {one_line(wrong)}")
-
-
-__all__ = ["convert_nano", "read_dinov2_onnx", "read_efficientnet_lite", "read_gguf"]

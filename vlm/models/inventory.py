@@ -166,6 +166,3 @@ def _precisions(files: Sequence[Path]) -> tuple[str, ...]:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-__all__ = ["AdapterInventory", "Lora", "ModelInventory", "folders_below", "inventory"]

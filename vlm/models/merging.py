@@ -54,6 +54,3 @@ def whole_model(model: str, base: Path | None = None) -> Path:
     if not out.is_dir():
         merge_adapter(model, out, base)
     return out
-
-
-__all__ = ["merge_adapter", "whole_model"]

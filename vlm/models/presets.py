@@ -89,6 +89,3 @@ def require_model(model: str) -> None:
     if model not in PRESETS and not any(map(os.path.isfile, files)):
         known = ", ".join(PRESETS)
         raise WeightsError(f"no model {model!r}: name one of {known}, or a folder with an adapter or a model")
-
-
-__all__ = ["DEFAULT_MODEL", "PRESETS", "Preset", "Wheel", "require_model"]

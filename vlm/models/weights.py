@@ -303,7 +303,3 @@ def _size(folder: Path) -> int:
 
 def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
-
-
-__all__ = ["BuildProgress", "Converter", "ModelStatus", "base_model", "build_progress", "cache_folder"]
-__all__ += ["describe", "is_present"]

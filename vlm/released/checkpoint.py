@@ -161,6 +161,3 @@ def _require_second_version(file: TensorFile) -> None:
             f"{file.path} is of MiniGPT-4's first version, whose {projection} reads a Q-Former: take a "
             "checkpoint of MiniGPT-v2"
         )
-
-
-__all__ = ["IMAGE_SIZE", "LORA_ALPHA", "LORA_LAYERS", "Lora", "Trained", "merged", "split_checkpoint"]

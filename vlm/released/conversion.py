@@ -178,6 +178,3 @@ def _description(trained: Trained | None, *, merge: bool) -> dict[str, object]:
         "prompt_form": RELEASED.name,
         "lora": {"rank": trained.rank, "alpha": trained.alpha, "merged": merge} if trained and lora else None,
     }
-
-
-__all__ = ["convert_released"]

@@ -193,7 +193,3 @@ def _convert_block(state: State, theirs: str, ours: str) -> State:
         for old, new in _BLOCK.items()
         for part in ("weight", "bias")
     }
-
-
-__all__ = ["convert_eva_vit", "convert_projection", "eva_vit_config", "find_eva_config"]
-__all__ += ["interpolate_positions"]

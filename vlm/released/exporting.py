@@ -86,6 +86,3 @@ def _save(content: dict[str, Any], out: Path) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-
-
-__all__ = ["export_checkpoint"]

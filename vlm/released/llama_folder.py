@@ -121,6 +121,3 @@ def _files(folder: Path) -> tuple[Path, ...]:
         if files := tuple(sorted(folder.glob(pattern))):
             return files
     raise WeightsError(f"{folder} has no weights: neither model*.safetensors nor pytorch_model*.bin")
-
-
-__all__ = ["LlamaFolder"]

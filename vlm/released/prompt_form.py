@@ -93,5 +93,3 @@ RELEASED = PromptForm(
     training_prompt_tokens=3800,
     training_answer_tokens=1024,
 )
-
-__all__ = ["RELEASED", "SHORT_ANSWER"]
