@@ -7,7 +7,7 @@
 
 The first command is the paper's ablation: with and without task identifiers (arXiv 2310.09478), in both
 training and evaluation. All arms of a seed see the same photos, views and questions in the same order. The
-script measures the loss by task on validation photos and, with `--limit`, the suites on that many items each.
+script measures the loss by task on validation photos and, with `--limit`, four suites of that many items.
 Stopped runs resume from their checkpoints, and figures are written after each arm.
 """
 
@@ -44,7 +44,7 @@ from assistant.vlm.training.progress import Meter
 from assistant.vlm.training.run import train_named
 from assistant.vlm.vision_language_model import VisionLanguageModel
 
-SUITES = ("refer", "caption", "vqa", "identify", "detection")
+SUITES = ("caption", "phrase_refer", "phrase_identify", "vqa")
 PICTURES = 4
 # One sample per task and image keeps steps short, so that each arm sees more photos.
 SAMPLES = dict.fromkeys(Task, 1)

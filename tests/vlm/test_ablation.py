@@ -37,7 +37,14 @@ def photos(tmp_path: Path) -> Path:
         record | asked | {"split": "val" if index % 3 == 2 else "train"}
         for index, record in enumerate(dog_records(9))
     ]
-    return write_photo_folder(tmp_path / "photos", records)
+    folder = write_photo_folder(tmp_path / "photos", records)
+    with (folder / "phrases.jsonl").open("w") as file:
+        for record in records:
+            box = record["objects"][0]["box"]
+            dog = {"caption": 0, "span": (0, len("a dog")), "type": "animals", "chain": "1", "boxes": [box]}
+            line = {"image": record["image"], "captions": record["captions"], "phrases": [dog]}
+            file.write(json.dumps(line) + "\n")
+    return folder
 
 
 def test_without_identifiers_the_same_is_asked_in_words_alone(ablation: ModuleType, photos: Path) -> None:
@@ -66,7 +73,7 @@ def test_arms_are_trained_and_measured_equally(
     assert [run["arm"] for run in runs] == ["with", "without", "small"]
     for run in runs:
         assert {"loss_caption", "loss_refer", "loss_detection"} <= run["validation"].keys()
-        assert run["measures"]["refer.malformed"]["count"] == 2
+        assert run["measures"]["caption.cider_d"]["count"] == 2
     first, second, small = (run["validation"]["loss_refer"] for run in runs)
     assert len({first, second, small}) == 3
     for name, layers, size in (("with-2-0", 1, 336), ("small-2-0", 2, 224)):
