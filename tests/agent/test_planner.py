@@ -51,7 +51,7 @@ class TestWhatIsPlain:
         assert plan.steps == (Step(Task.IDENTIFY, "", BOX),)
         assert not model.asked
 
-    def test_an_empty_message_is_asked_back(self) -> None:
+    def test_an_empty_message_gets_a_request_to_clarify(self) -> None:
         assert planned("  ").steps == (Step(None, "", reply="unclear"),)
 
     @pytest.mark.parametrize("typed", ["[refer] the dog", "[ Refer ]: the dog", "the dog [refer]"])
@@ -141,7 +141,7 @@ class TestWhatIsPlain:
 
 
 class TestWhatTheModelPlans:
-    def test_is_asked_in_the_form_that_it_has_learnt(self) -> None:
+    def test_is_prompted_in_its_training_form(self) -> None:
         model = Model(" answer A1 what colour is the dog?")
         plan = planned("What colour is it?", PlanContext((DOG,)), model)
         (asked,) = model.asked
@@ -173,7 +173,7 @@ class TestWhatTheModelPlans:
         steps = planned("...x", PlanContext((DOG,)), Model(written)).steps
         assert [step.region_from for step in steps] == [None, None]
 
-    def test_is_asked_back_about_where_it_is_unsure(self) -> None:
+    def test_asks_to_clarify_below_the_confidence_limit(self) -> None:
         unsure = Model(" locate the dog", (SURE - 0.01, 1.0, 1.0))
         assert planned("dog?", model=unsure).steps == (Step(None, "dog?", reply="unclear"),)
         sure = Model(" locate the dog", (SURE, 0.1, 0.1))
@@ -241,7 +241,7 @@ class TestReplies:
 class TestTheWriter:
     DEFAULT = "assistant.vlm.engine.language_model.default_language_model"
 
-    def test_is_the_model_itself_if_it_has_learnt_to_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_uses_the_model_itself_if_it_was_trained_to_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(self.DEFAULT)
         planner = Planner.for_model(VisionLanguageModel(ScriptedEngine()))
         assert planner.plan("where is the dog?").steps == (Step(Task.REFER, "the dog"),)

@@ -28,7 +28,7 @@ def test_the_readmes_example_asks_and_asks_on(
     assert engine.requests[-1].argument == "what colour is the dog?"
 
 
-def test_what_the_readme_links_to_is_there() -> None:
+def test_the_links_of_the_readme_exist() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if "://" not in link and not (README.parent / link).exists()] == []

@@ -57,7 +57,7 @@ class TestSteps:
         _, requests = result(*steps)
         assert [request.typed for request in requests] == ["in a line", "who is it"]
 
-    def test_among_other_answers_a_short_one_stands_behind_its_question(self) -> None:
+    def test_a_short_answer_among_several_repeats_its_question(self) -> None:
         found, _ = result(Step(Task.REFER, "the dog"), Step(Task.VQA, "what colour is the dog?"))
         assert found.answer == "The dog is on the left. What colour is the dog? Brown."
         alone, _ = result(Step(Task.VQA, "what colour is the dog?"))
@@ -68,14 +68,14 @@ class TestSteps:
         assert found.answer == "A dog runs through the snow."
         assert len(found.steps) == 2
 
-    def test_what_the_model_wrote_is_kept_beside_the_sentence(self) -> None:
+    def test_the_raw_output_is_stored_with_the_sentence(self) -> None:
         found, _ = result(Step(Task.REFER, "the dog"))
         assert found.steps[0].raw == "{<12><30><35><92>}"
         assert found.steps[0].error is None
         assert 0 <= found.steps[0].seconds <= found.seconds
 
     @pytest.mark.parametrize("error", [AssistantError("the disk is full"), ValueError("the disk is full")])
-    def test_a_step_that_fails_is_told_and_the_others_keep_their_results(self, error: Exception) -> None:
+    def test_a_failed_step_is_reported_and_the_others_keep_their_results(self, error: Exception) -> None:
         found, _ = result(Step(Task.CAPTION), Step(Task.REFER, "the dog"), Step(None, "hi"), refer=error)
         assert [step.error for step in found.steps] == [None, "the disk is full", None]
         assert found.answer == (
@@ -87,12 +87,12 @@ class TestSteps:
         with pytest.raises(ZeroDivisionError):
             result(Step(Task.CAPTION), caption=ZeroDivisionError())
 
-    def test_a_question_without_words_fails_by_itself(self) -> None:
+    def test_a_question_without_words_fails_alone(self) -> None:
         found, _ = result(Step(Task.VQA, " "), Step(Task.CAPTION))
         assert found.steps[0].error == "[vqa] needs a question or a phrase"
         assert found.steps[1].error is None
 
-    def test_more_steps_than_the_limit_are_told_plainly_and_not_run(self) -> None:
+    def test_steps_beyond_the_limit_are_reported_and_not_run(self) -> None:
         steps = [Step(Task.REFER, f"dog {number}") for number in range(STEP_LIMIT + 2)]
         found, requests = result(*steps)
         assert len(requests) == len(found.steps) == STEP_LIMIT

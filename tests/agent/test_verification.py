@@ -37,7 +37,7 @@ def verified(
 
 
 class TestFound:
-    def test_a_box_is_named_and_agrees_where_the_name_is_that_of_what_was_asked_for(self) -> None:
+    def test_a_check_agrees_if_it_names_the_thing_asked_for(self) -> None:
         result, requests = verified(DOG, identify="a brown dog")
         assert result.verifications == (Verification(True, "a brown dog"),)
         assert result.text == "The dog is on the left."
@@ -46,7 +46,7 @@ class TestFound:
             (Task.IDENTIFY, Box(12, 30, 35, 92)),
         ]
 
-    def test_a_box_that_the_model_names_otherwise_is_marked_and_told(self) -> None:
+    def test_a_box_that_the_check_contradicts_is_marked_and_doubted(self) -> None:
         result, _ = verified(DOG, identify="a grey cat")
         assert result.verifications == (Verification(False, "a grey cat"),)
         assert result.text == (
@@ -55,14 +55,14 @@ class TestFound:
         )
         assert result.phrases[0].boxes == (Box(12, 30, 35, 92),)  # it stays, marked
 
-    def test_a_box_that_was_unsure_and_is_named_otherwise_is_no_find(self) -> None:
+    def test_an_unsure_box_that_the_check_contradicts_is_retracted(self) -> None:
         result, _ = verified(DOG, identify="a grey cat", score=0.1)
         guess = "my only guess is uncertain, and when checked I call it “a grey cat”"
         assert result.text == f"I see no dog: {guess}."
         assert (result.phrases, result.verifications) == ((), ())
         assert result.raw == "{<12><30><35><92>}"
 
-    def test_a_box_that_was_unsure_and_is_named_rightly_is_told_with_a_doubt(self) -> None:
+    def test_an_unsure_box_that_the_check_confirms_stays_in_doubt(self) -> None:
         result, _ = verified(DOG, identify="a dog", score=0.1)
         assert result.text == "I am not sure, but the dog may be on the left."
 
@@ -102,7 +102,7 @@ class TestFound:
         assert len(requests) == 1 + MOST_BOXES
 
     @pytest.mark.parametrize("answer", ["", AssistantError("the model is tired"), ValueError("no room")])
-    def test_without_a_second_opinion_the_first_stands(self, answer: Answer) -> None:
+    def test_a_failed_check_leaves_the_answer_as_it_was(self, answer: Answer) -> None:
         result, _ = verified(DOG, identify=answer)
         assert (result.verifications, result.error, result.text) == ((), None, "The dog is on the left.")
 
@@ -139,7 +139,7 @@ class TestFound:
 
 
 class TestStopped:
-    def test_asking_back_can_be_stopped_and_what_was_said_till_then_is_no_opinion(self) -> None:
+    def test_a_stopped_check_gives_no_opinion(self) -> None:
         asked: list[Request] = []
 
         class Impatient(Listener):
@@ -156,7 +156,7 @@ class TestStopped:
         assert (result.text, result.stopped) == ("The dog is on the left.", False)
         assert (result.phrases[0].boxes, result.verifications) == ((Box(12, 30, 35, 92),), ())
 
-    def test_what_is_said_when_asked_back_is_not_heard_as_the_answer(self) -> None:
+    def test_the_text_of_a_check_is_not_sent_to_the_listener(self) -> None:
         listener = Listener()
         verified(DOG, listener, identify="a grey cat")
         assert [value for kind, value in listener.told if kind == "on_text"] == [(0, "{<12><30><35><92>}")]
@@ -171,7 +171,7 @@ class TestNamed:
     @pytest.mark.parametrize(
         ("box", "opinion"), [("{<60><30><95><92>}", "on the right"), ("no idea", "nowhere")]
     )
-    def test_a_name_that_leads_elsewhere_is_marked_and_told(self, box: str, opinion: str) -> None:
+    def test_a_name_that_refers_elsewhere_is_marked_and_doubted(self, box: str, opinion: str) -> None:
         result, _ = verified(THIS, refer=box)
         assert result.verifications == (Verification(False, opinion),)
         assert result.text == (

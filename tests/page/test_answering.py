@@ -45,14 +45,14 @@ class Followed:
         ("{<12><30><35><92>}", ""),
     ],
 )
-def test_words_come_without_whole_or_half_written_markup(raw: str, words: str) -> None:
+def test_partial_text_has_no_complete_or_unfinished_markup(raw: str, words: str) -> None:
     followed = Followed()
     followed.listener.on_text(0, raw)
     assert followed.answering.words == words
     followed.end()
 
 
-def test_the_sentence_of_a_step_takes_the_place_of_what_was_heard() -> None:
+def test_a_finished_step_replaces_its_partial_text() -> None:
     followed = Followed()
     step = Step(Task.VQA, "what colour?")
     followed.listener.on_plan(Plan((step, step), "because"))
@@ -64,7 +64,7 @@ def test_the_sentence_of_a_step_takes_the_place_of_what_was_heard() -> None:
     followed.end()
 
 
-def test_stopping_is_told_to_the_listener_alone() -> None:
+def test_stop_only_sets_the_listeners_flag() -> None:
     followed = Followed()
     assert not followed.listener.should_stop()
     followed.answering.stop()
@@ -73,7 +73,7 @@ def test_stopping_is_told_to_the_listener_alone() -> None:
     followed.end()
 
 
-def test_what_goes_wrong_is_raised_to_whoever_wants_the_outcome() -> None:
+def test_outcome_raises_the_error_of_the_turn() -> None:
     followed = Followed()
     followed.end()
     assert followed.answering.wait(10)

@@ -73,7 +73,7 @@ def test_answers_with_a_thumb_up_are_exported_for_training(
         (Task.CAPTION, 1, {"task": "detection", "answer": {"dog": [[1, 2, 30, 40]]}}),
     ],
 )
-def test_corrected_boxes_are_what_is_learnt(
+def test_training_uses_the_corrected_boxes(
     task: Task, boxes: int, line: dict[str, object], tmp_path: Path
 ) -> None:
     image = StoredImage("0" * 64, "PNG", 333, 77, 1)

@@ -129,13 +129,13 @@ def test_model_output_is_shown_verbatim(
     assert not any("](" in text for text in (re.sub(r"!\[\]\(thumbnails/\w+\)", "", text) for text in shown))
 
 
-def test_plain_escapes_whatever_markdown_gives_a_meaning() -> None:
+def test_plain_escapes_all_markdown() -> None:
     assert plain("![x](http://a) `c` *d*\n# e") == (r"\!\[x\]\(http\:\/\/a\) \`c\` \*d\* \# e")
     assert plain("a" * 300, 10) == "a" * 9 + "…"
 
 
 @pytest.mark.parametrize("name", ["photo", "photo.mpo", "photo.jfif", "photo.JPE", "photo.heic"])
-def test_an_upload_is_judged_by_its_content_whatever_its_name(
+def test_an_upload_is_judged_by_its_content_not_its_name(
     open_page: Open, store: SessionStore, picture: bytes, name: str
 ) -> None:
     tab = open_page()

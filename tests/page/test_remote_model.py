@@ -55,7 +55,7 @@ def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
     ],
     ids=["dead", "silent", "rate limit", "broken off", "lying"],
 )
-def test_a_turn_is_kept_whatever_a_server_does_and_asked_again_later(
+def test_a_turn_survives_every_server_failure_and_can_be_retried(
     trouble: Answer | None,
     line: str,
     open_page: Callable[..., AppTest],

@@ -29,7 +29,7 @@ def session_id(store: SessionStore, make_picture: MakePicture) -> str:
     return session_id
 
 
-def test_corrections_are_kept_beside_the_boxes_of_the_model_and_can_be_taken_back(
+def test_corrections_do_not_replace_the_models_boxes_and_can_be_removed(
     store: SessionStore, session_id: str
 ) -> None:
     own = (LabelledBox("the dog", (20, 10, 100, 60), 0.7),)

@@ -39,7 +39,7 @@ class TestAdding:
         assert (image.format, image.width, image.height, image.size) == (kind, 64, 48, len(data))
         assert sqlite_store.image_path(image.sha256).read_bytes() == data
 
-    def test_a_file_equals_its_bytes_whatever_its_name(
+    def test_a_file_equals_its_bytes_under_any_name(
         self, sqlite_store: SessionStore, make_picture: MakePicture, tmp_path: Path
     ) -> None:
         path = tmp_path / "photo.txt"

@@ -90,7 +90,7 @@ class TestLinks:
             store.linked_session("")
 
 
-def test_the_secret_is_made_once_and_nobody_elses(store: SessionStore) -> None:
+def test_the_secret_is_created_once_and_private(store: SessionStore) -> None:
     secret = store.secret()
     assert len(secret) >= 40
     assert store.for_owner("ann").secret() == secret

@@ -80,7 +80,7 @@ class TestSeveralPrograms:
         )
         assert store.append_turn(session, NewTurn("q", "a")).number == 1
 
-    def test_a_lock_held_by_another_program_is_waited_for_and_then_said(
+    def test_a_lock_of_another_program_is_awaited_then_reported(
         self, store: SessionStore, empty_postgresql: str
     ) -> None:
         session = store.create_session().id
@@ -114,7 +114,7 @@ class TestSearch:
             pytest.param("'dog' & !cat", [1], id="signs are no operators"),
         ],
     )
-    def test_words_are_found_whatever_stands_between_them(
+    def test_words_are_found_across_any_separator(
         self, store: SessionStore, words: str, found: list[int]
     ) -> None:
         session = store.create_session().id
@@ -164,7 +164,7 @@ class TestMessages:
             SessionStore.open("postgresql://me:hush@host/x", image_folder=tmp_path)
         assert "hush" not in str(caught.value)
 
-    def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
+    def test_a_user_without_the_right_to_create_tables_gets_the_remedy(
         self, empty_postgresql: str, tmp_path: Path
     ) -> None:
         execute(

@@ -31,7 +31,7 @@ def said(text: str) -> Any:
     return {"messages": [HumanMessage(text)]}
 
 
-def test_an_agent_uses_two_tools_in_a_turn_and_goes_on_in_the_next(toolkit: VisionToolkit) -> None:
+def test_an_agent_uses_two_tools_in_a_turn_and_continues_in_the_next(toolkit: VisionToolkit) -> None:
     model = script(
         calls(("caption", {})),
         calls(("refer", {"expression": "the cat"})),

@@ -107,7 +107,7 @@ async def test_a_cancelled_call_stops_the_model_and_leaves_the_server_usable(
             assert text(await client.call_tool("caption", {"image": "cat.jpg"})) == "a cat on a rug"
 
 
-async def test_calls_at_once_over_a_process_are_all_answered_and_wrong_ones_are_told() -> None:
+async def test_concurrent_calls_are_all_answered_and_wrong_ones_are_errors() -> None:
     calls: list[tuple[dict[str, Any], str]] = [
         ({"image": "cat.jpg"}, "a cat on a rug"),
         ({"image": "cat.jpg", "detail": "high"}, "detail: Extra inputs"),

@@ -258,7 +258,7 @@ def test_every_argument_is_described_and_none_is_hidden_in_the_schema(name: str,
     assert all(len(argument["description"]) > 20 for argument in properties.values())
 
 
-def test_the_unit_of_a_region_is_said_where_a_region_is_asked_for(tools: Tools) -> None:
+def test_every_region_argument_states_its_unit(tools: Tools) -> None:
     for name in CALLS:
         assert "in pixels of the picture" in tools[name].args["region"]["description"]
 

@@ -152,7 +152,7 @@ def test_a_picture_is_answered_without_a_word_more(
 
 
 @pytest.mark.parametrize("name", NOTED)
-def test_what_was_done_to_a_picture_is_said_on_stderr(command: Command, file: Path, name: str) -> None:
+def test_notes_about_a_picture_are_on_stderr(command: Command, file: Path, name: str) -> None:
     make, note = NOTED[name]
     file.write_bytes(make())
     result = command("ask", file, QUESTION, "--json")
@@ -219,7 +219,7 @@ def test_the_smallest_picture_is_answered_whole_and_in_part(command: Command, fi
             assert result.code == 0, result
 
 
-def test_a_large_picture_is_reduced_and_said_so(command: Command, engine: ScriptedEngine, file: Path) -> None:
+def test_a_large_picture_is_reduced_with_a_note(command: Command, engine: ScriptedEngine, file: Path) -> None:
     file.write_bytes(bytes_of_a_large_photo())
     result = command("ask", file, QUESTION, "--json")
     assert (result.code, result.err) == (0, "Note: reduced from 12000 x 9000 to 4096 x 3072 pixels\n")

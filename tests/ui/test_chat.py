@@ -55,7 +55,7 @@ class TestAsking:
             turns = store.turns(session_of(result))
         assert [turn.user for turn in turns] == [WHERE, "what colour is it?"]
 
-    def test_a_session_goes_on_with_its_last_picture(
+    def test_a_session_continues_with_its_last_picture(
         self, command: Command, engine: ScriptedEngine, photo: Path, other: Path
     ) -> None:
         session = session_of(chat(command, photo, lines=(WHERE, f"/image {other}", WHERE)))
@@ -75,7 +75,7 @@ class TestAsking:
         assert result.out.endswith("The dog is on the left.\n")
         assert "/image PATH shows one" in result.err
 
-    def test_the_model_is_asked_back_where_that_is_wanted(
+    def test_verify_makes_the_model_check_its_boxes(
         self, command: Command, engine: ScriptedEngine, photo: Path
     ) -> None:
         engine.answers[Task.IDENTIFY] = "a red car"
@@ -83,7 +83,7 @@ class TestAsking:
         assert "disagrees" in result.out
         assert [request.task for request in engine.requests] == [Task.REFER, Task.IDENTIFY]
 
-    def test_the_database_is_where_it_is_told(self, command: Command, photo: Path, tmp_path: Path) -> None:
+    def test_the_database_option_is_used(self, command: Command, photo: Path, tmp_path: Path) -> None:
         session = session_of(chat(command, photo, "--db", tmp_path / "own.db", lines=(WHERE,)))
         assert chat(command, "--session", session, lines=(WHERE,)).code == 1
         assert chat(command, "--session", session, "--db", tmp_path / "own.db", lines=(WHERE,)).code == 0
@@ -99,7 +99,7 @@ class TestAsking:
             asked = store.turns(session_of(result))[0].user
         assert asked == line.decode(errors="replace")
 
-    def test_ctrl_c_in_a_pipe_fails_and_says_how_to_go_on(
+    def test_ctrl_c_in_a_pipe_fails_and_says_how_to_continue(
         self, command: Command, engine: ScriptedEngine, photo: Path
     ) -> None:
         engine.answers[Task.VQA] = KeyboardInterrupt()
@@ -161,7 +161,7 @@ class TestCommands:
             ("/save nowhere/found.png", "make it first"),
         ],
     )
-    def test_what_cannot_be_done_is_one_line_and_the_talk_goes_on(
+    def test_a_bad_command_is_one_line_and_the_chat_continues(
         self, command: Command, photo: Path, line: str, words: str
     ) -> None:
         result = chat(command, photo, lines=(WHERE, line, WHERE))
@@ -179,7 +179,7 @@ class TestCommands:
     def test_there_is_nothing_to_save_before_an_answer(self, command: Command, photo: Path) -> None:
         assert "ask something first" in chat(command, photo, lines=("/save found.png",)).err
 
-    def test_a_failed_step_is_told_and_the_talk_goes_on(
+    def test_a_failed_step_is_reported_and_the_chat_continues(
         self, command: Command, engine: ScriptedEngine, photo: Path
     ) -> None:
         engine.answers[Task.VQA] = AssistantError("the model is tired")
@@ -188,7 +188,7 @@ class TestCommands:
         assert result.out.endswith("The dog is on the left.\n")
         assert result.code == 1
 
-    def test_an_unknown_session_and_picture_are_told_before_the_model_works(
+    def test_an_unknown_session_and_picture_are_reported_before_the_model_runs(
         self, command: Command, engine: ScriptedEngine, photo: Path
     ) -> None:
         for arguments in ((photo, "--session", "none"), ("nowhere.jpg",)):

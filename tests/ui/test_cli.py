@@ -103,7 +103,7 @@ class TestHelp:
 
 
 class TestAsking:
-    def test_the_answer_is_alone_on_stdout(self, command: Command, photo: Path) -> None:
+    def test_stdout_holds_only_the_answer(self, command: Command, photo: Path) -> None:
         result = command("ask", photo, "where is the dog?")
         assert (result.code, result.out) == (0, "The dog is on the left.\n")
         assert result.err.startswith("Session ")
@@ -176,7 +176,7 @@ class TestAsking:
         assert (engine.requests[0].task, engine.requests[0].argument) == (Task.REFER, "describe the dog")
 
     @pytest.mark.parametrize("task", [task for task in Task if task is not Task.IDENTIFY])
-    def test_a_task_chosen_by_hand_is_asked_whatever_the_words(
+    def test_the_task_option_overrides_the_words(
         self, command: Command, engine: ScriptedEngine, photo: Path, task: Task
     ) -> None:
         answer = ask(command, photo, "how many dogs?", "--task", task)
@@ -285,7 +285,7 @@ class TestRegion:
 
 
 class TestSaving:
-    def test_the_picture_is_written_with_its_boxes_and_said_so(
+    def test_the_annotated_picture_is_saved_and_its_path_printed(
         self, command: Command, photo: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "found.png"
@@ -304,7 +304,7 @@ class TestSaving:
         assert_wrong_use(result, "--save", "end the name in .png or .jpg")
         assert engine.requests == []
 
-    def test_without_what_draws_the_remedy_is_told_before_the_model_works(
+    def test_a_missing_drawing_extra_is_reported_before_the_model_runs(
         self,
         command: Command,
         engine: ScriptedEngine,
@@ -318,7 +318,7 @@ class TestSaving:
         assert engine.requests == []
         assert command("ask", photo, "where is the dog?").code == 0
 
-    def test_a_missing_folder_is_told_before_the_model_works(
+    def test_a_missing_folder_is_reported_before_the_model_runs(
         self, command: Command, engine: ScriptedEngine, photo: Path, tmp_path: Path
     ) -> None:
         missing = tmp_path / "nowhere"
@@ -400,7 +400,7 @@ class TestSessions:
         """A session with one turn."""
         return str(ask(command, photo, "where is the dog?")["session"])
 
-    def test_a_session_goes_on(
+    def test_a_session_continues(
         self, command: Command, engine: ScriptedEngine, photo: Path, session: str
     ) -> None:
         answer = ask(command, photo, "what colour is it?", "--session", session)
@@ -588,7 +588,7 @@ class TestSessions:
 
 class TestTools:
     @pytest.mark.parametrize("typed", [True, False])
-    def test_a_person_at_the_keyboard_is_told_what_the_server_waits_for(
+    def test_mcp_on_a_terminal_says_that_it_waits_for_a_client(
         self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: bool
     ) -> None:
         monkeypatch.setattr("assistant.tools.mcp_server.serve", lambda *_: None)
@@ -606,7 +606,7 @@ class TestDatabase:
     )
 
     @pytest.mark.parametrize("arguments", COMMANDS, ids=["ask", "show", "export", "delete"])
-    def test_every_command_that_names_a_session_looks_where_it_is_told(
+    def test_every_command_that_names_a_session_uses_the_given_database(
         self,
         command: Command,
         photo: Path,
@@ -623,7 +623,7 @@ class TestDatabase:
         monkeypatch.setenv("ASSISTANT_DB", str(other))
         assert command(*arguments(again, photo)).code == 0
 
-    def test_lists_searches_and_imports_look_where_they_are_told(
+    def test_list_search_and_import_use_the_given_database(
         self, command: Command, photo: Path, tmp_path: Path
     ) -> None:
         other, file = tmp_path / "own.db", tmp_path / "session.json"
@@ -675,7 +675,7 @@ class TestDatabase:
     def test_a_folder_that_cannot_be_made_is_one_line(self, command: Command, photo: Path) -> None:
         assert_one_line(command("sessions", "list", "--db", photo / "sessions.db"), "--db")
 
-    def test_a_home_that_is_nobodys_is_one_line(self, command: Command) -> None:
+    def test_an_unknown_home_folder_is_one_line(self, command: Command) -> None:
         result = command("sessions", "list", "--db", "~nobody-at-all/sessions.db")
         assert_one_line(result, "~nobody-at-all/sessions.db", "home folder")
 
@@ -744,7 +744,7 @@ class TestPlanning:
         assert result.err.startswith("Why: ")
         assert engine.requests == []
 
-    def test_a_step_about_what_another_finds_says_so(self, command: Command) -> None:
+    def test_plan_shows_that_a_step_uses_the_box_of_another(self, command: Command) -> None:
         plan = command("plan", "find the dog and tell me what colour it is").out
         assert plan.startswith("[refer] the dog\n[vqa] what colour ")
         assert plan.endswith(" (in the box that step 1 finds)\n")
@@ -811,7 +811,7 @@ REFERRED = {
 
 
 class TestData:
-    def test_training_on_a_folder_without_annotations_is_told_before_anything_is_fetched(
+    def test_a_training_folder_without_annotations_is_reported_before_any_download(
         self, command: Command, tmp_path: Path
     ) -> None:
         result = command("train", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
@@ -828,7 +828,7 @@ class TestData:
         arguments = ("--data", tmp_path, "--out", tmp_path / "report.json", "--tasks", "refer,segment")
         assert_wrong_use(command("evaluate", *arguments), "'segment' is none of phrase_refer, ")
 
-    def test_a_report_that_cannot_be_written_is_told_before_the_model_works(
+    def test_an_unwritable_report_is_reported_before_the_model_runs(
         self, command: Command, engine: ScriptedEngine, tmp_path: Path
     ) -> None:
         from ..vlm.tiny import dog_records, write_photo_folder

@@ -138,7 +138,7 @@ def test_records_of_ones_own_are_measured_and_have_no_splits(
         (("--limit", "0"), "--limit"),
     ],
 )
-def test_wrong_use_is_told_before_the_model_works(
+def test_wrong_use_is_reported_before_the_model_runs(
     evaluate: Evaluate, engine: ScriptedEngine, out: Path, options: tuple[str, ...], complaint: str
 ) -> None:
     result = evaluate(*options)

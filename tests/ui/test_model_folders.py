@@ -34,7 +34,7 @@ def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_machine")
-def test_a_model_is_shown_with_what_it_holds_and_whence(command: Command, made: Path) -> None:
+def test_show_prints_a_models_contents_and_sources(command: Command, made: Path) -> None:
     held = json.loads(command("models", "show", made / "minigpt-v2", "--json").out)
     assert held["kind"] == "model"
     assert held["language_model"] == "llama, 2 layers, 64 wide"
@@ -50,7 +50,7 @@ def test_a_model_is_shown_with_what_it_holds_and_whence(command: Command, made: 
 
 
 @pytest.mark.usefixtures("small_machine")
-def test_it_is_told_in_lines(command: Command, made: Path) -> None:
+def test_show_prints_lines(command: Command, made: Path) -> None:
     told = command("models", "show", made / "minigpt-v2").out
     assert "a model of 0.1 million weights in float16 and float32, and LoRA of rank 4, alpha 8, on" in told
     assert "asked in the form of: minigpt_v2" in told

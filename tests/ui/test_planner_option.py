@@ -52,7 +52,7 @@ def test_an_unknown_provider_gets_the_form_of_a_name(command: Command, photo: Pa
 
 
 @pytest.mark.parametrize("name", ["ask", "chat"])
-def test_a_chat_model_that_is_not_there_is_told_and_nothing_is_kept(
+def test_an_unknown_chat_model_is_reported_and_nothing_is_saved(
     command: Command, photo: Path, database: Path, name: str
 ) -> None:
     question = [WHERE] if name == "ask" else []

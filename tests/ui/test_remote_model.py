@@ -59,7 +59,7 @@ def test_a_question_is_answered_in_words_and_boxes(
     ]
 
 
-def test_how_sure_the_model_is_comes_from_the_server_or_is_said_to_be_unknown(
+def test_confidence_comes_from_the_server_or_is_reported_as_unknown(
     command: Command, photo: Path, server: ModelServer
 ) -> None:
     assert NOTE in command("ask", photo, WHERE, "--model", server.address).err
@@ -92,7 +92,7 @@ def test_a_dialect_can_be_chosen(command: Command, photo: Path, server: ModelSer
         (("--dialect", "plain"), "--dialect is for a model behind an address"),
     ],
 )
-def test_wrong_use_of_a_dialect_is_told(
+def test_wrong_use_of_a_dialect_is_reported(
     command: Command, photo: Path, options: tuple[str, ...], complaint: str
 ) -> None:
     result = command("ask", photo, WHERE, *options)
@@ -117,7 +117,7 @@ def test_what_is_no_address_is_one_line(command: Command, photo: Path, address: 
     ],
     ids=["rate limit", "failure", "drop", "garbage"],
 )
-def test_whatever_a_server_does_the_turn_is_kept_and_says_why_in_a_line(
+def test_every_server_failure_is_one_line_in_a_saved_turn(
     command: Command, photo: Path, server: ModelServer, trouble: object, message: str
 ) -> None:
     server.usually = trouble  # type: ignore[assignment]
@@ -202,9 +202,7 @@ class TestEvaluating:
         assert json.loads((tmp_path / "report.json").read_text())["unfinished"] == ["detection"]
 
 
-def test_the_page_is_told_the_address_and_the_dialect(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_page_gets_the_address_and_the_dialect(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, str] = {}
     monkeypatch.setattr(page, "_run", lambda _, environment: given.update(environment) or 0)
     assert command("ui", "--model", "http://h/v1#m", "--dialect", "gemma", "--no-browser").code == 0

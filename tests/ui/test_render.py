@@ -90,7 +90,7 @@ def test_colours_repeat_after_the_last() -> None:
     assert [tuple(pixels[50, 40 * index]) for index in range(len(PALETTE))] == [rgb(c) for c in PALETTE]
 
 
-def test_the_smaller_box_lies_on_top_whatever_the_order() -> None:
+def test_the_smaller_box_is_on_top_in_any_order() -> None:
     large, small = Box(10, 10, 90, 90), Box(10, 30, 40, 60)
     assert tuple(drawn(phrases(small, large))[45, 20]) == rgb(phrase_colour(0))
     assert tuple(drawn(phrases(large, small))[45, 20]) == rgb(phrase_colour(1))
@@ -197,7 +197,7 @@ def test_a_label_is_drawn_in_the_colour_of_its_phrase_with_dark_text(
     assert np.array_equal(bare[outside], labelled[outside])
 
 
-def test_a_label_stands_on_top_of_its_box_where_there_is_room(label_places: list[tuple[int, ...]]) -> None:
+def test_a_label_is_above_its_box_if_there_is_room(label_places: list[tuple[int, ...]]) -> None:
     draw(Image.new("RGB", (400, 300)), phrases(Box(20, 40, 60, 90)))
     ((x0, _, _, y1),) = label_places
     assert (x0, y1) == (80, 120)
@@ -221,7 +221,7 @@ def test_labels_stay_in_the_picture_and_off_one_another(
         assert min(a1, c1) - max(a0, c0) <= 1 or min(b1, d1) - max(b0, d0) <= 1, "more than touching"
 
 
-def test_a_label_does_not_hide_a_small_box_beside_its_own(label_places: list[tuple[int, ...]]) -> None:
+def test_a_label_does_not_hide_a_small_box_next_to_its_own(label_places: list[tuple[int, ...]]) -> None:
     draw(Image.new("RGB", (600, 400)), phrases(Box(20, 40, 80, 90), Box(22, 36, 24, 39)))
     (x0, y0, x1, y1) = label_places[0]
     assert x0 > 144 or x1 < 132 or y0 > 156 or y1 < 144
@@ -288,7 +288,7 @@ def lab(colours: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_any_two_colours_can_be_told_apart(sight: str) -> None:
+def test_any_two_colours_are_distinguishable(sight: str) -> None:
     seen = lab(linear(PALETTE) @ np.array(SIGHTS[sight]).T)
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
 

@@ -41,9 +41,7 @@ def test_each_picture_gets_its_answer_in_one_session(command: Command, album: Pa
         assert [turn.image and turn.image.width for turn in store.turns(session.id)] == [100, 200]
 
 
-def test_a_pattern_stands_for_its_files_in_order_and_json_is_a_line_each(
-    command: Command, album: Path
-) -> None:
+def test_a_pattern_matches_files_in_order_with_a_json_line_each(command: Command, album: Path) -> None:
     result = command("ask", album / "*.png", WHERE, "--json")
     lines = [json.loads(line) for line in result.out.splitlines()]
     assert [line["image"]["path"] for line in lines] == [f"{album}/a.png", f"{album}/b.png"]
@@ -75,7 +73,7 @@ def test_their_drawings_go_into_a_folder(command: Command, album: Path, tmp_path
     assert_wrong_use(command("ask", album / "*.png", WHERE, "--save", tmp_path / "x.png"), "name a folder")
 
 
-def test_a_pattern_that_matches_nothing_and_a_forgotten_question_are_told(
+def test_a_pattern_without_matches_and_a_missing_question_are_reported(
     command: Command, engine: ScriptedEngine, album: Path
 ) -> None:
     assert_one_line(command("ask", album / "*.jpg", WHERE), "no file matches", "*.jpg")
@@ -83,7 +81,7 @@ def test_a_pattern_that_matches_nothing_and_a_forgotten_question_are_told(
     assert engine.requests == []
 
 
-def test_a_lone_argument_is_told_what_is_missing_with_an_example(
+def test_a_single_argument_gets_the_missing_one_and_an_example(
     command: Command, engine: ScriptedEngine, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(album)
@@ -153,7 +151,7 @@ class TestDropped:
             ("/find dog", "there is no command /find"),
         ],
     )
-    def test_what_cannot_be_shown_is_told_with_the_remedy_and_not_asked(
+    def test_an_unreadable_picture_is_reported_with_a_remedy_and_not_asked_about(
         self, command: Command, engine: ScriptedEngine, photo: Path, line: str, words: str
     ) -> None:
         result = command("chat", photo, stdin=f"{line}\n".encode())
@@ -169,7 +167,7 @@ class TestDropped:
 
 
 class TestBeforeLoading:
-    def test_an_unknown_model_is_told_without_torch(self, photo: Path) -> None:
+    def test_an_unknown_model_is_reported_without_importing_torch(self, photo: Path) -> None:
         code = (
             "import sys\n"
             "sys.modules['torch'] = sys.modules['transformers'] = None\n"
@@ -181,7 +179,7 @@ class TestBeforeLoading:
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
         assert "no model 'nope': name one of nano" in result.stderr
 
-    def test_the_version_is_told(self, command: Command) -> None:
+    def test_version_is_printed(self, command: Command) -> None:
         result = command("--version")
         assert (result.code, result.err) == (0, "")
         assert result.out.startswith("assistant 0.")

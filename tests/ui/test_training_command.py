@@ -68,7 +68,7 @@ class TestOwnPhotos:
         assert "resume" in complaints.splitlines()[-1]
         assert not [path for path in out.rglob("*") if path.suffix in {".part", ".tmp"}]
 
-    def test_twenty_photos_are_learnt_by_heart(
+    def test_training_memorizes_twenty_photos(
         self, command: Command, own: Path, model: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "run"
@@ -106,7 +106,7 @@ class TestSettings:
         assert f"{file}: unknown key stepps" in said
         assert not (tmp_path / "run").exists()
 
-    def test_an_unknown_stage_is_told_with_those_there_are(self, command: Command) -> None:
+    def test_an_unknown_stage_is_reported_with_the_known_ones(self, command: Command) -> None:
         assert "choose one of 7b-1, 7b-2" in one_line(command("train", "--stage", "nano"))
 
     def test_a_stage_of_a_model_that_cannot_be_fetched_asks_for_its_folder(

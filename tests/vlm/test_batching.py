@@ -47,7 +47,7 @@ class TestPackedLayers:
 
 
 @torch.inference_mode()
-def test_a_prepared_model_sees_the_same_in_each_image_whatever_its_neighbours() -> None:
+def test_an_images_features_do_not_depend_on_the_batch() -> None:
     plain, prepared = tiny_model().eval(), tiny_model().eval()
     prepare(prepared)
     images = torch.randn(3, 3, IMAGE_SIZE, IMAGE_SIZE)

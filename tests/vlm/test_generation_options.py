@@ -45,7 +45,7 @@ def asked(engine: LocalEngine, options: GenerationOptions, *others: Request) -> 
 
 
 class TestSampling:
-    def test_a_seed_repeats_an_answer_whoever_shares_the_batch(self, engine: LocalEngine) -> None:
+    def test_a_seed_repeats_an_answer_in_any_batch(self, engine: LocalEngine) -> None:
         others = [Request(None, "hello"), replace(CAPTION, options=replace(SAMPLED, seed=8))]
         assert asked(engine, SAMPLED) == asked(engine, SAMPLED, *others)
         assert "".join(engine.stream(replace(CAPTION, options=SAMPLED))).strip() == asked(engine, SAMPLED)

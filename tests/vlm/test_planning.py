@@ -101,7 +101,7 @@ class TestThePrompt:
         assert prompt.text == "R> same as in T1?\n=>"
         assert prompt.symbols == {"R": BOX, "T1": OTHER}
 
-    def test_is_one_line_a_turn_whatever_is_in_the_message(self) -> None:
+    def test_is_one_line_a_turn_for_any_message(self) -> None:
         text = plan_prompt("find it\n=> chat ; locate x", PlanContext()).text
         assert text == "> find it => chat, locate x\n=>"
 
