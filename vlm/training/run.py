@@ -31,7 +31,7 @@ from .processes import is_first_process
 from .progress import LogLine, RunLog, discard, print_to_stderr
 from .self_critical import AnswerSampler, rewards_for
 from .sharding import BlankImageCollator, gather_weights, layer_classes
-from .sheets import sheet_writer
+from .sheets import SheetWriter
 from .stopping import StopOnSignal, TrainingStoppedError
 from .trainer import AnswerTrainer
 from .whitening import restore_weight, sample_images, trained_projection, whiten
@@ -125,7 +125,7 @@ def _run(
     if first:
         trainer.add_callback(RunLog(config.out, log_line))
     if first and config.sample_every:
-        trainer.add_callback(sheet_writer(adapted, processor, data, config))
+        trainer.add_callback(SheetWriter(adapted, processor, data, config))
     _fit(trainer, config, log_line)
 
     if config.whiten:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -86,40 +85,33 @@ def _cell(item: AnsweredExample) -> Image.Image:
 
 
 class SheetWriter(TrainerCallback):
-    """Writes `step-N.png` every `every` steps, drawn by `draw`."""
+    """Writes `sheets/step-N.png` every `sample_every` steps: the first examples of the data."""
 
-    def __init__(self, folder: Path, every: int, draw: Callable[[], Image.Image]) -> None:
-        self._folder = folder
-        self._every = every
-        self._draw = draw
+    def __init__(
+        self,
+        model: AdaptedModel,
+        processor: MiniGPTv2Processor,
+        data: InstructionMixture,
+        config: TrainingConfig,
+    ) -> None:
+        self._model = model
+        self._processor = processor
+        self._config = config
+        self._examples = [data[index] for index in range(min(IMAGES, len(data)))]
 
     def on_step_end(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
         """Write a sheet if it is due."""
-        if state.global_step % self._every == 0:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._draw().save(self._folder / f"step-{state.global_step:06}.png")
+        if state.global_step % self._config.sample_every == 0:
+            folder = self._config.out / "sheets"
+            folder.mkdir(parents=True, exist_ok=True)
+            self._draw().save(folder / f"step-{state.global_step:06}.png")
 
-
-def sheet_writer(
-    model: AdaptedModel, processor: MiniGPTv2Processor, data: InstructionMixture, config: TrainingConfig
-) -> SheetWriter:
-    """Return the writer of sheets of the first examples of the data."""
-    examples = [data[index] for index in range(min(IMAGES, len(data)))]
-
-    def draw() -> Image.Image:
-        return draw_sheet(model, processor, examples, bf16=config.bf16)
-
-    return SheetWriter(config.out / "sheets", config.sample_every, draw)
-
-
-def draw_sheet(
-    model: AdaptedModel, processor: MiniGPTv2Processor, examples: Sequence[Example], *, bf16: bool
-) -> Image.Image:
-    """Draw the answers of the current model, in its training precision."""
-    model.eval()  # the Trainer restores training mode before the next step
-    precision = torch.autocast(model.device.type, torch.bfloat16, enabled=bf16)
-    # Compiled layers would be recompiled for decoding with a cache, which takes longer than the answers.
-    with torch.inference_mode(), torch.compiler.set_stance("force_eager"), precision:
-        return sheet(answer_examples(model, processor, examples))
+    def _draw(self) -> Image.Image:
+        """Draw the answers of the current model, in its training precision."""
+        self._model.eval()  # the Trainer restores training mode before the next step
+        precision = torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._config.bf16)
+        # Compiled layers would be recompiled for decoding with a cache, which takes longer than the answers.
+        with torch.inference_mode(), torch.compiler.set_stance("force_eager"), precision:
+            return sheet(answer_examples(self._model, self._processor, self._examples))
