@@ -94,30 +94,21 @@ class _Question:
     references: Sequence[str]
 
 
+@dataclass(frozen=True)
 class AnswerSampler:
     """Collates examples with answers sampled from the model, weighted by their advantage.
 
-    For each image, one question per task with a reward: captions against all human captions, a referring
-    expression against its box. The question is worded as in the example's own sample; examples without such
-    a sample or without references are unchanged.
+    For each image, `answers` to one question per task with a reward: captions against all human captions, a
+    referring expression against its box. The question is worded as in the example's own sample; examples
+    without such a sample or without references are unchanged.
     """
 
-    def __init__(
-        self,
-        collate: Collate,
-        model: AdaptedModel,
-        processor: MiniGPTv2Processor,
-        rewards: Mapping[Task, Reward],
-        answers: int,
-        *,
-        bf16: bool,
-    ) -> None:
-        self._collate = collate
-        self._model = model
-        self._processor = processor
-        self._rewards = rewards
-        self._answers = answers
-        self._bf16 = bf16
+    collate: Collate
+    model: AdaptedModel
+    processor: MiniGPTv2Processor
+    rewards: Mapping[Task, Reward]
+    answers: int
+    bf16: bool
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """Return the batch with the sampled answers, their `rewards` (answers) and their task indices in
@@ -125,7 +116,7 @@ class AnswerSampler:
         """
         examples = list(examples)
         rewards, rewarded = [], []
-        for task in self._rewards:
+        for task in self.rewards:
             questions = [
                 question
                 for index, example in enumerate(examples)
@@ -134,7 +125,7 @@ class AnswerSampler:
             if questions:
                 rewards.append(self._answer(questions, examples))
                 rewarded += [TASKS.index(task)] * len(rewards[-1])
-        batch = self._collate(examples)
+        batch = self.collate(examples)
         return (
             batch | {"rewards": torch.cat(rewards), "rewarded": torch.tensor(rewarded)} if rewards else batch
         )
@@ -144,14 +135,14 @@ class AnswerSampler:
         task = questions[0].task
         images = [image for item in questions if (image := examples[item.index].image) is not None]
         sampled = sample_answers(
-            self._model,
-            self._processor,
+            self.model,
+            self.processor,
             images,
             [item.words for item in questions],
-            self._answers,
-            bf16=self._bf16,
+            self.answers,
+            bf16=self.bf16,
         )
-        reward = self._rewards[task]
+        reward = self.rewards[task]
         rewards = torch.stack(
             [reward(answers, item.references) for item, answers in zip(questions, sampled, strict=True)]
         )
