@@ -33,10 +33,7 @@ def write_report(report: dict[str, Any], path: Path, read: ReadImage) -> None:
         AssistantError: the files cannot be written.
     """
     write_json(report, path)
-    try:
-        write_text(page_path(path), _page(report, read))
-    except OSError as error:
-        raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
+    _write(page_path(path), _page(report, read))
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
@@ -45,9 +42,13 @@ def write_json(report: dict[str, Any], path: Path) -> None:
     Raises:
         AssistantError: the file cannot be written.
     """
+    _write(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_text(path, text)
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error.strerror}; name another --out") from error
 
