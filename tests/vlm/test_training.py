@@ -23,7 +23,8 @@ from assistant.vlm.tasks import Task, Turn, instruction
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.run import train
 
-from .tiny import TOWERS, dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+from .runs import short_run
+from .tiny import TOWERS, picture, tiny_model, tiny_processor
 
 State = dict[str, torch.Tensor]
 ADAPTER = AdapterConfig(rank=2, alpha=4)
@@ -181,16 +182,7 @@ class TestAdapterFolder:
 class TestRuns:
     @pytest.fixture
     def config(self, tmp_path: Path) -> TrainingConfig:
-        return TrainingConfig(
-            data=write_photo_folder(tmp_path / "photos", dog_records(3)),
-            out=tmp_path / "run",
-            steps=4,
-            batch=2,
-            learning_rate=1e-2,
-            warmup_steps=1,
-            save_every=2,
-            adapter=AdapterConfig(rank=2, alpha=4, dropout=0.1),
-        )
+        return short_run(tmp_path)
 
     @staticmethod
     def run(config: TrainingConfig, drawn_before: int = 0) -> State:

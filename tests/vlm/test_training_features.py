@@ -20,7 +20,8 @@ from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.features import cache_features
 from assistant.vlm.training.run import train
 
-from .tiny import TOWERS, dog_records, tiny_config, tiny_model, tiny_processor, write_photo_folder
+from .runs import short_run
+from .tiny import TOWERS, tiny_config, tiny_model, tiny_processor
 
 BOTH = "dinov2 and classifier"
 PICTURES = torch.randn(3, 3, 56, 56, generator=torch.Generator().manual_seed(0))
@@ -114,15 +115,7 @@ def test_a_full_disk_is_reported_once_and_training_continues(
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainingConfig:
-    return TrainingConfig(
-        data=write_photo_folder(tmp_path / "photos", dog_records(3)),
-        out=tmp_path / "run",
-        steps=4,
-        batch=2,
-        bf16=False,
-        adapter=AdapterConfig(rank=2, alpha=4),
-        mixture=MixtureConfig(crop=0.0),
-    )
+    return short_run(tmp_path, bf16=False, mixture=MixtureConfig(crop=0.0))
 
 
 def test_a_run_learns_the_same_with_it(config: TrainingConfig, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from assistant.vlm.architecture.adapter import AdapterConfig
 from assistant.vlm.training.config import TrainingConfig
 from assistant.vlm.training.run import train
 
-from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+from .runs import short_run
+from .tiny import picture, tiny_model, tiny_processor
 
 State = dict[str, torch.Tensor]
 
@@ -53,17 +54,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def train_in_all_ways(folder: Path) -> None:
-    config = TrainingConfig(
-        data=write_photo_folder(folder / "photos", dog_records(4)),
-        out=folder / "one",
-        steps=4,
-        batch=4,
-        learning_rate=1e-2,
-        warmup_steps=1,
-        save_every=2,
-        log_every=1,
-        bf16=False,
-        adapter=AdapterConfig(rank=2, alpha=4),
+    plain = AdapterConfig(rank=2, alpha=4)
+    config = replace(
+        short_run(folder, 4, batch=4, log_every=1, bf16=False, adapter=plain), out=folder / "one"
     )
     half = replace(config, out=folder / "one-half", bf16=True)
     # Each process has one conversation per step, mostly without an image.

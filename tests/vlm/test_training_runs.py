@@ -34,24 +34,15 @@ from assistant.vlm.training.sheets import ANSWERED, SIDE, WANTED, AnsweredExampl
 from assistant.vlm.training.stopping import StopOnSignal, TrainingStoppedError
 from assistant.vlm.training.trainer import AnswerTrainer
 
-from .tiny import dog_records, picture, tiny_model, tiny_processor, write_photo_folder
+from .runs import short_run
+from .tiny import picture, tiny_model, tiny_processor
 
 State = dict[str, torch.Tensor]
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainingConfig:
-    return TrainingConfig(
-        data=write_photo_folder(tmp_path / "photos", dog_records(3)),
-        out=tmp_path / "run",
-        steps=6,
-        batch=2,
-        learning_rate=1e-2,
-        warmup_steps=1,
-        save_every=2,
-        log_every=2,
-        adapter=AdapterConfig(rank=2, alpha=4, dropout=0.1),
-    )
+    return short_run(tmp_path, steps=6, log_every=2)
 
 
 def run(config: TrainingConfig) -> tuple[State, list[str]]:

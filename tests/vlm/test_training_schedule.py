@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from assistant.vlm.architecture.adapter import AdapterConfig
-from assistant.vlm.training.config import TrainingConfig, load_config
+from assistant.vlm.training.config import load_config
 from assistant.vlm.training.run import train
 from assistant.vlm.training.schedule import Schedule
 
-from .tiny import dog_records, tiny_model, tiny_processor, write_photo_folder
+from .runs import short_run
+from .tiny import tiny_model, tiny_processor
 
 
 def reference_rate(step: int, steps: int, peak: float, first: float, last: float, warmup: int) -> float:
@@ -39,17 +39,14 @@ def test_the_paper_stages_start_and_end_at_the_rates_of_the_reference() -> None:
 
 
 def test_a_run_trains_each_layer_at_its_own_rate(tmp_path: Path) -> None:
-    config = TrainingConfig(
-        data=write_photo_folder(tmp_path / "photos", dog_records(3)),
-        out=tmp_path / "run",
+    config = short_run(
+        tmp_path,
         steps=5,
-        batch=1,
         learning_rate=1e-3,
         projection_learning_rate=1e-3,
         warmup_steps=2,
         schedule=Schedule(first=1e-4, last=2e-4),
         log_every=1,
-        adapter=AdapterConfig(rank=2, alpha=4),
     )
     train(tiny_model(), tiny_processor(), config, log_line=lambda _: None)
     lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
