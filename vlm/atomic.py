@@ -12,7 +12,7 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which takes the place of `path` at the end of the block.
 
-    That is a file, or a new folder. The parent must exist, and holds a folder `partial-...` meanwhile.
+    That is a file, or a folder. The parent must exist, and holds a folder `partial-...` meanwhile.
 
     Raises:
         OSError: it cannot be written.
@@ -20,6 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as folder:
         scratch = Path(folder) / path.name
         yield scratch
+        if scratch.is_dir() and path.is_dir():  # `replace` takes the place of empty folders alone
+            path.rename(scratch.with_name(f"earlier-{path.name}"))
         scratch.replace(path)
 
 

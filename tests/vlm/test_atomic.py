@@ -18,11 +18,20 @@ def test_a_file_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
-    with replacing(tmp_path / "adapter") as folder:
-        folder.mkdir()
-        (folder / "weights").write_text("1")
-        assert not (tmp_path / "adapter").exists()
-    assert (tmp_path / "adapter" / "weights").read_text() == "1"
+    for name in ("weights", "others"):
+        with replacing(tmp_path / "adapter") as folder:
+            folder.mkdir()
+            (folder / name).write_text("1")
+            assert (tmp_path / "adapter" / "weights").exists() == (name == "others")
+        assert [path.name for path in (tmp_path / "adapter").iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_a_file_takes_the_place_of_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    with pytest.raises(OSError, match="folder"):
+        write_text(tmp_path / "folder", "text")
+    assert (tmp_path / "folder" / "inner").is_dir()
 
 
 def interrupted(path: Path) -> None:

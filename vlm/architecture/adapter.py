@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from ..atomic import replacing
 from ..errors import WeightsError, one_line
 from ..folders.base_note import note_base, own_adapter
 from ..folders.reading import read_adapter
@@ -193,8 +192,7 @@ def save_adapter(
     """
     model.peft_config["default"].base_model_name_or_path = base_name
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        written = Path(scratch) / folder.name
+    with replacing(folder) as written:
         model.save_pretrained(str(written), save_embedding_layers=False, state_dict=state)
         (written / "README.md").unlink()  # PEFT's template of a model card
         path = written / "adapter_model.safetensors"
@@ -204,5 +202,3 @@ def save_adapter(
         save_file(weights, path, metadata={"format": "pt"})
         if has_folder:
             note_base(written, Path(base_name))
-        shutil.rmtree(folder, ignore_errors=True)
-        written.rename(folder)

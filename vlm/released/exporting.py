@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..atomic import replacing
 from ..errors import WeightsError, one_line
 from ..folders.base_note import ADAPTER
 from ..folders.reading import read_adapter
@@ -76,13 +76,9 @@ def _layer_norm(folder: Path) -> State:
 
 
 def _save(content: dict[str, Any], out: Path) -> None:
-    partial = out.with_name(f"{out.name}.partial")
     try:
         require_room(out, sum(tensor.nbytes for tensor in content["model"].values()))
-        torch.save(content, partial)
-        partial.rename(out)
+        with replacing(out) as scratch:
+            torch.save(content, scratch)
     except (OSError, RuntimeError) as error:
         raise WeightsError(f"cannot write {out}: {one_line(error)}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
