@@ -7,7 +7,7 @@ import json
 import pytest
 
 from assistant.agent import Plan, PlanContext, Step
-from assistant.ui.commands.cases import CaseError, plan_line, read_cases
+from assistant.ui.commands.cases import CaseError, plan_form, read_cases
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task
 
@@ -55,10 +55,9 @@ def test_a_bad_line_is_named_with_its_field(line: str, message: str) -> None:
 
 def test_a_plan_is_written_with_its_region_and_chat_by_name() -> None:
     plan = Plan((Step(Task.IDENTIFY, "", Box(1, 2, 3, 4)), Step(None, "hé")), "why")
-    assert plan_line("a", plan) == (
-        '{"id": "a", "steps": [{"task": "identify", "argument": "", "region": [1, 2, 3, 4]}, '
-        '{"task": "chat", "argument": "hé", "region": null}]}'
-    )
+    identify = {"task": "identify", "argument": "", "region": [1, 2, 3, 4]}
+    chat = {"task": "chat", "argument": "hé", "region": None}
+    assert plan_form("a", plan) == {"id": "a", "steps": [identify, chat]}
 
 
 def test_a_context_is_empty_by_default() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -29,7 +28,7 @@ from .options import (
     require_pipe,
     wrong_use,
 )
-from .output import note, say, say_json, say_json_text
+from .output import note, say, say_json
 from .paths import expand, given_path, names_picture
 from .pictures import (
     check_drawing,
@@ -271,7 +270,7 @@ def plan(
     """
     from ...agent.plan import PlanContext
     from ...agent.planner import Planner
-    from .cases import plan_line, read_cases
+    from .cases import plan_form, read_cases
 
     if jsonl == (message is not None):
         raise typer.BadParameter("give either a message or --jsonl")
@@ -282,11 +281,11 @@ def plan(
     if jsonl:
         lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace")
         for case in read_cases(lines):
-            say_json_text(plan_line(case.id, chosen.plan(case.message, case.context)))
+            say_json(plan_form(case.id, chosen.plan(case.message, case.context)))
         return
     made = chosen.plan(str(message).encode(errors="replace").decode(), PlanContext())
     if as_json:
-        say_json(json.loads(plan_line("", made)) | {"why": made.why})
+        say_json(plan_form("", made) | {"why": made.why})
         return
     for step in made.steps:
         where = f" in {list(step.region.bins)}" if step.region else ""

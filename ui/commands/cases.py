@@ -47,8 +47,8 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
                 raise CaseError(f"line {number}: cannot be read: {error}") from error
 
 
-def plan_line(case_id: str, plan: Plan) -> str:
-    """Write a plan as one JSON line, `{"id", "steps": [{"task", "argument", "region"}]}`."""
+def plan_form(case_id: str, plan: Plan) -> dict[str, Any]:
+    """Return a plan as it is in JSON: `{"id", "steps": [{"task", "argument", "region"}]}`."""
     steps = [
         {
             "task": step.name,
@@ -57,8 +57,7 @@ def plan_line(case_id: str, plan: Plan) -> str:
         }
         for step in plan.steps
     ]
-    line = json.dumps({"id": case_id, "steps": steps}, ensure_ascii=False)
-    return line.encode(errors="backslashreplace").decode()  # half a surrogate pair stays an escape
+    return {"id": case_id, "steps": steps}
 
 
 def _task(name: Any) -> Task | None:
