@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +21,8 @@ from .options import (
     QuantizeOption,
     in_dialect,
     load_model,
-    to_json,
 )
-from .output import INTERRUPTED
+from .output import INTERRUPTED, note, say, say_json
 
 if TYPE_CHECKING:
     from ...vlm.evaluation.items import EvaluationSet
@@ -92,17 +92,9 @@ def evaluate(
     if page_path(out) == out:
         raise typer.BadParameter(f"--out: {out} is where the page goes: name a file that ends in .json")
     if tasks == "planning":
-        ignored = (
-            ("--data", data),
-            ("--split", split),
-            ("--set", published),
-            ("--base", base),
-            ("--zoom", zoom),
-        )
-        placed = (("--dtype", dtype), ("--device", device), ("--quantize", quantize))
-        for name, given in (*ignored, *placed, ("--paper", paper or None)):
-            if given is not None:
-                raise typer.BadParameter(f"{name}: --tasks planning measures messages of the package alone")
+        ignored = {"--data": data, "--split": split, "--set": published, "--base": base, "--zoom": zoom}
+        ignored |= {"--dtype": dtype, "--device": device, "--quantize": quantize, "--paper": paper or None}
+        _refuse(ignored, "--tasks planning measures messages of the package alone")
         _evaluate_planning(out, limit, model, as_json=as_json)
         return
     if data is None:
@@ -121,11 +113,13 @@ def evaluate(
     except KeyboardInterrupt as stopped:
         if not done:
             raise
-        typer.echo(f"Stopped: {out} holds the tasks that are done.", err=True)
+        note(f"Stopped: {out} holds the tasks that are done.")
         raise typer.Exit(INTERRUPTED) from stopped
-    table = _table_of_the_paper if paper else _table
-    typer.echo(to_json(summary(report)) if as_json else "\n".join(table(report)))
-    typer.echo(f"Report: {out} and {page_path(out)}", err=True)
+    if as_json:
+        say_json(summary(report))
+    else:
+        say("\n".join(_table_of_the_paper(report) if paper else _table(report)))
+    note(f"Report: {out} and {page_path(out)}")
 
 
 def _evaluate_planning(out: Path, limit: int | None, model: str, *, as_json: bool) -> None:
@@ -138,8 +132,11 @@ def _evaluate_planning(out: Path, limit: int | None, model: str, *, as_json: boo
     step = 1 if limit is None else max(1, -(-len(messages) // limit))
     report = evaluate_planning(load_model(model), messages[::step], _show_progress)
     write_json(report, out)
-    typer.echo(to_json(summary(report)) if as_json else "\n".join(_table(report)))
-    typer.echo(f"Report: {out}", err=True)
+    if as_json:
+        say_json(summary(report))
+    else:
+        say("\n".join(_table(report)))
+    note(f"Report: {out}")
 
 
 def _questions(data: Path, split: str | None, tasks: str | None, published: str | None) -> EvaluationSet:
@@ -172,10 +169,19 @@ def _questions(data: Path, split: str | None, tasks: str | None, published: str 
 def _paper(data: Path, split: str | None, tasks: str | None, published: str | None) -> EvaluationSet:
     from ...vlm.evaluation.published import paper_set
 
-    for name, given in (("--split", split), ("--tasks", tasks), ("--set", published)):
-        if given is not None:
-            raise typer.BadParameter(f"{name}: --paper has its own sets and splits")
+    _refuse({"--split": split, "--tasks": tasks, "--set": published}, "--paper has its own sets and splits")
     return paper_set(data)
+
+
+def _refuse(options: Mapping[str, object], reason: str) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        BadParameter: one of them is given.
+    """
+    for name, given in options.items():
+        if given is not None:
+            raise typer.BadParameter(f"{name}: {reason}")
 
 
 def _table_of_the_paper(report: dict[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from ...vlm.models.presets import PRESETS, Preset, require_model
 from ..loading import quieten_libraries
 from .model_folders import as_values, list_folders, show_folder
 from .options import BaseOption, JsonOption
+from .output import say, say_json
 
 app = typer.Typer(help="List, fetch, show, convert, export, average and merge models.", no_args_is_help=True)
 
@@ -46,11 +46,11 @@ def list_models(
 
     statuses = [describe(preset) for preset in PRESETS.values()]
     if as_json:
-        typer.echo(json.dumps([as_values(status) for status in statuses]))
+        say_json([as_values(status) for status in statuses])
         return
     for status in statuses:
         here = "ready" if status.present else f"not fetched: assistant models pull {status.name}"
-        typer.echo(f"{status.name:8} {status.description} ({here})")
+        say(f"{status.name:8} {status.description} ({here})")
 
 
 @app.command()
@@ -63,7 +63,7 @@ def pull(name: NameArgument) -> None:
     """
     from ...vlm.models.weights import base_model
 
-    typer.echo(str(base_model(_preset(name))))
+    say(str(base_model(_preset(name))))
 
 
 @app.command()
@@ -90,15 +90,15 @@ def show(
     preset = PRESETS[name]
     status = describe(preset)
     if as_json:
-        typer.echo(json.dumps(as_values(status)))
+        say_json(as_values(status))
         return
-    typer.echo(f"{status.name}: {status.description}")
-    typer.echo(f"weights: {status.folder} ({'present' if status.present else 'not fetched'})")
+    say(f"{status.name}: {status.description}")
+    say(f"weights: {status.folder} ({'present' if status.present else 'not fetched'})")
     for part in status.parts:
-        typer.echo(f"part: {part.package} {part.version}, {part.licence}, sha256 {part.sha256}")
+        say(f"part: {part.package} {part.version}, {part.licence}, sha256 {part.sha256}")
     card = preset.adapter / "README.md"
     if card.is_file():
-        typer.echo("\n" + card.read_text(encoding="utf-8"))
+        say("\n" + card.read_text(encoding="utf-8"))
 
 
 @app.command()
@@ -150,7 +150,7 @@ def convert(
             image_size=image_size,
             tell=tell,
         )
-    typer.echo(str(files[-1]))
+    say(str(files[-1]))
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def export(
 
     quieten_libraries()
     export_checkpoint(folder, out)
-    typer.echo(str(out))
+    say(str(out))
 
 
 @app.command()
@@ -211,7 +211,7 @@ def average(
     from ...vlm.training.averaging import average_adapters
 
     average_adapters(adapters, out)
-    typer.echo(str(out))
+    say(str(out))
 
 
 @app.command()
@@ -234,7 +234,7 @@ def merge(
     quieten_libraries()
     with _cleared_up():
         merge_adapter(model, out, base)
-    typer.echo(str(out))
+    say(str(out))
 
 
 def _preset(name: str) -> Preset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from ...vlm.extras import require
 from ...vlm.models.presets import PRESETS, require_model
 from .. import loading
 from ..loading import open_store
-from .output import encodable
 
 if TYPE_CHECKING:
     from ...vlm.vision_language_model import VisionLanguageModel
@@ -135,11 +133,6 @@ def require_pipe(file: str, command: str) -> None:
     """
     if sys.stdin.isatty():
         raise typer.BadParameter(f"nothing is piped in: cat {file} | assistant {command}")
-
-
-def to_json(value: Any) -> str:
-    """Return one line of JSON for stdout."""
-    return encodable(json.dumps(value, ensure_ascii=False))
 
 
 def in_dialect(model: str, dialect: str | None) -> str:

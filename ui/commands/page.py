@@ -25,6 +25,7 @@ from .options import (
     PlannerOption,
     in_dialect,
 )
+from .output import note
 from .paths import named_path
 
 PAGE = Path(settings.__file__).with_name("app.py")
@@ -103,7 +104,7 @@ def ui(
     environment = {**os.environ, **given}
     command = [sys.executable, "-m", "streamlit", *arguments(port, address, browser)]
     if not log_json:
-        typer.echo(f"The chat is at http://{address}:{port} (Ctrl-C stops it)", err=True)
+        note(f"The chat is at http://{address}:{port} (Ctrl-C stops it)")
     code = _run(command, environment)
     if code > 0:  # below 0: ended by a signal
         raise AssistantError(f"the page could not be served; is port {port} taken? Try another --port")

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import INTERRUPTED
+from ..loading import quieten_libraries
+from .output import INTERRUPTED, note, say
 
 Switch = bool | None
 
@@ -103,16 +104,13 @@ def train(
 
 def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
     """Train with the given settings; only the first of several processes prints the adapter's path."""
-    import transformers
-
     from ...vlm.training.config import load_config
     from ...vlm.training.processes import is_first_process, leave_processes
     from ...vlm.training.run import train_named
     from ...vlm.training.stopping import TrainingStoppedError
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quieten_libraries()
     settings = load_config(stage, file, options)
     try:
         with redirect_stdout(sys.stderr):  # libraries print
@@ -121,7 +119,7 @@ def _run(stage: str | None, file: Path | None, options: dict[str, Any]) -> None:
     except TrainingStoppedError as stopped:
         leave_processes()
         if is_first_process():
-            typer.echo(str(stopped), err=True)
+            note(str(stopped))
         raise typer.Exit(INTERRUPTED) from stopped
     if is_first_process():
-        typer.echo(str(adapter))
+        say(str(adapter))
