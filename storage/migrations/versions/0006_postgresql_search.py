@@ -4,8 +4,6 @@ from alembic import op
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 # PostgreSQL's parser would keep `cat/dog` as the name of a file, so punctuation becomes space; an index entry
 # has a greatest size, hence `left`. Queries repeat the expression (`storage/search.py`).
