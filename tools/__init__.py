@@ -17,30 +17,21 @@ if TYPE_CHECKING:
     from .vision_tool import LazyModel, VisionTool
 
 _MODULES = {
-    "CaptionTool": "tasks",
-    "DetectTool": "tasks",
-    "FoundBox": "results",
-    "GroundTool": "tasks",
-    "IdentifyTool": "tasks",
-    "ImageAccess": "images",
-    "ImageReference": "results",
-    "ImageSource": "images",
-    "LazyModel": "vision_tool",
-    "ListPicturesTool": "listing",
-    "PictureList": "results",
-    "ReferTool": "tasks",
-    "VisionResult": "results",
-    "VisionTool": "vision_tool",
-    "VisionToolkit": "toolkit",
-    "VqaTool": "tasks",
+    "images": {"ImageAccess", "ImageSource"},
+    "listing": {"ListPicturesTool"},
+    "results": {"FoundBox", "ImageReference", "PictureList", "VisionResult"},
+    "tasks": {"CaptionTool", "DetectTool", "GroundTool", "IdentifyTool", "ReferTool", "VqaTool"},
+    "toolkit": {"VisionToolkit"},
+    "vision_tool": {"LazyModel", "VisionTool"},
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that `import assistant.tools` is cheap."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = ["CaptionTool", "DetectTool", "FoundBox", "GroundTool", "IdentifyTool", "ImageAccess"]
