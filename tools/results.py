@@ -89,7 +89,10 @@ class VisionResult(_Record):
     def phrases(self) -> tuple[GroundedPhrase, ...]:
         """The boxes as grounded phrases, for drawing; consecutive boxes of one phrase are grouped."""
         groups = groupby(self.boxes, key=lambda found: found.phrase)
-        return tuple(GroundedPhrase(phrase, tuple(map(_box, boxes))) for phrase, boxes in groups)
+        return tuple(
+            GroundedPhrase(phrase, tuple(Box(*found.bins).with_score(found.score) for found in boxes))
+            for phrase, boxes in groups
+        )
 
     @classmethod
     def of(cls, artifact: Any) -> VisionResult | None:
@@ -159,8 +162,3 @@ def _line(found: FoundBox, task: Task) -> str:
     if task == Task.IDENTIFY:  # the caller gave the box
         return line
     return f"{line}, confidence {'unknown' if found.score is None else f'{found.score:.0%}'}"
-
-
-def _box(found: FoundBox) -> Box:
-    x0, y0, x1, y1 = found.bins
-    return Box(x0, y0, x1, y1, found.score)
