@@ -17,7 +17,7 @@ from .options import DatabaseOption, ImagesOption, JsonOption, complete_session,
 from .output import note, say, say_json, say_json_text, write_whole
 
 if TYPE_CHECKING:
-    from ...storage import SearchHit, SessionStore, SessionSummary, StoredTurn
+    from ...storage import SearchHit, SessionStore, SessionSummary
 
 Found = TypeVar("Found")
 
@@ -52,7 +52,8 @@ def list_sessions(
     for session in found:
         updated = session.updated.astimezone()  # in local time
         about = f"{updated:%Y-%m-%d %H:%M}  {_turns(session):>10}  {one_line(session.title)}"
-        say(f"{session.id}  {about}{_whose(session)}")
+        owner = f"  ({session.owner})" if session.owner else ""
+        say(f"{session.id}  {about}{owner}")
 
 
 @app.command()
@@ -71,7 +72,8 @@ def show(
             return
     say(f"{summary.title} ({summary.id})")
     for turn in turns:
-        say(f"\n{turn.number}. {turn.user}\n   {_tasks(turn)} {turn.answer}")
+        tasks = " ".join(f"[{step.name}]" for step in turn.steps)
+        say(f"\n{turn.number}. {turn.user}\n   {tasks} {turn.answer}")
 
 
 @app.command()
@@ -216,11 +218,3 @@ def _hit(hit: SearchHit) -> dict[str, Any]:
 
 def _turns(session: SessionSummary) -> str:
     return f"{session.turns} turn{'' if session.turns == 1 else 's'}"
-
-
-def _whose(session: SessionSummary) -> str:
-    return f"  ({session.owner})" if session.owner else ""
-
-
-def _tasks(turn: StoredTurn) -> str:
-    return " ".join(f"[{step.name}]" for step in turn.steps)
