@@ -149,7 +149,7 @@ def _boxes(turn: StoredTurn, step: StoredStep) -> tuple[Box, ...]:
     """Return a step's boxes, or the person's corrections if no other step of the turn locates anything."""
     located = [other for other in turn.steps if other.task in BOX_TASKS]
     if turn.corrections is None or turn.image is None or located != [step]:
-        return tuple(box for phrase in step.phrases for box in phrase.boxes)
+        return step.boxes
     size = turn.image.width, turn.image.height
     return tuple(Box.from_pixels(*mark.corners, *size) for mark in turn.corrections)
 

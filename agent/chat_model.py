@@ -199,7 +199,7 @@ def _past_turn(exchange: _Exchange) -> PastTurn:
 
 def _past_step(call: ToolCall, result: VisionResult) -> PastStep:
     task, argument = TASKS[call["name"]]
-    boxes = tuple(box for phrase in result.phrases for box in phrase.boxes)
+    boxes = GroundedText(result.text, result.phrases).boxes
     region = boxes[0] if task is Task.IDENTIFY and boxes else None
     return PastStep(task, str(call["args"].get(argument, "")) if argument else "", boxes, region)
 

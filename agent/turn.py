@@ -115,10 +115,9 @@ def in_place(step: Step, results: tuple[StoredStep, ...]) -> Step:
     if step.region_from is None:
         return step
     found = results[step.region_from]
-    boxes = [box for phrase in found.phrases for box in phrase.boxes]
     doubted = any(verified and not verified.agrees for verified in found.verifications)
-    sure = len(boxes) == 1 and not doubted and not is_unsure(boxes[0])
-    return replace(step, region=boxes[0] if sure else None)
+    sure = len(found.boxes) == 1 and not doubted and not is_unsure(found.boxes[0])
+    return replace(step, region=found.boxes[0] if sure else None)
 
 
 class _StepListener:

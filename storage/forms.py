@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -88,12 +88,6 @@ class CheckedBox(Box):
 def verification_of(box: Box) -> Verification | None:
     """Return the check of a box, None if it was not checked."""
     return box.verification if isinstance(box, CheckedBox) else None
-
-
-def verifications_of(phrases: Iterable[GroundedPhrase]) -> tuple[Verification | None, ...]:
-    """Return the check of each box in the order of the phrases, or nothing if no box was checked."""
-    found = tuple(verification_of(box) for phrase in phrases for box in phrase.boxes)
-    return found if any(found) else ()
 
 
 @dataclass(frozen=True, config=STRICT)

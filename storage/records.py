@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from ..vlm.grounding import Box, GroundedPhrase
 from ..vlm.tasks import CHAT
-from .forms import STRICT, Phrase, Region, Score, Seconds, Time, Verification, verifications_of
+from .forms import STRICT, Phrase, Region, Score, Seconds, Time, Verification, verification_of
 
 Feedback = Literal[-1, 0, 1]
 
@@ -107,9 +107,15 @@ class StoredStep:
         return self.task or CHAT
 
     @property
+    def boxes(self) -> tuple[Box, ...]:
+        """All boxes, in the order of the phrases."""
+        return tuple(box for phrase in self.phrases for box in phrase.boxes)
+
+    @property
     def verifications(self) -> tuple[Verification | None, ...]:
         """The check of each box, None for a box that was not checked; empty if none was."""
-        return verifications_of(self.phrases)
+        found = tuple(map(verification_of, self.boxes))
+        return found if any(found) else ()
 
 
 @dataclass(frozen=True, config=STRICT)

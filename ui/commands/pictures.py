@@ -34,7 +34,7 @@ def open_shown(source: Path | str | BinaryIO) -> Picture:
 
 def tell_missing_confidence(turn: StoredTurn) -> None:
     """Print a note on stderr if no box has a score."""
-    scores = [box.score for phrase in turn.phrases for box in phrase.boxes]
+    scores = [box.score for step in turn.steps for box in step.boxes]
     if scores and all(score is None for score in scores):
         note("Note: the model's server reports no scores for its boxes.")
 

@@ -31,7 +31,7 @@ def of(turn: StoredTurn) -> str:
 def _step(step: StoredStep) -> str:
     if step.error is not None:
         return "Failed"
-    boxes = [box for phrase in step.phrases for box in phrase.boxes]
+    boxes = step.boxes
     if step.task not in (Task.REFER, Task.DETECTION):
         count = f" with {len(boxes)} box{'' if len(boxes) == 1 else 'es'}" if boxes else ""
         return _DONE.get(step.name, "Answered") + count

@@ -84,8 +84,7 @@ def _training_line(step: StoredStep, image: StoredImage | None) -> Line | None:
     if not step.phrases or image is None:
         return None
     if task is Task.REFER:
-        boxes = [box for phrase in step.phrases for box in phrase.boxes]
-        return {**line, "answer": [_pixels(boxes[0], image)]} if len(boxes) == 1 else None
+        return {**line, "answer": [_pixels(step.boxes[0], image)]} if len(step.boxes) == 1 else None
     if task is Task.DETECTION:
         return {**line, "answer": _named(step.phrases, image)}
     said = parse(step.raw)
