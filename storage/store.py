@@ -275,13 +275,8 @@ class SessionStore(Exporting, Linking):
             ImageError: the turn's image is not in the store (any more).
         """
         with self._write() as connection:
-            now = datetime.now(UTC)
-            # Lock the row, for databases with concurrent writers; SQLite has only one.
-            connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
-            number = self._read(connection, session_id).turns + 1
-            rows.insert_turn(connection, session_id, number, turn, created=now)
-            connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
-            return rows.read_turns(connection, session_id, number)[0]
+            number = self._last_turn(connection, session_id) + 1
+            return self._insert_turn(connection, session_id, number, turn)
 
     def replace_turn(self, session_id: str, number: int, turn: NewTurn) -> StoredTurn:
         """Replace the session's last turn, `number`, and drop its feedback.
@@ -295,9 +290,7 @@ class SessionStore(Exporting, Linking):
             ImageError: the new turn's image is not in the store (any more).
         """
         with self._write() as connection:
-            now = datetime.now(UTC)
-            connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
-            last = self._read(connection, session_id).turns
+            last = self._last_turn(connection, session_id)
             if not 1 <= number <= last:
                 raise SessionNotFoundError(f"there is no turn {number} in a session {session_id!r}")
             if number != last:
@@ -305,9 +298,7 @@ class SessionStore(Exporting, Linking):
             chosen = (turns.c.session_id == session_id) & (turns.c.number == number)
             replaced = connection.scalar(select(turns.c.image).where(chosen))
             connection.execute(delete(turns).where(chosen))
-            rows.insert_turn(connection, session_id, number, turn, created=now)
-            connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
-            stored = rows.read_turns(connection, session_id, number)[0]
+            stored = self._insert_turn(connection, session_id, number, turn)
         if replaced not in (None, stored.image and stored.image.sha256):
             try:
                 self.sweep()
@@ -370,6 +361,17 @@ class SessionStore(Exporting, Linking):
 
     def _read(self, connection: Connection, session_id: str) -> SessionSummary:
         return rows.read_session(connection, session_id, self._allowed)
+
+    def _last_turn(self, connection: Connection, session_id: str) -> int:
+        """Return the number of the last turn; lock the session, as only SQLite has a single writer."""
+        connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update())
+        return self._read(connection, session_id).turns
+
+    def _insert_turn(self, connection: Connection, session_id: str, number: int, turn: NewTurn) -> StoredTurn:
+        now = datetime.now(UTC)
+        rows.insert_turn(connection, session_id, number, turn, created=now)
+        connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated=now))
+        return rows.read_turns(connection, session_id, number)[0]
 
     def _change(self, session_id: str, **values: object) -> SessionSummary:
         with self._write() as connection:
