@@ -101,7 +101,7 @@ def _detections(asked: str, phrases: tuple[GroundedPhrase, ...]) -> str:
     found: dict[str, set[Box]] = {}
     for phrase in phrases:  # a small model may repeat a phrase with the same box
         found.setdefault(bare(phrase.text or asked), set()).update(phrase.boxes)
-    seen = _listed([counted(name, len(boxes)) for name, boxes in found.items()]) or f"no {bare(asked)}"
+    seen = listed([counted(name, len(boxes)) for name, boxes in found.items()]) or f"no {bare(asked)}"
     if bare(asked).lower() in _ALL:
         return f"I see {seen if found else 'nothing'}. Name a kind of thing, and I will find all of them."
     return f"I see {seen}."
@@ -124,7 +124,8 @@ def _is_plural(phrase: str) -> bool:
     return is_plural(noun_of(phrase))
 
 
-def _listed(parts: list[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """Return words as a list: `a, b and c`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from assistant.agent.answer import UNSURE
+from assistant.agent.answer import UNSURE, listed
 from assistant.agent.plan import MessagePlanner, Plan, PlanContext, Step
 from assistant.agent.replies import SEVERAL
 from assistant.storage import StoredImage, StoredTurn
@@ -96,7 +96,7 @@ def verdict(turns: Sequence[StoredTurn], numbers: dict[StoredImage, int]) -> str
     parts = []
     for view in ("Yes", "No", "Found", "Perhaps found"):
         if those := [str(numbers[image]) for image, found in views.items() if found == view]:
-            parts.append(f"{view} in picture{'s' if len(those) > 1 else ''} {_listed(those)}")
+            parts.append(f"{view} in picture{'s' if len(those) > 1 else ''} {listed(those)}")
     line = ", ".join([*parts[:1], *(part[:1].lower() + part[1:] for part in parts[1:])])
     return f"{line} of {len(turns)}:"
 
@@ -112,10 +112,6 @@ def _opinion(turn: StoredTurn) -> str:
     """Return "Yes" or "No" if the answer begins with it, else the answer."""
     first = re.match(r"(Yes|No)\b", turn.answer)
     return first[1] if first else turn.answer
-
-
-def _listed(numbers: Sequence[str]) -> str:
-    return " and ".join([", ".join(numbers[:-1]), numbers[-1]] if len(numbers) > 1 else numbers)
 
 
 def _row(turn: StoredTurn, number: int) -> str:
