@@ -33,7 +33,7 @@ from ..tasks import CHAT, Task, Turn
 from .instructions import Sample
 from .shuffling import shuffled
 from .sources.base import line_rows, parse_row
-from .streams import Draw
+from .streams import Draw, Stream
 
 MESSAGES = Path(__file__).parent / "planning"
 
@@ -185,13 +185,11 @@ def _checked(message: Message) -> Message:
     return message
 
 
-class MessageStream:
+class MessageStream(Stream):
     """Messages in shuffled order, several per example, without images.
 
     Every pass draws each message once.
     """
-
-    crops = False
 
     def __init__(self, messages: list[Message], per_example: int) -> None:
         self.messages = messages
@@ -203,10 +201,6 @@ class MessageStream:
         places = range(index * self.per_example, (index + 1) * self.per_example)
         chosen = [self.messages[shuffled(place, len(self.messages), seed)] for place in places]
         return Draw(None, [Sample(None, message.turn(random_)) for message in chosen])
-
-    def references(self) -> list[tuple[str, ...]]:
-        """Return nothing: there are no images."""
-        return []
 
 
 def _task(name: str) -> Task | None:

@@ -59,16 +59,17 @@ class Draw:
 class Stream(Protocol):
     """An endless series of draws; if it `crops`, some views are random crops."""
 
-    crops: bool
+    crops: bool = False
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return the draw at an index, the same for the same seed."""
 
     def references(self) -> list[tuple[str, ...]]:
-        """Return the human captions of each image that has some."""
+        """Return the human captions of each image that has some, by default of none."""
+        return []
 
 
-class PhotoStream:
+class PhotoStream(Stream):
     """Annotated photos, with new samples for every view.
 
     Raises:
@@ -141,7 +142,7 @@ class PhotoStream:
         return chosen
 
 
-class RecordStream:
+class RecordStream(Stream):
     """The images of a dataset, each with some of its conversations.
 
     Every pass of as many indices as images draws each image once, in a new order; a mixture of several
@@ -152,7 +153,6 @@ class RecordStream:
         self.records = records
         self.config = config
         self.form = form
-        self.crops = False
 
     def draw(self, index: int, seed: int) -> Draw:
         """Return an image, or none, with conversations about it."""
@@ -161,10 +161,6 @@ class RecordStream:
         chosen = random_.sample(found, min(self.config.per_picture, len(found)))
         samples = [sample_from_record(record, random_, self.form) for record in chosen]
         return Draw(found[0].picture, _arranged(samples, self.config, random_))
-
-    def references(self) -> list[tuple[str, ...]]:
-        """Return nothing: records do not hold all captions of an image."""
-        return []
 
 
 def _arranged(samples: list[Sample], config: MixtureConfig, random_: random.Random) -> list[Sample]:
