@@ -68,8 +68,8 @@ class StripMerge(nn.Module):
 class PictureEncoder:
     """Turns images into visual tokens: the part of the model that every way of running it shares."""
 
-    vision_tower: Any
-    classifier_tower: Any
+    vision_tower: PreTrainedModel
+    classifier_tower: PreTrainedModel | None
     merge: StripMerge
     vision_projection: nn.Linear
 
@@ -129,7 +129,8 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
 
         A repository of the Hugging Face Hub is fetched whole.
         """
-        folder = fetched(pretrained_model_name_or_path, options)
+        name = pretrained_model_name_or_path
+        folder = None if name is None else fetched(name, options)
         options.pop("trust_remote_code", None)
         loaded = super().from_pretrained(folder, *arguments, trust_remote_code=False, **options)
         if isinstance(loaded, tuple):  # with a report of the weights

@@ -83,8 +83,8 @@ class MiniGPTv2Processor(ProcessorMixin):
 
     def __init__(
         self,
-        image_processor: Any = None,
-        tokenizer: Any = None,
+        image_processor: MiniGPTv2ImageProcessor,
+        tokenizer: PreTrainedTokenizerFast,
         image_tokens: int = 256,
         image_token_id: int | None = None,
         prompt_form: PromptForm | dict[str, Any] | None = None,
@@ -105,7 +105,7 @@ class MiniGPTv2Processor(ProcessorMixin):
         Raises:
             WeightsError: there is no such folder or repository, or a file is missing in it.
         """
-        folder = Path(fetched(pretrained_model_name_or_path, options))
+        folder = fetched(pretrained_model_name_or_path, options)
         for name in ("processor_config.json", "tokenizer_config.json", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise WeightsError(f"there is no file {folder / name}; copy the folder again")
@@ -194,8 +194,8 @@ class MiniGPTv2Processor(ProcessorMixin):
         return BatchFeature(batch)
 
     def _conversations(
-        self, images: Sequence[Any], conversations: Sequence[Sequence[Turn]]
-    ) -> tuple[list[Any], list[list[int]]]:
+        self, images: Sequence[Source | None], conversations: Sequence[Sequence[Turn]]
+    ) -> tuple[list[Source], list[list[int]]]:
         """Return the images that there are, and the prompts' token ids."""
         if len(images) != len(conversations):
             raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
@@ -253,7 +253,7 @@ def _require_supported(options: Mapping[str, Any]) -> None:
             raise ValueError(f"{name}={value!r} is not supported: leave it out")
 
 
-def token_ids(tokenizer: Any, text: str) -> list[int]:
+def token_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """Tokenize a person's text literally.
 
     The name of a special token is plain text; a lone surrogate, which no tokenizer accepts, becomes "?".

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from transformers import (
@@ -71,6 +70,6 @@ class _GivenUp(StoppingCriteria):
     def __init__(self, given_up: Callable[[], bool]) -> None:
         self._given_up = given_up
 
-    def __call__(self, input_ids: torch.Tensor, _scores: Any, **_: Any) -> Any:
+    def __call__(self, input_ids: torch.Tensor, _scores: torch.Tensor, **_: object) -> torch.Tensor:
         """Return whether to stop each beam."""
         return torch.full((len(input_ids),), self._given_up(), dtype=torch.bool, device=input_ids.device)

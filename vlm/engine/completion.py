@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from ..answers import Completion, Continuation
 from ..architecture.processing import token_ids
@@ -17,7 +17,9 @@ from .constraint import Constraint
 class Completer:
     """Decodes completions; holds `lock` while it uses the tokenizer."""
 
-    def __init__(self, decoder: BatchDecoder, tokenizer: Any, lock: threading.Lock, room: int) -> None:
+    def __init__(
+        self, decoder: BatchDecoder, tokenizer: PreTrainedTokenizerFast, lock: threading.Lock, room: int
+    ) -> None:
         self._decoder = decoder
         self._tokenizer = tokenizer
         self._lock = lock

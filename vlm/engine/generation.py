@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from transformers import (
+    GenerationConfig,
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
@@ -65,7 +65,7 @@ def _penalty(options: GenerationOptions) -> float | None:
     return None if penalty is None or penalty == 1 else float(penalty)
 
 
-def options_of(config: Any) -> GenerationOptions:
+def options_of(config: GenerationConfig) -> GenerationOptions:
     """Return the options in a model's `GenerationConfig`, but for its length: ours go by task.
 
     Raises:

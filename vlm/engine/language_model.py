@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ..answers import Completion, Continuation
 from ..architecture.processing import load_tokenizer
@@ -36,7 +36,7 @@ _LORA = re.compile(r".*language_model\.(.+)\.lora_([AB])\.weight")
 class LanguageModel:
     """Continues texts; safe to call from several threads."""
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
         text_only: Any = _TextOnlyModel(model.eval())  # the part of a model that the decoder uses
         decoder = BatchDecoder(text_only, tokenizer.eos_token_id)
         room = model.config.max_position_embeddings
@@ -80,7 +80,7 @@ class LanguageModel:
 class _TextOnlyModel(nn.Module):
     """Gives a language model the interface that the decoder uses."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: LlamaForCausalLM) -> None:
         super().__init__()
         self.language_model = model
         self.config = model.config
@@ -93,7 +93,7 @@ class _TextOnlyModel(nn.Module):
         embeddings: torch.Tensor = self.language_model.get_input_embeddings()(input_ids)
         return embeddings
 
-    def forward(self, **inputs: Any) -> Any:
+    def forward(self, **inputs: object) -> Any:
         return self.language_model(**inputs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,12 @@ def push_folder(folder: Path, name: str, *, private: bool, token: str | bool | N
     return f"{api.endpoint}/{name}"
 
 
-def fetched(model: Any, options: MutableMapping[str, Any]) -> Any:
-    """Return what `from_pretrained` loads: a folder, also for a repository; None as it is.
+def fetched(model: str | Path, options: Mapping[str, Any]) -> Path:
+    """Return the folder that `from_pretrained` loads, which may name a repository.
 
     Raises:
         WeightsError: there is neither.
     """
-    if model is None or (str(model) and Path(model).is_dir()):
-        return model
-    return str(fetch_repository(str(model), options.get("revision"), options.get("token")))
+    if str(model) and Path(model).is_dir():
+        return Path(model)
+    return fetch_repository(str(model), options.get("revision"), options.get("token"))

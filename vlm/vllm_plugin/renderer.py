@@ -7,7 +7,7 @@ tokens act as such, while our prompts are tokenized part by part and a person's 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from vllm.utils.async_utils import make_async
 
 from ..architecture.processing import MiniGPTv2Processor
 from ..tasks import Turn, build_prompt, escape_markers
+
+Message = Mapping[str, Any]
 
 
 class TurnRenderer(BaseRenderer):
@@ -46,12 +48,12 @@ class TurnRenderer(BaseRenderer):
         image = self._processor.image_token_id
         super().validate_token_ids([it for it in token_ids if it != image], parameter=parameter)
 
-    def _encode(self, conversation: Sequence[Any]) -> list[int]:
+    def _encode(self, conversation: Sequence[Message]) -> list[int]:
         with self._encoding:
             return prompt_ids(conversation, self._processor)
 
 
-def prompt_ids(conversation: Sequence[Any], processor: MiniGPTv2Processor) -> list[int]:
+def prompt_ids(conversation: Sequence[Message], processor: MiniGPTv2Processor) -> list[int]:
     """Return the token ids of parsed messages, with one placeholder for the image, which vLLM repeats.
 
     Raises:
@@ -65,7 +67,7 @@ def prompt_ids(conversation: Sequence[Any], processor: MiniGPTv2Processor) -> li
     return ids
 
 
-def _turns(conversation: Sequence[Any]) -> tuple[list[Turn], bool]:
+def _turns(conversation: Sequence[Message]) -> tuple[list[Turn], bool]:
     """Return the turns of a conversation, and whether it is about an image."""
     roles = [message["role"] for message in conversation]
     if not len(roles) % 2 or set(roles[::2]) != {"user"} or not set(roles[1::2]) <= {"assistant"}:
@@ -80,7 +82,7 @@ def _turns(conversation: Sequence[Any]) -> tuple[list[Turn], bool]:
     return turns, bool(images[0])
 
 
-def _content(message: Any) -> tuple[str, int]:
+def _content(message: Message) -> tuple[str, int]:
     """Return the text of a message and the number of its images."""
     parts = message.get("content") or []
     if isinstance(parts, str):
