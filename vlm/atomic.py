@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +26,24 @@ def replacing(path: Path) -> Iterator[Path]:
         scratch.replace(path)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8 atomically.
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically; follow a link, and write to a device directly.
 
     Raises:
         OSError: it cannot be written.
     """
-    with replacing(path) as scratch:
-        scratch.write_text(text, encoding="utf-8")
+    place = Path(os.path.realpath(path))
+    if place.exists() and not place.is_file():  # a device, or a folder
+        place.write_bytes(content)
+    else:
+        with replacing(place) as scratch:
+            scratch.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 as `write_bytes` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_bytes(path, text.encode())

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...vlm.atomic import replacing
+from ...vlm.atomic import write_bytes
 from ...vlm.errors import AssistantError
 
 INTERRUPTED = 130
@@ -55,13 +55,8 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         AssistantError: it cannot be written.
     """
-    place = Path(os.path.realpath(path))
     try:
-        if place.exists() and not place.is_file():  # a device, or a folder
-            place.write_bytes(content)
-        else:
-            with replacing(place) as scratch:
-                scratch.write_bytes(content)
+        write_bytes(path, content)
     except OSError as error:
         raise AssistantError(f"cannot write {path}: {error.strerror}") from error
 
