@@ -30,12 +30,13 @@ from assistant.vlm.engine.batching import Row
 from assistant.vlm.engine.local import LocalEngine
 from assistant.vlm.errors import WeightsError
 from assistant.vlm.grounding import Box
-from assistant.vlm.models import bases, presets, weights
+from assistant.vlm.models import bases, presets
 from assistant.vlm.tasks import Task, Turn
 
 from .tiny import TOWERS, picture, tiny_model, tiny_processor
 
 Script = Sequence[tuple[int, float]]
+Say = Callable[..., list[int]]
 
 MIXED = [
     Request(Task.CAPTION, image=picture(0)),
@@ -53,7 +54,7 @@ def engine() -> LocalEngine:
 
 
 @pytest.fixture
-def say(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+def say(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Say:
     """Have the model say tokens with probabilities, a script a row in the order of asking, and then end.
 
     Returns a list that gets the number of rows at each pass of the model.
@@ -128,7 +129,7 @@ class TestBatches:
         answers = engine.generate([Request(Task.CAPTION, image=picture(seed)) for seed in (0, 1)])
         assert answers[0].raw != answers[1].raw
 
-    def test_seconds_end_with_each_answer(self, engine: LocalEngine, say: Callable[..., list[int]]) -> None:
+    def test_seconds_end_with_each_answer(self, engine: LocalEngine, say: Say) -> None:
         word = (tokens(" a")[0], 0.9)
         say([word] * 2, [word] * 10, delay=0.01)
         start = time.perf_counter()
@@ -136,9 +137,7 @@ class TestBatches:
         passed = time.perf_counter() - start
         assert 0.03 < short.seconds < long.seconds <= passed
 
-    def test_a_finished_row_costs_nothing_more(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_a_finished_row_costs_nothing_more(self, engine: LocalEngine, say: Say) -> None:
         word = (tokens(" a")[0], 0.9)
         passes = say([word] * 2, [word] * 5, [word] * 3)
         engine.generate([MIXED[4], MIXED[0], MIXED[5]])
@@ -154,9 +153,7 @@ class TestBatches:
 
 
 class TestLimits:
-    def test_each_task_has_its_own_token_limit_in_a_mixed_batch(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_each_task_has_its_own_token_limit_in_a_mixed_batch(self, engine: LocalEngine, say: Say) -> None:
         for_ever = [(tokens(" a")[0], 0.9)] * 300
         say(for_ever, for_ever, for_ever)
         requests = [
@@ -170,7 +167,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(("words", "complete"), [(1, True), (23, True), (24, False), (25, False)])
     def test_an_answer_is_complete_if_the_model_ended_it(
-        self, engine: LocalEngine, say: Callable[..., list[int]], words: int, complete: bool
+        self, engine: LocalEngine, say: Say, words: int, complete: bool
     ) -> None:
         word = (tokens(" a")[0], 0.9)
         say([word] * words, [word] * 60)
@@ -179,7 +176,7 @@ class TestLimits:
         assert len(answers[0].raw.split()) == min(words, 24)
         assert answers[1].complete
 
-    def test_an_answer_may_be_empty(self, engine: LocalEngine, say: Callable[..., list[int]]) -> None:
+    def test_an_answer_may_be_empty(self, engine: LocalEngine, say: Say) -> None:
         say([])
         (answer,) = engine.generate(MIXED[:1])
         assert (answer.raw, answer.grounded.text, answer.complete) == ("", "", True)
@@ -188,7 +185,7 @@ class TestLimits:
 class TestScores:
     @pytest.mark.parametrize("before", ["", " ", "a dog ", "<p>a dog</p> "])
     def test_a_score_is_the_geometric_mean_of_the_coordinates_probabilities(
-        self, engine: LocalEngine, say: Callable[..., list[int]], before: str
+        self, engine: LocalEngine, say: Say, before: str
     ) -> None:
         text = before + "{<10><20><30><40>}"
         odds = [0.95 - 0.04 * index for index in range(len(tokens(text)))]
@@ -201,7 +198,7 @@ class TestScores:
         expected = math.prod(digits) ** (1 / len(digits))
         assert [box.score for box in answer.grounded.boxes] == [pytest.approx(expected, rel=1e-4)]
 
-    def test_each_box_has_its_own_score(self, engine: LocalEngine, say: Callable[..., list[int]]) -> None:
+    def test_each_box_has_its_own_score(self, engine: LocalEngine, say: Say) -> None:
         say(
             spelling("<p>a dog</p> {<10><20><30><40>}<delim>", 0.9)
             + spelling("{<11><22><33><44>}", 0.6)
@@ -210,16 +207,14 @@ class TestScores:
         (answer,) = engine.generate([Request(Task.DETECTION, "dogs", image=picture(0))])
         assert [box.score for box in answer.grounded.boxes] == pytest.approx([0.9, 0.6], rel=1e-4)
 
-    def test_rows_of_a_batch_do_not_mix_their_scores(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_rows_of_a_batch_do_not_mix_their_scores(self, engine: LocalEngine, say: Say) -> None:
         say(spelling("{<10><20><30><40>}", 0.8), spelling("a dog, a dog {<1><2><3><4>}", 0.7), spelling("no"))
         answers = engine.generate([MIXED[0], MIXED[0], MIXED[0]])
         scores = [[box.score for box in answer.grounded.boxes] for answer in answers]
         assert scores == [[pytest.approx(0.8, rel=1e-4)], [pytest.approx(0.7, rel=1e-4)], []]
 
     def test_letters_of_several_bytes_before_a_box_do_not_shift_its_score(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
+        self, engine: LocalEngine, say: Say
     ) -> None:
         say(spelling("ein Bär ❄ {<10><20><30><40>}", 0.8))
         (answer,) = engine.generate(MIXED[2:3])
@@ -266,18 +261,14 @@ class TestListeners:
             assert len(set(texts)) > 1
             assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
 
-    def test_a_listener_gets_no_incomplete_characters(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_a_listener_gets_no_incomplete_characters(self, engine: LocalEngine, say: Say) -> None:
         listener = Listener()
         say(spelling("ein Bär ❄"))
         engine.generate(MIXED[:1], listener)
         assert listener.texts[0][-1] == "ein Bär ❄"
         assert not any("\ufffd" in text for text in listener.texts[0])
 
-    def test_a_stopped_answer_keeps_its_text_and_complete_boxes(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_a_stopped_answer_keeps_its_text_and_complete_boxes(self, engine: LocalEngine, say: Say) -> None:
         passes = say([*spelling("<p>a dog</p> {<10><20><30><40>} and so", 0.8), *ENDLESS], delay=0.003)
         (answer,) = engine.generate([LONG], Listener(stop_at=5))
         assert not answer.complete
@@ -286,7 +277,7 @@ class TestListeners:
         assert len(passes) < 100
 
     def test_a_stop_before_the_first_token_leaves_an_empty_answer(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
+        self, engine: LocalEngine, say: Say
     ) -> None:
         passes = say(ENDLESS, ENDLESS, delay=0.003)
         answers = engine.generate([LONG, LONG], Listener(stop_at=0))
@@ -294,15 +285,13 @@ class TestListeners:
         assert all(len(answer.raw.split()) < 3 for answer in answers)
         assert_ends(passes)
 
-    def test_an_answer_that_ended_before_the_stop_is_complete(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_an_answer_that_ended_before_the_stop_is_complete(self, engine: LocalEngine, say: Say) -> None:
         say(spelling("no"), ENDLESS, delay=0.003)
         short, long = engine.generate([SHORT, LONG], Listener(stop_at=6))
         assert (short.raw, short.complete, long.complete) == ("no", True, False)
 
     def test_a_listener_that_fails_reaches_the_caller_and_stops_the_decoding(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
+        self, engine: LocalEngine, say: Say
     ) -> None:
         passes = say(ENDLESS, delay=0.003)
         with pytest.raises(OSError, match="the terminal is gone"):
@@ -326,18 +315,14 @@ class TestStreams:
         assert "".join(pieces) == engine.generate([request_])[0].raw.rstrip("\ufffd")
         assert len(pieces) > 1  # tokens that come before the asker looks are one piece
 
-    def test_pieces_come_while_the_model_is_decoding(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_pieces_come_while_the_model_is_decoding(self, engine: LocalEngine, say: Say) -> None:
         passes = say(spelling("a dog is running " * 4), delay=0.005)
         seen = [(piece, len(passes)) for piece in engine.stream(MIXED[0])]
         assert "".join(piece for piece, _ in seen) == ("a dog is running " * 4).strip()
         assert all(piece for piece, _ in seen)
         assert seen[0][1] < len(passes)
 
-    def test_leaving_a_stream_stops_the_decoding(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_leaving_a_stream_stops_the_decoding(self, engine: LocalEngine, say: Say) -> None:
         passes = say(ENDLESS, delay=0.005)
         stream: Any = engine.stream(LONG)
         next(stream)
@@ -349,7 +334,7 @@ class TestStreams:
             list(engine.stream(Request(Task.VQA, "dog " * 500, image=picture(0))))
 
     def test_a_later_error_reaches_the_caller_after_the_pieces_so_far(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
+        self, engine: LocalEngine, say: Say
     ) -> None:
         said: list[str] = []
         say(spelling("a dog is running " * 4), fail_at=12)
@@ -372,7 +357,7 @@ class TestConcurrency:
         assert answers == expected * 4
 
     def test_a_request_during_a_long_answer_does_not_wait_for_its_end(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
+        self, engine: LocalEngine, say: Say
     ) -> None:
         passes = say(ENDLESS, spelling("two dogs"), delay=0.005)
         with ThreadPoolExecutor(2) as pool:
@@ -384,7 +369,7 @@ class TestConcurrency:
         assert max(passes) == 2
 
     def test_requests_beyond_the_batch_size_join_in_order(
-        self, engine: LocalEngine, say: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+        self, engine: LocalEngine, say: Say, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(batching, "MAX_ROWS", 3)
         word = (tokens(" a")[0], 0.9)
@@ -395,9 +380,7 @@ class TestConcurrency:
         ends = [answer.seconds for answer in answers]
         assert ends[0] < ends[3] < ends[5] < ends[6]
 
-    def test_stopping_one_request_leaves_the_others(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_stopping_one_request_leaves_the_others(self, engine: LocalEngine, say: Say) -> None:
         say(ENDLESS, spelling("a dog " * 20), delay=0.005)
         listener = Listener(stop_at=8)
         with ThreadPoolExecutor(2) as pool:
@@ -408,7 +391,7 @@ class TestConcurrency:
         assert (answer.raw, answer.complete) == (("a dog " * 20).strip(), True)
 
     def test_a_request_given_up_while_waiting_is_never_decoded(
-        self, engine: LocalEngine, say: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+        self, engine: LocalEngine, say: Say, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(batching, "MAX_ROWS", 1)
         passes = say(ENDLESS, spelling("two"), delay=0.005)
@@ -485,9 +468,7 @@ class TestConcurrency:
         gc.collect()
         assert gone() is None
 
-    def test_ctrl_c_reaches_the_waiting_thread_and_ends_the_work(
-        self, engine: LocalEngine, say: Callable[..., list[int]]
-    ) -> None:
+    def test_ctrl_c_reaches_the_waiting_thread_and_ends_the_work(self, engine: LocalEngine, say: Say) -> None:
         passes = say(ENDLESS, delay=0.003)
 
         def press() -> None:
@@ -579,7 +560,7 @@ class TestPictures:
         width, length = read[0]
         assert length - width >= asked
 
-    def test_a_question_is_computed_in_the_same_steps_whatever_was_asked_before(
+    def test_earlier_questions_do_not_change_the_steps_of_a_question(
         self, engine: LocalEngine, read: list[tuple[int, int]]
     ) -> None:
         first, other = (Request(Task.VQA, text, image=picture(0)) for text in ("what is it?", "what now?"))
@@ -626,7 +607,7 @@ class TestLoading:
         vision, language, classifier = presets.NANO.wheels
         preset = presets.Preset("tiny", "", vision, language, classifier, image_size=56)
         monkeypatch.setattr(presets, "ADAPTERS", tmp_path / "adapters")
-        monkeypatch.setattr(weights, "base_model", lambda _: base)
+        monkeypatch.setattr(bases, "base_model", lambda _: base)
         for module in (local, bases):
             monkeypatch.setattr(module, "PRESETS", {"tiny": preset})
         save_adapter(add_adapter(tiny_model(), AdapterConfig(rank=2)), preset.adapter, "tiny")
