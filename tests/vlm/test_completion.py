@@ -156,19 +156,17 @@ class TestCompletions:
 
 
 class TestDrafts:
-    def row(self, tokens: list[int]) -> Row:
-        row = Row(torch.tensor([0]), None, 10, copied=[5, 6, 7, 5, 8, 9])
-        row.tokens = tokens
-        return row
-
-    def test_continue_after_the_last_token(self) -> None:
-        assert self.row([6]).draft() == [7, 5, 8, 9]
-
-    def test_prefer_the_place_with_the_same_token_before(self) -> None:
-        assert self.row([7, 5]).draft() == [8, 9]
-
-    def test_start_at_the_beginning_without_a_match(self) -> None:
-        assert self.row([4]).draft()[:2] == [5, 6]
+    @pytest.mark.parametrize(
+        ("tokens", "draft"),
+        [
+            pytest.param([6], [7, 5, 8, 9], id="after the last token"),
+            pytest.param([7, 5], [8, 9], id="where the token before is the same as well"),
+            pytest.param([4], [5, 6, 7, 5, 8, 9], id="from the beginning without a match"),
+        ],
+    )
+    def test_continue_what_is_copied(self, tokens: list[int], draft: list[int]) -> None:
+        row = Row(torch.tensor([0]), None, 10, copied=[5, 6, 7, 5, 8, 9], tokens=tokens)
+        assert row.draft() == draft
 
 
 class TestLanguageModel:
