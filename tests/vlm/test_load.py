@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import threading
 import time
 from collections import Counter
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
 from assistant.vlm.answers import Request
 from assistant.vlm.engine import prefix_cache
@@ -22,10 +20,9 @@ from assistant.vlm.errors import ImageError
 from assistant.vlm.grounding import Box
 from assistant.vlm.tasks import Task, Turn
 
+from .load import ASKERS, REQUESTS, Impatient, broken_picture
 from .tiny import picture, tiny_model, tiny_processor
 
-ASKERS = 32
-REQUESTS = 500
 GOOD = [
     Request(task, argument, image=picture(seed))
     for seed in range(6)
@@ -37,26 +34,6 @@ GOOD = [
     Request(None, "and now?", image=picture(1), history=(Turn("hello", "hi"),)),
 ]
 TOO_LONG = Request(Task.VQA, "dog " * 500, image=picture(0))
-
-
-def broken_picture() -> Image.Image:
-    """Return an image whose file was cut, which shows when its pixels are read."""
-    file = io.BytesIO()
-    picture(5, 400, 300).save(file, "PNG")
-    return Image.open(io.BytesIO(file.getvalue()[: file.tell() // 2]))
-
-
-class Impatient:
-    """Stops at the first word."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def on_text(self, _request: int, raw: str) -> None:
-        self.text = raw
-
-    def should_stop(self) -> bool:
-        return bool(self.text)
 
 
 def held() -> Counter[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import itertools
 import threading
 import time
@@ -23,10 +22,9 @@ from assistant.vlm.engine.server import Server, ServerReply
 from assistant.vlm.errors import ImageError, ServerError
 from assistant.vlm.tasks import Task, Turn
 
+from .load import ASKERS, REQUESTS, Impatient, broken_picture
 from .model_server import Body, Handler, ModelServer, fails, goes_on_and_on, picture, question, says
 
-ASKERS = 32
-REQUESTS = 500
 QUICK = RetryPolicy(connect=20, silence=60, answer=120, first_wait=0.01, longest_wait=0.02)
 GREYS = range(0, 250, 50)
 
@@ -77,26 +75,6 @@ def behave() -> Callable[[Handler, Body], None]:
             says(_reply)(handler, body)
 
     return answer
-
-
-def broken_picture() -> Image.Image:
-    """Return an image whose file was cut, which shows when its pixels are read."""
-    file = io.BytesIO()
-    Image.effect_noise((400, 300), 90).save(file, "PNG")
-    return Image.open(io.BytesIO(file.getvalue()[: file.tell() // 2]))
-
-
-class Impatient:
-    """Stops at the first word."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def on_text(self, _request: int, raw: str) -> None:
-        self.text = raw
-
-    def should_stop(self) -> bool:
-        return bool(self.text)
 
 
 @pytest.fixture
