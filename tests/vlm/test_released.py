@@ -63,6 +63,12 @@ def convert(llama: Path, checkpoint: Path | None, folder: Path, **options: Any) 
     return folder
 
 
+@pytest.fixture
+def folder(llama: Path, checkpoint: Path, tmp_path: Path) -> Path:
+    """The model of both, converted."""
+    return convert(llama, checkpoint, tmp_path / "ours")
+
+
 def weights(folder: Path) -> State:
     return {
         name: it
@@ -73,19 +79,17 @@ def weights(folder: Path) -> State:
 
 
 class TestTheFolder:
-    def test_it_is_a_model_that_answers_in_the_released_form(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
-    ) -> None:
-        engine = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours")))
+    def test_it_is_a_model_that_answers_in_the_released_form(self, folder: Path) -> None:
+        engine = LocalEngine.load(str(folder))
         assert engine.model.config.image_tokens == engine.processor.image_tokens == 4
         assert engine.processor.prompt_form == RELEASED != OURS
         (answer,) = engine.generate([Request(Task.VQA, "what?", image=picture(0))])
         assert answer.raw
 
     def test_each_weight_keeps_the_precision_and_the_value_of_its_file(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
+        self, folder: Path, llama: Path
     ) -> None:
-        ours = weights(convert(llama, checkpoint, tmp_path / "ours"))
+        ours = weights(folder)
         theirs = weights(llama)
         assert {it.dtype for it in theirs.values()} == {torch.float16}
         for name, tensor in theirs.items():
@@ -145,16 +149,16 @@ class TestTheFolder:
         assert projection.std() > 0
 
     def test_the_tower_has_as_many_layers_as_are_used(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
+        self, folder: Path, llama: Path, checkpoint: Path, tmp_path: Path
     ) -> None:
         """In the released file one lies behind the last that is used, with a norm and a head."""
         state = read_torch(EVA_VIT)
         behind = {name.replace("blocks.1.", "blocks.2."): it for name, it in state.items() if "s.1." in name}
         more = behind | {"norm.weight": torch.ones(32), "head.weight": torch.ones(3, 32)}
         torch.save(state | more, tmp_path / "more.pth")
-        whole, ours = tmp_path / "whole", convert(llama, checkpoint, tmp_path / "ours")
+        whole = tmp_path / "whole"
         convert_released(llama, tmp_path / "more.pth", checkpoint, whole, heads=HEADS, layers=2)
-        held = {path.name: path.read_bytes() for path in ours.glob("model*")}
+        held = {path.name: path.read_bytes() for path in folder.glob("model*")}
         assert {path.name: path.read_bytes() for path in whole.glob("model*")} == held
         with pytest.raises(WeightsError, match=r"more\.pth has 3 layers, not 4"):
             convert_released(llama, tmp_path / "more.pth", checkpoint, tmp_path / "n", heads=HEADS, layers=4)
@@ -180,10 +184,8 @@ class TestTheFolder:
         assert before.keys() == after.keys()
         assert all(torch.equal(before[name], after[name]) for name in before)
 
-    def test_each_text_of_a_prompt_is_spelt_as_the_tokenizers_file_has_it(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
-    ) -> None:
-        tokenizer = LocalEngine.load(str(convert(llama, checkpoint, tmp_path / "ours"))).processor.tokenizer
+    def test_each_text_of_a_prompt_is_spelt_as_the_tokenizers_file_has_it(self, folder: Path) -> None:
+        tokenizer = LocalEngine.load(str(folder)).processor.tokenizer
         text = "</Img> [vqa] what is this?"
         own = tiny_tokenizer().encode(text, add_special_tokens=False)
         assert tokenizer.encode(text, add_special_tokens=False) == own
@@ -192,9 +194,8 @@ class TestTheFolder:
 
 class TestProvenance:
     def test_it_has_the_hashes_of_what_was_read_and_written(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
+        self, folder: Path, llama: Path, checkpoint: Path
     ) -> None:
-        folder = convert(llama, checkpoint, tmp_path / "ours")
         held = json.loads((folder / PROVENANCE).read_text())
         assert held["sources"] == {
             path.name: sha256_of(path) for path in (EVA_VIT, checkpoint, llama / "model.safetensors")
@@ -205,15 +206,13 @@ class TestProvenance:
         assert held["lora"] == {"rank": RANK, "alpha": 8, "merged": False}
         assert held["prompt_form"] == RELEASED.name
 
-    def test_no_file_contains_a_local_path(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
-        folder = convert(llama, checkpoint, tmp_path / "ours")
+    def test_no_file_contains_a_local_path(self, folder: Path, tmp_path: Path) -> None:
         for path in folder.rglob("*.json"):
             assert str(tmp_path) not in path.read_text(encoding="utf-8"), path
 
     def test_an_adapter_finds_its_base_in_the_given_folder(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
+        self, folder: Path, llama: Path, tmp_path: Path
     ) -> None:
-        folder = convert(llama, checkpoint, tmp_path / "ours")
         adapter = tmp_path / "adapter"
         shutil.copytree(folder / "adapter", adapter)
         moved = folder.rename(tmp_path / "moved")
@@ -227,9 +226,8 @@ class TestProvenance:
             find_base(adapter, other)
 
     def test_training_continues_from_the_released_lora_and_names_the_base(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
+        self, folder: Path, tmp_path: Path
     ) -> None:
-        folder = convert(llama, checkpoint, tmp_path / "ours")
         shape = AdapterConfig(rank=RANK, alpha=8, dropout=0.05, all_linear=False)
         adapted = load_adapter(load_model(folder), folder / "adapter", trainable=True, shape=shape)
         save_adapter(adapted, tmp_path / "run" / "adapter", str(folder))
@@ -248,9 +246,9 @@ class TestExport:
         assert held["config"] == {"model": SETTINGS}
 
     def test_a_layer_norm_that_does_nothing_is_left_out_as_the_reference_does(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
+        self, folder: Path, tmp_path: Path
     ) -> None:
-        export_checkpoint(convert(llama, checkpoint, tmp_path / "ours"), tmp_path / "out.pth")
+        export_checkpoint(folder, tmp_path / "out.pth")
         assert "ln_vision.weight" not in torch.load(tmp_path / "out.pth", weights_only=True)["model"]
 
     def test_what_the_reference_has_no_place_for_is_refused(
@@ -341,9 +339,7 @@ class TestRefusals:
         path = write_checkpoint(tmp_path / "c.pth", checkpoint_state(), SETTINGS | settings)
         refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{told}")
 
-    def test_files_in_each_others_places_are_told_apart(
-        self, llama: Path, checkpoint: Path, tmp_path: Path
-    ) -> None:
+    def test_swapped_files_are_recognised(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
         refused(llama, EVA_VIT, EVA_VIT, tmp_path / "ours", "eva_vit_g.pth, not a checkpoint: .* swapped")
         refused(llama, checkpoint, checkpoint, tmp_path / "ours", r"not eva_vit_g\.pth: .* swapped")
 
@@ -490,7 +486,7 @@ class TestWriting:
         assert most <= 4
 
     @pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-    def test_whatever_stops_it_leaves_nothing(
+    def test_an_interruption_leaves_nothing_behind(
         self,
         llama: Path,
         checkpoint: Path,
@@ -519,9 +515,8 @@ class TestWriting:
         assert not list(tmp_path.glob("ours*"))
 
     def test_an_export_needs_room_too(
-        self, llama: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folder = convert(llama, checkpoint, tmp_path / "ours")
         usage = shutil.disk_usage(tmp_path)._replace(free=1000)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
         with pytest.raises(WeightsError, match=r"out\.pth will take .*: make room"):
