@@ -140,6 +140,3 @@ class HubServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-__all__ = ["COMMIT", "HubServer"]

@@ -44,6 +44,3 @@ def phrased(*captions: str, objects: tuple[DetectedObject, ...] = (), **fields: 
 def seen(label: str, box: Fractions, score: float = 0.9) -> DetectedObject:
     """Return a detected object."""
     return DetectedObject(label=label, score=score, box=box)
-
-
-__all__ = ["BOXES", "LEFT", "MIDDLE", "RIGHT", "phrased", "seen"]

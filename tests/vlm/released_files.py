@@ -65,7 +65,3 @@ def write_checkpoint(path: Path, state: State, settings: dict[str, Any] | None =
     held = {"model": state, "optimizer": {"state": {}}, "config": {"run": {}, "model": settings or SETTINGS}}
     torch.save(held | {"epoch": 3}, path)
     return path
-
-
-__all__ = ["EVA_VIT", "HEADS", "LAYERS", "PARITY", "RANK", "SETTINGS", "SIDE", "WIDTH", "checkpoint_state"]
-__all__ += ["lora_state", "write_checkpoint", "write_llama"]

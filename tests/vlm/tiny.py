@@ -155,8 +155,3 @@ def dog_records(count: int) -> list[dict[str, Any]]:
         }
         for index, left in ((index, 0.05 * (index % 15)) for index in range(count))
     ]
-
-
-__all__ = ["IMAGE_SIZE", "IMAGE_TOKENS", "TOWERS", "classifier_config", "dog_records", "picture"]
-__all__ += ["tiny_config", "tiny_model"]
-__all__ += ["tiny_processor", "tiny_tokenizer", "vision_config", "write_photo_folder"]
