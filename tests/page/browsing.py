@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, Route, WebSocket, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, WebSocket, expect
 
 # For busy machines; an idle one never waits that long.
 expect.set_options(timeout=60_000)
@@ -19,7 +19,7 @@ def watched(page: Page, address: str) -> Iterator[Page]:
     """Open a new session; fail on errors, also in its console, and on requests to other hosts."""
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda message: failures.append(message.text) if _is_fault(message) else None)
+    page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
 
     def refuse(route: Route) -> None:
         failures.append(route.request.url)
@@ -36,15 +36,6 @@ def watched(page: Page, address: str) -> Iterator[Page]:
     settled(page)
     yield page
     assert not failures, failures
-
-
-def _is_fault(message: ConsoleMessage) -> bool:
-    """Return whether a message is an error.
-
-    Streamlit deletes a picture once no run shows it, and on a busy machine a browser may still be asking for
-    it. A picture that is missed fails its test anyway.
-    """
-    return message.type == "error" and "/media/" not in f"{message.text} {message.location['url']}"
 
 
 def settled(page: Page) -> None:

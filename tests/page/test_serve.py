@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from unittest.mock import MagicMock
 
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -67,3 +69,17 @@ def test_the_page_gives_a_browser_a_cookie_that_scripts_cannot_read(monkeypatch:
         assert again.cookies[cookie.name] == first.cookies[cookie.name]
         browser.cookies.set(cookie.name, "forged")
         assert cookie.read(browser.get("/", headers=page).cookies)
+
+
+def test_a_region_of_a_picture_is_sent_as_a_thumbnail(
+    store: SessionStore, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "everything", lambda: store)
+    sha256 = store.add_image(picture).sha256
+    with TestClient(Starlette(routes=[Route("/parts/{sha256}/{region}", serve.picture)])) as browser:
+        part = Image.open(BytesIO(browser.get(f"/parts/{sha256}/0,0,50,25").content))
+        assert (part.format, part.size) == ("JPEG", (280, 112))
+        line = Image.open(BytesIO(browser.get(f"/parts/{sha256}/100,0,100,0").content))
+        assert line.size == (1, 1)
+        for wrong in (f"{sha256}/1,2,3", f"{sha256}/a,b,c,d", f"{sha256}/9,9,1,1", f"{'0' * 64}/0,0,1,1"):
+            assert browser.get(f"/parts/{wrong}").status_code == 404

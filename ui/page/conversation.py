@@ -11,7 +11,6 @@ import streamlit as st
 from assistant.agent.plan import Plan
 from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import labelled_boxes
-from assistant.vlm.grounding import GroundedPhrase
 
 from . import resources, state, summary, together
 from .boxes import turn_with_boxes
@@ -25,7 +24,6 @@ POLL_SECONDS = 0.4
 # Longer than one poll: the next one would otherwise end it before it has shown anything.
 _POLL_EVERY = POLL_SECONDS + 0.2
 _AVATAR = ":material/visibility:"
-_THUMBNAIL = 140
 
 # Asks a question again, with new words or about another picture.
 Again = Callable[[StoredTurn, str | None, StoredImage | None], None]
@@ -78,12 +76,13 @@ def show_question(question: state.Question, before: StoredImage | None, number: 
         paragraph(question.message)
         if image is None:
             return
-        path = resources.store().image_path(image.sha256)
         if region is not None:
-            st.image(resources.part(path, region), width=_THUMBNAIL, alt="The region asked about")
+            url, alt = f"parts/{image.sha256}/{','.join(map(str, region.bins))}", "The region asked about"
         elif before is not None and image != before:
-            alt = "The picture asked about"
-            st.html(f'<img class="asked-about" src="thumbnails/{image.sha256}" alt="{alt}">')
+            url, alt = f"thumbnails/{image.sha256}", "The picture asked about"
+        else:
+            return
+        st.html(f'<img class="asked-about" src="{url}" alt="{alt}">')
 
 
 def _change_question(turn: StoredTurn, again: Again, *, replaces: bool) -> None:
@@ -199,15 +198,15 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
         ("Argument", step.argument),
         ("Region", f"{region} (in hundredths of the picture)" if region else ""),
         ("Model wrote", step.raw),
-        ("Confidence", _scores(step.phrases)),
+        ("Confidence", _scores(step)),
         ("Self-check", _opinions(step)),
         ("Time", f"{step.seconds:.2f} s"),
         ("Failed", step.error or ""),
     ]
 
 
-def _scores(found: tuple[GroundedPhrase, ...]) -> str:
-    scores = [box.score for phrase in found for box in phrase.boxes]
+def _scores(step: StoredStep) -> str:
+    scores = [box.score for box in step.boxes]
     if scores and all(score is None for score in scores):
         return "the model's server reports none"
     return ", ".join(f"{score:.0%}" for score in scores if score is not None)

@@ -30,8 +30,8 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 LONG_SIDE = 1600
 # The largest canvas that browsers draw.
 LARGEST_SIDE = 8192
-# Twice the displayed size, for high-density screens.
-_THUMBNAIL = (128, 96)
+# Twice the displayed sizes, for high-density screens.
+_THUMBNAIL, _PART = (128, 96), (280, 280)
 
 
 def everything() -> SessionStore:
@@ -111,14 +111,6 @@ def loading_stage(model: str) -> str:
     return f"Downloading the model, once: {progress.downloaded_mb} of {progress.total_mb} MB …"
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def shown(path: Path) -> Image.Image:
-    """Return a picture opened and reduced for the page; do not modify it."""
-    image = open_picture(path).image
-    image.thumbnail((LONG_SIDE, LONG_SIDE))
-    return image
-
-
 @lru_cache(maxsize=256)
 def thumbnail(path: Path) -> bytes:
     """Return a thumbnail of a picture as JPEG."""
@@ -127,13 +119,15 @@ def thumbnail(path: Path) -> bytes:
     return jpeg(ImageOps.fit(image, _THUMBNAIL))
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@lru_cache(maxsize=256)
 def part(path: Path, region: Box) -> bytes:
-    """Crop a picture to a region, at least one pixel, and return it as JPEG."""
-    image = shown(path)
+    """Crop a picture to a region, at least one pixel, and return a thumbnail of it as JPEG."""
+    image = open_picture(path).image
     left, top, right, bottom = (int(value) for value in region.to_pixels(*image.size))
     left, top = min(left, image.width - 1), min(top, image.height - 1)
-    return jpeg(image.crop((left, top, max(right, left + 1), max(bottom, top + 1))))
+    cropped = image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    cropped.thumbnail(_PART)
+    return jpeg(cropped)
 
 
 @lru_cache(maxsize=4)

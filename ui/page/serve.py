@@ -1,4 +1,4 @@
-"""The server app for `streamlit run`: the page, its scripts, cookie and health, and pictures in two sizes."""
+"""The server app for `streamlit run`: the page, its scripts, cookie and health, and pictures."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from assistant.ui import logs
 from assistant.ui.page import settings
 from assistant.ui.page.settings import Sessions
 from assistant.vlm.errors import AssistantError
+from assistant.vlm.grounding import Box
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ FOLDER = Path(__file__).parent
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
-class Scripts(StaticFiles):
+class Revalidated(StaticFiles):
     """Static files that browsers revalidate, so that an update takes effect."""
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
@@ -39,16 +40,15 @@ class Scripts(StaticFiles):
 
 
 async def picture(request: Request) -> Response:
-    """Send a picture of the store as JPEG, whole or as a thumbnail."""
-    is_small = request.url.path.rsplit("/", 2)[-2] == "thumbnails"
+    """Send a picture of the store as JPEG: whole, as a thumbnail, or a thumbnail of a region."""
     try:
-        content = await run_in_threadpool(_content, request, is_small)
-    except AssistantError as problem:
+        content = await run_in_threadpool(_content, request)
+    except (AssistantError, ValueError, TypeError) as problem:  # no region if not an AssistantError
         raise HTTPException(404, str(problem)) from problem
     return Response(content, media_type="image/jpeg", headers=_IMMUTABLE)
 
 
-def _content(request: Request, is_small: bool) -> bytes:
+def _content(request: Request) -> bytes:
     from assistant.ui.page import resources, visitors  # need a running server
 
     store = resources.everything()
@@ -56,7 +56,9 @@ def _content(request: Request, is_small: bool) -> bytes:
         named = request.headers.getlist(settings.user_header() or "")
         store = resources.store_of(visitors.owner(named, request.cookies, resources.cookie()))
     path = store.image_path(request.path_params["sha256"])
-    return resources.thumbnail(path) if is_small else resources.whole(path)
+    if region := request.path_params.get("region"):
+        return resources.part(path, Box(*map(int, region.split(","))))
+    return resources.thumbnail(path) if "/thumbnails/" in request.url.path else resources.whole(path)
 
 
 async def health(_: Request) -> Response:
@@ -97,8 +99,10 @@ app = st.App(
     routes=[
         Route("/pictures/{sha256}", picture),
         Route("/thumbnails/{sha256}", picture),
+        Route("/parts/{sha256}/{region}", picture),
         Route("/healthz", health),
-        Mount("/browser", Scripts(directory=FOLDER / "browser")),
+        Mount("/browser", Revalidated(directory=FOLDER / "browser")),
+        Mount("/samples", Revalidated(directory=FOLDER.parent / "samples")),
     ],
     middleware=[Middleware(BaseHTTPMiddleware, dispatch=name_visitor)]
     if settings.sessions() is Sessions.SEPARATE

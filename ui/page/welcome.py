@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import streamlit as st
-from PIL import ImageOps
 
 from . import resources, settings, state
 from .text import plain
@@ -15,7 +14,6 @@ SUGGESTIONS = {
     "Describe it with boxes": "Describe this picture in detail and show where everything is",
     "Find people": "Find every person",
 }
-_SIZE = (320, 240)
 # Shown on phones; `camera.js` listens to it.
 _CAMERA = '<button class="camera" type="button">Take a photo</button>'
 # Streamlit gives its file uploader role="presentation", which hides its label from screen readers. The
@@ -56,13 +54,8 @@ def _show_samples() -> None:
     with st.container(horizontal=True, gap="small", key="samples"):
         for file, name in SAMPLES.items():
             with st.container(width=158, gap="xsmall"):
-                st.image(_thumbnail(file), alt=f"Sample photo: {name}", width="stretch")
+                st.html(f'<img src="samples/{file}" alt="Sample photo: {name}">')
                 st.button(name, width="stretch", on_click=_pick, args=(file,), key=f"sample-{name}")
-
-
-@st.cache_data(show_spinner=False)
-def _thumbnail(file: str) -> bytes:
-    return resources.jpeg(ImageOps.fit(resources.shown(resources.SAMPLES / file), _SIZE))
 
 
 def _pick(file: str) -> None:
