@@ -223,7 +223,7 @@ def test_a_single_pixel_is_a_picture(form: str) -> None:
     assert (picture.image.size, picture.width, picture.height) == ((1, 1), 1, 1)
 
 
-def test_a_large_photo_is_reduced_but_its_own_size_is_told_upright() -> None:
+def test_a_large_photo_is_reduced_but_reports_its_upright_size() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     content = encoded(Image.new("RGB", (12000, 9000), RED), "JPEG", exif=exif)
@@ -370,12 +370,19 @@ def test_a_tiff_of_a_kind_that_pillow_cannot_read_is_not_called_damaged() -> Non
     assert "this kind cannot be opened (unknown pixel mode); save it as an 8-bit PNG" in refusal(content)
 
 
-@pytest.mark.parametrize("size", [(1, 60_000_000), (60_000_000, 1)])
-def test_a_line_of_millions_of_pixels_is_refused_before_decoding(
-    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((1, 60_000_000), "more than 65535 pixels long"),
+        ((60_000_000, 1), "more than 65535 pixels long"),
+        ((60_000, 60_000), "178 million pixels"),
+    ],
+)
+def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], message: str
 ) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
-    assert "more than 65535 pixels long" in refusal(png_of(*size))
+    assert message in refusal(png_of(*size))
 
 
 def frames(number: int) -> bytes:
@@ -421,13 +428,6 @@ def test_libraries_write_nothing_to_the_terminal() -> None:
         [sys.executable, "-c", program, broken.hex(), many.hex()], capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
-    assert "178 million pixels" in refusal(png_of(60000, 60000))
 
 
 def test_the_limit_is_independent_of_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
