@@ -11,7 +11,7 @@ from ..vlm.tasks import Task
 from .nouns import PAIRS, bare, is_plural, noun_of, plural, singular
 from .plan import Step
 
-# Words that stand for any object rather than for a class.
+# Words for any object rather than for a class.
 _ALL = frozenset({"everything", "anything", "objects", "things"})
 # A box below this score is more likely wrong than right, and the answer says so (docs/calibration.md).
 UNSURE = 0.5

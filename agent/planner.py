@@ -55,7 +55,7 @@ class Planner:
         return cls(model) if model.plans else cls(talks=True)
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
-        """Return at least one step for `message`, whatever the text.
+        """Return at least one step for any `message`.
 
         Raises:
             AssistantError: a box typed in the message is invalid or outside of the image.

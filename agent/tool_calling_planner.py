@@ -101,7 +101,7 @@ class ToolCallingPlanner:
             raise AssistantError(f"cannot plan with {name!r}: {reason}") from error
 
     def plan(self, message: str, context: PlanContext = PlanContext()) -> Plan:  # noqa: B008 (frozen)
-        """Return at least one step for `message`, whatever the chat model does.
+        """Return at least one step for any `message`, even if the chat model fails.
 
         Raises:
             AssistantError: a box typed in the message is invalid or outside of the image.

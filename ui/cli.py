@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from ..vlm.errors import AssistantError
 from ..vlm.extras import DISTRIBUTION
 from .commands import asking, chatting, evaluation, model_server, models, page, serving, sessions, training
-from .commands.output import INTERRUPTED, note, replace_closed_streams, replace_what_cannot_be_encoded, say
+from .commands.output import INTERRUPTED, note, replace_closed_streams, replace_unencodable, say
 from .commands.paths import is_file
 
 EPILOG = """Examples:
@@ -100,7 +100,7 @@ def _refuse_dashed_files(arguments: Sequence[str]) -> None:
 def main() -> None:
     """Run the command line; an error that the user can fix is one line on stderr and exit code 1."""
     replace_closed_streams()
-    replace_what_cannot_be_encoded()
+    replace_unencodable()
     _refuse_dashed_files(sys.argv[1:])
     try:
         app()

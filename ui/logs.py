@@ -1,4 +1,4 @@
-"""The log as one JSON object a line, for programs that collect logs."""
+"""The log as one JSON object per line, for programs that collect logs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-# What every record has; anything else was given as `extra`.
+# The attributes of every record; all others come from `extra`.
 _ORDINARY = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as a JSON object: time, level, logger, message, the extras, and the error if any."""
+    """Formats a record as a JSON object: time, level, logger, message, extras, and the error, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record in one line."""
+        """Return the record as one line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -258,7 +258,7 @@ class TestTerminal:
         terminal.type("\r")
         terminal.wait_for("The dog is on the left.\r\n> ")
         terminal.type("\x04")
-        terminal.wait_for("go on with --session")
+        terminal.wait_for("continue with --session")
         assert terminal.close() == 0
         with SessionStore.open(database) as store:
             (session,) = store.list_sessions()

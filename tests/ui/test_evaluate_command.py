@@ -133,7 +133,7 @@ def test_records_of_ones_own_are_measured_and_have_no_splits(
         (("--tasks", "refer,segment"), "--tasks: 'segment' is none of phrase_refer, phrase_identify"),
         (("--set", "imagenet"), "--set: 'imagenet' is none of refcoco, refcoco_plus"),
         (("--set", "vsr", "--tasks", "refer"), "--tasks: a published --set has its own task"),
-        (("--tasks", "planning"), "--data: --tasks planning measures messages of the package alone"),
+        (("--tasks", "planning"), "--data: --tasks planning only measures messages of the package"),
         (("--out", "report.html"), "name a file that ends in .json"),
         (("--limit", "0"), "--limit"),
     ],

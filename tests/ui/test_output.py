@@ -22,7 +22,7 @@ def run(encoding: str, code: str) -> subprocess.CompletedProcess[bytes]:
 def test_what_an_encoding_lacks_is_a_question_mark(encoding: str, said: bytes) -> None:
     code = (
         "from assistant.ui.commands import output\n"
-        "output.replace_what_cannot_be_encoded()\n"
+        "output.replace_unencodable()\n"
         "output.say('caf\\u00e9 \\u72d7 \\u2026')"
     )
     assert run(encoding, code).stdout.strip() == said

@@ -33,10 +33,10 @@ from .paths import expand, given_path, names_picture
 from .pictures import (
     check_drawing,
     drawings_in,
+    note_missing_scores,
     open_shown,
     read_region,
     save_drawing,
-    tell_missing_confidence,
 )
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class _Asker:
             say_json(_as_json(turn, picture))
         else:
             say(f"{one_line(name)}: {turn.answer}" if among_others else turn.answer)
-            tell_missing_confidence(turn)
+            note_missing_scores(turn)
         if not (asked.as_json or among_others):
             self._print_session()
         saved = name not in asked.drawings or _saved(picture, turn, asked.drawings[name])
@@ -239,7 +239,7 @@ class _Asker:
 
     def _print_session(self) -> None:
         if self._session:
-            note(f"Session {self._session}: go on with --session {self._session}")
+            note(f"Session {self._session}: continue with --session {self._session}")
 
 
 def _saved(picture: Picture, turn: StoredTurn, path: Path) -> bool:

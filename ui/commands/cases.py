@@ -48,7 +48,7 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
 
 
 def plan_form(case_id: str, plan: Plan) -> dict[str, Any]:
-    """Return a plan as it is in JSON: `{"id", "steps": [{"task", "argument", "region"}]}`."""
+    """Return a plan as JSON values: `{"id", "steps": [{"task", "argument", "region"}]}`."""
     steps = [
         {
             "task": step.name,

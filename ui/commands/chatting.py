@@ -18,7 +18,7 @@ from .model_options import ModelChoice, with_model_options
 from .options import DatabaseOption, ImagesOption, PlannerOption, SessionOption, VerifyOption
 from .output import note, say
 from .paths import dropped_path, picture_in_place_of_words
-from .pictures import check_drawing, open_shown, read_region, save_drawing, tell_missing_confidence
+from .pictures import check_drawing, note_missing_scores, open_shown, read_region, save_drawing
 
 if TYPE_CHECKING:
     from ...agent.assistant import Assistant
@@ -30,7 +30,7 @@ _PROMPT = "> "
 _HELP = f"""\
 /box X0,Y0,X1,Y1   ask the next question about this part of the picture, in pixels
 /task NAME         answer the next question with this task: {", ".join(Task)}
-/adapter NAME      answer by this adapter of --adapter from now on; without NAME by the model's own
+/adapter NAME      use this adapter of --adapter from now on; without NAME, the model's own
 /image PATH        switch to another picture; its path alone or dropping the file does the same
 /save PATH         save the picture with the boxes of the last answer
 /help              show this
@@ -87,8 +87,8 @@ def chat(
             note()  # ends the prompt's line
         finally:
             if conversation.session:
-                go_on = f"Session {conversation.session}: go on with --session {conversation.session}"
-                note(go_on)
+                hint = f"Session {conversation.session}: continue with --session {conversation.session}"
+                note(hint)
     if not done and not sys.stdin.isatty():
         raise typer.Exit(1)
 
@@ -153,7 +153,7 @@ class _Conversation:
         self.session = turn.session_id
         self._answered = (self._picture, turn) if self._picture else None
         say(turn.answer)
-        tell_missing_confidence(turn)
+        note_missing_scores(turn)
         return not turn.steps or not all(step.error for step in turn.steps)
 
     def _command(self, name: str, rest: str) -> None:

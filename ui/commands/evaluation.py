@@ -94,7 +94,7 @@ def evaluate(
     if tasks == "planning":
         ignored = {"--data": data, "--split": split, "--set": published, "--base": base, "--zoom": zoom}
         ignored |= {"--dtype": dtype, "--device": device, "--quantize": quantize, "--paper": paper or None}
-        _refuse(ignored, "--tasks planning measures messages of the package alone")
+        _refuse(ignored, "--tasks planning only measures messages of the package")
         _evaluate_planning(out, limit, model, as_json=as_json)
         return
     if data is None:
@@ -194,7 +194,7 @@ def _table_of_the_paper(report: dict[str, Any]) -> list[str]:
             ours = next(iter(report["tasks"][name]["measures"].values()))["value"]
             lines.append(f"{name:24}{100 * ours:7.1f}{theirs:8.2f}")
     missing = [name for name in PAPER if name not in report["tasks"]]
-    return lines + ([f"not there: {', '.join(missing)}"] if missing else [])
+    return lines + ([f"missing: {', '.join(missing)}"] if missing else [])
 
 
 def _table(report: dict[str, Any]) -> list[str]:

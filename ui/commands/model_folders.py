@@ -1,4 +1,4 @@
-"""Print what models' and adapters' folders hold."""
+"""Print the contents of models' and adapters' folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def list_folders(folders: Sequence[Path], *, as_json: bool) -> None:
-    """Print a line for each model and adapter in folders and below; on stderr those that cannot be read.
+    """Print a line for each model and adapter below the folders; errors go to stderr.
 
     Raises:
         AssistantError: there is none.
@@ -40,10 +40,10 @@ def list_folders(folders: Sequence[Path], *, as_json: bool) -> None:
 
 
 def show_folder(folder: Path, *, as_json: bool) -> None:
-    """Print what a folder holds.
+    """Print the contents of a folder.
 
     Raises:
-        WeightsError: it has neither a model nor an adapter, or a file in it is not as it should be.
+        WeightsError: it has neither a model nor an adapter, or a file in it is invalid.
     """
     from ...vlm.models.inventory import ModelInventory, inventory
 
@@ -57,7 +57,7 @@ def show_folder(folder: Path, *, as_json: bool) -> None:
 
 
 def as_values(held: Any) -> dict[str, Any]:
-    """Return a dataclass as values of JSON."""
+    """Return a dataclass as JSON values."""
     return json.loads(json.dumps(asdict(held), default=str))  # type: ignore[no-any-return]
 
 
@@ -112,7 +112,7 @@ def _of_adapter(held: AdapterInventory) -> list[str]:
 
 
 def _fits(held: ModelInventory) -> dict[str, bool]:
-    """Return whether the weights leave room for answers on the device that would be taken."""
+    """Return whether the weights leave room for answers on the default device, by precision."""
     from ...vlm.engine.memory import fits
     from ...vlm.engine.precision import default_device
 

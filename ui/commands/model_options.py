@@ -1,4 +1,4 @@
-"""The options that choose a model and say how it answers, the same for every command that asks one."""
+"""The options of every command that asks a model: which model, and how it answers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ LengthOption = Annotated[
 SeedOption = Annotated[
     int | None,
     typer.Option(
-        min=0, rich_help_panel=_PANEL, help="A number, e.g. 1, with which sampling repeats the same answer."
+        min=0, rich_help_panel=_PANEL, help="The seed of sampling, e.g. 1: the same seed repeats an answer."
     ),
 ]
 
@@ -93,7 +93,7 @@ AdapterOption = Annotated[
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model as `--model` and its options name it."""
+    """The model that `--model` and its options choose."""
 
     name: str
     base: Path | None
@@ -104,7 +104,7 @@ class ModelChoice:
     adapters: Mapping[str, Path]
 
     def load(self) -> VisionLanguageModel:
-        """Load the model, answering by the first adapter named if any is, or connect to its server."""
+        """Load the model with its first adapter, if any, or connect to its server."""
         model = load_model(
             self.name,
             self.base,
@@ -132,7 +132,7 @@ def choose_model(
     seed: SeedOption = None,
     beams: BeamsOption = None,
 ) -> ModelChoice:
-    """Return the choice that the options make, without loading it.
+    """Return the chosen model without loading it.
 
     Raises:
         AssistantError: there is no such model, or its address is malformed.
@@ -160,7 +160,7 @@ def _by_name(given: Sequence[str]) -> dict[str, Path]:
 
 
 def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `choose_model` in the place of its argument `choice`."""
+    """Replace a command's argument `choice` by the options of `choose_model`."""
     added = inspect.signature(choose_model, eval_str=True).parameters
     own = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []

@@ -100,13 +100,13 @@ def arguments(folder: Path, name: str, host: str, port: int) -> list[str]:
 
 
 def _folder_name(model: str) -> str:
-    """Return the name of a model's folder, or of the training for one called `adapter`."""
+    """Return the name of a model's folder, or of its parent if it is called `adapter`."""
     folder = Path(model).resolve()
     return folder.parent.name if folder.name == "adapter" else folder.name
 
 
 def _require_free(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened at, before anything slow happens."""
+    """Check that the address is free before anything slow happens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -144,7 +144,7 @@ def _stop_by_signal(*_: object) -> None:
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], host: str, port: int) -> bool:
-    """Wait until the server answers; return False if it ends before."""
+    """Wait until the server answers; return False if it ends first."""
     # Proxies are for other machines.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -174,5 +174,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # what is left of it
+        os.killpg(process.pid, signal.SIGKILL)  # remaining workers
     process.wait()

@@ -155,7 +155,7 @@ def convert(
 
 @contextmanager
 def _cleared_up() -> Iterator[None]:
-    """Have SIGTERM end the program as Ctrl-C does: what is half made is removed first."""
+    """Make SIGTERM end the program as Ctrl-C does, so that unfinished files are removed."""
     earlier = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield

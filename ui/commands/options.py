@@ -166,10 +166,10 @@ def load_model(
     quantize: str | None = None,
     **more: Any,
 ) -> VisionLanguageModel:
-    """Load a model with values of the options; `more` are further arguments of `loading.load_model`.
+    """Load a model with the options' values; `more` are further arguments of `loading.load_model`.
 
     Raises:
-        BadParameter: `dtype`, `device` or `quantize` is none that there is.
+        BadParameter: `dtype`, `device` or `quantize` is unknown.
         AssistantError: the model cannot be loaded.
     """
     from ...vlm.engine.address import is_address

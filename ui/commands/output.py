@@ -16,18 +16,18 @@ from ...vlm.errors import AssistantError
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C stopped."""
 
-# Characters that terminals take for commands, such as the escape; names, titles and answers may hold them.
-_COMMANDS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+# Control characters, such as escape, which terminals would obey; names, titles and answers may contain them.
+_CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 
 
 def say(text: str) -> None:
     """Print text on stdout; unlike `typer.echo`, in the stream's own encoding, even if that is ASCII."""
-    print(text.translate(_COMMANDS), flush=True)
+    print(text.translate(_CONTROL), flush=True)
 
 
 def note(text: str = "") -> None:
     """Print text on stderr."""
-    print(text.translate(_COMMANDS), file=sys.stderr, flush=True)
+    print(text.translate(_CONTROL), file=sys.stderr, flush=True)
 
 
 def say_json(value: Any) -> None:
@@ -68,7 +68,7 @@ def replace_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (for the life of the process)
 
 
-def replace_what_cannot_be_encoded() -> None:
+def replace_unencodable() -> None:
     """Make stdout and stderr print `?` for characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

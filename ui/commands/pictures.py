@@ -32,7 +32,7 @@ def open_shown(source: Path | str | BinaryIO) -> Picture:
     return picture
 
 
-def tell_missing_confidence(turn: StoredTurn) -> None:
+def note_missing_scores(turn: StoredTurn) -> None:
     """Print a note on stderr if no box has a score."""
     scores = [box.score for step in turn.steps for box in step.boxes]
     if scores and all(score is None for score in scores):

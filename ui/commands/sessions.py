@@ -173,7 +173,7 @@ def delete(
     with open_store(database, images, session=session) as store:
         summary = store.find_session(session)
         if not (yes or sys.stdin.isatty()):
-            raise AssistantError(f"nobody is at a terminal to agree: give --yes to delete {summary.title!r}")
+            raise AssistantError(f"no terminal to confirm on: give --yes to delete {summary.title!r}")
         if not yes:
             typer.confirm(f"Delete {summary.title!r} with {_turns(summary)}?", abort=True, err=True)
         store.delete_session(summary.id)

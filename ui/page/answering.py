@@ -115,7 +115,7 @@ class Answering:
 
 
 def _facts(turn: StoredTurn) -> dict[str, object]:
-    """Return what the log says of a turn; nothing that people or models wrote."""
+    """Return the fields of a turn for the log, without any text of people or models."""
     return {
         "session": turn.session_id,
         "turn": turn.number,

@@ -92,7 +92,7 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
 
 
 def ask_each(session_id: SessionId, question: state.Question, images: Sequence[StoredImage | None]) -> None:
-    """Queue a question about each of the images; a region belongs to one alone."""
+    """Queue a question about each of the images; a region only applies to one image."""
     if len(images) > 1:
         question = replace(question, region=None, is_of_several=True)
     for image in images:
@@ -159,8 +159,8 @@ def ask_again(
 ) -> None:
     """Ask a turn's question again with the task picked now, edited or about another picture.
 
-    The answer replaces the session's last turn. About another picture, it becomes a new turn; in place of an
-    earlier turn, or of a question about several pictures, it goes to a new session.
+    The answer replaces the session's last turn. An answer about another picture becomes a new turn. An edited
+    question starts a new session if it is not the last, or was about several pictures.
     """
     if state.is_busy(turn.session_id):  # another tab asked since this one was rendered
         return

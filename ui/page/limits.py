@@ -38,7 +38,7 @@ def check_queue() -> None:
     """Check that one more question may wait.
 
     Raises:
-        LimitError: the visitor has as many in all tabs as one may have.
+        LimitError: the visitor has too many waiting questions, counting all tabs.
     """
     limits = settings.limits()
     if limits is None or not limits.waiting:
@@ -52,7 +52,7 @@ def check_room(store: SessionStore, size: int) -> None:
     """Check that one more picture of `size` bytes may be added.
 
     Raises:
-        LimitError: the visitor has as many pictures, or as large ones, as one may have.
+        LimitError: the visitor has reached the limit of pictures or of their size.
     """
     limits = settings.limits()
     if limits is None:

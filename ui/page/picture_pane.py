@@ -72,7 +72,7 @@ def _marks(turn: StoredTurn | None) -> Marks:
 def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
     """Save edited boxes as corrections; boxes equal to the model's clear them.
 
-    The first correction, and clearing them, change what the rest of the page says of the turn.
+    The first correction, and clearing them, change what the rest of the page shows about the turn.
     """
     corrected = None if boxes == found_boxes(turn) else boxes
     st.session_state[_CORRECTED] = (corrected is None) != (turn.corrections is None)

@@ -74,7 +74,7 @@ async def health(_: Request) -> Response:
 
 
 async def name_visitor(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """Give every browser that opens the page a cookie by which its sessions are known, or renew it."""
+    """Give every browser that opens the page a cookie that identifies its visitor, or renew it."""
     if "text/html" not in request.headers.get("accept", ""):
         return await call_next(request)
     from assistant.ui.page import resources, visitors  # need a running server

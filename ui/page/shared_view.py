@@ -1,4 +1,4 @@
-"""A session as its read-only link shows it: pictures, boxes and conversation, and no controls."""
+"""A session behind a read-only link: pictures, boxes and conversation, without controls."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Failure:
 
 
 def queue_question(session_id: SessionId, question: Question) -> None:
-    """Queue a question; the failed ones are forgotten.
+    """Queue a question, and forget failed ones.
 
     If the visitor's queue is full, the question fails.
     """

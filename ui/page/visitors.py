@@ -1,4 +1,4 @@
-"""Who a visitor is: by log-in, by a proxy's header, or by a signed cookie.
+"""Identify visitors: by log-in, by a proxy's header, or by a signed cookie.
 
 An owner is the text that the store keeps with a session, such as `visitor 3fd2…` or `user ann`. It is None
 for the local user.
