@@ -146,15 +146,14 @@ class TestAsking:
         (answer,) = connect(server).generate([REFER])
         assert answer.grounded.boxes[0].score == pytest.approx(0.81)
 
-    def test_tokens_that_do_not_spell_the_text_give_no_score(self, server: ModelServer) -> None:
-        token = {"token": "x", "logprob": -0.1, "bytes": None, "top_logprobs": []}
-        choice = {"index": 0, "delta": {"content": BOX}, "logprobs": {"content": [token]}}
-        server.usually = streams({"choices": [choice | {"finish_reason": "stop"}]}, "[DONE]")
-        (answer,) = connect(server).generate([REFER])
-        assert answer.grounded.boxes[0].score is None
-
-    def test_a_probability_that_is_no_number_gives_no_score(self, server: ModelServer) -> None:
-        token = {"token": BOX, "logprob": float("nan"), "bytes": None, "top_logprobs": []}
+    @pytest.mark.parametrize(
+        ("text", "log"),
+        [pytest.param("x", -0.1, id="another text"), pytest.param(BOX, float("nan"), id="no number")],
+    )
+    def test_tokens_without_the_boxs_probability_give_no_score(
+        self, server: ModelServer, text: str, log: float
+    ) -> None:
+        token = {"token": text, "logprob": log, "bytes": None, "top_logprobs": []}
         choice = {"index": 0, "delta": {"content": BOX}, "logprobs": {"content": [token]}}
         server.usually = streams({"choices": [choice | {"finish_reason": "stop"}]}, "[DONE]")
         (answer,) = connect(server).generate([REFER])
