@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assistant.storage import StoredImage, StoredTurn
+from PIL import Image
+
+from assistant.storage import SessionStore, StoredImage, StoredTurn
 from assistant.storage.records import labelled_boxes
+from assistant.vlm.drawing import draw
 from assistant.vlm.grounding import Box, GroundedPhrase
+from assistant.vlm.pictures import open_picture
 from assistant.vlm.tasks import Task
 
 
@@ -18,6 +22,12 @@ def phrases_of(turn: StoredTurn) -> list[GroundedPhrase]:
             box = Box.from_pixels(*mark.corners, turn.image.width, turn.image.height)
             found.setdefault(mark.phrase, []).append(box.with_score(mark.score))
     return [GroundedPhrase(text, tuple(boxes)) for text, boxes in found.items()]
+
+
+def drawn(store: SessionStore, turn: StoredTurn) -> Image.Image:
+    """Return a copy of a turn's picture with its boxes drawn on it."""
+    assert turn.image is not None
+    return draw(open_picture(store.image_path(turn.image.sha256)).image, phrases_of(turn))
 
 
 def missing(turn: StoredTurn) -> tuple[str, ...]:

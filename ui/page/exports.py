@@ -12,10 +12,8 @@ import streamlit as st
 from assistant.storage import SessionStore
 from assistant.storage.exporting import FORMATS
 from assistant.storage.records import labelled_boxes
-from assistant.vlm.drawing import draw
-from assistant.vlm.pictures import open_picture
 
-from .boxes import phrases_of, turn_with_boxes
+from .boxes import drawn, turn_with_boxes
 from .training_export import good_answers, training_lines
 
 TRAINING = "Train on my corrections"
@@ -54,6 +52,5 @@ def annotated_png(store: SessionStore, session_id: str) -> bytes:
     turn = turn_with_boxes(store.turns(session_id))
     buffer = BytesIO()
     if turn is not None and turn.image is not None:
-        picture = open_picture(store.image_path(turn.image.sha256))
-        draw(picture.image, phrases_of(turn)).save(buffer, "PNG")
+        drawn(store, turn).save(buffer, "PNG")
     return buffer.getvalue()

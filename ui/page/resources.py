@@ -26,8 +26,6 @@ from . import settings, visitors
 from .settings import Sessions
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-# Sharp on any screen; a 4096 pixel photo would take seconds to encode and send.
-LONG_SIDE = 1600
 # The largest canvas that browsers draw.
 LARGEST_SIDE = 8192
 # Twice the displayed sizes, for high-density screens.
