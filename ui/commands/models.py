@@ -12,15 +12,13 @@ from typing import Annotated
 import typer
 
 from ...vlm.errors import AssistantError
-from ...vlm.models.presets import PRESETS, Preset, require_model
+from ...vlm.models.presets import PRESETS, require_model
 from ..loading import quieten_libraries
 from .model_folders import as_values, list_folders, show_folder
 from .options import BaseOption, JsonOption
 from .output import say, say_json
 
 app = typer.Typer(help="List, fetch, show, convert, export, average and merge models.", no_args_is_help=True)
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]
 
 
 @app.command("list")
@@ -54,7 +52,7 @@ def list_models(
 
 
 @app.command()
-def pull(name: NameArgument) -> None:
+def pull(name: Annotated[str, typer.Argument(metavar="NAME", help="A model's name, such as nano.")]) -> None:
     """Fetch a model's weights, check them, and convert them once.
 
     Example:
@@ -63,7 +61,9 @@ def pull(name: NameArgument) -> None:
     """
     from ...vlm.models.weights import base_model
 
-    say(str(base_model(_preset(name))))
+    if name not in PRESETS:
+        raise AssistantError(f"no model {name!r}: there is {', '.join(PRESETS)}")
+    say(str(base_model(PRESETS[name])))
 
 
 @app.command()
@@ -235,9 +235,3 @@ def merge(
     with _cleared_up():
         merge_adapter(model, out, base)
     say(str(out))
-
-
-def _preset(name: str) -> Preset:
-    if name not in PRESETS:
-        raise AssistantError(f"no model {name!r}: there is {', '.join(PRESETS)}")
-    return PRESETS[name]

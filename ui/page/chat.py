@@ -232,7 +232,8 @@ def show_conversation(
     if running:
         conversation.show_question(running.question, before, number)
         conversation.show_running(running, len(running.answering.phrases))
-        conversation.show_waiting(waiting, number + 1)
+        for offset, question in enumerate(waiting, 1):
+            conversation.show_question(question, question.image, number + offset)
         number, before = number + 1 + len(waiting), running.question.image
     for index, failure in enumerate(state.failures(session_id)):
         conversation.show_question(failure.question, before, number + index)

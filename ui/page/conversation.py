@@ -171,12 +171,6 @@ def show_failure(failure: state.Failure, retry: Callable[[], None] | None, numbe
         _action("Try again", "refresh", retry, f"retry-{number}")
 
 
-def show_waiting(questions: list[state.Question], number: int) -> None:
-    """Show the queued questions; the first becomes turn `number`."""
-    for offset, question in enumerate(questions):
-        show_question(question, question.image, number + offset)
-
-
 # --- how an answer was made ------------------------------------------------------------------------------
 
 

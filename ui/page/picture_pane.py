@@ -34,7 +34,9 @@ def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
     min_score = state.preferences().min_score
     marks = _growing(session_id, image) or _marks(shown)
-    region = show_picture(image, marks, state.scroll_count(), min_score, _keep_min_score)
+    region = show_picture(
+        image, marks, state.scroll_count(), min_score, lambda chosen: state.set_preferences(min_score=chosen)
+    )
     if st.session_state.pop(_CORRECTED, False):
         st.rerun()
     if region is not None:
@@ -77,10 +79,6 @@ def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
     corrected = None if boxes == found_boxes(turn) else boxes
     st.session_state[_CORRECTED] = (corrected is None) != (turn.corrections is None)
     resources.store().set_corrections(turn.session_id, turn.number, corrected)
-
-
-def _keep_min_score(min_score: float) -> None:
-    state.set_preferences(min_score=min_score)
 
 
 def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> None:

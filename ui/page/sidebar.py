@@ -79,13 +79,9 @@ def highlighted(snippet: str, words: str) -> str:
     terms = "|".join(re.escape(word) for word in words.split())
     parts = re.split(f"({terms})", " ".join(snippet.split()), flags=re.IGNORECASE)
     return "".join(
-        f"**:orange-background[{plain(part)}]**" if index % 2 else _plain_with_spaces(part)
+        f"**:orange-background[{plain(part)}]**" if index % 2 else " ".join(map(plain, part.split(" ")))
         for index, part in enumerate(parts)
     )
-
-
-def _plain_with_spaces(text: str) -> str:
-    return " ".join(plain(word) for word in text.split(" "))
 
 
 def _entry(session: SessionSummary, image: str | None, current: SessionSummary | None) -> None:
