@@ -1,4 +1,4 @@
-"""CONTRIBUTING's recipes work: a task, a data set, a dialect and an export format are really added."""
+"""CONTRIBUTING's recipes work: a task, a dataset, a dialect and an export format are really added."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class CountTool(VisionTool):
 )
 
 DATA_SET = Extension(
-    "A data set",
+    "A dataset",
     {
         "vlm/data/sources/titles.py": dedent(
             '''
@@ -280,7 +280,7 @@ EXPORT_FORMAT = Extension(
     """,
 )
 
-EXTENSIONS = {"task": TASK, "data set": DATA_SET, "dialect": DIALECT, "export format": EXPORT_FORMAT}
+EXTENSIONS = {"task": TASK, "dataset": DATA_SET, "dialect": DIALECT, "export format": EXPORT_FORMAT}
 
 
 def lay(source: Path, target: Path, extension: Extension) -> None:

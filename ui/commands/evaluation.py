@@ -46,7 +46,7 @@ def evaluate(
         str | None, typer.Option(metavar="TASK,…", help="What to measure.  [default: all there is]")
     ] = None,
     published: Annotated[
-        str | None, typer.Option("--set", metavar="NAME", help="The published data set that FOLDER holds.")
+        str | None, typer.Option("--set", metavar="NAME", help="The published dataset that FOLDER holds.")
     ] = None,
     paper: Annotated[
         bool,
@@ -67,7 +67,7 @@ def evaluate(
     dialect: DialectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on annotated photos, on your own, or on a published data set.
+    """Measure a model on annotated photos, on your own, or on a published dataset.
 
     The report is written after each task, so a stopped run keeps the finished tasks.
 

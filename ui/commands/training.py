@@ -21,7 +21,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FOLDER|FILE",
-            help="Annotated photos, records in a .jsonl file, or data sets.",
+            help="Annotated photos, records in a .jsonl file, or datasets.",
         ),
     ] = None,
     out: Annotated[
