@@ -15,7 +15,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 from assistant.vlm.engine.address import is_address, read_address
-from assistant.vlm.models.presets import DEFAULT_MODEL, PRESETS
+from assistant.vlm.models.presets import PRESETS
 
 from . import settings, state
 from .text import plain
@@ -25,7 +25,7 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 def summary() -> str:
     """Return what the program does and which data leaves the machine."""
-    planner, model = settings.planner_name(), settings.model_name(DEFAULT_MODEL)
+    planner, model = settings.planner_name(), settings.model_name()
     if is_address(model):
         leaves = f"Pictures and questions go to {plain(read_address(model).host)}, whose model answers"
         leaves += f"; {plain(planner)} reads the messages to plan." if planner else "."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from assistant.vlm.models.presets import DEFAULT_MODEL, PRESETS
+from assistant.vlm.models.presets import PRESETS
 
 from . import settings, state
 
@@ -13,7 +13,7 @@ def show() -> None:
     """Show the preferences of this tab."""
     wanted = state.preferences()
     with st.popover("Settings", icon=":material/tune:", type="tertiary", width="stretch", key="settings"):
-        models = list(dict.fromkeys([settings.model_name(DEFAULT_MODEL), *PRESETS]))
+        models = list(dict.fromkeys([settings.model_name(), *PRESETS]))
         st.selectbox(
             "Model",
             models,

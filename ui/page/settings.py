@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 
+from assistant.vlm.models.presets import DEFAULT_MODEL
+
 MODEL = "ASSISTANT_MODEL"
 DATABASE = "ASSISTANT_DB"
 IMAGES = "ASSISTANT_IMAGES"
@@ -41,9 +43,9 @@ class Limits:
         return f"{self.pictures},{self.megabytes},{self.waiting}"
 
 
-def model_name(default: str) -> str:
+def model_name() -> str:
     """Return the name of the model."""
-    return os.environ.get(MODEL) or default
+    return os.environ.get(MODEL) or DEFAULT_MODEL
 
 
 def planner_name() -> str | None:

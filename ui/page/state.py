@@ -11,7 +11,6 @@ import streamlit as st
 from assistant.storage import SessionNotFoundError, SessionSummary, StoredImage, StoredTurn
 from assistant.storage.records import distinct_images
 from assistant.vlm.grounding import Box
-from assistant.vlm.models.presets import DEFAULT_MODEL
 from assistant.vlm.tasks import Task
 
 from . import limits, resources, settings
@@ -331,7 +330,7 @@ class Preferences:
 def preferences() -> Preferences:
     """Return the preferences of this tab."""
     wanted: Preferences | None = st.session_state.get("preferences")
-    return wanted or Preferences(settings.model_name(DEFAULT_MODEL))
+    return wanted or Preferences(settings.model_name())
 
 
 def set_preferences(**changes: object) -> None:
