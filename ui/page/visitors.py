@@ -49,11 +49,6 @@ class Cookie:
             return None
 
 
-def is_known_by_header() -> bool:
-    """Return whether a proxy names the visitors."""
-    return settings.user_header() is not None
-
-
 def owner(named: Sequence[str], cookies: Mapping[str, str], cookie: Cookie) -> str:
     """Return the owner of a request's sessions.
 
@@ -62,7 +57,7 @@ def owner(named: Sequence[str], cookies: Mapping[str, str], cookie: Cookie) -> s
     Raises:
         NoVisitorError: the request has neither the header nor the cookie.
     """
-    if is_known_by_header():
+    if settings.user_header() is not None:
         names = [name.strip() for name in named if name.strip()]
         if len(names) != 1 or len(names[0]) > _LONGEST:
             raise NoVisitorError(f"no user in {settings.user_header()}: open the page through its proxy")
