@@ -22,8 +22,8 @@ class Request:
     `region` is the part of the image that the request is about: a `VisionLanguageModel` crops to it and maps
     boxes back to the full image. Only `[identify]` sees the full image, with the region in its prompt.
     `typed` is the text that a user typed after an identifier, or a dataset's published question: some prompt
-    forms use exactly this text. `options` say how the answer is generated, `adapter` which of a model's named
-    adapters does; by default its own.
+    forms use exactly this text. `options` control how the answer is generated; `adapter` names one
+    of the model's adapters, by default its own.
     """
 
     task: Task | None
@@ -52,7 +52,7 @@ class Request:
 
     @property
     def max_new_tokens(self) -> int:
-        """The most tokens that the answer may have in our own prompt form."""
+        """The maximum number of answer tokens in our own prompt form."""
         return OURS.longest(self.task)
 
 
@@ -60,7 +60,7 @@ class Request:
 class Generation:
     """The model's answer, parsed; boxes have scores if the engine gives probabilities.
 
-    `complete` is False for an answer that was cut at the token limit, or stopped by its caller; `seconds` is
+    `complete` is False if the answer was cut at the token limit or stopped by its caller; `seconds` is
     the time from the request to its end. `evidence` holds the input of the calibration for each box, in the
     order written; it is empty if the engine gives none.
     """

@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all: a full disk or a killed process leaves the earlier one."""
+"""Write files and folders whole or not at all: a full disk or a killed process leaves the old one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, which takes the place of `path` at the end of the block.
+    """Yield a path to write to, which replaces `path` at the end of the block.
 
-    That is a file, or a folder. The parent must exist, and holds a folder `partial-...` meanwhile.
+    It becomes a file or a folder. The parent must exist, and has a folder `partial-...` meanwhile.
 
     Raises:
         OSError: it cannot be written.

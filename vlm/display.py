@@ -1,4 +1,4 @@
-"""Results that show themselves in terminals and notebooks, and convert to supervision and pandas."""
+"""Show results in terminals and notebooks, and convert them to supervision and pandas."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class ShowsBoxes:
 
 
 def _rows(result: Boxed) -> Iterator[tuple[int, str, Box, tuple[float, float, float, float]]]:
-    """Yield of every box: the phrase's index and text, the box, and its corners in pixels."""
+    """Yield for every box: the phrase's index and text, the box, and its corners in pixels."""
     if result.image is None:
         raise ValueError("this result has no image: construct it with `image=`")
     for index, phrase in enumerate(result.phrases):
@@ -97,4 +97,4 @@ def _rows(result: Boxed) -> Iterator[tuple[int, str, Box, tuple[float, float, fl
 
 
 RichRepr = Iterator[Any]
-"""What `__rich_repr__` yields: values, or (name, value, default) that is left out at its default."""
+"""What `__rich_repr__` yields: values, or (name, value, default), omitted at the default."""

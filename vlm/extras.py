@@ -1,4 +1,4 @@
-"""The optional dependencies, as extras of the distribution."""
+"""The distribution's extras (optional dependencies)."""
 
 from __future__ import annotations
 

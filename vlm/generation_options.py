@@ -1,23 +1,23 @@
-"""How the tokens of an answer are picked, and how many there may be: plain values, without torch."""
+"""How an answer's tokens are picked, and their maximum number: plain values, without torch."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
 MOST_BEAMS = 16
-"""Each beam takes the memory of an answer."""
+"""Each beam takes as much memory as an answer."""
 
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """Options of generation; each that is None is what the model's folder or server says.
+    """Options of generation; None leaves an option to the model's folder or server.
 
-    `temperature` 0 picks the likeliest token each time, which is the default; above it tokens are sampled,
-    the more evenly the higher it is. `top_p` samples only from the likeliest tokens that together have this
-    probability. `repetition_penalty` above 1 makes tokens that the answer already holds less likely.
-    `max_new_tokens` limits the answer, which otherwise has a limit by task. With a `seed`, the same request
-    has the same sampled answer. With 2 `beams` or more, a search of that width finds the answer that is
-    likeliest as a whole; nothing is sampled then, and the answer is not streamed.
+    A `temperature` of 0, the default, picks the likeliest token; above 0, tokens are sampled, more evenly the
+    higher it is. `top_p` samples only from the likeliest tokens that together have this probability. A
+    `repetition_penalty` above 1 makes the answer's tokens less likely to recur. `max_new_tokens` limits the
+    answer; the default depends on the task. With a `seed`, the same request gets the same sampled answer. With
+    2 `beams` or more, beam search finds the likeliest whole answer; nothing is sampled, and the answer is not
+    streamed.
 
     Raises:
         ValueError: an option is out of range.

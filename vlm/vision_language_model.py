@@ -40,8 +40,8 @@ class VisionLanguageModel:
     sees only that crop, and boxes are mapped back to the full image; `identify` instead shows the model the
     full image and names the region in the prompt.
 
-    `options` say how answers are generated, and `adapter` by which of the named adapters, as far as a
-    request's own do not.
+    `options` control how answers are generated, and `adapter` names the adapter; a request's own take
+    precedence.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class VisionLanguageModel:
         `base` is the folder of an adapter's base model if it was moved; `zoom` asks again on a crop where
         that helps; `dtype` is float32, float16 or bfloat16 instead of the fastest; `device` is cpu, cuda,
         cuda:1, mps or auto, which spreads the model over all GPUs and main memory; `quantize` stores the
-        language model's weights in 8bit or 4bit, which takes the library bitsandbytes; `options` say how
-        answers are generated; `adapters` are folders of more adapters over the same base, by the names that
-        `with_adapter` takes.
+        language model's weights in 8bit or 4bit, which needs the library bitsandbytes; `options` control
+        how answers are generated; `adapters` are folders of more adapters over the same base, by the names
+        that `with_adapter` takes.
 
         Raises:
             WeightsError: there is no such model, or its weights cannot be loaded.
@@ -126,7 +126,7 @@ class VisionLanguageModel:
     def push_to_hub(self, repository: str, *, private: bool = True, token: str | None = None) -> str:
         """Upload the folder that was loaded to a repository, OWNER/NAME, of the Hub; return its address.
 
-        Of an adapter's base, nothing is uploaded.
+        For an adapter, the base is not uploaded.
 
         >>> model.push_to_hub("me/minigpt-v2")  # doctest: +SKIP
         'https://huggingface.co/me/minigpt-v2'
@@ -149,7 +149,7 @@ class VisionLanguageModel:
         return VisionLanguageModel(self.engine, options, self._folder, self.adapter)
 
     def with_adapter(self, name: str) -> VisionLanguageModel:
-        """Return the same model answering by one of its named adapters; "" is its own.
+        """Return the same model with one of its named adapters; "" is its own.
 
         >>> model = VisionLanguageModel.load("minigpt-v2", adapters={"mine": "runs/mine"})  # doctest: +SKIP
         >>> model.with_adapter("mine").caption("cat.jpg").text  # doctest: +SKIP

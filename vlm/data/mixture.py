@@ -119,9 +119,8 @@ def open_mixture(
     """Open the sources of a mixture under `data` and mix them.
 
     `data` is a folder of annotated photos (of which `split` is used), a `.jsonl` file of records written by
-    hand, or the folder of published datasets. Records are worded in the prompt form `form`, photos always in
-    ours. With `skip_broken`, invalid rows and images are skipped and
-    logged.
+    hand, or the folder of published datasets. Records use the prompt form `form`, photos always ours. With
+    `skip_broken`, invalid rows and images are skipped and logged.
 
     Raises:
         DataError: a source is missing, or a row is invalid (the error names it).

@@ -1,4 +1,4 @@
-"""The words of the published datasets in training, as the reference prepares them.
+"""The texts of the published datasets in training, as the reference prepares them.
 
 Its caption processor cleans the captions, expressions, questions and answers of some datasets; conversations,
 grounded captions and detections stay as they are. The instructions around the words are the prompt form's
@@ -42,7 +42,7 @@ _QUESTION_ONLY |= {"llava_detail", "llava_reasoning"}
 def clean_caption(text: str) -> str:
     """Clean a text as the reference's `blip_caption` processor.
 
-    Lower case; `. ! " ( ) * # : ; ~` become spaces; of several spaces one is kept; at most 50 words.
+    Lower case; `. ! " ( ) * # : ; ~` become spaces; repeated spaces become one; at most 50 words.
     """
     text = _SPACES.sub(" ", _PUNCTUATION.sub(" ", text.lower()))
     return " ".join(text.rstrip("\n").strip(" ").split(" ")[:MOST_WORDS])
@@ -86,7 +86,7 @@ class CleanedSource:
 
 
 def open_for_training(name: str, data: Path, place: SourceConfig, form: PromptForm) -> Source:
-    """Return the dataset of a name in `SOURCES`, with its words as models of this prompt form learn them.
+    """Return the dataset of a name in `SOURCES`, with its texts as models of this prompt form learn them.
 
     With `form.cleans_captions` a dataset is read as in the reference: cleaned, expressions of RefCOCO as
     people wrote them, and each question with all its answers, one of which is drawn for every example.

@@ -1,4 +1,4 @@
-"""Several adapters over one base model in memory: by name, one at work at a time."""
+"""Several named adapters over one base model in memory, one active at a time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..architecture.modeling import MiniGPTv2ForConditionalGeneration
 from ..errors import AssistantError
 
 OWN = ""
-"""The name of the model's own adapter, or of its base where it has none."""
+"""The name of the model's own adapter, or of its base if it has none."""
 
 
 class Adapters:
     """Switches a model between its adapters; without named ones there is nothing to switch.
 
-    Their LoRA stays separate from the base's weights, and is added as the model computes.
+    Their LoRA is not merged into the base's weights, but computed separately.
     """
 
     def __init__(self, model: PeftModel | None = None, names: Mapping[str, str | None] | None = None) -> None:
@@ -61,7 +61,7 @@ class Adapters:
 
     @contextmanager
     def at_work(self, name: str) -> Iterator[None]:
-        """Have the model compute with an adapter; others wait meanwhile."""
+        """Activate an adapter; requests for others wait meanwhile."""
         if self._model is None:
             yield
             return

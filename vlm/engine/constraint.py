@@ -14,7 +14,7 @@ Decode = Callable[[Sequence[int]], str]
 
 
 class Chooser(Protocol):
-    """Picks the tokens of one row, where that is not simply the likeliest."""
+    """Picks the tokens of one row, if not simply the likeliest."""
 
     def likeliest(self, written: Sequence[int], logits: torch.Tensor) -> tuple[int, float]:
         """Return the token to write next, given logits (vocabulary), and its probability."""

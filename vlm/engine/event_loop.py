@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that are no coroutines."""
+"""An event loop in a thread of its own, for callers that are not coroutines."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class EventLoop:
         self._stop.atexit = False
 
     def submit(self, work: Coroutine[Any, Any, Value]) -> Future[Value]:
-        """Start a coroutine, and return its result to be."""
+        """Start a coroutine, and return its future."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, Value]) -> Value:
-        """Return the result of a coroutine."""
+        """Run a coroutine and return its result."""
         return self.submit(work).result()
 
     def wait(
@@ -42,7 +42,7 @@ class EventLoop:
         listener: GenerationListener | None,
         notify: Callable[[], None] = lambda: None,
     ) -> Value | None:
-        """Return the result of work, calling `notify` meanwhile; None after a listener stopped it."""
+        """Wait for a result, calling `notify` meanwhile; return None if a listener stopped the work."""
         try:
             while not work.done():
                 with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Pick tokens as `GenerationOptions` say, with the logits processors of transformers."""
+"""Pick tokens according to `GenerationOptions`, with transformers' logits processors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .constraint import Chooser
 class OptionsChooser:
     """Picks one row's tokens; call it once for each token, in order.
 
-    The repetition penalty weighs the answer's own tokens, not the prompt's, as in the reference, which
-    generates from embeddings.
+    The repetition penalty counts the answer's tokens, not the prompt's, as in the reference, which generates
+    from embeddings.
     """
 
     def __init__(self, options: GenerationOptions) -> None:
@@ -49,24 +49,24 @@ class OptionsChooser:
 
 
 def search_of(options: GenerationOptions) -> BeamSearch | None:
-    """Return the search that finds a row's answer; None where its tokens are picked one after another."""
+    """Return the beam search for a row's answer; None if its tokens are picked one by one."""
     beams = options.beams or 1
     return BeamSearch(beams, _penalty(options) or 1.0) if beams > 1 else None
 
 
 def chooser_of(options: GenerationOptions) -> Chooser | None:
-    """Return what picks a row's tokens; None where that is simply the likeliest."""
+    """Return the chooser of a row's tokens; None for greedy decoding."""
     return OptionsChooser(options) if options.temperature or _penalty(options) else None
 
 
 def _penalty(options: GenerationOptions) -> float | None:
-    """Return the repetition penalty, None for one that does nothing."""
+    """Return the repetition penalty, None if it has no effect."""
     penalty = options.repetition_penalty
     return None if penalty is None or penalty == 1 else float(penalty)
 
 
 def options_of(config: GenerationConfig) -> GenerationOptions:
-    """Return the options in a model's `GenerationConfig`, but for its length: ours go by task.
+    """Return the options in a model's `GenerationConfig`, except the length: ours depends on the task.
 
     Raises:
         ValueError: an option is out of range.

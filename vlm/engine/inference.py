@@ -1,4 +1,4 @@
-"""Prepare a model for inference: the same sums, laid out for the machine's kernels.
+"""Prepare a model for inference: the same computation, laid out for the machine's kernels.
 
 A prepared model cannot be trained or saved.
 """
@@ -21,7 +21,7 @@ _memory = threading.local()
 
 
 def prepare(model: Any) -> None:
-    """Prepare a module with a `language_model` of transformers."""
+    """Prepare a module whose `language_model` is a transformers model."""
     if model.language_model.config._attn_implementation == "sdpa":
         model.language_model.set_attn_implementation(_GROUPED)
     tower = getattr(model, "vision_tower", None)
@@ -38,7 +38,7 @@ def packs() -> bool:
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weight lies in oneDNN's order, which other layers copy it to in every call."""
+    """A linear layer that stores its weight in oneDNN's layout; others convert it to that in every call."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class PackedLinear(nn.Module):
         self.bias = None if linear.bias is None else linear.bias.detach()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Turn (..., inputs) into (..., outputs), each row the same whatever the other rows."""
+        """Turn (..., inputs) into (..., outputs), each row independent of the others."""
         flat = inputs.reshape(-1, inputs.shape[-1])
         # A single row would get a kernel of its own, which adds in another order.
         rows = flat.expand(2, -1) if len(flat) == 1 else flat
@@ -65,7 +65,7 @@ def _pack(module: nn.Module) -> None:
 
 
 def _is_packable(weight: torch.Tensor) -> bool:
-    """Return whether oneDNN takes a weight: one in its precisions, and not quantized."""
+    """Return whether oneDNN can pack a weight: it has one of its precisions, and is not quantized."""
     supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     precisions = {torch.float32, torch.bfloat16} if supported else {torch.float32}
     return type(weight) is nn.Parameter and weight.dtype in precisions
@@ -99,9 +99,9 @@ def _reusing_attention(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend image by image, with the scores in the same memory each time.
+    """Attend image by image, reusing the memory of the scores.
 
-    Over the hundreds of tokens of an image, asking the system for new memory takes longer than the sums.
+    With the hundreds of tokens of an image, allocating memory takes longer than computing.
     """
     if attention_mask is not None or module.training:
         attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)

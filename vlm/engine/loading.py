@@ -30,7 +30,7 @@ def load_engine(
 
     Raises:
         WeightsError: there is no such model, or its weights are not available.
-        AssistantError: the address cannot be used, or weights are described for a server's.
+        AssistantError: the address cannot be used, or options for local weights come with an address.
         ValueError: there is no such `dtype`, `device` or `quantize`.
     """
     if is_address(model):

@@ -37,7 +37,7 @@ from .threads import own_thread
 
 
 class LocalEngine:
-    """Greedy decoding unless options say otherwise; concurrent requests, of any thread, share a batch.
+    """Greedy decoding by default; concurrent requests, from any thread, share a batch.
 
     `calibrations` are the adapters', by name, for a `CalibratedEngine` to apply.
     """
@@ -90,8 +90,8 @@ class LocalEngine:
         folders of adapters over the same base, by the names that requests give.
 
         Raises:
-            WeightsError: there is no such model, its weights are missing or another model's, or there is not
-                enough memory.
+            WeightsError: there is no such model, its weights are missing or another model's, or there is too
+                little memory.
             ValueError: there is no such `device` or `quantize`.
         """
         placement = Placement(device, dtype, quantize)
@@ -207,7 +207,7 @@ class LocalEngine:
 def _placed(
     folder: Path, own: Path | None, named: Mapping[str, Path], placement: Placement
 ) -> tuple[MiniGPTv2ForConditionalGeneration, Adapters]:
-    """Load a model and put it where it is to compute; its own adapter is merged if it is the only one."""
+    """Load a model onto its device; its own adapter is merged if it is the only one."""
     with loading(read_shapes(read_model_folder(folder).weights), placement.precision, "cpu"):
         model = load_model(folder, placement.precision, device="cpu")
         if own is not None and not named:

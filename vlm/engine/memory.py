@@ -1,4 +1,4 @@
-"""How much memory a model takes, how much a device has, and one line where it was not enough."""
+"""Memory that a model takes and a device has, and a one-line error if it is too small."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import AssistantError, WeightsError
 Shapes = Mapping[str, tuple[int, ...]]
 
 QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.5625}
-"""Bytes a weight with `--quantize`; four bits have a scale for each 64 weights."""
+"""Bytes per weight with `--quantize`; 4bit has a scale for every 64 weights."""
 # Keys, values and intermediate results take some of the memory as well.
 _SHARE_FOR_WEIGHTS = 0.9
 # The weights that are quantized: those of the language model's linear layers, without its head.
@@ -23,14 +23,14 @@ _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|MPS backend ou
 
 
 def weight_bytes(shapes: Shapes, width: int, quantize: str | None = None) -> int:
-    """Return the size of weights of `width` bytes each, with those that `quantize` makes smaller."""
+    """Return the size in bytes of weights of `width` bytes each, some of them quantized by `quantize`."""
     layers = sum(math.prod(it) for name, it in shapes.items() if _LAYER.fullmatch(name)) if quantize else 0
     others = sum(map(math.prod, shapes.values())) - layers
     return others * width + (round(layers * QUANTIZED_BYTES[quantize]) if quantize else 0)
 
 
 def memory_of(device: str) -> tuple[int, int]:
-    """Return the free and the whole memory of a device, in bytes; that of the machine for a CPU."""
+    """Return the free and total memory of a device in bytes; of the machine for a CPU."""
     if device.startswith("cuda"):
         free, total = torch.cuda.mem_get_info(torch.device(device))
         return free, total
@@ -41,17 +41,17 @@ def memory_of(device: str) -> tuple[int, int]:
 
 
 def fits(size: int, device: str, *, free: bool = True) -> bool:
-    """Return whether weights leave room for answering in what is free on a device, or in all it has."""
+    """Return whether weights leave room for answers in the free, or else the total, memory of a device."""
     return size <= _SHARE_FOR_WEIGHTS * memory_of(device)[0 if free else 1]
 
 
 def gigabytes(size: int) -> str:
-    """Return a size for people."""
+    """Return a size in bytes as text in GB."""
     return f"{size / 10**9:.1f} GB"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that a device's memory was not enough."""
+    """Return whether an error says that a device is out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
@@ -59,10 +59,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def loading(shapes: Shapes, dtype: torch.dtype, device: str, quantize: str | None = None) -> Iterator[None]:
-    """Turn a lack of memory into one line that says what would fit.
+    """Turn an out-of-memory error into one line that says what would fit.
 
     Raises:
-        WeightsError: the memory of the device is not enough.
+        WeightsError: the device has too little memory.
     """
     try:
         yield
@@ -79,7 +79,7 @@ def loading(shapes: Shapes, dtype: torch.dtype, device: str, quantize: str | Non
 
 
 def _remedies(shapes: Shapes, width: int, device: str, tried: int) -> str:
-    """Return which options make the weights small enough, or else where there is more memory."""
+    """Return the options that make the weights fit, or else where to find more memory."""
     smaller = [("--dtype float16", weight_bytes(shapes, 2))] if width > 2 else []
     smaller += [(f"--quantize {it}", weight_bytes(shapes, min(width, 2), it)) for it in QUANTIZED_BYTES]
     found = [
@@ -91,7 +91,7 @@ def _remedies(shapes: Shapes, width: int, device: str, tried: int) -> str:
 
 
 def readable(error: Exception) -> Exception:
-    """Return the error of an answer; a lack of memory as one that says what to do."""
+    """Return the error of an answer; if it is out of memory, one that says what to do."""
     if not is_out_of_memory(error):
         return error
     readable = AssistantError(

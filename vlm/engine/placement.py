@@ -1,4 +1,4 @@
-"""Where a model computes and in which precision: devices, quantized weights, several GPUs."""
+"""Where a model runs and in which precision: devices, quantized weights, several GPUs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .memory import QUANTIZED_BYTES, loading
 from .precision import default_device, fastest_precision
 
 AUTO = "auto"
-"""Over all GPUs, and in main memory what they have no room for."""
+"""All GPUs, and main memory for the rest."""
 _DEVICE = re.compile(rf"{AUTO}|cpu|mps|cuda(:\d{{1,3}})?")
 # As the reference does in 8 bits: all but the language model's layers stay as they are.
 _NOT_QUANTIZED = ["vision_tower", "classifier_tower", "vision_projection", "language_model.lm_head"]
@@ -23,13 +23,13 @@ _NOT_QUANTIZED = ["vision_tower", "classifier_tower", "vision_projection", "lang
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how a model computes; what is None is the fastest on this machine.
+    """Where and how a model runs; None is the fastest choice on this machine.
 
     `device` is cpu, cuda, cuda:1, mps or auto; `quantize` stores the language model's layers in 8bit or 4bit.
 
     Raises:
         ValueError: there is no such device or quantization.
-        WeightsError: this machine lacks the device, or the library that quantizes.
+        WeightsError: this machine lacks the device or the quantization library.
     """
 
     device: str | None = None
@@ -57,10 +57,10 @@ class Placement:
         return self.dtype or fastest_precision(self.first_device)
 
     def put(self, model: MiniGPTv2ForConditionalGeneration) -> MiniGPTv2ForConditionalGeneration:
-        """Return the model, which is on the CPU, as it is to compute.
+        """Return the model, loaded on the CPU, on its device and quantized if chosen.
 
         Raises:
-            WeightsError: there is not enough memory; the message says what would fit.
+            WeightsError: there is too little memory; the message says what would fit.
         """
         shapes = {name: tuple(it.shape) for name, it in model.named_parameters()}
         with loading(shapes, model.dtype, self.first_device, self.quantize):
@@ -70,7 +70,7 @@ class Placement:
             return self._loaded_again(model)
 
     def _loaded_again(self, model: MiniGPTv2ForConditionalGeneration) -> MiniGPTv2ForConditionalGeneration:
-        """Have transformers quantize or spread the weights, which it does as it loads them."""
+        """Reload the weights through transformers, which quantizes or spreads them only while loading."""
         quantizer = _quantizer(self.quantize, model.dtype) if self.quantize else None
         loaded: MiniGPTv2ForConditionalGeneration = type(model).from_pretrained(
             None,
@@ -96,10 +96,10 @@ def _require_device(device: str) -> None:
 
 
 def _quantizer(kind: str, dtype: torch.dtype) -> Any:
-    """Return transformers' settings for a quantization, by the library that is installed.
+    """Return transformers' quantization settings for the installed library.
 
     Raises:
-        WeightsError: none is.
+        WeightsError: no such library is installed.
     """
     from transformers import BitsAndBytesConfig, TorchAoConfig
 

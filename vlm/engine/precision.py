@@ -1,4 +1,4 @@
-"""The devices and precisions that a model can compute in, and the fastest precision of each."""
+"""The devices and precisions that a model can use, and the fastest precision of each device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def default_device() -> str:
 
 
 def fastest_precision(device: str | None = None) -> torch.dtype:
-    """Return bfloat16 where a device computes in it, else float16 on a GPU and float32 on a CPU."""
+    """Return bfloat16 if the device supports it, else float16 on a GPU and float32 on a CPU."""
     kind = torch.device(device or default_device())
     if kind.type == "mps":
         return torch.float16

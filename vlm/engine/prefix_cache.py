@@ -1,8 +1,9 @@
 """Prefix cache: keys and values of recent prompts with images, which the next prompt reuses where it agrees.
 
-An image takes most of a prompt, and a session's earlier turns precede its next question: both are prefilled
-only once. Prefixes are cut only after the image, the prompt, or the answer. Were they cut anywhere, a
-repeated question would be computed in other steps than the first time, and rounding could change its answer.
+An image takes up most of a prompt, and a session's earlier turns precede its next question: both are
+prefilled only once. Prefixes are cut only after the image, the prompt, or the answer. If they were cut
+anywhere, a repeated question would be computed in different steps than the first time, and rounding could
+change its answer.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass, replace
 import torch
 
 KEPT_TOKENS = 4096
-"""Bounds the memory, over all prompts: 94 MB for nano, 2 GB for a model of 7B in float16."""
+"""The most tokens cached over all prompts: 94 MB for nano, 2 GB for a 7B model in float16."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
     """The first `ids` (length) of a prompt with an image, and their keys and values.
 
-    `states` has the shape (layers, 2, heads, length, width); `ends` are the places where it may be cut.
+    `states` has the shape (layers, 2, heads, length, width); `ends` are the positions where it may be cut.
     """
 
     image_hash: bytes

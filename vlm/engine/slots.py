@@ -1,8 +1,8 @@
-"""The key-value cache of a batch: one slot a row, in which the row's tokens begin at 0.
+"""The key-value cache of a batch: one slot per row, in which the row's tokens start at position 0.
 
-A row never moves for its neighbours' sake, and attention always spans a multiple of 16 places, of which the
-mask hides those past the row's end. So the same sums are added in the same order whoever shares the batch,
-and an answer does not depend on its neighbours.
+A row never moves because of its neighbours, and attention always spans a multiple of 16 positions, of which
+the mask hides those past the row's end. So sums are always added in the same order, and an answer does not
+depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Slots(Cache):
         self._span = 0
 
     def aim(self, first: int, starts: Sequence[int], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Have the next pass write `steps` tokens a row, from `starts`, into the slots from `first`.
+        """Make the next pass write `steps` tokens per row, from `starts`, into the slots from `first`.
 
         Returns:
             The tokens' positions (rows, steps), and the mask (rows, 1, steps, places), true where a token
-            may look.
+            may attend.
         """
         stop, rows = first + len(starts), torch.arange(len(starts))[:, None]
         self._reserve(stop, max(starts) + steps)
@@ -53,7 +53,7 @@ class Slots(Cache):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write a layer's keys and values (rows, heads, steps, width); return the rows' whole ones."""
+        """Write a layer's keys and values (rows, heads, steps, width); return all those of the rows."""
         keys, values = self._states[layer_idx, :, self._slots]
         device = key_states.device  # of a model on several devices, not every layer's is the cache's
         keys[self._index] = key_states.transpose(1, 2).to(keys.device)
@@ -71,11 +71,11 @@ class Slots(Cache):
         self._states[:, :, slot, :, :length] = states
 
     def move(self, source: int, target: int) -> None:
-        """Copy a slot over another."""
+        """Copy one slot over another."""
         self._states[:, :, target] = self._states[:, :, source]
 
     def _reserve(self, slots: int, places: int) -> None:
-        """Grow to hold so many slots and places; zeros, since a hidden place may not hold NaN."""
+        """Grow to so many slots and positions, filled with zeros: masked positions must not hold NaN."""
         held, room = self._states.shape[2], self._states.shape[4]
         if slots > held or places > room:
             more = max(slots, 2 * held) - held if slots > held else 0

@@ -1,6 +1,6 @@
-"""Threads that compute in parallel without getting into one another's way, or that of other programs.
+"""Threads that compute in parallel without slowing one another or other programs down.
 
-OpenMP keeps helpers for every thread that once computed in parallel. As soon as there are more of them than
+OpenMP keeps worker threads for every thread that ever computed in parallel. Once there are more of them than
 cores, all sleep at the end of every parallel section, and a token takes hundreds of sections.
 """
 
@@ -17,16 +17,16 @@ _Result = TypeVar("_Result")
 
 
 def spin_briefly() -> None:
-    """Have OpenMP's helpers wait actively for 0.1 ms between sections; call it before torch is imported.
+    """Make OpenMP's workers spin for 0.1 ms between sections; call it before torch is imported.
 
-    That is enough between the sections of one token. By default they wait for 3 ms, which on a busy machine
-    takes the time from the threads that they wait for. `GOMP_SPINCOUNT` overrides it.
+    This is enough between the sections of one token. By default they spin for 3 ms, which on a busy machine
+    takes time from the threads that they wait for. `GOMP_SPINCOUNT` overrides it.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def own_thread(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Run a function in a thread that ends with it, and with its helpers."""
+    """Run a function in a thread of its own, which ends with it together with its workers."""
 
     @wraps(function)
     def run(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:

@@ -1,8 +1,8 @@
 """Zoom in on small referents: locate each again in two crops around the first box.
 
-At 336 pixels the model places large things well and small ones badly; in a crop a small thing is large. Two
-crops of different size place it better than one. `phrase_refer` and `phrase_refer_one_look` of
-`benchmarks/nano_val.py` measure the gain; the price is one more batch of two answers where the box is small.
+At 336 pixels the model locates large things well and small ones badly; in a crop a small thing is large. Two
+crops of different sizes locate it better than one. `phrase_refer` and `phrase_refer_one_look` of
+`benchmarks/nano_val.py` measure the gain; the cost is one more batch of two answers if the box is small.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Crop:
 def _merged(first: Generation, refined: Sequence[Generation]) -> Generation:
     """Return the mean of the refined boxes, with the lowest score of all answers.
 
-    In a crop the model is surer of everything, even of absent things.
+    In a crop the model is more confident of everything, even of absent things.
     """
     found = [answer.grounded.boxes[0] for answer in refined]
     scores = [box.score for box in (first.grounded.boxes[0], *found) if box.score is not None]
@@ -85,7 +85,7 @@ def _merged(first: Generation, refined: Sequence[Generation]) -> Generation:
 
 
 def _evidence(first: Generation, refined: Sequence[Generation], box: Box) -> BoxEvidence | None:
-    """Return the evidence for the merged box: the weakest of all answers, and how far they agree."""
+    """Return the evidence for the merged box: the weakest of all answers', and how well they agree."""
     parts = [answer.evidence[0] for answer in (first, *refined) if answer.evidence]
     if not parts:
         return None

@@ -1,7 +1,6 @@
-"""CHAIR (arXiv 1809.02156) on COCO, as in the paper's table on hallucination: how many of the objects that a
-description names are not in the picture.
+"""CHAIR (arXiv 1809.02156) on COCO, as in the paper: the share of named objects that are hallucinated.
 
-An object is in a picture if COCO's annotators drew it or named it in a caption. The synonyms are ours, not
+An object is in an image if COCO's annotators outlined it or named it in a caption. The synonyms are ours, not
 CHAIR's.
 """
 
@@ -31,7 +30,7 @@ PROMPTS: dict[str, Request] = {
     "grounded": Request(Task.GROUNDING, typed="describe this image in as detailed as possible"),
     "short": Request(Task.CAPTION, typed="briefly describe the image"),
 }
-"""The prompts that the paper compares; a model of another prompt form gets its own words."""
+"""The prompts that the paper compares; a model of another prompt form gets its own prompts."""
 
 
 class Category(Published):
@@ -49,7 +48,7 @@ class Instance(Published):
 
 
 def chair_items(data: Path, prompt: str) -> Iterator[Item]:
-    """Yield a request for a description for each of 2,000 pictures, the same ones every time.
+    """Yield a request for a description for each of 2,000 images, always the same.
 
     Raises:
         DataError: a file is missing, or a row is invalid (it is named).

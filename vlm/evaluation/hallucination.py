@@ -1,4 +1,4 @@
-"""Suites for hallucinated objects: named in descriptions, found when asked for, affirmed in answers.
+"""Suites for hallucinated objects: named in descriptions, located on request, affirmed in answers.
 
 An object counts as present if a detection of any score or a caption shows its class. Only photos with
 captions are used.

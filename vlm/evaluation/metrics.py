@@ -11,7 +11,7 @@ import numpy as np
 from ..grounding import Box
 
 HIT = 0.5
-"""The IoU from which a box is right."""
+"""The minimum IoU of a right box."""
 WHOLE_IMAGE = Box(0, 0, 100, 100)
 """The box of a model that always answers with the whole image."""
 

@@ -85,7 +85,7 @@ def _merged(items: Sequence[Item]) -> list[Item]:
 
 
 def text_score(items: Sequence[Item], answers: Sequence[Generation]) -> Scored:
-    """Score text answers: equal but for case, articles and punctuation, and the F1 of their words."""
+    """Score text answers: equality except for case, articles and punctuation, and the F1 of their words."""
     each = _word_f1(items, answers)
     exact = [
         normalise(answer.grounded.text) in map(normalise, item.texts)

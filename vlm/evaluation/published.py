@@ -243,7 +243,7 @@ PAPER: dict[str, float] = {
 }
 """MiniGPT-v2's figures in percent (arXiv 2310.09478), by dataset and, where it has several, split.
 
-Those of CHAIR, of which less is better, are of objects.
+CHAIR's (lower is better) is the share of hallucinated objects.
 """
 
 

@@ -19,7 +19,7 @@ _REMEDY = "name a folder or OWNER/NAME of a repository that you may read"
 
 
 def fetch_repository(name: str, revision: str | None = None, token: str | bool | None = None) -> Path:
-    """Return the folder of a repository of the Hub, fetched to its cache as far as it is not there.
+    """Return the folder of a repository in the Hub's cache, after fetching what is missing.
 
     Raises:
         WeightsError: there is no such repository, or it cannot be reached.
@@ -33,7 +33,7 @@ def fetch_repository(name: str, revision: str | None = None, token: str | bool |
 
 
 def push_folder(folder: Path, name: str, *, private: bool, token: str | bool | None = None) -> str:
-    """Upload a model's or an adapter's folder to a repository, made if it is not there; return its address.
+    """Upload a model's or adapter's folder to a repository, created if needed; return its address.
 
     Raises:
         WeightsError: the repository cannot be written, or reached.
@@ -59,7 +59,7 @@ def fetched(model: str | Path, options: Mapping[str, Any]) -> Path:
     """Return the folder that `from_pretrained` loads, which may name a repository.
 
     Raises:
-        WeightsError: there is neither.
+        WeightsError: there is no such folder or repository.
     """
     if str(model) and Path(model).is_dir():
         return Path(model)

@@ -24,7 +24,7 @@ def read_shapes(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of all tensors of safetensors files without reading them.
 
     Raises:
-        WeightsError: a file cannot be read, or a tensor is not of floats.
+        WeightsError: a file cannot be read, or a tensor does not hold floats.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in files:
@@ -49,8 +49,7 @@ def read_tensors(files: Iterable[Path]) -> Tensors:
 class TensorFile(Mapping[str, torch.Tensor]):
     """The tensors of a file by name; each is read and checked on access.
 
-    Of a training checkpoint, only the weights under `model` are read; `settings` is its configuration of the
-    model.
+    Of a training checkpoint, only the weights under `model` are read; `settings` is its model configuration.
 
     Raises:
         WeightsError: the file cannot be read, is not a flat file of tensors, or a value is not finite.

@@ -68,7 +68,7 @@ class WrittenFolder:
             raise self._failed(error) from error
 
     def add_tensors(self, tensors: Iterable[tuple[str, torch.Tensor]], largest: int = SHARD) -> None:
-        """Write weights to files of at most `largest` bytes, or of one weight, and the index of them all."""
+        """Write weights to files of at most `largest` bytes (or one larger weight), and their index."""
         shard: dict[str, torch.Tensor] = {}
         index: dict[str, str] = {}
         size = total = 0
@@ -83,7 +83,7 @@ class WrittenFolder:
         self._write_json("model.safetensors.index.json", content)
 
     def describe(self, values: Mapping[str, object]) -> None:
-        """Write what the folder was made from, with the hashes of sources and of its own weights."""
+        """Record the folder's origin: `values`, and the hashes of the sources and of its own weights."""
         sources = {}
         for path in self._sources:
             sources[path.name] = sha256_of(path)
@@ -121,7 +121,7 @@ def require_room(path: Path, needed: int) -> None:
     """Check that the disk has as many bytes free as a new file or folder will take.
 
     Raises:
-        WeightsError: it has not.
+        WeightsError: it does not.
         OSError: the parent folder is missing.
     """
     free = shutil.disk_usage(path.parent).free

@@ -14,7 +14,7 @@ from .weights import base_model, describe
 def find_base(adapter: Path, given: Path | None = None) -> Path:
     """Return the folder of an adapter's base model.
 
-    It is a preset's, the one `given`, the path that the adapter names, or the adapter's parent folder. If the
+    It is a preset's, the one `given`, the path in the adapter's note, or the adapter's parent folder. If the
     adapter has a fingerprint, the weights must match it.
 
     Raises:

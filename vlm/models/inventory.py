@@ -1,4 +1,4 @@
-"""What a model's or an adapter's folder holds, from its settings and the heads of its files."""
+"""The content of a model's or adapter's folder, from its settings and the headers of its weight files."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Lora:
 
 @dataclass(frozen=True)
 class ModelInventory:
-    """A whole model: `sources` are the sha256 of the files that it was made from.
+    """A whole model; `sources` are the SHA-256 of the files that it was made from.
 
-    `memory_bytes` is what the weights take by precision and quantization; answers need some more.
+    `memory_bytes` is the size of the weights by precision and quantization; answers need some more.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ def inventory(folder: Path) -> ModelInventory | AdapterInventory:
     """Return what a folder holds, without reading its weights.
 
     Raises:
-        WeightsError: it has neither a model nor an adapter, or a file in it is not as it should be.
+        WeightsError: it has neither a model nor an adapter, or a file in it is invalid.
     """
     if (folder / _ADAPTER).is_file():
         return _adapter(folder)

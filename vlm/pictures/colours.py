@@ -73,7 +73,7 @@ def _eight_bits(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image,
 
 
 def _unsigned(image: Image.Image) -> Image.Image:
-    """Return a TIFF of large unsigned values, which Pillow reads as negative, in floats; others as is."""
+    """Return a TIFF of large unsigned values, which Pillow reads as negative, in floats; others unchanged."""
     tags: Any = getattr(image, "tag_v2", None)
     if image.mode != "I" or tags is None or tags.get(_SAMPLE_FORMAT, (1,)) not in (1, (1,)):
         return image

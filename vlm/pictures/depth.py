@@ -1,6 +1,6 @@
-"""Decode 16-bit colours, of which Pillow keeps the high bytes alone.
+"""Decode 16-bit colours, of which Pillow keeps only the high bytes.
 
-That is enough for a photo, but turns the values 0 to 1000 of a 12-bit camera black. The low bytes are decoded
+That is enough for a photo, but makes the values 0 to 1000 of a 12-bit camera black. The low bytes are decoded
 by reading the file again in the other byte order.
 """
 

@@ -116,7 +116,7 @@ def open_picture(source: Source) -> Picture:
 
 
 def as_seen(source: Source) -> Image.Image:
-    """Return the upright RGB image; one that is so already is returned itself.
+    """Return the image upright and in RGB; one that already is, unchanged.
 
     Raises:
         ImageError: one line with the error and the remedy.

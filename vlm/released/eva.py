@@ -62,13 +62,13 @@ def eva_vit_config(
 def find_eva_config(
     file: TensorFile, image_size: int, heads: int | None = None, layers: int | None = None
 ) -> Blip2VisionConfig:
-    """Return the configuration of the tower in a file in the form of `eva_vit_g.pth`, its sizes as found.
+    """Return the configuration of the tower in a file like `eva_vit_g.pth`, with the sizes found in it.
 
-    What no weight tells is by default the released tower's: `heads` of its width, and the number of `layers`
-    used, of which the official file has one more: all in the file, but 39 at most.
+    Two numbers are not in the weights and default to the released tower's: `heads` of its width, and the
+    number of `layers` used, all in the file but at most 39 (the official file has one more).
 
     Raises:
-        WeightsError: it is no such file, has fewer layers, or its width does not divide into heads.
+        WeightsError: it is not such a file, has fewer layers, or its width is no multiple of the heads.
     """
     if "llama_proj.weight" in file:
         raise WeightsError(f"{file.path} is a checkpoint of MiniGPT, not eva_vit_g.pth: are the two swapped?")
@@ -99,12 +99,12 @@ def find_eva_config(
 def convert_eva_vit(state: Mapping[str, torch.Tensor], config: Blip2VisionConfig) -> State:
     """Return the weights of a `Blip2VisionModel` from those of an `eva_vit_g.pth`, in their own precision.
 
-    The LayerNorm behind the tower (`ln_vision`) is in no such file: the released model has weight 1 and
-    bias 0 there, never BLIP-2's. What lies behind the last block used (in the official file a 40th block,
-    a norm and a head) is left out, as by the reference.
+    The LayerNorm after the tower (`ln_vision`) is not in these files: the released model has weight 1 and
+    bias 0 there, never BLIP-2's. Everything after the last block used (in the official file a 40th block,
+    a norm and a head) is dropped, as in the reference.
 
     Raises:
-        WeightsError: a key is missing or unknown, or has a shape that cannot be.
+        WeightsError: a key is missing or unknown, or has an impossible shape.
     """
     names = [name for name in state if not _is_behind(name, config.num_hidden_layers)]
     require_keys(names, _eva_keys(config.num_hidden_layers), "the EVA ViT")
@@ -127,7 +127,7 @@ def _is_behind(name: str, layers: int) -> bool:
 
 
 def convert_projection(state: Mapping[str, torch.Tensor]) -> tuple[State, State]:
-    """Return the weights of the linear layer and, where the file holds `ln_vision`, of that LayerNorm.
+    """Return the weights of the linear layer, and of the LayerNorm `ln_vision` if the file has it.
 
     Raises:
         WeightsError: a key is missing or unknown.
@@ -139,9 +139,9 @@ def convert_projection(state: Mapping[str, torch.Tensor]) -> tuple[State, State]
 
 
 def interpolate_positions(positions: torch.Tensor, side: int) -> torch.Tensor:
-    """Stretch a position embedding (1, 1 + patches, width) to `side` x `side` patches, the class part as is.
+    """Resize a position embedding (1, 1 + patches, width) to `side` x `side` patches; keep the class token's.
 
-    Bicubic without antialiasing, also when shrinking; the grid of the file itself is not touched.
+    Bicubic without antialiasing, even when shrinking; a grid of the right size stays as it is.
 
     Raises:
         WeightsError: the embedding is not of a square of patches.
@@ -161,7 +161,7 @@ def require_keys(found: Iterable[str], wanted: Iterable[str], what: str) -> None
     """Check that the keys found are exactly those wanted.
 
     Raises:
-        WeightsError: they are not; the message names the first ones.
+        WeightsError: they are not; the message names the first differences.
     """
     missing, unknown = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
     if missing or unknown:

@@ -36,7 +36,7 @@ class LlamaFolder:
         """Read settings and tokenizer.
 
         Raises:
-            WeightsError: the folder or a file in it is missing, or is not what it should be.
+            WeightsError: the folder or a file in it is missing or invalid.
         """
         if not path.is_dir():
             raise WeightsError(f"there is no LLaMA-2 directory {path}")
@@ -99,7 +99,7 @@ def _read_config(path: Path) -> LlamaConfig:
 
 
 def _read_tokenizer(path: Path, vocabulary: int) -> PreTrainedTokenizerFast:
-    """Read the tokenizer as it is in its file: by the directory's own settings, pieces would be others."""
+    """Read the tokenizer from its file alone: the directory's settings would change its tokens."""
     if not path.is_file():
         raise WeightsError(f"there is no {path}: take the LLaMA-2 directory in the form of transformers")
     try:

@@ -1,4 +1,4 @@
-"""What training uses of PEFT's model and transformers' outputs, which have no types of their own."""
+"""Types for the parts of PEFT's model and transformers' outputs that training uses, which are untyped."""
 
 from __future__ import annotations
 

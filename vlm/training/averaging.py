@@ -1,4 +1,4 @@
-"""Average adapters of one training, which is often better than each of them.
+"""Average adapters that were fine-tuned from one another; the mean is often better than each of them.
 
 Models fine-tuned from one another share a basin of the loss, and their mean lies closer to its centre (model
 soups, Wortsman et al. 2022, arXiv 2203.05482).

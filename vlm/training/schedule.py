@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Schedule:
-    """From the rate `first` in a line to the peak, then in a cosine towards `last`.
+    """Rises linearly from the rate `first` to the peak, then falls in a cosine to `last`.
 
     The cosine counts all steps of the run, so the rate drops a little when warm-up ends.
     """

@@ -1,4 +1,4 @@
-"""The model inside vLLM: with this package installed, `vllm serve FOLDER` takes a folder of ours.
+"""The model inside vLLM: with this package installed, `vllm serve FOLDER` serves our model folders.
 
 vLLM calls `register` in each of its processes, through the entry point `vllm.general_plugins`.
 """
@@ -9,7 +9,7 @@ _ARCHITECTURE = "MiniGPTv2ForConditionalGeneration"
 
 
 def register() -> None:
-    """Tell vLLM about the configuration, the model, and the form of its prompts."""
+    """Register the configuration, the model, and its prompt renderer with vLLM."""
     from vllm import ModelRegistry
     from vllm.model_executor.models.config import MODELS_CONFIG_MAP
     from vllm.renderers.registry import RENDERER_REGISTRY

@@ -1,4 +1,4 @@
-"""What vLLM sets for our models by itself, so that `vllm serve FOLDER` needs no options."""
+"""vLLM's defaults for our models, so that `vllm serve FOLDER` needs no options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images inside vLLM: our preprocessing, and where their visual tokens stand in a prompt."""
+"""Images inside vLLM: our preprocessing, and the position of their visual tokens in a prompt."""
 
 from __future__ import annotations
 

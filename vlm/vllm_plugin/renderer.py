@@ -1,4 +1,4 @@
-"""Turns the messages of vLLM's chat API into the token ids that the local engine would use.
+"""Turn the messages of vLLM's chat API into the token ids that the local engine would use.
 
 A chat template could not: it renders text, which vLLM tokenizes as a whole and in which the names of special
 tokens act as such, while our prompts are tokenized part by part and a person's text literally.
@@ -57,7 +57,7 @@ def prompt_ids(conversation: Sequence[Message], processor: MiniGPTv2Processor) -
     """Return the token ids of parsed messages, with one placeholder for the image, which vLLM repeats.
 
     Raises:
-        VLLMValidationError: the messages are no conversation that the model was trained for.
+        VLLMValidationError: the model was not trained for such a conversation.
     """
     turns, image = _turns(conversation)
     ids = processor.encode(build_prompt(turns, image=image, frame=processor.prompt_form.asking)).input_ids

@@ -1,4 +1,4 @@
-"""Boxes in JSON, as most chat models write them: alone, in a fence, in the middle of prose, or cut off.
+"""Boxes in JSON, as most chat models write them: alone, in a fence, in the middle of prose, or truncated.
 
 JSON parsers reject much of what models write, so a scan looks for strings, keys, objects and lists of four
 numbers. It accepts any text, in linear time.

@@ -1,6 +1,6 @@
 """Moondream by its own HTTP API: `/caption`, `/query`, `/detect` and `/point`.
 
-From Moondream's API reference and the source of its Python client: a picture goes as a data URL in
+From Moondream's API reference and the source of its Python client: an image is sent as a data URL in
 `image_url`; boxes come back as `{"objects": [{"x_min": …, "y_min": …, "x_max": …, "y_max": …}]}` and points
 as `{"points": [{"x": …, "y": …}]}`, in fractions of the sides. The same server runs in the cloud and as
 Moondream Station, at port 2020. It gives no confidences.
