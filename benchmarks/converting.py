@@ -1,4 +1,4 @@
-"""Measure the conversion of the released files: time and memory, on random ones of their widths.
+"""Measure the time and memory of converting the released files, on random files of the same widths.
 
 Run `python benchmarks/converting.py [--llama-layers N] [--tower-layers N] [--folder DIR] [--out FILE]`. The
 whole model has 32 and 39 layers, and takes 34 GB of disk for the files and the result; fewer take less.
@@ -34,7 +34,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def random_weights(shapes: Shapes, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Return weights of these shapes, all of the same random numbers."""
+    """Return weights of these shapes, all with the same random numbers."""
     numbers = torch.randn(2**20).to(dtype)
     weights = {}
     for name, shape in shapes.items():

@@ -10,7 +10,7 @@ Three ways to decode get prompts of one image and a few words, and write a fixed
 
 A step of decoding reads each weight of the language model once, so the bandwidth floor of a single stream is
 their bytes over the device's memory bandwidth. `share_of_floor` is that floor over the measured time of a
-token: 1 cannot be passed. Encoding an image is bound by arithmetic: `share_of_peak` is its FLOPs, counted by
+token: at most 1. Encoding an image is bound by arithmetic: `share_of_peak` is its FLOPs, counted by
 torch, over the time and the device's matrix product rate. Both rates are measured in the same run.
 `tiny` tries the script.
 """
@@ -39,7 +39,7 @@ COPIED = {"cuda": 4 * 1024**3, "cpu": 64 * 1024**2}
 SIDE = {"cuda": 8192, "cpu": 512}
 
 Decode = Callable[[int, int], None]
-"""Answers so many prompts at once, with so many tokens each."""
+"""Answers a number of prompts at once, with a number of tokens each."""
 
 
 def seconds(work: Callable[[], object], device: str) -> float:
@@ -73,7 +73,7 @@ class Subject:
         self.device = device
 
     def prompt(self, rows: int) -> dict[str, torch.Tensor]:
-        """Return prompts with new images, which no cache knows."""
+        """Return prompts with new images, which are in no cache."""
         config = self.model.config
         visual = torch.full((rows, config.image_tokens), config.image_token_id)
         words = torch.randint(3, min(config.image_token_id, 300), (rows, WORDS))
@@ -111,7 +111,7 @@ class Subject:
 
     @property
     def ways(self) -> dict[str, Decode]:
-        """The ways by name; the engine's comes last, since it lays the weights out for itself."""
+        """The ways by name; the engine comes last, since it changes the layout of the weights."""
         self._decoder = BatchDecoder(self.model, NO_END)
         return {"generate": self.generate, "static": self.static, "engine": self.engine}
 
@@ -143,7 +143,7 @@ def encoding(subject: Subject, images: Sequence[int], flops_per_second: float) -
 def decoding(subject: Subject, rows: Sequence[int], tokens: int, floor: float) -> dict[str, object]:
     """Measure each way: tokens per second by rows, and the share of the floor of a single stream.
 
-    A way's time for one token is taken off, so that prefill and encoding do not count.
+    The time for one token is subtracted, so that prefill and encoding do not count.
     """
     found: dict[str, dict[str, object]] = {}
     for name, decode in subject.ways.items():

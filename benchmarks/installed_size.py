@@ -1,9 +1,9 @@
-"""Print what an installation takes on the disk: PyTorch with its requirements, and all else of the core.
+"""Print the disk space of an installation: PyTorch with its requirements, and the rest of the core.
 
     python benchmarks/installed_size.py
 
-Sums the files of the installed distributions that the core requires, so it can be run in any environment,
-also one with extras.
+Sums the files of the installed distributions that the core requires, so it runs in any environment, even one
+with extras.
 """
 
 from __future__ import annotations

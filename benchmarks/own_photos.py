@@ -1,4 +1,4 @@
-"""Measure what nano learns from a handful of own photos, and what it forgets, as in docs/own-data.md.
+"""Measure what nano learns from a few photos of one's own, and what it forgets (see docs/own-data.md).
 
     python benchmarks/own_photos.py --data FOLDER --out toy
 

@@ -5,8 +5,8 @@
 Needs Chromium, pytest-playwright and the default model. With the model in memory, measures the time from
 opening an address to a complete page (a new session, and one with an image, an answer and its box), and from
 pressing Enter to the answer with its box; the frames per second while zooming into an image of 24 megapixels;
-and how long ten people wait who ask at once in tabs of their own, against one batch: the same questions asked
-at once without the page.
+and how long ten people wait who ask at once in separate tabs, compared with one batch of the same questions
+without the page.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def zoom(browser: Browser, page: Page, address: str) -> float:
 
 
 def crowd(browser: Browser, address: str) -> list[float]:
-    """Ask about new pictures in ten tabs at once; return how many seconds each waits for its answer."""
+    """Ask about new images in ten tabs at once; return how many seconds each waits for its answer."""
     pages = [browser.new_context().new_page() for _ in range(USERS)]
     for page, photo in zip(pages, photos(), strict=True):
         begin(page, address)

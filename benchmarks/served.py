@@ -7,8 +7,8 @@ Both answer the same questions greedily, without zooming in, from the same weigh
 `assistant serve` does. `equal` is the share of answers that are the same text; `boxes` is the share of the
 answers with boxes, on either side, in which both have as many and each pair has an IoU of 0.9 or more.
 
-In bfloat16, sums in another order round differently, and a near tie between two tokens may fall the other
-way. `alone` compares the local engine with itself, in batches and one by one, to tell how often. With
+In bfloat16, sums in another order round differently, which may change the choice between two tokens that are
+nearly tied. `alone` compares the local engine with itself, in batches and one by one, to show how often. With
 `--dtype float32` here, and `-- --dtype float32` for the server, ties are rare.
 """
 

@@ -2,16 +2,16 @@
 
     python benchmarks/serving.py --out benchmarks/results/serving.json
 
-Both look once at each picture: the engine here is the one without zoom and calibration. Each figure is the
-median of a few rounds, in which the two take turns; pictures are new, cut a little differently each time,
-except for second questions. Measured are:
+Both run once per image: this engine does not zoom or calibrate. Each figure is the median of a few rounds, in
+which the two alternate; every image is new, cropped a little differently each time, except for second
+questions. It measures:
 
 - start-up: seconds to load, seconds of the first answer, and the memory of the process;
 - latency by task: seconds to the first token, and milliseconds for each further one;
-- eight `[refer]`, one by one and together, and how many answers are the same to the letter;
-- answers a second with 1 to 64 askers at once;
-- the wait of ten askers, against one batch of `generate`;
-- the first and the second question about a picture: seconds to the first token.
+- eight `[refer]`, one by one and in a batch, and how many answers are identical;
+- answers per second with 1 to 64 users at once;
+- the wait of ten users, against one batch of `generate`;
+- the first and the second question about an image: seconds to the first token.
 
 Run it on an idle machine with nano's weights in the cache (`assistant models pull nano`): three minutes.
 """
@@ -142,7 +142,7 @@ def waits(engine: LocalEngine, requests: Sequence[Request]) -> list[float]:
 
 
 def waiting(engine: LocalEngine, loop: Generate, requests: Sequence[Request]) -> dict[str, float]:
-    """Return the time of one batch of `generate`, and the median and longest wait of as many askers."""
+    """Return the time of one batch of `generate`, and the median and longest wait of as many users."""
     rounds = []
     for _ in range(ROUNDS):
         asked = unseen(requests)
@@ -186,7 +186,7 @@ def eight_refer(engine: LocalEngine, loop: Generate) -> dict[str, float]:
 
 
 def fresh(engine: LocalEngine) -> LocalEngine:
-    """Return an engine of the same model that remembers no picture."""
+    """Return an engine of the same model with an empty cache."""
     return LocalEngine(engine.name, engine.model, engine.processor)
 
 
@@ -201,7 +201,7 @@ def streamed(engine: LocalEngine, request: Request) -> tuple[float, float, str]:
 
 
 def latency(engine: LocalEngine, loop: Generate, request: Request) -> dict[str, float]:
-    """Return the latency of a task, of the engine and of `generate`; of later tokens if there are some."""
+    """Return a task's latency with the engine and with `generate`; that of later tokens if there are any."""
 
     def length(answer: str) -> int:
         return len(engine.processor.tokenizer(answer, add_special_tokens=False)["input_ids"])
@@ -234,7 +234,7 @@ def latency(engine: LocalEngine, loop: Generate, request: Request) -> dict[str, 
 
 
 def throughput(engine: LocalEngine, loop: Generate) -> dict[str, float]:
-    """Return the answers a second of the loop, and of the engine by the number of askers."""
+    """Return the answers per second of the loop, and of the engine by the number of users."""
     seconds, _ = timed(lambda: loop.one_by_one(unseen(REFER)))
     found = {"generate_loop": round(len(REFER) / seconds, 2)}
     for askers in ASKERS:
@@ -260,7 +260,7 @@ def second_question(engine: LocalEngine) -> dict[str, float]:
 
 
 def peak_mb() -> int:
-    """Return the most memory that the process has taken, in megabytes."""
+    """Return the process's peak memory in MB."""
     unit = 1024**2 if sys.platform == "darwin" else 1024  # macOS reports bytes, others kilobytes
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 

@@ -5,7 +5,7 @@
 Each of `--limit` photos from all over the split gives an expression that means one box. The model locates it
 (`refer`), then names the content of its own box as a check; the same for something absent. It also names
 the true box (`identify`), then locates that name as a check. A box is right at IoU 0.5 or more, a name if its
-noun is the expression's or of its class.
+noun is the expression's or of the same class.
 """
 
 from __future__ import annotations
