@@ -1,4 +1,4 @@
-"""An open visual assistant: a picture and a question in, words and boxes out."""
+"""An open visual assistant: an image and a question in, words and boxes out."""
 
 from __future__ import annotations
 

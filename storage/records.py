@@ -223,7 +223,7 @@ class SearchHit:
 
 @dataclass(frozen=True)
 class Usage:
-    """The number of an owner's pictures, and their size in bytes.
+    """The number of an owner's images, and their size in bytes.
 
     >>> Usage(pictures=2, size=59_862)
     Usage(pictures=2, size=59862)

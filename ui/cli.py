@@ -37,7 +37,7 @@ EPILOG = """Examples:
 
 
 class StoppableGroup(TyperGroup):
-    """Says that a command was stopped by Ctrl-C; the parser alone would say nothing."""
+    """Reports that Ctrl-C stopped a command; the parser itself would exit silently."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.

@@ -54,7 +54,7 @@ def check_drawing(path: Path, picture: str | Path | None) -> None:
     """Check that an annotated copy of the file `picture` can be written to `path`, before the model runs.
 
     Raises:
-        ValueError: the name is not an image's, or `picture` itself; the message follows the option's name.
+        ValueError: the name is not an image's, or is `picture` itself; the message follows the option's name.
         AssistantError: the folder does not exist, or the `drawing` extra is not installed.
     """
     require("drawing", "a picture with its boxes")
