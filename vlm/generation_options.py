@@ -15,9 +15,8 @@ class GenerationOptions:
     A `temperature` of 0, the default, picks the likeliest token; above 0, tokens are sampled, more evenly the
     higher it is. `top_p` samples only from the likeliest tokens that together have this probability. A
     `repetition_penalty` above 1 makes the answer's tokens less likely to recur. `max_new_tokens` limits the
-    answer; the default depends on the task. With a `seed`, the same request gets the same sampled answer. With
-    2 `beams` or more, beam search finds the likeliest whole answer; nothing is sampled, and the answer is not
-    streamed.
+    answer; the default depends on the task. With a `seed`, a repeated request gets the same answer. With 2
+    `beams` or more, beam search finds the likeliest whole answer; nothing is sampled or streamed.
 
     Raises:
         ValueError: an option is out of range.
