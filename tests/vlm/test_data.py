@@ -70,6 +70,7 @@ class TestPhotoFolder:
         [
             pytest.param("{broken", "not JSON", id="not JSON"),
             pytest.param("", "not JSON", id="empty line"),
+            pytest.param("[" * 200_000, "not JSON", id="nested deeply"),
             pytest.param(
                 '{"image": "a", "source": "s", "split": "train", "captoins": []}', "captoins", id="typo"
             ),

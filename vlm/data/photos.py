@@ -217,7 +217,7 @@ def _read_lines(path: Path, reader: Callable[[Any], Parsed], skip_broken: bool) 
     def read(line: bytes) -> list[Parsed]:
         try:
             content = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from error
         return [reader(content)]
 
