@@ -1,13 +1,26 @@
-"""What the page says while the model is downloaded and converted."""
+"""What the page says until an answer has its plan."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from assistant.storage import SessionStore
+from assistant.tests.ui.fakes import ScriptedEngine
 from assistant.ui.page import resources
 from assistant.vlm.models.presets import NANO
+from assistant.vlm.vision_language_model import VisionLanguageModel
+
+
+@pytest.fixture(autouse=True)
+def no_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start and end with no model in memory."""
+    monkeypatch.setattr(resources, "_loaded", None)
+    resources._model.clear()
+    yield
+    resources._model.clear()
 
 
 @pytest.fixture
@@ -42,4 +55,16 @@ def test_the_conversion_follows_the_download(partial: Path) -> None:
 def test_a_cached_or_remote_model_is_only_loaded(tmp_path: Path, partial: Path) -> None:
     assert resources.loading_stage("http://127.0.0.1:8000") == "Getting the model ready …"
     partial.rename(tmp_path / "done")
+    assert resources.loading_stage("nano") == "Getting the model ready …"
+
+
+def test_with_the_model_in_memory_the_question_is_read(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = VisionLanguageModel(ScriptedEngine())
+    monkeypatch.setattr(resources, "load_model", lambda _: model)
+    resources.assistant("nano", store)
+    assert resources.loading_stage("nano") == "Reading the question …"
+    assert resources.loading_stage("http://127.0.0.1:8000") == "Getting the model ready …"
+    resources.assistant("http://127.0.0.1:8000", store)  # takes the place of the first
     assert resources.loading_stage("nano") == "Getting the model ready …"

@@ -83,7 +83,14 @@ def _planner(name: str | None) -> MessagePlanner | None:
 # One model: spare memory is better spent on larger batches.
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _model(name: str) -> VisionLanguageModel:
-    return load_model(name)
+    global _loaded
+    model = load_model(name)
+    _loaded = name
+    return model
+
+
+# The name of the model in memory.
+_loaded: str | None = None
 
 
 @st.cache_resource(show_spinner=False)
@@ -100,7 +107,9 @@ def warm_up(model: str) -> None:
 
 
 def loading_stage(model: str) -> str:
-    """Return what the first answer of a model is waiting for."""
+    """Return what an answer without a plan yet is waiting for."""
+    if model == _loaded:
+        return "Reading the question …"
     progress = build_progress(PRESETS[model]) if model in PRESETS else None
     if progress is None:
         return "Getting the model ready …"
