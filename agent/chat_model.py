@@ -213,7 +213,7 @@ def _problem(step: Step, tool_names: Sequence[str], exchanges: Sequence[_Exchang
     looks = exchanges[-1].made(_LOOK)
     if step.region is not None and looks and _picture_size(exchanges) is None:
         failed_look = looks[-1].status == "error"
-        return looks[-1].text.rstrip(".") if failed_look else "the tools do not report the picture's size"
+        return looks[-1].text.rstrip(".") if failed_look else "the tools do not report the image's size"
     return None
 
 

@@ -165,7 +165,7 @@ def _run_step(context: RunContext, step: Step, number: int) -> StoredStep:
 
 def _request(step: Step, image: Image.Image | None, history: tuple[Turn, ...]) -> Request:
     if image is None and step.task is not None:
-        raise AssistantError("there is no picture: give one")
+        raise AssistantError("there is no image: give one")
     if step.task is Task.IDENTIFY and step.region is None:
         raise AssistantError(NO_REGION)
     region = step.region if image else None

@@ -55,9 +55,9 @@ def _images(connection: Connection, folder: ImageFolder) -> Iterator[Problem]:
         try:
             folder.load(image)
         except ImageError as error:
-            yield Problem(f"picture {image.sha256}", str(error))
+            yield Problem(f"image {image.sha256}", str(error))
     for path in folder.stray(known):
-        yield Problem(str(path), "belongs to no picture; `sweep` removes it")
+        yield Problem(str(path), "belongs to no image; `sweep` removes it")
     unused = select(images.c.sha256).where(~exists().where(turns.c.image == images.c.sha256))
     for sha256 in connection.scalars(unused.where(images.c.awaited.is_(None))):
-        yield Problem(f"picture {sha256}", "no turn uses it; `sweep` removes it")
+        yield Problem(f"image {sha256}", "no turn uses it; `sweep` removes it")

@@ -86,7 +86,7 @@ def default_image_folder(url: URL) -> Path:
         StorageError: the database is on a server.
     """
     if url.get_backend_name() != "sqlite" or url.database is None:
-        raise StorageError("a server's database needs a folder for the pictures: --images, ASSISTANT_IMAGES")
+        raise StorageError("a server's database needs a folder for the images: --images, ASSISTANT_IMAGES")
     file = Path(url.database)
     return file.with_name(f"{file.name}.images")
 

@@ -47,7 +47,7 @@ class _ImageFile(StoredImage):
             raise ValueError(str(error)) from error
         for name, value in info.data.items():
             if getattr(found, name) != value:
-                raise ValueError(f"the picture's {name} is {getattr(found, name)!r}, not {value!r}")
+                raise ValueError(f"the image's {name} is {getattr(found, name)!r}, not {value!r}")
         return data
 
 

@@ -34,8 +34,8 @@ class ExportFormat:
 
 
 FORMATS = {
-    "json": ExportFormat("JSON with pictures", "json", exchange.write),
-    "markdown": ExportFormat("Markdown with pictures", "zip", markdown.write),
+    "json": ExportFormat("JSON with images", "json", exchange.write),
+    "markdown": ExportFormat("Markdown with images", "zip", markdown.write),
     "coco": ExportFormat("Boxes as COCO", "coco.json", coco.write),
     "yolo": ExportFormat("Boxes as YOLO", "yolo.zip", detector_formats.yolo),
     "voc": ExportFormat("Boxes as Pascal VOC", "voc.zip", detector_formats.pascal_voc),

@@ -37,7 +37,7 @@ def read(source: bytes | Path | Picture) -> tuple[bytes, StoredImage]:
     picture = open_picture(source)
     data = picture.content
     if not data:
-        raise ImageError("the picture is only in memory; save it to a file first")
+        raise ImageError("the image is only in memory; save it to a file first")
     return data, StoredImage(picture.sha256, picture.format, picture.width, picture.height, len(data))
 
 
@@ -120,9 +120,9 @@ class ImageFolder:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ImageError(f"{path} cannot be read: {error.strerror}; add the picture again") from error
+            raise ImageError(f"{path} cannot be read: {error.strerror}; add the image again") from error
         if hashlib.sha256(data).hexdigest() != image.sha256:
-            raise ImageError(f"{path} was changed; add the picture again")
+            raise ImageError(f"{path} was changed; add the image again")
         return data
 
     def secret(self) -> str:

@@ -95,7 +95,7 @@ def insert_turn(connection: Connection, session_id: str, number: int, turn: NewT
     if turn.image:
         arrived = update(images).where(images.c.sha256 == turn.image.sha256).values(awaited=None)
         if connection.execute(arrived).rowcount == 0:
-            raise ImageError(f"the picture {turn.image.sha256} is not in the store; add it again")
+            raise ImageError(f"the image {turn.image.sha256} is not in the store; add it again")
     columns |= {name: getattr(turn, name) for name in _TURN}
     statement = insert(turns).values(
         session_id=session_id, number=number, image=turn.image and turn.image.sha256, **columns

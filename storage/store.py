@@ -239,7 +239,7 @@ class SessionStore(Exporting, Linking):
             image = rows.read_image(connection, sha256) if known else None
         path = self._folder.file(image) if image else None
         if path is None or not path.is_file():
-            raise ImageError(f"the picture {sha256} is not in the store; add it again")
+            raise ImageError(f"the image {sha256} is not in the store; add it again")
         return path
 
     def usage(self) -> Usage:

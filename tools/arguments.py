@@ -19,8 +19,8 @@ NumbersInText = BeforeValidator(lambda given: read_corners(given) if isinstance(
 Region = Annotated[list[float], Field(min_length=4, max_length=4), NumbersInText]
 
 _REGION = (
-    "[x0, y0, x1, y1] in pixels of the picture: left, top, right and bottom edge, "
-    "the origin being the picture's top left corner."
+    "[x0, y0, x1, y1] in pixels of the image: left, top, right and bottom edge, "
+    "the origin being the image's top left corner."
 )
 
 
@@ -42,10 +42,10 @@ class CaptionArguments(NoArguments):
     """The image and optional region; the arguments of the other image tools extend these."""
 
     image: Reference | None = Field(
-        default=None, description="Path or id of the picture; leave it out to use the current picture."
+        default=None, description="Path or id of the image; leave it out to use the current image."
     )
     region: Region | None = Field(
-        default=None, description=f"Look at this part of the picture alone: {_REGION}"
+        default=None, description=f"Look at this part of the image alone: {_REGION}"
     )
 
 
@@ -77,7 +77,7 @@ class GroundArguments(CaptionArguments):
     """How to describe the image."""
 
     instruction: Text | None = Field(
-        default=None, description="What to describe; leave it out for a description of the whole picture."
+        default=None, description="What to describe; leave it out for a description of the whole image."
     )
 
 

@@ -23,7 +23,7 @@ _MIME_TYPES = ("mime_type", "media_type", "mimeType")
 _DATA_KEYS = ("base64", "data", "file_data", "bytes")
 _NESTED_KEYS = ("url", "image_url", "source", "image", "inline_data", "inlineData", "file")
 _MIN_BASE64_LENGTH = 64
-_DAMAGED = "the current picture's base64 data is damaged: attach it again"
+_DAMAGED = "the current image's base64 data is damaged: attach it again"
 
 
 def is_data_url(text: str) -> bool:
@@ -97,7 +97,7 @@ def content_of(block: Mapping[str, Any]) -> bytes | Image.Image | str:
             return content_of(value)
     if isinstance(identifier := block.get("file_id"), str) and identifier:
         return identifier
-    raise ToolException("the current picture is not attached as base64 data; attach the picture itself")
+    raise ToolException("the current image is not attached as base64 data; attach the image itself")
 
 
 def _from_text(text: str) -> bytes:
@@ -105,7 +105,7 @@ def _from_text(text: str) -> bytes:
         return read_data_url(text)
     if (data := bare_base64(text)) is not None:
         return data
-    raise ToolException("the current picture is a link; links are not followed: attach the picture itself")
+    raise ToolException("the current image is a link; links are not followed: attach the image itself")
 
 
 def attached_images(messages: Iterable[Any]) -> list[list[Mapping[str, Any]]]:

@@ -25,9 +25,9 @@ CURRENT_IMAGE = "current_image"
 """The key of the current image in `config["configurable"]`."""
 
 _LONGEST_ECHO = 200
-_CURRENT_NAME = "the current picture"
+_CURRENT_NAME = "the current image"
 _LIST_HINT = " (`list_pictures` names them)"
-_OMIT_HINT = "leave `image` out to use the current picture, or "
+_OMIT_HINT = "leave `image` out to use the current image, or "
 # Stop searching for images after this many directory entries.
 _MAX_ENTRIES = 20_000
 
@@ -101,12 +101,12 @@ class ImageAccess:
             return self._current(current)
         if not groups:
             raise ToolException(
-                f"there is no current picture: give `image`, the path or id of a picture{_LIST_HINT}"
+                f"there is no current image: give `image`, the path or id of an image{_LIST_HINT}"
             )
         named = _by_name(groups)
         latest = list(named)[-len(groups[-1]) :]
         if len(latest) > 1:
-            raise ToolException(f"several pictures are attached: give `image`, one of {', '.join(latest)}")
+            raise ToolException(f"several images are attached: give `image`, one of {', '.join(latest)}")
         return self._block(named[latest[0]], latest[0])
 
     def names(self, config: RunnableConfig, messages: Iterable[Any] = ()) -> Iterator[str]:
@@ -134,7 +134,7 @@ class ImageAccess:
             current = bytes(current)
         if isinstance(current, bytes | Image.Image | np.ndarray):
             return OpenedImage(_open(current, _CURRENT_NAME), None)
-        raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is not a picture")
+        raise TypeError(f"{CURRENT_IMAGE} is a {type(current).__name__}, which is not an image")
 
     def _block(self, block: Mapping[str, Any], name: str | None) -> OpenedImage:
         """Open the image in a message block, under the name `name`."""
@@ -147,7 +147,7 @@ class ImageAccess:
         if reference in attachments:
             return self._block(attachments[reference], reference)
         if is_data_url(reference):
-            return OpenedImage(_open(read_data_url(reference), "the picture"), None)
+            return OpenedImage(_open(read_data_url(reference), "the image"), None)
         name = repr(reference[:_LONGEST_ECHO])
         if "://" in reference or reference.lower().startswith("file:"):
             raise ToolException(f"{name}: cannot open addresses; give the path of a file, or an id")
@@ -155,9 +155,9 @@ class ImageAccess:
         if source is not None:
             return OpenedImage(_open(source, name), reference)
         if (data := bare_base64(reference)) is not None:
-            return OpenedImage(_open(data, "the picture"), None)
+            return OpenedImage(_open(data, "the image"), None)
         raise ToolException(
-            f"{name}: there is no such picture among those that may be opened; {remedy}check the spelling, "
+            f"{name}: there is no such image among those that may be opened; {remedy}check the spelling, "
             f"and give a path relative to the allowed folder, or an id{_LIST_HINT}"
         )
 
@@ -205,9 +205,9 @@ def _open(source: Source, name: str) -> Picture:
     try:
         return open_picture(_content(source) if isinstance(source, str | Path) else source)
     except OSError as error:
-        raise ToolException(f"{name}: it cannot be read; use another picture") from error
+        raise ToolException(f"{name}: it cannot be read; use another image") from error
     except AssistantError as error:
-        raise ToolException(f"{name}: {str(error).removeprefix('the picture: ')}") from error
+        raise ToolException(f"{name}: {str(error).removeprefix('the image: ')}") from error
 
 
 def _content(path: str | Path) -> bytes:

@@ -25,8 +25,8 @@ class ListPicturesTool(PictureTool):
 
     name: str = "list_pictures"
     description: str = (
-        "List the pictures that the other tools can look at, by the path or id to give as `image`. "
-        "Not needed where the current picture is meant."
+        "List the images that the other tools can look at, by the path or id to give as `image`. "
+        "Not needed where the current image is meant."
     )
     args_schema: type[BaseModel] = NoArguments
 
@@ -34,4 +34,4 @@ class ListPicturesTool(PictureTool):
         names = dict.fromkeys(self.images.names(config, messages_of(runtime)))
         found = PictureList(pictures=list(islice(names, MAX_LISTED)), more=len(names) > MAX_LISTED)
         lines = [f"- {one_line(name)}" for name in found.pictures]
-        return "\n".join([*lines, *(["and more"] if found.more else [])]) or "There is no picture.", found
+        return "\n".join([*lines, *(["and more"] if found.more else [])]) or "There is no image.", found

@@ -144,7 +144,7 @@ def to_text(result: VisionResult) -> str:
     return "\n".join(
         [
             result.text,
-            f"Boxes as [x0, y0, x1, y1] in pixels of the picture, which is {image.width} wide and "
+            f"Boxes as [x0, y0, x1, y1] in pixels of the image, which is {image.width} wide and "
             f"{image.height} high, the origin being its top left corner:",
             *(_line(found, result.task) for found in result.boxes),
         ]

@@ -30,7 +30,7 @@ class CaptionTool(VisionTool):
 
     task: ClassVar[Task] = Task.CAPTION
     name: str = "caption"
-    description: str = "Say in one sentence what a picture shows. Gives no boxes."
+    description: str = "Say in one sentence what an image shows. Gives no boxes."
     args_schema: type[BaseModel] = CaptionArguments
 
     def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, _: str) -> Findings:
@@ -48,7 +48,7 @@ class VqaTool(VisionTool):
     task: ClassVar[Task] = Task.VQA
     name: str = "vqa"
     description: str = (
-        "Answer a question about a picture, or about a region of it, in a word or a short phrase. "
+        "Answer a question about an image, or about a region of it, in a word or a short phrase. "
         "Gives no boxes: use refer or detect to ask where things are."
     )
     args_schema: type[BaseModel] = VqaArguments
@@ -68,7 +68,7 @@ class ReferTool(VisionTool):
     task: ClassVar[Task] = Task.REFER
     name: str = "refer"
     description: str = (
-        "Locate the one thing in a picture that an expression means. Gives one box in pixels with a "
+        "Locate the one thing in an image that an expression means. Gives one box in pixels with a "
         "confidence, or none; a low confidence often means that the thing is not there."
     )
     args_schema: type[BaseModel] = ReferArguments
@@ -91,7 +91,7 @@ class DetectTool(VisionTool):
     task: ClassVar[Task] = Task.DETECTION
     name: str = "detect"
     description: str = (
-        "Find everything in a picture that a phrase means, such as all 'dogs', or each thing that a sentence "
+        "Find everything in an image that a phrase means, such as all 'dogs', or each thing that a sentence "
         "names. Gives any number of boxes in pixels with confidences; count the boxes to count the things."
     )
     args_schema: type[BaseModel] = DetectArguments
@@ -116,7 +116,7 @@ class GroundTool(VisionTool):
     task: ClassVar[Task] = Task.GROUNDING
     name: str = "ground"
     description: str = (
-        "Describe a picture in detail and locate what the description names, as boxes in pixels."
+        "Describe an image in detail and locate what the description names, as boxes in pixels."
     )
     args_schema: type[BaseModel] = GroundArguments
 
@@ -135,7 +135,7 @@ class IdentifyTool(VisionTool):
 
     task: ClassVar[Task] = Task.IDENTIFY
     name: str = "identify"
-    description: str = "Say in a few words what is in one region of a picture, given in pixels."
+    description: str = "Say in a few words what is in one region of an image, given in pixels."
     args_schema: type[BaseModel] = IdentifyArguments
 
     def look(self, model: VisionLanguageModel, image: Image.Image, region: Box | None, _: str) -> Findings:

@@ -74,7 +74,7 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Ask a picture a question; get the answer in words and as boxes."""
+    """Ask a question about an image; get the answer in words and as boxes."""
 
 
 app.command("ask", cls=asking.AskCommand)(asking.ask)

@@ -27,7 +27,7 @@ def database_location(option: str | None) -> str:
 
 
 def image_folder(option: Path | None) -> Path | None:
-    """Return the folder of pictures from the option, else the environment; None for the database's own."""
+    """Return the folder of images from the option, else the environment; None for the database's own."""
     folder = option or os.environ.get("ASSISTANT_IMAGES")
     return named_path(str(folder)) if folder else None
 

@@ -52,7 +52,7 @@ def pixel_box(corners: object, width: int, height: int) -> Box:
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     cut = max(abs(now - given) for now, given in zip((x0, y0, x1, y1), corners, strict=True))
     if cut > _TOLERANCE or x0 >= x1 or y0 >= y1:
-        raise ValueError(f"{written} lies outside of the picture of {width} x {height} pixels")
+        raise ValueError(f"{written} lies outside of the image of {width} x {height} pixels")
     x0, y0, x1, y1 = (value + _EPSILON for value in (x0, y0, x1, y1))
     return Box.from_pixels(x0, y0, x1, y1, width, height)
 
@@ -141,7 +141,7 @@ def crop_to_region(request: Request) -> Request:
     if request.region is None or request.task is Task.IDENTIFY:
         return request
     if request.image is None:
-        raise ValueError("a region needs a picture: give one")
+        raise ValueError("a region needs an image: give one")
     return replace(request, image=crop(request.image, request.region), region=None)
 
 

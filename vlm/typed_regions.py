@@ -105,7 +105,7 @@ class _Typed:
         if x0 == x1 or y0 == y1:
             raise ValueError(f"{self.written} has no area: give left, top, right and bottom edge")
         if min(x0, y0) < 0 or max(x1, y1) > BINS:
-            raise ValueError(f"{self.written} lies outside of the picture, whose far corner is 100, 100")
+            raise ValueError(f"{self.written} lies outside of the image, whose far corner is 100, 100")
         return Box(*(round(value) for value in (x0, y0, x1, y1)))
 
 

@@ -109,7 +109,7 @@ def test_a_region_typed_in_pixels_is_read_once_the_pictures_size_is_known(
 
 def test_a_typed_region_outside_of_the_image_is_an_error(agent: Any, engine: ScriptedEngine) -> None:
     answer, _ = ask(agent, "what is in [10, 20, 900, 180]?")
-    assert answer.startswith("I could not plan this: [10, 20, 900, 180] lies outside of the picture of 451 x")
+    assert answer.startswith("I could not plan this: [10, 20, 900, 180] lies outside of the image of 451 x")
     assert [request.task for request in engine.requests] == [Task.CAPTION]
 
 
@@ -146,7 +146,7 @@ def test_foreign_tools_with_the_same_names_do_not_break_it(
     state = other.invoke({"messages": [HumanMessage(message)]})
     again = other.invoke({"messages": [*state["messages"], HumanMessage("where is the cat?")]})
     assert again["messages"][-1].text == "refer says so"
-    told = "I could not do [identify]: the tools do not report the picture's size."
+    told = "I could not do [identify]: the tools do not report the image's size."
     assert state["messages"][-1].text == (told if "[" in message else "refer says so")
 
 
@@ -219,7 +219,7 @@ def test_a_failing_tool_says_why_and_is_not_called_again(agent: Any, message: st
     answer, results = ask(agent, message, {"configurable": {"current_image": "no.jpg", "thread_id": "1"}})
     assert [result.status for result in results] == ["error"]
     assert answer.startswith("I could not do [")
-    assert "no such picture" in answer
+    assert "no such image" in answer
 
 
 def test_identify_without_a_region_and_a_missing_tool_are_errors(engine: ScriptedEngine) -> None:

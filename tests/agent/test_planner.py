@@ -129,7 +129,7 @@ class TestWhatIsPlain:
 
     @pytest.mark.parametrize("words", ["", "[vqa] "])
     def test_a_typed_region_outside_of_the_picture_is_refused(self, words: str) -> None:
-        with pytest.raises(AssistantError, match="outside of the picture of 640 x 480 pixels"):
+        with pytest.raises(AssistantError, match="outside of the image of 640 x 480 pixels"):
             planned(f"{words}what is in [900, 10, 1200, 50]?", PlanContext(size=(640, 480)))
 
     def test_a_typed_identifier_takes_the_drawn_region_or_what_was_found(self) -> None:

@@ -135,7 +135,7 @@ def test_typed_boxes_are_sent_in_hundredths_and_those_outside_are_errors() -> No
     planner, context = ToolCallingPlanner(model), PlanContext(size=(640, 480))
     assert planner.plan("what is [64.0, 96.0, 256.0, 288.0]?", context).steps[0].region == Box(10, 20, 40, 60)
     assert model.told[0][-1].text == "what is [10, 20, 40, 60]?"
-    with pytest.raises(AssistantError, match="outside of the picture of 640 x 480"):
+    with pytest.raises(AssistantError, match="outside of the image of 640 x 480"):
         planner.plan("what is [64, 96, 900, 288]?", context)
 
 

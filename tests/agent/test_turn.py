@@ -228,5 +228,5 @@ class TestConversation:
         engine = ScriptedEngine()
         plan = Plan((Step(Task.VQA, "what?"), Step(None, "hello")), "as told")
         found = run(VisionLanguageModel(engine), plan, None)
-        assert found.answer == "I could not do [vqa]: there is no picture: give one. Hello."
+        assert found.answer == "I could not do [vqa]: there is no image: give one. Hello."
         assert [request.image for request in engine.requests] == [None]

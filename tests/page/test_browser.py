@@ -45,7 +45,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     ask(tab, "What colour are they?")
     expect(answer(tab, 3)).to_contain_text("Brown.")
     ask(tab, "Describe this picture")
-    expect(answer(tab, 4)).to_contain_text("Described the picture")
+    expect(answer(tab, 4)).to_contain_text("Described the image")
 
     drag(tab, (0.2, 0.2), (0.5, 0.6))
     what(tab).click()
@@ -54,7 +54,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     tab.get_by_test_id("stFeedback").last.locator("button").first.click()
     settled(tab)
 
-    kept = json.loads(exported(tab, "JSON with pictures").read_text(encoding="utf-8"))
+    kept = json.loads(exported(tab, "JSON with images").read_text(encoding="utf-8"))
     corners = [
         abs(had - meant) for had, meant in zip(kept["turns"][4]["region"], (20, 20, 50, 60), strict=True)
     ]
@@ -62,8 +62,8 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     assert kept["turns"][4]["feedback"] == 1
     coco = json.loads(exported(tab, "Boxes as COCO").read_text(encoding="utf-8"))
     assert len(coco["annotations"]) == 4
-    assert zipfile.ZipFile(exported(tab, "Markdown with pictures")).namelist()[0] == "conversation.md"
-    assert exported(tab, "Last picture with boxes").read_bytes().startswith(b"\x89PNG")
+    assert zipfile.ZipFile(exported(tab, "Markdown with images")).namelist()[0] == "conversation.md"
+    assert exported(tab, "Last image with boxes").read_bytes().startswith(b"\x89PNG")
 
     tab.get_by_label("Title").fill("Red things")
     tab.get_by_label("Title").press("Enter")
@@ -89,7 +89,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
     expect(tab.get_by_role("heading", name=HOME)).to_be_visible()
     expect(tab.get_by_role("button", name="Red things")).to_have_count(0)
 
-    # The exported session is dropped where pictures go.
+    # The exported session is dropped where images go.
     settled(tab)
     session = FilePayload(name="a.json", mimeType="application/json", buffer=json.dumps(kept).encode())
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(session)
@@ -102,7 +102,7 @@ def test_a_conversation_from_the_upload_to_its_end(tab: Page, picture: bytes) ->
 def test_uploads_that_are_no_pictures_or_too_large_are_refused_in_one_line(tab: Page, tmp_path: Path) -> None:
     upload(tab, "broken.png", b"no picture at all")
     ask(tab, "What is it?")
-    expect(tab.get_by_role("alert")).to_contain_text("broken.png: this is no picture")
+    expect(tab.get_by_role("alert")).to_contain_text("broken.png: this is not an image")
     large = tmp_path / "large.png"
     with large.open("wb") as file:
         file.truncate(31 * 1024 * 1024)

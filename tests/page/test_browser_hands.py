@@ -130,7 +130,7 @@ def test_the_page_fits_a_phone_and_fingers_use_it(browser: Browser, address: str
         expect_whole(page)
         touch(page, [(x - 10, y), (x + 10, y)], [(x - 60, y), (x + 60, y)])
         expect_whole(page, is_whole=False)
-        page.get_by_role("button", name="Whole picture").click()
+        page.get_by_role("button", name="Whole image").click()
         expect_whole(page)
         page.get_by_role("button", name="Full screen").click()
         page.wait_for_function("document.fullscreenElement !== null")

@@ -72,7 +72,7 @@ def test_a_conversation_with_a_model_that_takes_its_time(tab: Page, seconds: flo
         tab.get_by_role("button", name="Regenerate").click()
         expect(tab.get_by_role("button", name="Stop")).to_be_visible()
         tab.reload()  # the answer goes on
-    expect(answer(tab, 2)).to_contain_text("Described the picture")
+    expect(answer(tab, 2)).to_contain_text("Described the image")
     tab.wait_for_function(f"({BELOW}) > 0")
 
     session = tab.url
@@ -90,8 +90,8 @@ def test_a_conversation_with_a_model_that_takes_its_time(tab: Page, seconds: flo
     settled(tab)
     upload_several(tab, picture, png(500, 400))
     ask(tab, "Which of these has a dog?")
-    expect(answer(tab, 2)).to_contain_text("Found in all of the 2 pictures")
-    expect(tab.get_by_role("switch", name="Ask about all 2 pictures")).to_be_checked()
+    expect(answer(tab, 2)).to_contain_text("Found in all of the 2 images")
+    expect(tab.get_by_role("switch", name="Ask about all 2 images")).to_be_checked()
 
 
 def test_the_newest_answer_stays_in_view_unless_somebody_scrolls_away(tab: Page) -> None:

@@ -150,7 +150,7 @@ def test_a_broken_upload_is_one_line_and_leaves_no_session(open_page: Open, stor
     assert not tab.exception
     [error] = tab.error
     assert error.value.startswith(r"\!\[x\]\(y\)\.png")
-    assert "no picture" in error.value
+    assert "not an image" in error.value
     assert store.list_sessions() == []
 
 

@@ -33,7 +33,7 @@ def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
 ) -> None:
     with ModelServer(usually=says(BOX)) as server:
         monkeypatch.setenv("ASSISTANT_MODEL", server.address)
-        assert "Pictures and questions go to 127" in about.summary()
+        assert "Images and questions go to 127" in about.summary()
         tab = send(open_page(), "[refer] the square", ("square.png", picture))
         assert "is on the left" in said(tab)
         assert "reports none" in said(tab)

@@ -37,7 +37,7 @@ def test_a_question_is_asked_of_every_picture_that_comes_with_it_and_answered_to
     turns = store.turns(session_of(tab))
     assert widths(turns) == [1000, 60]
     assert [turn.user for turn in turns] == ["Where is the dog?"] * 2
-    assert "Found in all of the 2 pictures:" in [text.value for text in tab.markdown]
+    assert "Found in all of the 2 images:" in [text.value for text in tab.markdown]
     assert said(tab).count("<tr>") == 2
 
 
@@ -83,7 +83,7 @@ def test_a_drawn_box_is_about_its_own_picture_only(
     assert (widths([turn]), turn.region) == ([1000], Box(20, 20, 50, 60))
 
 
-PERHAPS = "Found in picture 1, perhaps found in picture 2 of 2:"
+PERHAPS = "Found in image 1, perhaps found in image 2 of 2:"
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ PERHAPS = "Found in picture 1, perhaps found in picture 2 of 2:"
     [
         ("Which of these has a dog?", Task.REFER, PERHAPS),
         ("In which picture is there a dog?", Task.REFER, PERHAPS),
-        ("What is the difference between the two pictures?", Task.CAPTION, "All 2 pictures:"),
-        ("Is it brown?", Task.VQA, "Yes in picture 1, no in picture 2 of 2:"),
-        ("What colour is it?", Task.VQA, "All 2 pictures:"),
+        ("What is the difference between the two pictures?", Task.CAPTION, "All 2 images:"),
+        ("Is it brown?", Task.VQA, "Yes in image 1, no in image 2 of 2:"),
+        ("What colour is it?", Task.VQA, "All 2 images:"),
     ],
 )
 def test_a_question_about_several_pictures_gets_one_answer(
@@ -126,7 +126,7 @@ def test_what_all_or_no_pictures_have_is_summed_up(
 ) -> None:
     engine.answers[Task.REFER] = "{<12><30><35><92>}" if found else "none"
     tab = send(open_page(), "Where is the dog?", *two_pictures(picture)).run()
-    assert f"{verdict} the 2 pictures:" in [text.value for text in tab.markdown]
+    assert f"{verdict} the 2 images:" in [text.value for text in tab.markdown]
 
 
 def test_no_picture_is_left_out_when_its_question_fails(

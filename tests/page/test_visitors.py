@@ -142,7 +142,7 @@ class TestLimits:
         assert not tab.error
         send(tab, "And here?", ("more.png", png(500)))
         [error] = tab.error
-        assert "you have 1 of 1 pictures\\: delete a session first" in error.value
+        assert "you have 1 of 1 images\\: delete a session first" in error.value
         assert store.usage().pictures == 1
         assert not send(visit("ben"), "Where is the square?", ("red.png", png(500))).error
 
@@ -155,7 +155,7 @@ class TestLimits:
         if fits:
             limits.check_room(store, 1_500_000)
         else:
-            with pytest.raises(limits.LimitError, match=r"^your pictures take 0 of 1 MB: "):
+            with pytest.raises(limits.LimitError, match=r"^your images take 0 of 1 MB: "):
                 limits.check_room(store, 1_500_000)
 
     def test_a_full_queue_refuses_a_question_and_keeps_its_words(

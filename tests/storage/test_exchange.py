@@ -48,7 +48,7 @@ def _fill(store: SessionStore, make_picture: MakePicture, make_turn: MakeTurn) -
     red, blue = store.add_image(make_picture("red", (200, 100))), store.add_image(make_picture("blue"))
     store.append_turn(session_id, make_turn(image=red))
     store.append_turn(session_id, make_turn("And here?\nIn this one", "Nobody. ![x](http://x)", image=blue))
-    store.append_turn(session_id, make_turn("狗?", "no picture"))
+    store.append_turn(session_id, make_turn("狗?", "no image"))
     store.append_turn(session_id, NewTurn("", ""))
     store.set_feedback(session_id, 2, -1)
     store.set_corrections(session_id, 1, CORRECTED)
@@ -193,7 +193,7 @@ class TestJson:
             ),
             pytest.param("turns.0.steps.0.phrases.0.boxes.0.score", 2, r"boxes\[0\]\.score", id="too sure"),
             pytest.param("images.0.data", "????", r"^images\[0\]\.data", id="no base64"),
-            pytest.param("images.0.data", "aGVsbG8=", r"^images\[0\]\.data: .*damaged", id="no picture"),
+            pytest.param("images.0.data", "aGVsbG8=", r"^images\[0\]\.data: .*damaged", id="no image"),
             pytest.param("images.0.sha256", "0" * 64, r"^images\[0\]\.data: .*sha256 is", id="another hash"),
             pytest.param("images.0.width", 5, r"^images\[0\]\.data: .*width is", id="another width"),
             pytest.param("session", [], r"^session", id="no session"),

@@ -83,7 +83,7 @@ class TestAdding:
     def test_a_file_that_is_no_image_is_an_error_and_leaves_nothing(
         self, sqlite_store: SessionStore, data: bytes, database: Path
     ) -> None:
-        with pytest.raises(ImageError, match=r"the picture: .*(empty|damaged|SVG|EPS)"):
+        with pytest.raises(ImageError, match=r"the image: .*(empty|damaged|SVG|EPS)"):
             sqlite_store.add_image(data)
         assert {path.name for path in database.parent.glob("*.images/*")} == {".lock"}
 
@@ -279,7 +279,7 @@ class TestVerify:
         assert {images[0].sha256, images[1].sha256} == {problem.split()[1].strip(":") for problem in problems}
         assert any("No such file" in problem for problem in problems)
         assert any("was changed" in problem for problem in problems)
-        with pytest.raises(ImageError, match="picture"):
+        with pytest.raises(ImageError, match="image"):
             store.export_json(session_id)
         for colour in ("red", "blue"):
             store.add_image(make_picture(colour))

@@ -61,19 +61,19 @@ def test_a_wrong_call_is_an_error_message_that_the_agent_corrects(toolkit: Visio
     assert [message.status for message in results(state)] == ["error", "error", "error", "success"]
     assert [message.artifact is None for message in results(state)] == [True, True, True, False]
     hints = [
-        "there is no such picture",
-        "outside of the picture of 451 x 300 pixels",
+        "there is no such image",
+        "outside of the image of 451 x 300 pixels",
         "expression: Field required",
     ]
     assert all(hint in message.text for hint, message in zip(hints, results(state), strict=False))
 
 
 ODD_CALLS: dict[str, tuple[dict[str, Any], str]] = {
-    "made-up": ({"image": "image.jpg"}, "there is no such picture"),
+    "made-up": ({"image": "image.jpg"}, "there is no such image"),
     "null": ({"image": None}, "give `image`"),
     "number": ({"image": 5}, "image: Input should be a valid string"),
     "extra": ({"image": "cat.jpg", "detail": "high"}, "detail: Extra inputs are not permitted"),
-    "outside": ({"image": "cat.jpg", "region": [0, 0, 9999, 9]}, "outside of the picture"),
+    "outside": ({"image": "cat.jpg", "region": [0, 0, 9999, 9]}, "outside of the image"),
     "region-of-words": ({"image": "cat.jpg", "region": "null"}, "region: takes four numbers"),
     "huge": ({"image": "cat.jpg", "region": [10**400, 0, 9, 9]}, "region.0: Input should be a valid number"),
     "cut": ({"image": COFFEE[:5000]}, "incomplete or damaged"),

@@ -101,7 +101,7 @@ def test_a_data_url_is_read_wherever_a_picture_is_named(form: str) -> None:
 
 @pytest.mark.parametrize(
     ("url", "problem"),
-    [("data:image/png;base64,???", "base64 data is damaged"), ("data:image/png,x", "this is no picture")],
+    [("data:image/png;base64,???", "base64 data is damaged"), ("data:image/png,x", "this is not an image")],
 )
 def test_damaged_data_is_an_error(url: str, problem: str) -> None:
     with pytest.raises(ToolException, match=problem):
@@ -117,13 +117,13 @@ def test_damaged_data_is_an_error(url: str, problem: str) -> None:
     ],
 )
 def test_other_blocks_are_no_pictures(block: dict[str, Any]) -> None:
-    with pytest.raises(ToolException, match="no current picture"):
+    with pytest.raises(ToolException, match="no current image"):
         ImageAccess([]).open(None, NOTHING, [asked(block), HumanMessage("text alone")])
 
 
 def test_a_link_in_a_message_is_not_followed() -> None:
     link = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
-    with pytest.raises(ToolException, match="links are not followed: attach the picture itself"):
+    with pytest.raises(ToolException, match="links are not followed: attach the image itself"):
         ImageAccess([]).open(None, NOTHING, [asked(link)])
 
 
@@ -153,11 +153,9 @@ def test_of_several_pictures_in_a_message_one_is_to_be_named() -> None:
 @pytest.mark.parametrize("name", ["current_image", "null", "image.jpg", "attached-2"])
 def test_a_name_that_a_model_made_up_gets_the_remedy(name: str) -> None:
     for config, messages in ((current(PNG), []), (NOTHING, [asked(BLOCKS["openai"])])):
-        with pytest.raises(
-            ToolException, match=r"leave `image` out to use the current picture.*list_pictures"
-        ):
+        with pytest.raises(ToolException, match=r"leave `image` out to use the current image.*list_pictures"):
             ImageAccess([]).open(name, config, messages)
-    with pytest.raises(ToolException, match="no such picture") as error:
+    with pytest.raises(ToolException, match="no such image") as error:
         ImageAccess([]).open(name, NOTHING)
     assert "leave" not in str(error.value)
 

@@ -170,7 +170,7 @@ def test_by_default_the_working_folder_is_allowed_and_stays_so(
     access = ImageAccess()
     monkeypatch.chdir(allowed.parent)
     assert access.open("photo.png", NOTHING).picture.width == 8
-    with pytest.raises(ToolException, match="no such picture"):
+    with pytest.raises(ToolException, match="no such image"):
         access.open("secret.png", NOTHING)
 
 
@@ -183,7 +183,7 @@ def test_several_folders_are_searched_in_order(allowed: Path) -> None:
 
 def test_no_folder_means_no_path_at_all(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(allowed)
-    with pytest.raises(ToolException, match="no such picture"):
+    with pytest.raises(ToolException, match="no such image"):
         ImageAccess([]).open("photo.png", NOTHING)
 
 
@@ -233,7 +233,7 @@ def test_sources_are_asked_in_order_and_before_paths(allowed: Path) -> None:
 
 
 def test_an_unknown_id_is_refused_like_an_unknown_path(allowed: Path) -> None:
-    with pytest.raises(ToolException, match=r"^'img-2': there is no such picture"):
+    with pytest.raises(ToolException, match=r"^'img-2': there is no such image"):
         ImageAccess([allowed], [Album(encoded())]).open("img-2", NOTHING)
 
 
@@ -299,7 +299,7 @@ def test_a_current_picture_given_as_text_is_held_to_the_rules_for_models(form: s
         return access.open(None, current(block if form == "file-id" else text)).picture.width
 
     assert (open_current("img-1"), open_current("photo.png")) == (12, 8)
-    with pytest.raises(ToolException, match="no such picture"):
+    with pytest.raises(ToolException, match="no such image"):
         open_current(str(allowed.parent / "secret.png"))
 
 
@@ -312,7 +312,7 @@ def test_a_named_picture_goes_before_the_current_one(access: ImageAccess) -> Non
 def test_no_picture_at_all_is_an_error_that_says_what_to_give(
     config: RunnableConfig, access: ImageAccess
 ) -> None:
-    with pytest.raises(ToolException, match="there is no current picture: give `image`"):
+    with pytest.raises(ToolException, match="there is no current image: give `image`"):
         access.open(None, config)
 
 
@@ -325,7 +325,7 @@ def test_no_picture_at_all_is_an_error_that_says_what_to_give(
         ({"type": "image", "base64": "é", "mime_type": "image/png"}, "base64 data is damaged"),
         (
             {"type": "image", "base64": "aGVsbG8=", "mime_type": "image/png"},
-            "^the current picture: this is no",
+            "^the current image: this is no",
         ),
     ],
 )

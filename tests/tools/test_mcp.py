@@ -65,7 +65,7 @@ async def test_a_client_lists_calls_and_gets_errors_despite_noise_on_stdout() ->
         assert "- the cat: [45.1, 60, 225.5, 300], confidence 83%" in text(found)
         refused = await client.call_tool("caption", {"image": "../README.md"})
         assert (refused.is_error, refused.structured_content) == (True, None)
-        assert "there is no such picture" in text(refused)
+        assert "there is no such image" in text(refused)
         wrong = await client.call_tool("identify", {"image": "cat.jpg", "region": [1, 2]})
         assert (wrong.is_error, text(wrong)[:23]) == (True, "Wrong arguments: region")
         with pytest.raises(MCPError, match="no tool 'paint': name one of caption, vqa"):
@@ -264,9 +264,9 @@ async def test_the_command_serves_its_folders_and_loads_no_model_before_it_is_ne
         assert len((await client.list_tools()).tools) == len(TOOLS)
         for name in ("cat.jpg", "mine.png"):
             answer = await client.call_tool("identify", {"image": name, "region": [0, 0, 900, 900]})
-            assert "lies outside of the picture" in text(answer)
+            assert "lies outside of the image" in text(answer)
         outside = await client.call_tool("caption", {"image": str(Path(__file__).parents[1] / "README.md")})
-        assert "there is no such picture" in text(outside)
+        assert "there is no such image" in text(outside)
 
 
 async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_with_the_db_option(
@@ -278,9 +278,9 @@ async def test_the_command_opens_the_pictures_of_sessions_by_their_ids_with_the_
     call = {"image": kept.sha256, "region": [0, 0, 900, 900]}
     command = [*COMMAND, "--folder", str(tmp_path), "--model", broken_model(tmp_path)]
     async with connected([*command, "--db", str(database)]) as client:
-        assert "lies outside of the picture" in text(await client.call_tool("identify", call))
+        assert "lies outside of the image" in text(await client.call_tool("identify", call))
     async with connected(command) as client:
-        assert "there is no such picture" in text(await client.call_tool("identify", call))
+        assert "there is no such image" in text(await client.call_tool("identify", call))
 
 
 @pytest.mark.parametrize("folder", ["no-such-folder", __file__, "", "~/no-such-folder"])

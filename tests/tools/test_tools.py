@@ -38,7 +38,7 @@ from .fakes import SAMPLES, FakeEngine
 Tools = dict[str, BaseTool]
 
 FORM = (
-    "Boxes as [x0, y0, x1, y1] in pixels of the picture, which is 451 wide and 300 high, "
+    "Boxes as [x0, y0, x1, y1] in pixels of the image, which is 451 wide and 300 high, "
     "the origin being its top left corner:"
 )
 # Arguments for one call of each tool on the cat, 451 x 300 pixels.
@@ -260,7 +260,7 @@ def test_every_argument_is_described_and_none_is_hidden_in_the_schema(name: str,
 
 def test_every_region_argument_states_its_unit(tools: Tools) -> None:
     for name in CALLS:
-        assert "in pixels of the picture" in tools[name].args["region"]["description"]
+        assert "in pixels of the image" in tools[name].args["region"]["description"]
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------
@@ -269,14 +269,14 @@ def test_every_region_argument_states_its_unit(tools: Tools) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        pytest.param("caption", {"image": "dog.jpg"}, "there is no such picture", id="no-such-file"),
-        pytest.param("caption", {"image": "README.md"}, "'README.md': this is no picture", id="no-picture"),
+        pytest.param("caption", {"image": "dog.jpg"}, "there is no such image", id="no-such-file"),
+        pytest.param("caption", {"image": "README.md"}, "'README.md': this is not an image", id="no-picture"),
         pytest.param("caption", {}, "give `image`", id="no-image"),
-        pytest.param("caption", {"image": "x" * 1001}, "there is no such picture", id="long-path"),
-        pytest.param("identify", {"region": [0, 0, 452, 10]}, "picture of 451 x 300 pixels", id="too-wide"),
-        pytest.param("identify", {"region": [0, 0, 10, 301]}, "outside of the picture", id="too-high"),
+        pytest.param("caption", {"image": "x" * 1001}, "there is no such image", id="long-path"),
+        pytest.param("identify", {"region": [0, 0, 452, 10]}, "image of 451 x 300 pixels", id="too-wide"),
+        pytest.param("identify", {"region": [0, 0, 10, 301]}, "outside of the image", id="too-high"),
         pytest.param("vqa", {"question": "?", "region": [0, 0, 9, 999]}, "outside", id="question-outside"),
-        pytest.param("identify", {"region": [-1, 0, 10, 10]}, "outside of the picture", id="negative"),
+        pytest.param("identify", {"region": [-1, 0, 10, 10]}, "outside of the image", id="negative"),
         pytest.param(
             "identify", {"region": [50, 50, 20, 20]}, "a corner, width and height", id="corner-size"
         ),
@@ -290,7 +290,7 @@ def test_every_region_argument_states_its_unit(tools: Tools) -> None:
         pytest.param("identify", {"region": [1, 2, 3, float("inf")]}, "is no box", id="infinite"),
         pytest.param("identify", {"region": "somewhere"}, "region: takes four numbers", id="words"),
         pytest.param("identify", {"region": "1,2,3"}, "not '1,2,3'", id="three-numbers-as-text"),
-        pytest.param("identify", {"region": "0,0,900,900"}, "outside of the picture", id="outside-as-text"),
+        pytest.param("identify", {"region": "0,0,900,900"}, "outside of the image", id="outside-as-text"),
         pytest.param("identify", {"region": "0,0,0.5,1"}, "pixels are wanted", id="shares-as-text"),
         pytest.param("identify", {}, "region: Field required", id="no-region"),
         pytest.param("refer", {"expression": "  "}, "expression: String should have at least", id="blank"),
@@ -424,7 +424,7 @@ def test_a_tool_can_be_pickled_and_copied_also_after_it_was_offered_to_a_model(t
     for copied in (pickle.loads(pickle.dumps(tool)), copy.deepcopy(tool), copy.copy(tool)):
         assert (type(copied), copied.name, copied.args) == (type(tool), tool.name, tool.args)
         answer = call(copied, **CALLS.get(tool.name, {}))
-        assert "no current picture" in answer.text or tool.name == "list_pictures"
+        assert "no current image" in answer.text or tool.name == "list_pictures"
 
 
 def test_copies_share_the_model_and_one_without_a_name_cannot_be_pickled(toolkit: VisionToolkit) -> None:

@@ -70,7 +70,7 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A picture of 640 x 480."""
+    """An image of 640 x 480."""
     path = tmp_path / "photo.png"
     Image.new("RGB", (640, 480), "white").save(path)
     return path

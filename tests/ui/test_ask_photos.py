@@ -106,7 +106,7 @@ NOTED: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
-    "text": (lambda: b"not a picture\n" * 9, "this is no picture"),
+    "text": (lambda: b"not a picture\n" * 9, "this is not an image"),
     "truncated jpeg": (lambda: saved(coloured(), "JPEG")[:400], "damaged"),
     "truncated png": (lambda: saved(transparent(), "PNG")[:150], "damaged"),
     "truncated webp": (lambda: saved(coloured(), "WEBP")[:100], "damaged"),
@@ -121,8 +121,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "pdf": (lambda: b"%PDF-1.7\n", "PDF"),
     "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     "web page": (lambda: b"<!DOCTYPE html><html></html>", "web page"),
-    "icon": (lambda: saved(coloured(), "ICO"), "ICO pictures cannot be opened"),
-    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS pictures"),
+    "icon": (lambda: saved(coloured(), "ICO"), "ICO images cannot be opened"),
+    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS images"),
 }
 
 

@@ -71,7 +71,7 @@ class TestAsking:
     def test_without_a_picture_there_is_talk_and_a_way_to_one(self, command: Command, photo: Path) -> None:
         result = chat(command, lines=("hello", WHERE, "/box 1,2,3,4", f"/image {photo}", WHERE))
         assert result.out.startswith("Hello! ")
-        assert "\nI could not do [refer]: there is no picture" in result.out
+        assert "\nI could not do [refer]: there is no image" in result.out
         assert result.out.endswith("The dog is on the left.\n")
         assert "/image PATH shows one" in result.err
 
@@ -146,7 +146,7 @@ class TestCommands:
         [
             ("/find dog", "there is no command /find: /help lists them"),
             ("/box", "/box takes four numbers x0,y0,x1,y1, not ''"),
-            ("/box 0,0,641,1", "/box [0, 0, 641, 1] lies outside of the picture of 640 x 480"),
+            ("/box 0,0,641,1", "/box [0, 0, 641, 1] lies outside of the image of 640 x 480"),
             (
                 "/box 0,0,.5,1",
                 "/box [0, 0, 0.5, 1] are fractions, but pixels are wanted: give [0, 0, 320, 480]",
@@ -246,7 +246,7 @@ class TestTerminal:
         self, terminal: Terminal, database: Path
     ) -> None:
         terminal.wait_for("> ")
-        assert "A picture of 640 x 480 pixels" in terminal.shown
+        assert "An image of 640 x 480 pixels" in terminal.shown
         terminal.type("describe the picture\r")
         terminal.wait_for("A dog runs and runs")
         terminal.press_ctrl_c()

@@ -267,9 +267,9 @@ class TestRegion:
     @pytest.mark.parametrize(
         ("region", "problem"),
         [
-            ("-1,0,9,9", "outside of the picture of 640 x 480"),
-            ("0,0,641,9", "outside of the picture of 640 x 480"),
-            ("700,0,710,9", "outside of the picture of 640 x 480"),
+            ("-1,0,9,9", "outside of the image of 640 x 480"),
+            ("0,0,641,9", "outside of the image of 640 x 480"),
+            ("700,0,710,9", "outside of the image of 640 x 480"),
             ("nan,0,1,1", "four numbers of pixels"),
             ("0.1,0.1,0.5,0.5", "pixels are wanted: give [64, 48, 320, 240]"),
             ("320,240,64,48", "give [64, 48, 320, 240]"),
@@ -343,7 +343,7 @@ class TestSaving:
         monkeypatch.chdir(folder)
         before = photo.read_bytes()
         assert_wrong_use(
-            command("ask", "photo.png", "where is the dog?", "--save", name), "is the picture itself"
+            command("ask", "photo.png", "where is the dog?", "--save", name), "is the image itself"
         )
         assert engine.requests == []
         assert photo.read_bytes() == before
@@ -870,7 +870,7 @@ def test_a_file_whose_name_starts_with_a_dash_gets_the_remedy(
 @pytest.mark.parametrize(
     ("closed", "words", "shown"),
     [
-        ("<&-", "ask - what?", "Error: the picture: the file is empty"),
+        ("<&-", "ask - what?", "Error: the image: the file is empty"),
         (">&-", "sessions search dog", "Nothing found."),
         ("2>&-", "sessions search dog", ""),
     ],

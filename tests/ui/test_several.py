@@ -27,7 +27,7 @@ def album(tmp_path: Path) -> Path:
     folder.mkdir()
     for name, size in (("b.png", (100, 50)), ("a.png", (200, 100))):
         Image.new("RGB", size).save(folder / name)
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 

@@ -325,7 +325,7 @@ class TestMixture:
     ) -> None:
         (data / "gqa/images/1.jpg").write_bytes(b"no picture")
         ratios = {"photos": 0.0, "gqa": 1.0}
-        with pytest.raises(DataError, match=r"1\.jpg: this is no picture"):
+        with pytest.raises(DataError, match=r"1\.jpg: this is not an image"):
             list(map(self.mixture(data, ratios=ratios).__getitem__, range(3)))
         config = MixtureConfig(ratios=ratios)
         tolerant, again = (
@@ -334,7 +334,7 @@ class TestMixture:
         with caplog.at_level(logging.WARNING):
             examples = [tolerant[index] for index in range(30)]
         assert all(example.image is not None for example in examples)
-        assert "1.jpg: this is no picture" in caplog.text
+        assert "1.jpg: this is not an image" in caplog.text
         assert [example.samples for example in examples] == [again[index].samples for index in range(30)]
 
     def test_data_of_damaged_images_only_is_an_error(self, data: Path) -> None:

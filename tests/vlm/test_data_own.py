@@ -122,12 +122,12 @@ MISTAKES = [
     ),
     pytest.param(
         {"image": "https://example.org/1.jpg", "ask": "x", "answer": "y"},
-        r"image: https://example\.org/1\.jpg is an address: download the picture",
+        r"image: https://example\.org/1\.jpg is an address: download the image",
         id="an address",
     ),
     pytest.param(
         {"image": "data:image/png;base64," + "A" * 9999, "ask": "x", "answer": "y"},
-        "image: this is the picture's data: save it as a file, and give its path$",
+        "image: this is the image's data: save it as a file, and give its path$",
         id="a data URL",
     ),
     pytest.param(
@@ -143,7 +143,7 @@ MISTAKES = [
     pytest.param({"task": "identify", "answer": "x"}, r"\[identify\] needs a region", id="no region"),
     pytest.param(
         {"task": "refer", "ask": "mug", "answer": [[0, 0, 41, 20]]},
-        r"answer: \[0, 0, 41, 20\] lies outside of the picture of 40 x 20 pixels",
+        r"answer: \[0, 0, 41, 20\] lies outside of the image of 40 x 20 pixels",
         id="outside",
     ),
     pytest.param(

@@ -88,7 +88,7 @@ class TestConfiguration:
             MiniGPTv2Config(vision_config=tiny_vision("dinov2"), image_size=size, patches_per_token=group)
 
     def test_a_tower_with_positions_for_another_size_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="positions for 56 pixels, pictures have 112"):
+        with pytest.raises(ValueError, match="positions for 56 pixels, images have 112"):
             MiniGPTv2Config(vision_config=tiny_vision("blip2"), image_size=112)
 
     def test_the_placeholder_is_outside_of_the_vocabulary(self) -> None:
@@ -123,13 +123,11 @@ class TestMerging:
     @pytest.mark.parametrize(
         ("kept", "pictures", "message"),
         [
-            pytest.param(-1, 1, "hold 3 image placeholders but the pictures give 4 visual", id="prompt cut"),
+            pytest.param(-1, 1, "hold 3 image placeholders but the images give 4 visual", id="prompt cut"),
             pytest.param(
-                None, 2, "hold 4 image placeholders but the pictures give 8 visual", id="picture more"
+                None, 2, "hold 4 image placeholders but the images give 8 visual", id="picture more"
             ),
-            pytest.param(
-                None, 0, "hold 4 image placeholders but the pictures give 0 visual", id="no picture"
-            ),
+            pytest.param(None, 0, "hold 4 image placeholders but the images give 0 visual", id="no image"),
         ],
     )
     def test_a_wrong_number_of_placeholders_is_an_error_with_both_numbers(

@@ -330,7 +330,7 @@ def test_a_truncated_file_is_refused(form: str, share: float) -> None:
     ("content", "what"),
     [
         (b"", "the file is empty"),
-        (b"just some text\n", "no picture"),
+        (b"just some text\n", "not an image"),
         (b"%PDF-1.7\n", "PDF"),
         (b"<!DOCTYPE html><title>cat</title>", "web page"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
@@ -343,7 +343,7 @@ def test_a_truncated_file_is_refused(form: str, share: float) -> None:
         (bytes(128) + b"DICM", "DICOM"),
         (b"v/1\x01\x02\x00\x00\x00", "OpenEXR"),
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
-        (b"8BPS\x00\x01" + bytes(20), "PSD pictures cannot be opened"),
+        (b"8BPS\x00\x01" + bytes(20), "PSD images cannot be opened"),
         (b"BM" + bytes(12) + b"\x99" + bytes(200), "this kind cannot be opened (Unsupported BMP header"),
     ],
 )
@@ -352,7 +352,7 @@ def test_what_is_no_picture_is_refused_by_what_it_is(content: bytes, what: str) 
 
 
 def test_a_format_outside_the_list_is_refused_by_its_name() -> None:
-    assert "ICO pictures cannot be opened; save it as PNG or JPEG" in refusal(encoded(quarters(), "ICO"))
+    assert "ICO images cannot be opened; save it as PNG or JPEG" in refusal(encoded(quarters(), "ICO"))
 
 
 def test_what_nobody_knows_is_refused_and_the_formats_are_listed() -> None:
@@ -422,7 +422,7 @@ def test_libraries_write_nothing_to_the_terminal() -> None:
         "import sys; from assistant.vlm.pictures import open_picture\n"
         "for content in (bytes.fromhex(text) for text in sys.argv[1:]):\n"
         "    try: open_picture(content)\n"
-        "    except Exception as error: assert 'the picture: ' in str(error)\n"
+        "    except Exception as error: assert 'the image: ' in str(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, broken.hex(), many.hex()], capture_output=True, text=True, check=True

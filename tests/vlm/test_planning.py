@@ -310,16 +310,16 @@ class TestTypedRegions:
     @pytest.mark.parametrize(
         ("typed", "problem"),
         [
-            ("[900, 10, 1200, 50]", "[900, 10, 1200, 50] lies outside of the picture of 640 x 480 pixels"),
-            ("(600, 10)-(700, 50)", "outside of the picture of 640 x 480"),
-            ("x0=600, y0=10, x1=700, y1=50", "outside of the picture of 640 x 480"),
+            ("[900, 10, 1200, 50]", "[900, 10, 1200, 50] lies outside of the image of 640 x 480 pixels"),
+            ("(600, 10)-(700, 50)", "outside of the image of 640 x 480"),
+            ("x0=600, y0=10, x1=700, y1=50", "outside of the image of 640 x 480"),
             ("[10, 20, 10, 50]", "[10, 20, 10, 50] has no area"),
             ("[300, 20, 300, 50]", "has no area"),
             ("[256, 288, 64, 96]", "give [64, 96, 256, 288], or [256, 288, 320, 384] if these are a corner"),
             ("[40, 60, 10, 20]", "[40, 60, 10, 20] is not in the order left, top, right, bottom"),
             ("[0, 0, 1, 1]", "pixels are wanted: give [0, 0, 640, 480]"),
             ("[10, 20, 140, 60] %", "far corner is 100, 100"),
-            ("[-10, 20, 40, 60]", "outside of the picture"),
+            ("[-10, 20, 40, 60]", "outside of the image"),
         ],
     )
     def test_that_are_invalid_or_outside_of_the_image_are_errors(self, typed: str, problem: str) -> None:

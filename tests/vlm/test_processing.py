@@ -63,7 +63,7 @@ class TestBatches:
         assert (ids == processor.image_token_id).sum(dim=1).tolist() == [IMAGE_TOKENS, 0, IMAGE_TOKENS]
 
     def test_fewer_pictures_than_conversations_are_refused(self, processor: MiniGPTv2Processor) -> None:
-        with pytest.raises(ValueError, match="1 pictures for 2 conversations"):
+        with pytest.raises(ValueError, match="1 images for 2 conversations"):
             processor([None], [[Turn("a")], [Turn("b")]])
 
     def test_a_prompt_over_the_limit_is_refused_not_cut(self, processor: MiniGPTv2Processor) -> None:
@@ -80,7 +80,7 @@ class TestBatches:
             image_tokens=IMAGE_TOKENS,
             image_token_id=tokenizer.convert_tokens_to_ids("Ġdog"),
         )
-        with pytest.raises(ValueError, match="5 image placeholders in the prompts, 4 wanted for 1 pictures"):
+        with pytest.raises(ValueError, match="5 image placeholders in the prompts, 4 wanted for 1 images"):
             clash([picture(0)], [[Turn("a dog")]])
 
     def test_an_answer_is_decoded_without_special_tokens(self, processor: MiniGPTv2Processor) -> None:

@@ -55,12 +55,12 @@ class TestPixelBox:
             ([5, 9, 8, 9], "has no area"),
             ([40, 20, 10, 60], "give [10, 20, 40, 60], or [40, 20, 50, 80] if these are a corner, width and"),
             ([10, 60, 40, 20], "[10, 60, 40, 20] is not in the order left, top, right, bottom"),
-            ([0, 0, 640.51, 9], "[0, 0, 640.51, 9] lies outside of the picture of 640 x 480 pixels"),
-            ([-1, 0, 9, 9], "outside of the picture"),
-            ([640.1, 0, 640.4, 9], "outside of the picture"),
-            ([640, 0, 640.4, 9], "outside of the picture"),
-            ([0, 480, 9, 480.4], "outside of the picture"),
-            ([0, 900, 20, 990], "outside of the picture"),
+            ([0, 0, 640.51, 9], "[0, 0, 640.51, 9] lies outside of the image of 640 x 480 pixels"),
+            ([-1, 0, 9, 9], "outside of the image"),
+            ([640.1, 0, 640.4, 9], "outside of the image"),
+            ([640, 0, 640.4, 9], "outside of the image"),
+            ([0, 480, 9, 480.4], "outside of the image"),
+            ([0, 900, 20, 990], "outside of the image"),
             ([1.236, 0, 641, 9], "[1.24, 0, 641, 9] lies"),
             ([0, 0, 1e9, 9], "is no box"),
             ([1, 2, 3], "[1, 2, 3] is no box: give four numbers of pixels"),
@@ -167,7 +167,7 @@ class TestRegionOfARequest:
         assert engine.requests[0].image is not self.PICTURE
 
     def test_needs_an_image(self) -> None:
-        with pytest.raises(ValueError, match=r"^a region needs a picture: give one$"):
+        with pytest.raises(ValueError, match=r"^a region needs an image: give one$"):
             VisionLanguageModel(Engine("words")).generate([Request(Task.VQA, "what?", self.REGION)])
 
     def test_is_refused_by_an_engine(self) -> None:

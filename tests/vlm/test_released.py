@@ -445,9 +445,7 @@ class TestRefusals:
     ) -> None:
         with pytest.raises(WeightsError, match="width of 32 does not divide into 3 heads"):
             convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours", heads=3)
-        with pytest.raises(
-            WeightsError, match="pictures of 28672 x 28672 pixels are too large: at most 2048"
-        ):
+        with pytest.raises(WeightsError, match="images of 28672 x 28672 pixels are too large: at most 2048"):
             convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours", heads=HEADS, image_size=28672)
         with pytest.raises(WeightsError, match="width of 32 does not divide into heads of 88: name --heads"):
             convert_released(llama, EVA_VIT, checkpoint, tmp_path / "ours")

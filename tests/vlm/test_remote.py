@@ -381,7 +381,7 @@ class TestRetries:
         [
             (fails(401, "who?"), r"wants a key: set ASSISTANT_API_KEY \(401: who\?\)"),
             (fails(404, "no such model"), r"knows no such path: check the address \(no such model\)"),
-            (fails(413, "too large"), "takes no picture of this size"),
+            (fails(413, "too large"), "takes no image of this size"),
             (
                 fails(400, "this model takes no pictures"),
                 r"refuses the request \(400: this model takes no pic",

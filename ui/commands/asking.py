@@ -52,13 +52,13 @@ _EXAMPLE = 'assistant ask photo.jpg "where is the dog?"'
 
 
 class AskCommand(TyperCommand):
-    """Says which argument is missing; the parser itself takes a lone picture for the question."""
+    """Says which argument is missing; the parser itself takes a lone image for the question."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments.
 
         Raises:
-            BadParameter: a picture or the question is missing, or an option's value is wrong.
+            BadParameter: an image or the question is missing, or an option's value is wrong.
         """
         given = list(args)
         try:
@@ -73,7 +73,7 @@ class AskCommand(TyperCommand):
 @with_model_options
 def ask(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE", help="Picture files or patterns, or - for stdin.")
+        list[str], typer.Argument(metavar="IMAGE", help="Image files or patterns, or - for stdin.")
     ],
     question: Annotated[
         str,
@@ -82,12 +82,12 @@ def ask(
     task: Annotated[Task | None, typer.Option(help="Pick the task by hand.")] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="X0,Y0,X1,Y1", help="Ask about this part of the picture, in pixels."),
+        typer.Option(metavar="X0,Y0,X1,Y1", help="Ask about this part of the image, in pixels."),
     ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="PICTURE", help="Save the picture with its boxes drawn on it; a folder for several."
+            metavar="PICTURE", help="Save the image with its boxes drawn on it; a folder for several."
         ),
     ] = None,
     session: SessionOption = None,
@@ -99,9 +99,9 @@ def ask(
     *,
     choice: ModelChoice,
 ) -> None:
-    """Ask a question about a picture, or about each of several.
+    """Ask a question about an image, or about each of several.
 
-    Several pictures are answered one by one, in one session: one line each, with --json one object each.
+    Several images are answered one by one, in one session: one line each, with --json one object each.
 
     Examples:
 

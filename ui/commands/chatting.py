@@ -1,4 +1,4 @@
-"""`assistant chat`: a conversation about pictures in the terminal."""
+"""`assistant chat`: a conversation about images in the terminal."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _PROMPT = "> "
 _HELP = f"""\
-/box X0,Y0,X1,Y1   ask the next question about this part of the picture, in pixels
+/box X0,Y0,X1,Y1   ask the next question about this part of the image, in pixels
 /task NAME         answer the next question with this task: {", ".join(Task)}
 /adapter NAME      use this adapter of --adapter from now on; without NAME, the model's own
-/image PATH        switch to another picture; its path alone or dropping the file does the same
-/save PATH         save the picture with the boxes of the last answer
+/image PATH        switch to another image; its path alone or dropping the file does the same
+/save PATH         save the image with the boxes of the last answer
 /help              show this
 /quit              leave, like Ctrl-D; Ctrl-C stops an answer"""
 
@@ -41,7 +41,7 @@ _HELP = f"""\
 def chat(
     image: Annotated[
         Path | None,
-        typer.Argument(metavar="IMAGE", help="A picture file. [default: the last of the session]"),
+        typer.Argument(metavar="IMAGE", help="An image file. [default: the last of the session]"),
     ] = None,
     session: SessionOption = None,
     verify: VerifyOption = False,
@@ -51,7 +51,7 @@ def chat(
     *,
     choice: ModelChoice,
 ) -> None:
-    """Chat about pictures in the terminal; /help lists the commands.
+    """Chat about images in the terminal; /help lists the commands.
 
     Examples:
 
@@ -127,12 +127,12 @@ class _Conversation:
         return True
 
     def show(self, picture: Picture) -> None:
-        """Make a picture the current one."""
+        """Make an image the current one."""
         self._picture, self._kept = picture, self._assistant.store.add_image(picture)
         self._region = None
         if sys.stdin.isatty():
             size = f"{picture.width} x {picture.height} pixels"
-            note(f"A picture of {size}: ask about it. /help lists the commands.")
+            note(f"An image of {size}: ask about it. /help lists the commands.")
 
     def _ask(self, question: str) -> bool:
         from .live import live_answer, stopped_by_ctrl_c
@@ -180,7 +180,7 @@ class _Conversation:
 
     def _shown(self) -> Picture:
         if self._picture is None:
-            raise AssistantError("there is no picture yet: /image PATH shows one")
+            raise AssistantError("there is no image yet: /image PATH shows one")
         return self._picture
 
     def _switch(self, adapter: str) -> None:
@@ -193,7 +193,7 @@ class _Conversation:
 
     def _save(self, path: Path) -> None:
         if self._answered is None:
-            raise AssistantError("there is no answer about a picture yet: ask something first")
+            raise AssistantError("there is no answer about an image yet: ask something first")
         picture, turn = self._answered
         check_drawing(path, picture.path)
         save_drawing(picture, turn, path)

@@ -92,7 +92,7 @@ def _of_model(held: ModelInventory) -> list[str]:
     ]
     return [
         f"language model: {held.language_model}",
-        f"vision tower: {held.vision_tower}, pictures of {held.image_size} x {held.image_size} pixels",
+        f"vision tower: {held.vision_tower}, images of {held.image_size} x {held.image_size} pixels",
         f"asked in the form of: {held.prompt_form}",
         f"on disk: {_gigabytes(held.size_bytes)}",
         f"memory of {_device()}: {', '.join(sizes)}",

@@ -116,7 +116,7 @@ def convert(
         bool, typer.Option("--merge", help="Merge LoRA into the weights; training cannot continue from it.")
     ] = False,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="The side of pictures in pixels.  [default: the checkpoint's]")
+        int | None, typer.Option(min=1, help="The side of images in pixels.  [default: the checkpoint's]")
     ] = None,
     heads: Annotated[
         int | None, typer.Option(min=1, help="Attention heads of the tower.  [default: 88 wide each]")

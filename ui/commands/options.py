@@ -89,7 +89,7 @@ ImagesOption = Annotated[
         "--images",
         metavar="FOLDER",
         file_okay=False,
-        help="The folder of the sessions' pictures. [env: ASSISTANT_IMAGES]  [default: next to the file]",
+        help="The folder of the sessions' images. [env: ASSISTANT_IMAGES]  [default: next to the file]",
     ),
 ]
 VerifyOption = Annotated[
@@ -101,7 +101,7 @@ PlannerOption = Annotated[
     typer.Option(
         "--planner",
         metavar="PROVIDER:MODEL",
-        help="Plan with a LangChain chat model, e.g. ollama:qwen3: it reads the text and sees no picture.",
+        help="Plan with a LangChain chat model, e.g. ollama:qwen3: it reads the text and sees no image.",
     ),
 ]
 SessionOption = Annotated[

@@ -61,7 +61,7 @@ def ui(
     ] = None,
     links: Annotated[bool, typer.Option("--links", help="Let sessions have read-only links.")] = False,
     most_pictures: Annotated[
-        int, typer.Option(min=0, help="Pictures of one visitor with separate sessions; 0: no limit.")
+        int, typer.Option(min=0, help="Images of one visitor with separate sessions; 0: no limit.")
     ] = settings.Limits.pictures,
     most_megabytes: Annotated[
         int, typer.Option(min=0, help="Their size in MB; 0: no limit.")
@@ -73,7 +73,7 @@ def ui(
         bool, typer.Option("--log-json", help="Log one JSON object a line. [env: ASSISTANT_LOG=json]")
     ] = False,
 ) -> None:
-    """Chat about pictures in the browser.
+    """Chat about images in the browser.
 
     Examples:
 

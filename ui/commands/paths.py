@@ -57,7 +57,7 @@ def is_file(name: str) -> bool:
 
 
 def names_picture(text: str) -> bool:
-    """Return whether a text is a file, or one word that ends like a picture's name."""
+    """Return whether a text is a file, or one word that ends like an image's name."""
     return is_file(text) or (len(text.split()) == 1 and Path(text).suffix.lower() in _PICTURE_ENDINGS)
 
 
@@ -68,7 +68,7 @@ def picture_in_place_of_words(text: str) -> Path | None:
         AssistantError: the line is a URL, or the user after a `~` does not exist.
     """
     if text.lower().startswith(_ADDRESSES) and len(text.split()) == 1:
-        raise AssistantError("pictures are not downloaded from URLs: save it first, then give its path")
+        raise AssistantError("images are not downloaded from URLs: save it first, then give its path")
     if not is_file(text) and len(_shell_words(text)) != 1:
         return None
     path = dropped_path(text)

@@ -57,7 +57,7 @@ def check_drawing(path: Path, picture: str | Path | None) -> None:
         ValueError: the name is not an image's, or is `picture` itself; the message follows the option's name.
         AssistantError: the folder does not exist, or the `drawing` extra is not installed.
     """
-    require("drawing", "a picture with its boxes")
+    require("drawing", "an image with its boxes")
     from PIL import Image
 
     from ...vlm.pictures import FORMATS
@@ -65,9 +65,9 @@ def check_drawing(path: Path, picture: str | Path | None) -> None:
     if Image.registered_extensions().get(path.suffix.lower()) not in FORMATS:
         raise ValueError(f"{path}: end the name in .png or .jpg")
     if picture is not None and _is_same(path, picture):
-        raise ValueError(f"{path} is the picture itself: name another file")
+        raise ValueError(f"{path} is the image itself: name another file")
     if not path.parent.is_dir():
-        raise AssistantError(f"there is no folder {path.parent} to save the picture in: make it first")
+        raise AssistantError(f"there is no folder {path.parent} to save the image in: make it first")
 
 
 def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
@@ -78,8 +78,8 @@ def drawings_in(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
         AssistantError: the folder cannot be created, or the `drawing` extra is not installed.
     """
     if folder.suffix and not folder.is_dir():
-        raise ValueError(f"{folder}: name a folder for the drawings of several pictures")
-    require("drawing", "a picture with its boxes")
+        raise ValueError(f"{folder}: name a folder for the drawings of several images")
+    require("drawing", "an image with its boxes")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -32,18 +32,18 @@ def mcp(
         list[str] | None,
         typer.Option(
             metavar="FOLDER",
-            help="A folder whose pictures may be opened; repeat for more. [default: the working folder]",
+            help="A folder whose images may be opened; repeat for more. [default: the working folder]",
         ),
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option("--db", metavar="FILE|URL", help="Sessions whose pictures may be opened by their ids."),
+        typer.Option("--db", metavar="FILE|URL", help="Sessions whose images may be opened by their ids."),
     ] = None,
     images: ImagesOption = None,
 ) -> None:
     """Serve the tools over stdin and stdout (MCP).
 
-    They are caption, vqa, refer, detect, ground, identify and list_pictures. A client may open the pictures
+    They are caption, vqa, refer, detect, ground, identify and list_pictures. A client may open the images
     below the folders that you name; your home folder and the root are refused.
 
     With --db, name a session's picture by its id: the `sha256` that `assistant ask --json` prints.

@@ -113,9 +113,9 @@ def export(
     database: DatabaseOption = None,
     images: ImagesOption = None,
 ) -> None:
-    """Write a session as JSON (which `import` reads), as Markdown with pictures, or its boxes for detectors.
+    """Write a session as JSON (which `import` reads), as Markdown with images, or its boxes for detectors.
 
-    COCO is one file of annotations; YOLO and Pascal VOC come with the pictures.
+    COCO is one file of annotations; YOLO and Pascal VOC come with the images.
 
     Examples:
 
@@ -129,7 +129,7 @@ def export(
         raise typer.BadParameter(f"--format takes one of {', '.join(FORMATS)}, not {form!r}")
     is_archive = FORMATS[form].is_archive
     if is_archive and out is None:
-        raise typer.BadParameter(f"--format {form} needs --out FOLDER, for the pictures")
+        raise typer.BadParameter(f"--format {form} needs --out FOLDER, for the images")
     with open_store(database, images, session=session) as store:
         content = store.export(store.find_session(session).id, form)
     if out is None:
@@ -169,7 +169,7 @@ def delete(
     database: DatabaseOption = None,
     images: ImagesOption = None,
 ) -> None:
-    """Delete a session, and the pictures that no other session uses."""
+    """Delete a session, and the images that no other session uses."""
     with open_store(database, images, session=session) as store:
         summary = store.find_session(session)
         if not (yes or sys.stdin.isatty()):

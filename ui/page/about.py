@@ -27,13 +27,13 @@ def summary() -> str:
     """Return what the program does and which data leaves the machine."""
     planner, model = settings.planner_name(), settings.model_name()
     if is_address(model):
-        leaves = f"Pictures and questions go to {plain(read_address(model).host)}, whose model answers"
+        leaves = f"Images and questions go to {plain(read_address(model).host)}, whose model answers"
         leaves += f"; {plain(planner)} reads the messages to plan." if planner else "."
     elif planner:
-        leaves = f"Pictures stay on this machine; {plain(planner)} reads the messages to plan."
+        leaves = f"Images stay on this machine; {plain(planner)} reads the messages to plan."
     else:
         leaves = "Everything stays on this machine."
-    return f"Ask a picture a question; get the answer in words and as boxes. {leaves}"
+    return f"Ask a question about an image; get the answer in words and as boxes. {leaves}"
 
 
 def page(back: st.Page | None = None) -> st.Page:

@@ -78,7 +78,7 @@ def show_input() -> tuple[ChatInputValue | None, Task | None]:
             label_visibility="collapsed",
         )
         prompt = st.chat_input(
-            "Ask about the picture",
+            "Ask about the image",
             accept_file="multiple",
             max_upload_size=settings.UPLOAD_MB,
             max_chars=4000,

@@ -79,7 +79,7 @@ def show_question(question: state.Question, before: StoredImage | None, number: 
         if region is not None:
             url, alt = f"parts/{image.sha256}/{','.join(map(str, region.bins))}", "The region asked about"
         elif before is not None and image != before:
-            url, alt = f"thumbnails/{image.sha256}", "The picture asked about"
+            url, alt = f"thumbnails/{image.sha256}", "The image asked about"
         else:
             return
         st.html(f'<img class="asked-about" src="{url}" alt="{alt}">')
@@ -121,9 +121,9 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, 
         return
     tip = "Answer this question again, with the task picked below."
     _action("Regenerate", "refresh", partial(again, turn, None, None), "again", tip)
-    others = {f"Picture {number}": image for number, image in enumerate(pictures, 1) if image != turn.image}
+    others = {f"Image {number}": image for number, image in enumerate(pictures, 1) if image != turn.image}
     if others and turn.image:
-        label = "Ask about another picture"
+        label = "Ask about another image"
         picked = st.menu_button(
             label, list(others), type="tertiary", icon=":material/image:", key="of-another"
         )
@@ -190,7 +190,7 @@ def _facts(step: StoredStep) -> list[tuple[str, str]]:
     return [
         ("Task", f"[{step.name}]"),
         ("Argument", step.argument),
-        ("Region", f"{region} (in hundredths of the picture)" if region else ""),
+        ("Region", f"{region} (in hundredths of the image)" if region else ""),
         ("Model wrote", step.raw),
         ("Confidence", _scores(step)),
         ("Self-check", _opinions(step)),

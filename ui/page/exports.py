@@ -30,7 +30,7 @@ def downloads(store: SessionStore, session_id: str) -> None:
         st.code("assistant train --data own.jsonl --out runs/own", language=None)
     shown = turn_with_boxes(turns)
     if shown and labelled_boxes(shown):
-        _download("Last picture with boxes", "png", partial(annotated_png, store, session_id), session_id)
+        _download("Last image with boxes", "png", partial(annotated_png, store, session_id), session_id)
 
 
 def _download(label: str, ending: str, export: Callable[[], bytes], session_id: str) -> None:

@@ -59,8 +59,8 @@ def check_room(store: SessionStore, size: int) -> None:
         return
     used = store.usage()
     if limits.pictures and used.pictures >= limits.pictures:
-        raise LimitError(f"you have {used.pictures} of {limits.pictures} pictures: delete a session first")
+        raise LimitError(f"you have {used.pictures} of {limits.pictures} images: delete a session first")
     if limits.megabytes and used.size + size > limits.megabytes * MB:
         raise LimitError(
-            f"your pictures take {used.size / MB:.0f} of {limits.megabytes} MB: delete a session first"
+            f"your images take {used.size / MB:.0f} of {limits.megabytes} MB: delete a session first"
         )

@@ -16,9 +16,9 @@ from assistant.vlm.grounding import Box
 from .component import component, nothing
 
 _LABEL = (
-    "The picture. Drag to draw a box around what you mean, or click a box. With the keyboard, arrows place a "
+    "The image. Drag to draw a box around what you mean, or click a box. With the keyboard, arrows place a "
     "box, Shift and arrows change its size, Enter uses it, Escape clears it; plus, minus and 0 zoom, M and "
-    "arrows move the picture, F fills the screen, E edits the boxes."
+    "arrows move the image, F fills the screen, E edits the boxes."
 )
 
 
@@ -50,9 +50,9 @@ _HTML = f"""
       <div class="boxes"></div><div class="region" hidden></div><div class="grips" hidden></div>
     </div>
   </div>
-  <div class="tools" role="toolbar" aria-label="Picture">
+  <div class="tools" role="toolbar" aria-label="Image">
     {_button("zoom-out", "Zoom out")}<span class="zoom"></span>{_button("zoom-in", "Zoom in")}
-    {_button("fit", "Whole picture")}{_button("pan", "Move the picture")}
+    {_button("fit", "Whole image")}{_button("pan", "Move the image")}
     {_button("full", "Full screen")}{_button("edit", "Edit boxes")}
     <label class="threshold">Hide below <input class="min-score" type="range" min="0" max="0.95" step="0.05"
       aria-label="Hide boxes that are less probable than"><output></output></label>
@@ -153,7 +153,7 @@ def _read(mark: dict[str, Any]) -> LabelledBox:
 def _described(marks: Sequence[LabelledBox]) -> str:
     """Return the alternative text: the phrases and how many boxes each has."""
     if not marks:
-        return "The picture asked about"
+        return "The image asked about"
     names = [mark.phrase or "something" for mark in marks]
     counted = ", ".join(f"{name} ({names.count(name)})" for name in dict.fromkeys(names))
-    return f"The picture asked about, with boxes around {counted}"
+    return f"The image asked about, with boxes around {counted}"

@@ -22,7 +22,7 @@ QUESTION = "What is this?"
 _NONE = Marks("", (), ())
 _CORRECTED = "corrected"
 _mount_thumbnails = component(
-    "thumbnails", '<div class="strip" role="group" aria-label="Pictures of this session"></div>'
+    "thumbnails", '<div class="strip" role="group" aria-label="Images of this session"></div>'
 )
 
 
@@ -46,7 +46,7 @@ def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
     elif shown and shown.number != turns[-1].number:
         st.caption(f"Boxes of “{plain(shown.user, 60)}”")
     else:
-        st.caption("Draw a box on the picture to ask about a part of it.")
+        st.caption("Draw a box on the image to ask about a part of it.")
 
 
 def region(image: StoredImage | None) -> Box | None:
@@ -93,4 +93,4 @@ def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredIm
     if strip.picked is not None and known[strip.picked] != image:
         state.select_picture(session_id, known[strip.picked])
         st.rerun()
-    st.toggle(f"Ask about all {len(known)} pictures", key=state.all_key(session_id))
+    st.toggle(f"Ask about all {len(known)} images", key=state.all_key(session_id))

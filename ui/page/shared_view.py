@@ -38,7 +38,7 @@ def show(link: str) -> None:
         with st.chat_message("assistant", avatar=":material/visibility:"):
             paragraph(turn.answer)
             if turn.image and (turn.image != before or labelled_boxes(turn)):
-                alt = f"The picture of question {turn.number}, with what was found"
+                alt = f"The image of question {turn.number}, with what was found"
                 image = drawn(store, turn)
                 image.thumbnail((_LONG_SIDE, _LONG_SIDE))
                 st.image(image, width=_WIDTH, alt=alt, output_format="JPEG")
@@ -54,7 +54,7 @@ def show_link(session_id: str) -> None:
         "Read-only link",
         link is not None,
         key=f"link-{session_id}",
-        help="Anyone with the link sees this session, pictures included, and cannot change it.",
+        help="Anyone with the link sees this session, images included, and cannot change it.",
     )
     if wanted != (link is not None):
         link = resources.store().set_link(session_id, wanted)

@@ -185,7 +185,7 @@ def _show_bulk_actions(store: SessionStore) -> None:
             "Delete …", icon=":material/delete:", width="stretch", disabled=not chosen, key="delete-many"
         ):
             _confirm_deletion([sessions[one] for one in chosen])
-        st.caption("To import a session, drop its JSON file where pictures go.")
+        st.caption("To import a session, drop its JSON file where images go.")
 
 
 def archive(store: SessionStore, session_ids: Sequence[str]) -> bytes:
@@ -200,11 +200,9 @@ def archive(store: SessionStore, session_ids: Sequence[str]) -> bytes:
 @st.dialog("Delete?")
 def _confirm_deletion(sessions: Sequence[SessionSummary]) -> None:
     if len(sessions) == 1:
-        st.markdown(
-            f"“{plain(sessions[0].title) or _UNTITLED}” and its pictures will be deleted permanently."
-        )
+        st.markdown(f"“{plain(sessions[0].title) or _UNTITLED}” and its images will be deleted permanently.")
     else:
-        st.markdown(f"{len(sessions)} sessions and their pictures will be deleted permanently.")
+        st.markdown(f"{len(sessions)} sessions and their images will be deleted permanently.")
     with st.container(horizontal=True):
         ids = [session.id for session in sessions]
         if st.button("Delete", type="primary", key="really-delete", on_click=_delete, args=(ids,)):

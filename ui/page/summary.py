@@ -8,9 +8,9 @@ from assistant.storage import StoredStep, StoredTurn
 from assistant.vlm.tasks import CHAT, Task
 
 _DONE = {
-    Task.CAPTION: "Described the picture",
-    Task.VQA: "Answered from the picture",
-    Task.GROUNDING: "Described the picture",
+    Task.CAPTION: "Described the image",
+    Task.VQA: "Answered from the image",
+    Task.GROUNDING: "Described the image",
     Task.IDENTIFY: "Named what is in the box",
     CHAT: "Replied",
 }

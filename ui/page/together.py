@@ -89,14 +89,14 @@ def verdict(turns: Sequence[StoredTurn], numbers: dict[StoredImage, int]) -> str
     looked = all(step.task in (Task.REFER, Task.DETECTION) for turn in turns for step in turn.steps)
     views = {turn.image: _found(turn) if looked else _opinion(turn) for turn in turns if turn.image}
     if not looked and set(views.values()) - {"Yes", "No"}:
-        return f"All {len(turns)} pictures:"
+        return f"All {len(turns)} images:"
     if len(set(views.values())) == 1:
         which = "none" if "" in views.values() else "all"
-        return f"{next(iter(views.values())) or 'Found'} in {which} of the {len(turns)} pictures:"
+        return f"{next(iter(views.values())) or 'Found'} in {which} of the {len(turns)} images:"
     parts = []
     for view in ("Yes", "No", "Found", "Perhaps found"):
         if those := [str(numbers[image]) for image, found in views.items() if found == view]:
-            parts.append(f"{view} in picture{'s' if len(those) > 1 else ''} {listed(those)}")
+            parts.append(f"{view} in image{'s' if len(those) > 1 else ''} {listed(those)}")
     line = ", ".join([*parts[:1], *(part[:1].lower() + part[1:] for part in parts[1:])])
     return f"{line} of {len(turns)}:"
 
@@ -116,5 +116,5 @@ def _opinion(turn: StoredTurn) -> str:
 
 def _row(turn: StoredTurn, number: int) -> str:
     sha256 = turn.image.sha256 if turn.image else ""
-    picture = f'<img src="thumbnails/{sha256}" alt="Picture {number}" width="64" height="48">'
+    picture = f'<img src="thumbnails/{sha256}" alt="Image {number}" width="64" height="48">'
     return f'<tr><th scope="row">{picture} {number}</th><td>{html.escape(turn.answer)}</td></tr>'

@@ -34,6 +34,6 @@ def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[l
             # By content: the extension proves nothing.
             added.append(resources.store().add_image(open_picture(content)))
         except AssistantError as error:
-            complaints.append(f"{file.name}: {str(error).removeprefix('the picture: ')}")
+            complaints.append(f"{file.name}: {str(error).removeprefix('the image: ')}")
     state.add_pictures(session_id, added)
     return added, complaints

@@ -32,9 +32,9 @@ def show() -> None:
     """Show the welcome screen."""
     with st.container(key="welcome"):
         st.markdown("# What shall we look at?")
-        st.markdown("Ask about a picture in plain words, and see the answer on it.")
+        st.markdown("Ask about an image in plain words, and see the answer on it.")
         files = st.file_uploader(
-            "Pictures",
+            "Images",
             accept_multiple_files=True,
             max_upload_size=settings.UPLOAD_MB,
             label_visibility="collapsed",
@@ -65,7 +65,7 @@ def _pick(file: str) -> None:
 def show_suggestions() -> str | None:
     """Show suggested questions; return the one clicked."""
     with st.chat_message("assistant", avatar=":material/visibility:"):
-        st.markdown("Ask about the picture below, draw a box on it to ask about a part, or try:")
+        st.markdown("Ask about the image below, draw a box on it to ask about a part, or try:")
         with st.container(horizontal=True, gap="small"):
             for label, message in SUGGESTIONS.items():
                 if st.button(label, key=f"try-{label}"):

@@ -49,7 +49,7 @@ class MiniGPTv2Config(PreTrainedConfig):
         side, rest = divmod(self.image_size, self.vision_config.patch_size)
         if rest or side * side % self.patches_per_token:
             raise ValueError(
-                f"a picture of {self.image_size} x {self.image_size} does not divide into patches of "
+                f"an image of {self.image_size} x {self.image_size} does not divide into patches of "
                 f"{self.vision_config.patch_size}, {self.patches_per_token} of them a token"
             )
         if self.classifier_config is not None and self.classifier_config.grid != side:
@@ -60,7 +60,7 @@ class MiniGPTv2Config(PreTrainedConfig):
         fixed = self.vision_config.model_type == "blip_2_vision_model"  # it does not interpolate positions
         if fixed and self.vision_config.image_size != self.image_size:
             raise ValueError(
-                f"the vision tower has positions for {self.vision_config.image_size} pixels, pictures have "
+                f"the vision tower has positions for {self.vision_config.image_size} pixels, images have "
                 f"{self.image_size}"
             )
         self.tie_word_embeddings = self.text_config.tie_word_embeddings

@@ -172,8 +172,8 @@ class MiniGPTv2ForConditionalGeneration(PictureEncoder, MiniGPTv2PreTrainedModel
         given = 0 if features is None else features.shape[0] * features.shape[1]
         if count != given:
             raise ValueError(
-                f"the prompts hold {count} image placeholders but the pictures give {given} visual "
-                f"tokens: each picture needs {self.config.image_tokens}; was a prompt cut?"
+                f"the prompts hold {count} image placeholders but the images give {given} visual "
+                f"tokens: each image needs {self.config.image_tokens}; was a prompt cut?"
             )
         if features is None:
             return embeddings

@@ -198,7 +198,7 @@ class MiniGPTv2Processor(ProcessorMixin):
     ) -> tuple[list[Source], list[list[int]]]:
         """Return the images that there are, and the prompts' token ids."""
         if len(images) != len(conversations):
-            raise ValueError(f"{len(images)} pictures for {len(conversations)} conversations")
+            raise ValueError(f"{len(images)} images for {len(conversations)} conversations")
         prompts = [
             self.encode(build_prompt(turns, image=image is not None, frame=self.prompt_form.asking)).input_ids
             for image, turns in zip(images, conversations, strict=True)
@@ -227,7 +227,7 @@ class MiniGPTv2Processor(ProcessorMixin):
         if count != pictures * self.image_tokens:
             raise ValueError(
                 f"{count} image placeholders in the prompts, {pictures * self.image_tokens} wanted for "
-                f"{pictures} pictures of {self.image_tokens} visual tokens"
+                f"{pictures} images of {self.image_tokens} visual tokens"
             )
 
     def _segment_ids(self, segment: Segment) -> list[int]:

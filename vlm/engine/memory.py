@@ -95,7 +95,7 @@ def readable(error: Exception) -> Exception:
     if not is_out_of_memory(error):
         return error
     readable = AssistantError(
-        "out of memory while answering: ask about fewer pictures at a time, for shorter answers "
+        "out of memory while answering: ask about fewer images at a time, for shorter answers "
         "(--max-tokens), or load less (--quantize 8bit)"
     )
     readable.__cause__ = error

@@ -209,7 +209,7 @@ class Server:
             named = f" or model {self._address.model!r}" if self._address.model else ""
             return ServerError(f"{url} knows no such path{named}: check the address ({reason})")
         if status == 413:
-            return ServerError(f"{url} takes no picture of this size: send a smaller one ({reason})")
+            return ServerError(f"{url} takes no image of this size: send a smaller one ({reason})")
         if status == 429 and "quota" in reason.lower():
             return ServerError(f"{url} refuses: {reason}")
         if status in _TRANSIENT or status >= 500:

@@ -118,7 +118,7 @@ def _apply(image: Image.Image, profile: bytes) -> Image.Image:
     if image.mode == "L" and mode == "RGB":
         image = image.convert("RGB")
     if image.mode != mode:
-        raise ValueError(f"a profile for {mode}, a picture in {image.mode}")
+        raise ValueError(f"a profile for {mode}, an image in {image.mode}")
     transform = _transform(opened, mode)
     if mode == "RGB":
         samples = _samples()

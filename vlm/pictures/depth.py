@@ -44,7 +44,7 @@ def correct_planes(opened: ImageFile.ImageFile) -> None:
     for index, tile in enumerate(opened.tile):
         band = _raw_mode(tile)
         if tile.codec_name != "raw" or band not in "RGBAI":
-            raise ImageError("pictures of this kind cannot be opened (16-bit planes); save it as PNG")
+            raise ImageError("images of this kind cannot be opened (16-bit planes); save it as PNG")
         order = "L" if suffix == ";16" and band != "I" else ""
         opened.tile[index] = _with_raw_mode(tile, f"{band}{suffix}{order}")
 

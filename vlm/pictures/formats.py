@@ -34,23 +34,23 @@ _UNSUPPORTED = re.compile(
 _BLOCK = 16_384
 _SUBFILE_TYPE = 254
 _RAW = "this is a camera's raw file; export it as JPEG"
-_VIDEO = "this is a video, not a picture; save one of its frames as JPEG"
-_DRAWING = "this is a drawing in SVG or XML, not a picture; export it as PNG"
-_WEB_PAGE = "this is a web page, not a picture; save the picture itself"
+_VIDEO = "this is a video, not an image; save one of its frames as JPEG"
+_DRAWING = "this is a drawing in SVG or XML, not an image; export it as PNG"
+_WEB_PAGE = "this is a web page, not an image; save the image itself"
 # By the first characters, in lower case.
 _OTHERS = {
-    b"%pdf": "this is a PDF document, not a picture; export its page as PNG",
+    b"%pdf": "this is a PDF document, not an image; export its page as PNG",
     b"<svg": _DRAWING,
     b"<?xml": _DRAWING,
     b"<!doctype": _WEB_PAGE,
     b"<html": _WEB_PAGE,
-    b"version https://git-lfs": "this is a pointer of Git LFS, not the picture; run `git lfs pull`",
-    b"pk\3\4": "this is an archive or a document, not a picture; unpack it first",
+    b"version https://git-lfs": "this is a pointer of Git LFS, not the image; run `git lfs pull`",
+    b"pk\3\4": "this is an archive or a document, not an image; unpack it first",
     b"fujifilm": _RAW,
     b"iiu\0": _RAW,
     b"iiro": _RAW,
-    b"gimp xcf": "GIMP's own pictures cannot be opened; export it as PNG",
-    b"v/1\1": "OpenEXR pictures cannot be opened; export it as PNG",
+    b"gimp xcf": "GIMP's own images cannot be opened; export it as PNG",
+    b"v/1\1": "OpenEXR images cannot be opened; export it as PNG",
 }
 
 
@@ -94,7 +94,7 @@ def unsupported(error: Exception) -> str | None:
     """Return the message for an error about an unsupported kind of image, or None for damage."""
     if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(str(error)):
         reason = " ".join(str(error).split())[:80] or type(error).__name__
-        return f"pictures of this kind cannot be opened ({reason}); {_SAVE}"
+        return f"images of this kind cannot be opened ({reason}); {_SAVE}"
     return None
 
 
@@ -126,7 +126,7 @@ def _open_heic(content: bytes) -> ImageFile.ImageFile:
         from pillow_heif import HeifImageFile
     except ImportError:
         raise ImageError(
-            "HEIC pictures need one package more; pip install pillow-heif, or export it as JPEG "
+            "HEIC images need one package more; pip install pillow-heif, or export it as JPEG "
             "(on an iPhone: Settings, Camera, Formats, Most Compatible)"
         ) from None
     return HeifImageFile(BytesIO(content))
@@ -140,14 +140,14 @@ def _describe_other(content: bytes) -> str:
     if content[4:8] == b"ftyp" and content[8:12] not in (b"avif", b"avis"):
         return _RAW if content[8:12] == b"crx " else _VIDEO
     if content[128:132] == b"DICM":
-        return "DICOM pictures cannot be opened; export it as PNG"
+        return "DICOM images cannot be opened; export it as PNG"
     if content.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
-        return "JPEG XL pictures cannot be opened; save it as PNG or JPEG"
+        return "JPEG XL images cannot be opened; save it as PNG or JPEG"
     kind = _format_by_magic(content)
     if kind is None:
-        return f"this is no picture, or a damaged one; copy it again, or use one of {', '.join(FORMATS)}"
+        return f"this is not an image, or a damaged one; copy it again, or use one of {', '.join(FORMATS)}"
     if kind not in FORMATS:
-        return f"{kind} pictures cannot be opened; save it as PNG or JPEG"
+        return f"{kind} images cannot be opened; save it as PNG or JPEG"
     try:
         Image.OPEN[kind][0](_Timed(content), "")
     except Exception as error:

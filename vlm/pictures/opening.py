@@ -51,7 +51,7 @@ _TURNS = {
 }
 _PAGES = {
     "TIFF": "several pages: the first of {} is used",
-    "HEIF": "several pictures: the main one of {} is used",
+    "HEIF": "several images: the main one of {} is used",
 }
 _ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
 
@@ -95,12 +95,12 @@ def open_picture(source: Source) -> Picture:
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     if isinstance(source, Image.Image):
-        with _decoding("the picture"):
+        with _decoding("the image"):
             image, (width, height), notes = _as_seen(source)
         pixels = f"{image.width} {image.height} ".encode() + image.tobytes()
         return Picture(image, width, height, _sha256(pixels), source.format or "memory", None, tuple(notes))
     path = os.fspath(source) if isinstance(source, str | Path) else None
-    name = "the picture" if path is None else _printable(path)
+    name = "the image" if path is None else _printable(path)
     content = _read(source, name)
     with _decoding(name):
         opened = identify(content)
@@ -145,7 +145,7 @@ def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
     except (TypeError, ValueError):
         shape = " x ".join(map(str, array.shape))
         remedy = "give height x width x 3 of uint8, 0 to 255"
-        raise ImageError(f"the picture: it cannot be an array of {shape} {array.dtype}; {remedy}") from None
+        raise ImageError(f"the image: it cannot be an array of {shape} {array.dtype}; {remedy}") from None
 
 
 # --- reading ---------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def _read(source: str | Path | bytes | bytearray | BinaryIO, name: str) -> bytes
         remedy = "download it first" if "://" in str(source) else "check the path and the spelling"
         raise ImageError(f"{name}: there is no such file; {remedy}") from None
     except IsADirectoryError:
-        raise ImageError(f"{name}: this is a folder; name one picture in it") from None
+        raise ImageError(f"{name}: this is a folder; name one image in it") from None
     except PermissionError:
         raise ImageError(f"{name}: you may not read this file; check its permissions") from None
     except (OSError, ValueError) as error:
@@ -230,7 +230,7 @@ def _refuse_bombs(width: int, height: int) -> None:
     if max(width, height) > SIDE_LIMIT:
         raise ImageError(f"it is more than {SIDE_LIMIT} pixels long; cut it into parts")
     if width * height == 0:
-        raise ImageError("it has no pixels; use another picture")
+        raise ImageError("it has no pixels; use another image")
 
 
 def _frames_note(opened: Image.Image) -> list[str]:

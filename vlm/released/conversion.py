@@ -61,7 +61,7 @@ def convert_released(
     tower = TensorFile(eva_vit)
     size = image_size or (trained.image_size if trained else IMAGE_SIZE)
     if size > LARGEST_SIDE:
-        raise WeightsError(f"pictures of {size} x {size} pixels are too large: at most {LARGEST_SIDE}")
+        raise WeightsError(f"images of {size} x {size} pixels are too large: at most {LARGEST_SIDE}")
     vision_config = vision_config or find_eva_config(tower, size, heads, layers)
     config = _configuration(vision_config, language_model.config, eva_vit)
     wanted = _shapes(config)

@@ -12,15 +12,15 @@ const SHORTCUTS = [
   ['s', 'Stop the answer', () => click('stop')],
   ['r', 'Answer the last question again', () => click('again')],
   ['u', 'Edit the last question', () => click('change')],
-  ['i', 'Go to the picture', () => picture()?.focus()],
+  ['i', 'Go to the image', () => picture()?.focus()],
   ['j', 'Go to the newest answer'],
   ['?', 'Show this list'],
-  ['arrows', 'On the picture: place and move a box; with Shift, resize it'],
-  ['Enter, Esc', 'On the picture: use the box, or clear it'],
-  ['+ − 0', 'On the picture: zoom in, zoom out, fit'],
-  ['m, arrows', 'On the picture: pan (or hold the space bar and drag)'],
-  ['f', 'On the picture: full screen'],
-  ['e', 'On the picture: edit boxes; then Delete, Ctrl+Z, Ctrl+Shift+Z'],
+  ['arrows', 'On the image: place and move a box; with Shift, resize it'],
+  ['Enter, Esc', 'On the image: use the box, or clear it'],
+  ['+ − 0', 'On the image: zoom in, zoom out, fit'],
+  ['m, arrows', 'On the image: pan (or hold the space bar and drag)'],
+  ['f', 'On the image: full screen'],
+  ['e', 'On the image: edit boxes; then Delete, Ctrl+Z, Ctrl+Shift+Z'],
 ]
 
 /** @returns {HTMLElement | null} */

@@ -13,7 +13,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
         const [button, image] = [document.createElement('button'), document.createElement('img')]
         button.type = 'button'
         image.src = url
-        image.alt = `Picture ${index + 1}`
+        image.alt = `Image ${index + 1}`
         button.append(image)
         return button
       }),

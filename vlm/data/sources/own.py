@@ -142,9 +142,9 @@ def _row(content: Any) -> OwnRow:
 
 def _file_name(image: str) -> str:
     if image.lower().startswith("data:"):
-        raise ValueError("image: this is the picture's data: save it as a file, and give its path")
+        raise ValueError("image: this is the image's data: save it as a file, and give its path")
     if "://" in image:
-        raise ValueError(f"image: {image[:100]} is an address: download the picture, and give its path")
+        raise ValueError(f"image: {image[:100]} is an address: download the image, and give its path")
     if "\0" in image:
         raise ValueError(f"image: {image[:100]!r} cannot be a path: correct it")
     return image

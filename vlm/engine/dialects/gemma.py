@@ -54,7 +54,7 @@ def _ask_paligemma(request: Request, _: Size) -> str:
         case Task.VQA:
             return f"answer en {argument}"
         case _:
-            raise AssistantError("PaliGemma talks about nothing but pictures: ask one of the six tasks")
+            raise AssistantError("PaliGemma talks about nothing but images: ask one of the six tasks")
 
 
 def _written(box: Box) -> str:

@@ -37,7 +37,7 @@ async def _answer(request: Request, image_url: str, post: Post) -> Reading:
     """Make the calls that the task needs, one after the other."""
     argument = checked_argument(request)
     if not image_url:
-        raise AssistantError("Moondream talks about nothing but pictures: give one")
+        raise AssistantError("Moondream talks about nothing but images: give one")
     image = {"image_url": image_url}
     match request.task:
         case Task.CAPTION | Task.GROUNDING:
