@@ -101,7 +101,7 @@ def film(browser: Browser, address: str) -> None:
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Draw a box on the picture; corners are fractions of it."""
+    """Draw a box on the image; corners are fractions of it."""
     area = page.get_by_role("application").bounding_box()
     if area is None:
         raise SystemExit("there is no picture to draw on")

@@ -112,7 +112,7 @@ class VisionTool(PictureTool):
     >>> class Mirror(VisionTool):
     ...     task: ClassVar[Task] = Task.VQA
     ...     name: str = "mirror"
-    ...     description: str = "Say whether a picture is symmetric."
+    ...     description: str = "Say whether an image is symmetric."
     ...     def look(self, model, image, region, text):
     ...         return Findings(model.vqa(image, "is it symmetric?", region).text)
     >>> Mirror(model=model).invoke({"image": "cat.jpg"})

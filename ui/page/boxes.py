@@ -25,7 +25,7 @@ def phrases_of(turn: StoredTurn) -> list[GroundedPhrase]:
 
 
 def drawn(store: SessionStore, turn: StoredTurn) -> Image.Image:
-    """Return a copy of a turn's picture with its boxes drawn on it."""
+    """Return a copy of a turn's image with its boxes drawn on it."""
     assert turn.image is not None
     return draw(open_picture(store.image_path(turn.image.sha256)).image, phrases_of(turn))
 
@@ -43,7 +43,7 @@ def turn_with_boxes(
 ) -> StoredTurn | None:
     """Return the turn with that `number`, else the newest that has or misses boxes; on `image` if given.
 
-    Without one, return the newest turn with a picture: a person may draw what the model missed.
+    Without one, return the newest turn with an image: a person may draw what the model missed.
     """
     over = [turn for turn in turns if turn.image and image in (None, turn.image)]
     having = [turn for turn in over if labelled_boxes(turn) or missing(turn)]

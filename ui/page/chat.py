@@ -1,4 +1,4 @@
-"""The chat page: input below, the conversation next to its picture, sessions in the sidebar.
+"""The chat page: input below, the conversation next to its image, sessions in the sidebar.
 
 It only connects the parts: the assistant answers, the store saves, other modules of the page display.
 """
@@ -118,7 +118,7 @@ def advance(session_id: SessionId) -> None:
 
 
 def start(session_id: SessionId, question: state.Question) -> Answering:
-    """Start answering a question with this tab's preferences, and select its picture."""
+    """Start answering a question with this tab's preferences, and select its image."""
     if question.image:
         state.select_picture(session_id, question.image)
     return Answering(partial(answer, resources.store(), session_id, question, state.preferences()))
@@ -157,10 +157,10 @@ def ask_again(
     message: str | None = None,
     image: StoredImage | None = None,
 ) -> None:
-    """Ask a turn's question again with the task picked now, edited or about another picture.
+    """Ask a turn's question again with the task picked now, edited or about another image.
 
-    The answer replaces the session's last turn. An answer about another picture becomes a new turn. An edited
-    question starts a new session if it is not the last, or was about several pictures.
+    The answer replaces the session's last turn. An answer about another image becomes a new turn. An edited
+    question starts a new session if it is not the last, or was about several images.
     """
     if state.is_busy(turn.session_id):  # another tab asked since this one was rendered
         return
@@ -202,7 +202,7 @@ def show_session(
     complaints: list[str],
     task: Task | None,
 ) -> None:
-    """Show the conversation next to its picture."""
+    """Show the conversation next to its image."""
     if selected is None:
         column = st.container()
     else:
@@ -243,7 +243,7 @@ def show_conversation(
 
 
 def show_beginning(session_id: SessionId, selected: StoredImage | None) -> None:
-    """Show the welcome screen, or suggested questions once there is a picture."""
+    """Show the welcome screen, or suggested questions once there is an image."""
     if selected is None:
         welcome.show()
     elif message := welcome.show_suggestions():

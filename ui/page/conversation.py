@@ -25,7 +25,7 @@ POLL_SECONDS = 0.4
 _POLL_EVERY = POLL_SECONDS + 0.2
 _AVATAR = ":material/visibility:"
 
-# Asks a question again, with new words or about another picture.
+# Asks a question again, with new words or about another image.
 Again = Callable[[StoredTurn, str | None, StoredImage | None], None]
 
 
@@ -34,7 +34,7 @@ def show_turns(
 ) -> None:
     """Show the turns of a session; `again` asks a question once more, None while busy.
 
-    `pictures` are all pictures of the session: the question can be asked about each.
+    `pictures` are all images of the session: the question can be asked about each.
     """
     hidden = len(turns) - SHOWN
     if hidden > 0 and st.toggle(f"Show {hidden} earlier", key=f"earlier-{turns[0].session_id}"):
@@ -70,7 +70,7 @@ def _on_the_picture(turns: list[StoredTurn], selected: StoredImage | None) -> in
 
 
 def show_question(question: state.Question, before: StoredImage | None, number: int) -> None:
-    """Show a question with its region, or with its picture if that differs from `before`."""
+    """Show a question with its region, or with its image if that differs from `before`."""
     image, region = question.image, question.region
     with st.container(key=f"asked-{number}"), st.chat_message("user", avatar=":material/person:"):
         paragraph(question.message)

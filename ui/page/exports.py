@@ -48,7 +48,7 @@ def _download(label: str, ending: str, export: Callable[[], bytes], session_id: 
 
 
 def annotated_png(store: SessionStore, session_id: str) -> bytes:
-    """Return the picture of the newest turn that has boxes, with the boxes drawn on it."""
+    """Return the image of the newest turn that has boxes, with the boxes drawn on it."""
     turn = turn_with_boxes(store.turns(session_id))
     buffer = BytesIO()
     if turn is not None and turn.image is not None:

@@ -1,4 +1,4 @@
-"""Limits of each visitor: pictures, their size, and waiting questions."""
+"""Limits of each visitor: images, their size, and waiting questions."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def check_queue() -> None:
 
 
 def check_room(store: SessionStore, size: int) -> None:
-    """Check that one more picture of `size` bytes may be added.
+    """Check that one more image of `size` bytes may be added.
 
     Raises:
-        LimitError: the visitor has reached the limit of pictures or of their size.
+        LimitError: the visitor has reached the limit of images or of their size.
     """
     limits = settings.limits()
     if limits is None:

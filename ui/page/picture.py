@@ -1,4 +1,4 @@
-"""The picture viewer component: zoom, edit boxes, and draw or pick the box to ask about."""
+"""The image viewer component: zoom, edit boxes, and draw or pick the box to ask about."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Marks:
 def show_picture(
     image: StoredImage, marks: Marks, asked: int, min_score: float, keep_min_score: Callable[[float], None]
 ) -> Box | None:
-    """Show a picture with boxes and return the box for the next question.
+    """Show an image with boxes and return the box for the next question.
 
     The box holds for one question: a new value of `asked` clears it. Boxes with a score below `min_score`
     are hidden; `keep_min_score` receives a new one chosen with the slider.
@@ -128,7 +128,7 @@ def show_picture(
 
 
 def chosen_box(image: StoredImage, asked: int) -> Box | None:
-    """Return the box for the next question; may be called before the picture is shown."""
+    """Return the box for the next question; may be called before the image is shown."""
     box = (st.session_state.get(_key(image)) or {}).get("box")
     if not box or box["asked"] != asked:
         return None

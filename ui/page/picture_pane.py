@@ -1,4 +1,4 @@
-"""The picture pane next to the conversation: the picture, its boxes, and thumbnails of the others."""
+"""The image pane next to the conversation: the image, its boxes, and thumbnails of the others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _mount_thumbnails = component(
 
 @st.fragment
 def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
-    """Show the picture; as a fragment, so that an edited box does not rerun the whole page."""
+    """Show the image; as a fragment, so that an edited box does not rerun the whole page."""
     turns = resources.store().turns(session_id) if session_id else []
     _show_choice(session_id, turns, image)
     shown = turn_with_boxes(turns, image, state.boxes_of(session_id))
@@ -50,7 +50,7 @@ def show(session_id: SessionId, image: StoredImage, task: Task | None) -> None:
 
 
 def region(image: StoredImage | None) -> Box | None:
-    """Return the box drawn or picked on the picture."""
+    """Return the box drawn or picked on the image."""
     return chosen_box(image, state.scroll_count()) if image else None
 
 
@@ -82,7 +82,7 @@ def _save(turn: StoredTurn, boxes: tuple[LabelledBox, ...]) -> None:
 
 
 def _show_choice(session_id: SessionId, turns: list[StoredTurn], image: StoredImage) -> None:
-    """Show the thumbnails of several pictures, and the switch to ask about all."""
+    """Show the thumbnails of several images, and the switch to ask about all."""
     known = state.pictures(session_id, turns)
     if len(known) < 2:
         return

@@ -1,4 +1,4 @@
-"""Resources shared by all visitors: the store, the model in memory, and pictures encoded for the browser."""
+"""Resources shared by all visitors: the store, the model in memory, and images encoded for the browser."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def loading_stage(model: str) -> str:
 
 @lru_cache(maxsize=256)
 def thumbnail(path: Path) -> bytes:
-    """Return a thumbnail of a picture as JPEG."""
+    """Return a thumbnail of an image as JPEG."""
     image = open_picture(path).image
     image.thumbnail((2 * _THUMBNAIL[0], 2 * _THUMBNAIL[1]))
     return jpeg(ImageOps.fit(image, _THUMBNAIL))
@@ -128,7 +128,7 @@ def thumbnail(path: Path) -> bytes:
 
 @lru_cache(maxsize=256)
 def part(path: Path, region: Box) -> bytes:
-    """Crop a picture to a region, at least one pixel, and return a thumbnail of it as JPEG."""
+    """Crop an image to a region, at least one pixel, and return a thumbnail of it as JPEG."""
     image = open_picture(path).image
     left, top, right, bottom = (int(value) for value in region.to_pixels(*image.size))
     left, top = min(left, image.width - 1), min(top, image.height - 1)
@@ -139,7 +139,7 @@ def part(path: Path, region: Box) -> bytes:
 
 @lru_cache(maxsize=4)
 def whole(path: Path) -> bytes:
-    """Return a picture as JPEG at full size, capped at what browsers can draw."""
+    """Return an image as JPEG at full size, capped at what browsers can draw."""
     image = open_picture(path).image
     image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     return jpeg(image)

@@ -1,4 +1,4 @@
-"""The server app for `streamlit run`: the page, its scripts, cookie and health, and pictures."""
+"""The server app for `streamlit run`: the page, its scripts, cookie and health, and images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Revalidated(StaticFiles):
 
 
 async def picture(request: Request) -> Response:
-    """Send a picture of the store as JPEG: whole, as a thumbnail, or a thumbnail of a region."""
+    """Send an image of the store as JPEG: whole, as a thumbnail, or a thumbnail of a region."""
     try:
         content = await run_in_threadpool(_content, request)
     except (AssistantError, ValueError, TypeError) as problem:  # no region if not an AssistantError

@@ -33,7 +33,7 @@ class Sessions(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one visitor may have: pictures, their size in MB, and waiting questions; 0 is no limit."""
+    """How much one visitor may have: images, their size in MB, and waiting questions; 0 is no limit."""
 
     pictures: int = 500
     megabytes: int = 2000

@@ -1,4 +1,4 @@
-"""A session behind a read-only link: pictures, boxes and conversation, without controls."""
+"""A session behind a read-only link: images, boxes and conversation, without controls."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ def new_sessions() -> int:
     return int(st.session_state.get("new_sessions", 0))
 
 
-# --- pictures --------------------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------------------
 
 
 def add_pictures(session_id: SessionId, pictures: Sequence[StoredImage]) -> None:
-    """Add pictures to a session before any question about them, and select the first.
+    """Add images to a session before any question about them, and select the first.
 
-    After several at once, questions are about all pictures until the person decides otherwise.
+    After several at once, questions are about all images until the person decides otherwise.
     """
     if pictures:
         _added().setdefault(session_id, []).extend(pictures)
@@ -66,18 +66,18 @@ def add_pictures(session_id: SessionId, pictures: Sequence[StoredImage]) -> None
 
 
 def pictures(session_id: SessionId, turns: Iterable[StoredTurn]) -> list[StoredImage]:
-    """Return the pictures of a session without duplicates, including those not asked about yet."""
+    """Return the images of a session without duplicates, including those not asked about yet."""
     return list(dict.fromkeys([*distinct_images(turns), *_added().get(session_id, [])]))
 
 
 def select_picture(session_id: SessionId, picture: StoredImage, turn: int | None = None) -> None:
-    """Select the picture that questions are about, and optionally the turn whose boxes to show."""
+    """Select the image that questions are about, and optionally the turn whose boxes to show."""
     st.session_state[f"picture-of-{session_id}"] = picture
     st.session_state[f"boxes-of-{session_id}"] = turn
 
 
 def selected_picture(session_id: SessionId, turns: Sequence[StoredTurn]) -> StoredImage | None:
-    """Return the picture that questions are about: the selected one, else the last one asked about."""
+    """Return the image that questions are about: the selected one, else the last one asked about."""
     known = pictures(session_id, turns)
     chosen = st.session_state.get(f"picture-of-{session_id}")
     last = next((turn.image for turn in reversed(turns) if turn.image), None)
@@ -85,14 +85,14 @@ def selected_picture(session_id: SessionId, turns: Sequence[StoredTurn]) -> Stor
 
 
 def all_key(session_id: SessionId) -> str:
-    """Return the widget key of the toggle that asks about every picture of a session."""
+    """Return the widget key of the toggle that asks about every image of a session."""
     return f"all-pictures-{session_id}"
 
 
 def asked_about(
     session_id: SessionId, turns: Sequence[StoredTurn], added: Sequence[StoredImage], *, of_all: bool = False
 ) -> list[StoredImage | None]:
-    """Return the pictures that a question is about: those `added` with it, all, or the selected one.
+    """Return the images that a question is about: those `added` with it, all, or the selected one.
 
     `of_all`: the question is about all of them by its words.
     """
@@ -121,7 +121,7 @@ def _added() -> dict[SessionId, list[StoredImage]]:
 class Question:
     """A question to ask; without a task the planner chooses, `replaces` is the number of the turn to redo.
 
-    `is_of_several`: the same question is asked of other pictures too.
+    `is_of_several`: the same question is asked of other images too.
     """
 
     message: str
@@ -200,7 +200,7 @@ def start_next(session_id: SessionId, answering: Callable[[Question], Answering]
 
 
 def finish(session_id: SessionId, running: Running, turn: StoredTurn) -> None:
-    """Move to the session of a finished answer, with added pictures and with questions queued or failed."""
+    """Move to the session of a finished answer, with added images and with questions queued or failed."""
     _end(session_id, running)
     if session_id is None:
         _added()[turn.session_id] = _added().pop(None, [])

@@ -1,4 +1,4 @@
-"""Ask one question of several pictures, and show the answers side by side."""
+"""Ask one question of several images, and show the answers side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assistant.storage import StoredImage, StoredTurn
 from assistant.storage.records import labelled_boxes
 from assistant.vlm.tasks import Task
 
-# "Which of these pictures has a dog?" asks each picture to find a dog.
+# "Which of these images has a dog?" asks each image to find a dog.
 _WHICH = re.compile(
     r"\s*(?:in )?which (?:ones?|(?:ones? )?of (?:them|these|those)"
     r"|(?:(?:ones? )?of (?:the|these|those) )?(?:\w+ )?(?:pictures?|images?|photos?))\s+"
@@ -35,14 +35,14 @@ _ALL = re.compile(
 
 
 def is_about_all(message: str) -> bool:
-    """Return whether a question is about several pictures by its words."""
+    """Return whether a question is about several images by its words."""
     return bool(_WHICH.fullmatch(message) or _ALL.search(message))
 
 
 class PerPicturePlanner:
-    """Plans a question about several pictures as a question about one of them.
+    """Plans a question about several images as a question about one of them.
 
-    "Which of these has a dog?" finds a dog; a question that no picture can answer by itself ("compare them")
+    "Which of these has a dog?" finds a dog; a question that no image can answer by itself ("compare them")
     asks for a description.
     """
 
@@ -50,7 +50,7 @@ class PerPicturePlanner:
         self._planner = planner
 
     def plan(self, message: str, context: PlanContext) -> Plan:
-        """Return the plan for one of the pictures."""
+        """Return the plan for one of the images."""
         if which := _WHICH.fullmatch(message):
             message = f"Find {which['thing'].strip()}"
         plan = self._planner.plan(message, context)
@@ -85,7 +85,7 @@ def show(turns: Sequence[StoredTurn], pictures: Sequence[StoredImage]) -> None:
 
 
 def verdict(turns: Sequence[StoredTurn], numbers: dict[StoredImage, int]) -> str:
-    """Return one line: which pictures have the object, which answer yes, or a plain heading."""
+    """Return one line: which images have the object, which answer yes, or a plain heading."""
     looked = all(step.task in (Task.REFER, Task.DETECTION) for turn in turns for step in turn.steps)
     views = {turn.image: _found(turn) if looked else _opinion(turn) for turn in turns if turn.image}
     if not looked and set(views.values()) - {"Yes", "No"}:

@@ -1,6 +1,6 @@
-"""Store uploaded pictures, and report other files in one line each.
+"""Store uploaded images, and report other files in one line each.
 
-The upload fields accept any file: browsers filter by extension, which rejects pictures without one.
+The upload fields accept any file: browsers filter by extension, which rejects images without one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .state import SessionId
 
 
 def add_uploads(session_id: SessionId, files: Iterable[UploadedFile]) -> tuple[list[StoredImage], list[str]]:
-    """Store uploaded pictures; return them, and an error line for each file that is not one.
+    """Store uploaded images; return them, and an error line for each file that is not one.
 
     A session exported as JSON is imported and opened.
     """

@@ -80,7 +80,7 @@ def current(cookie: Cookie) -> str:
     if not st.user.get("is_logged_in"):
         raise NoVisitorError("log in first")
     user = f"user {st.user.get('iss')} {st.user.get('sub')}"
-    # Requests for pictures carry the cookie alone.
+    # Requests for images carry the cookie alone.
     if token := cookie.read(st.context.cookies):
         _logged_in[token] = user
     return user

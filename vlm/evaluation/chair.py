@@ -21,7 +21,7 @@ from .metrics import mean, proportion, ratio
 
 INSTANCES = "coco/annotations/instances_val2014.json"
 _CAPTIONS = "coco/annotations/captions_val2014.json"
-# The paper follows arXiv 2305.10355, which draws as many pictures.
+# The paper follows arXiv 2305.10355, which draws as many images.
 _PICTURES = 2000
 _LONG = "generate a brief description of the given image"
 
