@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -30,18 +31,25 @@ def is_served(port: int) -> bool:
     return True
 
 
+def start_and_wait(folder: Path) -> tuple[int, subprocess.Popen[str]]:
+    """Return the port and the command once the page is served."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = start(port, folder)
+    deadline = time.monotonic() + 120
+    while not is_served(port) and time.monotonic() < deadline:
+        assert command.poll() is None
+        time.sleep(0.2)
+    return port, command
+
+
 @pytest.mark.parametrize(("end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_the_page_is_served_until_ctrl_c_or_the_end_of_the_command(
     end: signal.Signals, code: int, tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with start(port, tmp_path) as command:
-        deadline = time.monotonic() + 120
-        while not is_served(port) and time.monotonic() < deadline:
-            assert command.poll() is None
-            time.sleep(0.2)
+    port, command = start_and_wait(tmp_path)
+    with command:
         command.send_signal(end)
         out, err = command.communicate(timeout=60)
     assert command.returncode == code
@@ -49,6 +57,17 @@ def test_the_page_is_served_until_ctrl_c_or_the_end_of_the_command(
     assert f"http://127.0.0.1:{port}" in err.splitlines()[0]
     assert "Traceback" not in err
     assert not is_served(port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the page's process in /proc")
+def test_a_page_that_was_killed_is_one_line(tmp_path: Path) -> None:
+    _, command = start_and_wait(tmp_path)
+    with command:
+        (page,) = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        os.kill(int(page), signal.SIGKILL)
+        _, err = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert err.splitlines()[-1] == "Error: the page was killed by signal 9; is there too little memory?"
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

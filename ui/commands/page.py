@@ -106,8 +106,10 @@ def ui(
     if not log_json:
         note(f"The chat is at http://{address}:{port} (Ctrl-C stops it)")
     code = _run(command, environment)
-    if code > 0:  # below 0: ended by a signal
+    if code > 0:
         raise AssistantError(f"the page could not be served; is port {port} taken? Try another --port")
+    if -code not in (0, signal.SIGINT, signal.SIGTERM):
+        raise AssistantError(f"the page was killed by signal {-code}; is there too little memory?")
 
 
 def _whose_sessions(shared: bool | None, address: str, user_header: str | None) -> settings.Sessions:
