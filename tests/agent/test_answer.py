@@ -12,7 +12,7 @@ from assistant.vlm.tasks import Task
 BOX = "{<0><40><20><60>}"
 
 
-def said(task: Task | None, raw: str, argument: str = "", score: float | None = None) -> str:
+def answer_to(task: Task | None, raw: str, argument: str = "", score: float | None = None) -> str:
     grounded = parse(raw)
     grounded = with_scores(grounded, [score] * len(grounded.boxes))
     return compose(Step(task, argument), grounded)
@@ -57,22 +57,26 @@ class TestReferring:
         ],
     )
     def test_the_verb_agrees_with_the_expression(self, expression: str, answer: str) -> None:
-        assert said(Task.REFER, BOX, expression, 0.9) == answer
+        assert answer_to(Task.REFER, BOX, expression, 0.9) == answer
 
     @pytest.mark.parametrize("score", [0.0, UNSURE - 0.001])
     def test_a_low_score_makes_the_answer_unsure(self, score: float) -> None:
-        assert said(Task.REFER, BOX, "the dog", score) == "I am not sure, but the dog may be on the left."
+        assert (
+            answer_to(Task.REFER, BOX, "the dog", score) == "I am not sure, but the dog may be on the left."
+        )
 
     @pytest.mark.parametrize("score", [None, UNSURE, 1.0])
     def test_a_high_or_missing_score_makes_it_certain(self, score: float | None) -> None:
-        assert said(Task.REFER, BOX, "the dog", score) == "The dog is on the left."
+        assert answer_to(Task.REFER, BOX, "the dog", score) == "The dog is on the left."
 
     @pytest.mark.parametrize("raw", ["", "nothing", "{<1><2>", "<p>dog</p>", "{<200><200><300><300>}"])
     def test_a_missing_box_means_not_seen(self, raw: str) -> None:
-        assert said(Task.REFER, raw, "the dog") == "I see no dog."
+        assert answer_to(Task.REFER, raw, "the dog") == "I see no dog."
 
     def test_the_first_of_several_boxes_counts(self) -> None:
-        assert said(Task.REFER, f"{BOX}<delim>{{<80><40><99><60>}}", "the dog") == "The dog is on the left."
+        assert (
+            answer_to(Task.REFER, f"{BOX}<delim>{{<80><40><99><60>}}", "the dog") == "The dog is on the left."
+        )
 
 
 class TestDetecting:
@@ -96,19 +100,19 @@ class TestDetecting:
         ],
     )
     def test_the_noun_agrees_with_the_number(self, phrase: str, one: str, two: str) -> None:
-        assert said(Task.DETECTION, f"<p>{phrase}</p> {boxes(1)}") == f"I see {one}."
-        assert said(Task.DETECTION, f"<p>{phrase}</p> {boxes(2)}") == f"I see {two}."
+        assert answer_to(Task.DETECTION, f"<p>{phrase}</p> {boxes(1)}") == f"I see {one}."
+        assert answer_to(Task.DETECTION, f"<p>{phrase}</p> {boxes(2)}") == f"I see {two}."
 
     @pytest.mark.parametrize("asked", ["everything", "all objects", "things"])
     def test_asking_for_everything_suggests_naming_a_kind(self, asked: str) -> None:
         name = "Name a kind of thing, and I will find all of them."
-        assert said(Task.DETECTION, "", asked) == f"I see nothing. {name}"
-        assert said(Task.DETECTION, f"<p>dog</p> {boxes(2)}", asked) == f"I see 2 dogs. {name}"
+        assert answer_to(Task.DETECTION, "", asked) == f"I see nothing. {name}"
+        assert answer_to(Task.DETECTION, f"<p>dog</p> {boxes(2)}", asked) == f"I see 2 dogs. {name}"
 
     def test_several_things_are_listed(self) -> None:
         raw = f"<p>dog</p> {boxes(2)} <p>cat</p> {boxes(1)} <p>person</p> {boxes(3)}"
-        assert said(Task.DETECTION, raw) == "I see 2 dogs, 1 cat and 3 people."
-        assert said(Task.DETECTION, raw.partition(" <p>person")[0]) == "I see 2 dogs and 1 cat."
+        assert answer_to(Task.DETECTION, raw) == "I see 2 dogs, 1 cat and 3 people."
+        assert answer_to(Task.DETECTION, raw.partition(" <p>person")[0]) == "I see 2 dogs and 1 cat."
 
     @pytest.mark.parametrize(
         "raw",
@@ -119,17 +123,17 @@ class TestDetecting:
         ],
     )
     def test_repeated_boxes_count_once(self, raw: str) -> None:
-        assert said(Task.DETECTION, raw) == "I see 1 dog."
+        assert answer_to(Task.DETECTION, raw) == "I see 1 dog."
 
     def test_the_same_phrase_with_another_box_is_another_thing(self) -> None:
-        assert said(Task.DETECTION, f"<p>dog</p> {BOX} <p>dog</p> {{<9><9><9><9>}}") == "I see 2 dogs."
+        assert answer_to(Task.DETECTION, f"<p>dog</p> {BOX} <p>dog</p> {{<9><9><9><9>}}") == "I see 2 dogs."
 
     def test_boxes_without_a_phrase_are_those_asked_for(self) -> None:
-        assert said(Task.DETECTION, boxes(2), "the dogs") == "I see 2 dogs."
+        assert answer_to(Task.DETECTION, boxes(2), "the dogs") == "I see 2 dogs."
 
     @pytest.mark.parametrize("asked", ["the dogs", "any dogs", "dogs"])
     def test_no_detection_means_not_seen(self, asked: str) -> None:
-        assert said(Task.DETECTION, "", asked) == "I see no dogs."
+        assert answer_to(Task.DETECTION, "", asked) == "I see no dogs."
 
 
 class TestNaming:
@@ -148,16 +152,16 @@ class TestNaming:
         ],
     )
     def test_a_region_is_named_with_its_article(self, text: str, answer: str) -> None:
-        assert said(Task.IDENTIFY, text) == answer
+        assert answer_to(Task.IDENTIFY, text) == answer
 
 
 class TestSpeaking:
     @pytest.mark.parametrize("task", [Task.CAPTION, Task.VQA, Task.GROUNDING, None])
     def test_an_answer_is_a_sentence(self, task: Task | None) -> None:
-        assert said(task, "a dog , a cat and a bird") == "A dog, a cat and a bird."
-        assert said(task, "is it?") == "Is it?"
-        assert said(task, "") == "I have no answer to that."
+        assert answer_to(task, "a dog , a cat and a bird") == "A dog, a cat and a bird."
+        assert answer_to(task, "is it?") == "Is it?"
+        assert answer_to(task, "") == "I have no answer to that."
 
     def test_markup_is_removed(self) -> None:
-        assert said(Task.GROUNDING, f"<p>a dog</p>{BOX} runs") == "A dog runs."
-        assert said(Task.CAPTION, BOX) == "I have no answer to that."
+        assert answer_to(Task.GROUNDING, f"<p>a dog</p>{BOX} runs") == "A dog runs."
+        assert answer_to(Task.CAPTION, BOX) == "I have no answer to that."

@@ -55,8 +55,8 @@ def talking(engine: ScriptedEngine) -> Any:
 def ask(agent: Any, message: str, config: dict[str, Any] | None = None) -> tuple[str, list[ToolMessage]]:
     """Return the answer and the results of its tool calls."""
     messages = agent.invoke({"messages": [HumanMessage(message)]}, config or CAT)["messages"]
-    last = max(index for index, said in enumerate(messages) if isinstance(said, HumanMessage))
-    return messages[-1].text, [said for said in messages[last:] if isinstance(said, ToolMessage)]
+    last = max(index for index, item in enumerate(messages) if isinstance(item, HumanMessage))
+    return messages[-1].text, [item for item in messages[last:] if isinstance(item, ToolMessage)]
 
 
 def test_each_task_goes_to_its_tool_and_the_answer_is_in_words(agent: Any) -> None:
@@ -146,8 +146,8 @@ def test_foreign_tools_with_the_same_names_do_not_break_it(
     state = other.invoke({"messages": [HumanMessage(message)]})
     again = other.invoke({"messages": [*state["messages"], HumanMessage("where is the cat?")]})
     assert again["messages"][-1].text == "refer says so"
-    told = "I could not do [identify]: the tools do not report the image's size."
-    assert state["messages"][-1].text == (told if "[" in message else "refer says so")
+    failure = "I could not do [identify]: the tools do not report the image's size."
+    assert state["messages"][-1].text == (failure if "[" in message else "refer says so")
 
 
 def test_results_from_mcp_are_read(engine: ScriptedEngine) -> None:
@@ -161,9 +161,9 @@ def test_results_from_mcp_are_read(engine: ScriptedEngine) -> None:
     call = {"name": "refer", "args": {"expression": "the dog"}, "id": "step-1", "type": "tool_call"}
     model = PlannerChatModel(model=lazy_model(VisionLanguageModel(engine))).bind_tools([tool])
     plan = model.invoke([HumanMessage("where is the dog?")]).response_metadata
-    said = AIMessage("", tool_calls=[call], response_metadata=plan)
+    reply = AIMessage("", tool_calls=[call], response_metadata=plan)
     result = ToolMessage("Found.", tool_call_id="step-1", artifact={"structured_content": found})
-    assert model.invoke([HumanMessage("where is the dog?"), said, result]).text == "The dog is on the left."
+    assert model.invoke([HumanMessage("where is the dog?"), reply, result]).text == "The dog is on the left."
 
 
 def test_free_conversation_gives_the_model_the_earlier_turns(engine: ScriptedEngine) -> None:
@@ -210,8 +210,8 @@ def test_a_message_is_planned_once(engine: ScriptedEngine) -> None:
 @pytest.mark.parametrize("plan", [None, "refer", {"steps": [{"task": "dance"}], "why": "for joy"}])
 def test_metadata_without_a_valid_plan_is_ignored(engine: ScriptedEngine, plan: object) -> None:
     model = PlannerChatModel(model=lazy_model(VisionLanguageModel(engine))).bind_tools([])
-    said = [HumanMessage("hello"), AIMessage("", response_metadata={"plan": plan})]
-    assert model.invoke(said).text == REPLIES["hello"]
+    messages = [HumanMessage("hello"), AIMessage("", response_metadata={"plan": plan})]
+    assert model.invoke(messages).text == REPLIES["hello"]
 
 
 @pytest.mark.parametrize("message", ["where is the dog?", "what is in [10, 20, 50, 60]?"])
@@ -243,7 +243,7 @@ class TestStandard(ChatModelUnitTests):
 
 def test_every_message_says_why() -> None:
     model = PlannerChatModel(model=lazy_model(VisionLanguageModel(ScriptedEngine()))).bind_tools([])
-    said = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
-    assert isinstance(said, AIMessage)
-    assert said.text == REPLIES["hello"]
-    assert said.response_metadata["why"] == "chat, based on your message (probability 0.99)"
+    reply = model.invoke([SystemMessage("Be brief."), HumanMessage("hello")])
+    assert isinstance(reply, AIMessage)
+    assert reply.text == REPLIES["hello"]
+    assert reply.response_metadata["why"] == "chat, based on your message (probability 0.99)"

@@ -59,15 +59,15 @@ def test_graph_and_function_agree(
     context = PlanContext((DOG,))
     plan = Planner(PlanWriter()).plan(message, context)
     by_function, by_graph = ScriptedEngine({Task.REFER: refer}), ScriptedEngine({Task.REFER: refer})
-    heard, told = Listener(patience), Listener(patience)
-    expected = run(VisionLanguageModel(by_function), plan, picture(), (), heard, verify)
-    run_context = RunContext(VisionLanguageModel(by_graph), picture(), (), told, verify)
+    function_listener, graph_listener = Listener(patience), Listener(patience)
+    expected = run(VisionLanguageModel(by_function), plan, picture(), (), function_listener, verify)
+    run_context = RunContext(VisionLanguageModel(by_graph), picture(), (), graph_listener, verify)
     state = graph.invoke({"message": message, "context": context}, context=run_context)
     assert same(state["answer"], expected)
     assert [(it.task, it.argument) for it in by_graph.requests] == [
         (it.task, it.argument) for it in by_function.requests
     ]
-    assert [kind for kind, _ in told.told] == [kind for kind, _ in heard.told]
+    assert [kind for kind, _ in graph_listener.events] == [kind for kind, _ in function_listener.events]
 
 
 def test_each_step_is_a_state_of_its_own(graph: TurnGraph) -> None:

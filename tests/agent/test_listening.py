@@ -27,7 +27,7 @@ class Listener:
     def __init__(
         self, patience: int = 1000, fails_at: str | None = None, error: BaseException | None = None
     ) -> None:
-        self.told: list[tuple[str, object]] = []
+        self.events: list[tuple[str, object]] = []
         self._patience = patience
         self._fails_at = fails_at
         self._error = error
@@ -44,10 +44,10 @@ class Listener:
     def should_stop(self) -> bool:
         if self._fails_at == "should_stop" and self._error:
             raise self._error
-        return len(self.told) >= self._patience
+        return len(self.events) >= self._patience
 
     def _note(self, kind: str, value: object) -> None:
-        self.told.append((kind, value))
+        self.events.append((kind, value))
         if kind == self._fails_at and self._error:
             raise self._error
 
@@ -63,7 +63,7 @@ class TestFollowing:
         listener = Listener()
         steps = (Step(Task.CAPTION), Step(Task.REFER, "the dog"))
         result, _ = listen(listener, *steps, caption="a dog runs")
-        assert listener.told == [
+        assert listener.events == [
             ("on_plan", Plan(steps, "as told")),
             ("on_text", (0, "a")),
             ("on_text", (0, "a dog")),
@@ -75,11 +75,11 @@ class TestFollowing:
 
     def test_listening_changes_nothing(self) -> None:
         steps = (Step(Task.CAPTION), Step(Task.DETECTION, "dogs"), Step(Task.VQA, " "))
-        heard, _ = listen(Listener(), *steps)
+        with_listener, _ = listen(Listener(), *steps)
         alone = run(VisionLanguageModel(ScriptedEngine()), Plan(steps, "as told"), picture())
-        assert heard.answer == alone.answer
-        assert [step.phrases for step in heard.steps] == [step.phrases for step in alone.steps]
-        assert not heard.stopped
+        assert with_listener.answer == alone.answer
+        assert [step.phrases for step in with_listener.steps] == [step.phrases for step in alone.steps]
+        assert not with_listener.stopped
 
 
 class TestStopping:
@@ -134,7 +134,7 @@ class TestFailing:
         turn = assistant.ask(None, "sing", listener=listener)
         assert assistant.store.turns(turn.session_id) == [turn]
         assert (turn.answer, turn.stopped) == ("Hello.", False)
-        assert [kind for kind, _ in listener.told].count(moment) <= 1  # it is told nothing more
+        assert [kind for kind, _ in listener.events].count(moment) <= 1  # it is told nothing more
 
     @pytest.mark.parametrize("moment", ["on_plan", "on_text", "on_step", "should_stop"])
     def test_an_interruption_stops_the_turn_and_is_raised_after_saving(

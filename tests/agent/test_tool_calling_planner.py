@@ -37,7 +37,7 @@ LOCAL = Planner(PlanWriter())
 class Recording(ScriptedModel):
     """Gives scripted answers and records its messages and tools."""
 
-    told: list[list[BaseMessage]] = Field(default_factory=list)
+    received: list[list[BaseMessage]] = Field(default_factory=list)
     tools: list[dict[str, Any]] = Field(default_factory=list)
 
     def bind_tools(self, tools: Any, **_: Any) -> Recording:
@@ -45,7 +45,7 @@ class Recording(ScriptedModel):
         return self
 
     def _generate(self, messages: list[BaseMessage], *arguments: Any, **more: Any) -> ChatResult:
-        self.told = [*self.told, messages]
+        self.received = [*self.received, messages]
         return super()._generate(messages, *arguments, **more)
 
 
@@ -104,10 +104,10 @@ def test_an_answer_without_a_call_is_free_conversation() -> None:
 def test_the_chat_model_receives_earlier_turns_and_the_region() -> None:
     model = recording(AIMessage(""))
     ToolCallingPlanner(model).plan("what is this?", PlanContext((DOG,), Box(1, 2, 3, 4)))
-    (told,) = model.told
-    assert [message.type for message in told] == ["system", "human", "ai", "human"]
-    assert told[2].text == "(refer: the dog found [[10, 20, 40, 60]])\nHere is the dog."
-    assert told[3].text == "what is this?\n(The person marked the region [1, 2, 3, 4].)"
+    (messages,) = model.received
+    assert [message.type for message in messages] == ["system", "human", "ai", "human"]
+    assert messages[2].text == "(refer: the dog found [[10, 20, 40, 60]])\nHere is the dog."
+    assert messages[3].text == "what is this?\n(The person marked the region [1, 2, 3, 4].)"
 
 
 BAD = {
@@ -120,31 +120,31 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("bad", "told"), BAD.values(), ids=BAD)
-def test_a_wrong_call_is_sent_back_once(bad: AIMessage, told: str) -> None:
+@pytest.mark.parametrize(("bad", "message"), BAD.values(), ids=BAD)
+def test_a_wrong_call_is_sent_back_once(bad: AIMessage, message: str) -> None:
     model = recording(bad, GOOD)
     assert len(ToolCallingPlanner(model).plan(ASK).steps) == 2
-    *_, answered, complaint = model.told[1]
+    *_, answered, complaint = model.received[1]
     assert answered == bad
     assert isinstance(complaint, ToolMessage)
-    assert told in complaint.text
+    assert message in complaint.text
 
 
 def test_typed_boxes_are_sent_in_hundredths_and_those_outside_are_errors() -> None:
     model = recording(calls(("identify", {"region": [10, 20, 40, 60]})))
     planner, context = ToolCallingPlanner(model), PlanContext(size=(640, 480))
     assert planner.plan("what is [64.0, 96.0, 256.0, 288.0]?", context).steps[0].region == Box(10, 20, 40, 60)
-    assert model.told[0][-1].text == "what is [10, 20, 40, 60]?"
+    assert model.received[0][-1].text == "what is [10, 20, 40, 60]?"
     with pytest.raises(AssistantError, match="outside of the image of 640 x 480"):
         planner.plan("what is [64, 96, 900, 288]?", context)
 
 
 def test_after_a_second_wrong_call_the_local_planner_plans_and_says_so() -> None:
-    bad, told = BAD["no such tool"]
+    bad, message = BAD["no such tool"]
     plan = ToolCallingPlanner(recording(bad, bad, GOOD), LOCAL).plan(ASK)
     assert plan.steps == LOCAL.plan(ASK).steps
     assert "local planner: the chat model gave no plan" in plan.why
-    assert told in plan.why
+    assert message in plan.why
 
 
 def test_an_unreachable_chat_model_does_not_cost_the_answer() -> None:
@@ -157,7 +157,7 @@ def test_an_unreachable_chat_model_does_not_cost_the_answer() -> None:
 def test_a_typed_identifier_does_not_need_the_chat_model() -> None:
     model = recording(GOOD)
     assert ToolCallingPlanner(model).plan("[caption] the dog").steps[0].task is Task.CAPTION
-    assert model.told == []
+    assert model.received == []
 
 
 def test_the_assistant_runs_what_the_chat_model_chose(tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_the_command_without_the_extra_says_what_to_install() -> None:
     command = [*PLAN[:2], code, *PLAN[3:], "--planner", "ollama:qwen3"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    told = "planning with 'ollama:qwen3' needs an extra: pip install 'visual-assistant[agents]'"
-    assert done.stderr == f"Error: {told}\n"
+    message = "planning with 'ollama:qwen3' needs an extra: pip install 'visual-assistant[agents]'"
+    assert done.stderr == f"Error: {message}\n"
 
 
 def test_the_command_reports_an_unknown_chat_model() -> None:

@@ -159,7 +159,7 @@ class TestStopped:
     def test_the_text_of_a_check_is_not_sent_to_the_listener(self) -> None:
         listener = Listener()
         verified(DOG, listener, identify="a grey cat")
-        assert [value for kind, value in listener.told if kind == "on_text"] == [(0, "{<12><30><35><92>}")]
+        assert [value for kind, value in listener.events if kind == "on_text"] == [(0, "{<12><30><35><92>}")]
 
 
 class TestNamed:

@@ -24,7 +24,7 @@ def send(tab: AppTest, message: str = "", *files: tuple[str, bytes]) -> AppTest:
     return field.set_value(message).run()
 
 
-def said(tab: AppTest) -> str:
+def visible_text(tab: AppTest) -> str:
     """Return all text of people and models on the page, as HTML."""
     return "\n".join(element.value for element in tab.html)
 

@@ -45,27 +45,27 @@ class SlowEngine(ScriptedEngine):
 
 def count(listener: GenerationListener) -> Generation:
     """Count until stopped."""
-    said = ""
+    written = ""
     for number in range(1, 1000):
         if listener.should_stop():
             break
-        said += f"<p>{number}</p> "
-        listener.on_text(0, said + "{<12><3")
+        written += f"<p>{number}</p> "
+        listener.on_text(0, written + "{<12><3")
         time.sleep(0.1)
-    return Generation(parse(said), seconds=1.0, complete=False)
+    return Generation(parse(written), seconds=1.0, complete=False)
 
 
 def in_two(raw: str, answer: Generation, listener: GenerationListener) -> Generation:
     """Write an answer in two batches, the first of two thirds; stop when told to."""
-    said = ""
+    written = ""
     for end in (2 * len(raw) // 3, len(raw)):
         until = time.monotonic() + seconds_per_batch()
         while time.monotonic() < until:
             if listener.should_stop():
-                return Generation(parse(said), seconds=1.0, complete=False)
+                return Generation(parse(written), seconds=1.0, complete=False)
             time.sleep(0.02)
-        said = raw[:end]
-        listener.on_text(0, said)
+        written = raw[:end]
+        listener.on_text(0, written)
     return answer
 
 

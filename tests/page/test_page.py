@@ -20,10 +20,10 @@ from assistant.tests.page.page_driver import (
     draw_box,
     no_weights,
     only_session,
-    said,
     send,
     session_of,
     thumbs,
+    visible_text,
 )
 from assistant.tests.tools.fakes import calls, script
 from assistant.tests.ui.fakes import ScriptedEngine
@@ -44,9 +44,9 @@ def test_an_upload_with_a_question_is_answered_with_boxes(
 ) -> None:
     tab = send(open_page(), "Where is the square?", ("red.png", picture))
     assert not tab.exception
-    assert "The square is" in said(tab)
+    assert "The square is" in visible_text(tab)
     assert tab.expander[0].label.replace("\\", "").startswith("Found the square (83%), ")
-    assert "[refer]" in said(tab)
+    assert "[refer]" in visible_text(tab)
     [turn] = store.turns(only_session(store))
     assert turn.image is not None
     assert turn.steps[0].phrases[0].boxes == (Box(12, 30, 35, 92),)
@@ -122,8 +122,8 @@ def test_model_output_is_shown_verbatim(
     engine.answers[Task.VQA] = evil
     tab = send(open_page(), f"[vqa] what is {evil}?", ("red.png", picture))
     assert not tab.exception
-    assert "<script" not in said(tab).replace("<script>{", "")
-    assert "<b>" not in said(tab)
+    assert "<script" not in visible_text(tab).replace("<script>{", "")
+    assert "<b>" not in visible_text(tab)
     shown = [element.value for element in tab.markdown] + [button.label for button in tab.button]
     shown += [expander.label for expander in tab.expander]
     assert not any("](" in text for text in (re.sub(r"!\[\]\(thumbnails/\w+\)", "", text) for text in shown))
@@ -160,7 +160,7 @@ def test_a_question_sent_with_a_broken_upload_can_be_asked_without_it(
     tab = send(open_page(), "What colour is it?", ("red.png", picture), ("broken.png", b"nope"))
     assert store.list_sessions() == []
     tab.run()
-    assert "What colour is it?" in said(tab)
+    assert "What colour is it?" in visible_text(tab)
     assert len(tab.error) == 1
     tab.button(key="retry-0").click().run()
     assert not tab.error
@@ -207,7 +207,7 @@ def test_a_session_is_renamed_found_and_opened(open_page: Open, store: SessionSt
     tab.text_input(key="search").set_value("square").run()
     tab.button(key=f"open-{session_id}").click().run()
     assert session_of(tab) == session_id
-    assert "Where is the square?" in said(tab)
+    assert "Where is the square?" in visible_text(tab)
 
 
 def test_a_session_is_deleted_only_after_confirmation(
@@ -248,7 +248,7 @@ def test_an_exported_session_is_imported_where_pictures_go(
     tab.button(key="new").click().run()
     send(tab, "", ("session.json", content))
     assert len(store.list_sessions()) == 2
-    assert "Where is the square?" in said(tab.run())
+    assert "Where is the square?" in visible_text(tab.run())
 
 
 def test_search_words_are_highlighted_and_escaped() -> None:
@@ -284,7 +284,7 @@ def test_a_failed_question_is_asked_again(
     with monkeypatch.context() as patch:
         patch.setattr(resources, "load_model", no_weights)
         tab = send(open_page(), "What is it?", ("red.png", picture))
-        assert "What is it?" in said(tab)
+        assert "What is it?" in visible_text(tab)
     tab.button(key="retry-0").click().run()
     assert not tab.error
     assert [turn.user for turn in store.turns(only_session(store))] == ["What is it?"]
@@ -303,7 +303,7 @@ def test_answers_are_checked_if_asked_for(
     assert Task.IDENTIFY in [request.task for request in engine.requests]
     [turn] = store.turns(only_session(store))
     assert turn.steps[0].verifications
-    assert "Self-check" in said(tab)
+    assert "Self-check" in visible_text(tab)
 
 
 def test_settings_outlive_their_fields(open_page: Open) -> None:
@@ -352,7 +352,7 @@ def test_an_answer_that_was_stopped_says_so(open_page: Open, store: SessionStore
     store.append_turn(session_id, NewTurn("count", "One, two", stopped=True, why="You asked."))
     tab = open_page(session_id)
     assert [expander.label for expander in tab.expander] == [plain("You stopped this answer after 0.0 s")]
-    assert "You asked." in said(tab)
+    assert "You asked." in visible_text(tab)
 
 
 def test_an_answer_that_was_stopped_before_its_first_word_says_so_once(

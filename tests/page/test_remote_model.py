@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from assistant.storage import SessionStore
-from assistant.tests.page.page_driver import said, send
+from assistant.tests.page.page_driver import send, visible_text
 from assistant.tests.vlm.model_server import Answer, ModelServer, drops, fails, is_silent, says, sends
 from assistant.ui import loading
 from assistant.ui.page import about, resources
@@ -35,11 +35,11 @@ def test_the_page_asks_the_server_and_keeps_the_turn_where_it_fails(
         monkeypatch.setenv("ASSISTANT_MODEL", server.address)
         assert "Images and questions go to 127" in about.summary()
         tab = send(open_page(), "[refer] the square", ("square.png", picture))
-        assert "is on the left" in said(tab)
-        assert "reports none" in said(tab)
+        assert "is on the left" in visible_text(tab)
+        assert "reports none" in visible_text(tab)
         server.usually = fails(500, "oops")
         tab = send(tab, "[refer] the circle")
-        assert "failed (500: oops)" in said(tab)
+        assert "failed (500: oops)" in visible_text(tab)
     (session,) = store.list_sessions()
     assert [turn.model for turn in store.turns(session.id)] == [f"{server.address}#qwen3-vl-4b"] * 2
 
@@ -70,12 +70,12 @@ def test_a_turn_survives_every_server_failure_and_can_be_retried(
         server.stop()
     send(tab, "[refer] the square", ("square.png", picture))
     assert not tab.exception
-    assert line in said(tab)
+    assert line in visible_text(tab)
     (session,) = store.list_sessions()
     assert [turn.user for turn in store.turns(session.id)] == ["[refer] the square"]
     if trouble is not None:
         server.usually = says(BOX)
         tab.button(key="again").click().run()
-        assert "is on the left" in said(tab)
+        assert "is on the left" in visible_text(tab)
         assert len(store.turns(session.id)) == 1
         server.stop()

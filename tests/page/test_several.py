@@ -13,10 +13,10 @@ from assistant.tests.page.page_driver import (
     Open,
     draw_box,
     no_weights,
-    said,
     send,
     session_of,
     two_pictures,
+    visible_text,
     widths,
 )
 from assistant.tests.ui.fakes import ScriptedEngine
@@ -38,7 +38,7 @@ def test_a_question_is_asked_of_every_picture_that_comes_with_it_and_answered_to
     assert widths(turns) == [1000, 60]
     assert [turn.user for turn in turns] == ["Where is the dog?"] * 2
     assert "Found in all of the 2 images:" in [text.value for text in tab.markdown]
-    assert said(tab).count("<tr>") == 2
+    assert visible_text(tab).count("<tr>") == 2
 
 
 def test_a_question_is_about_all_pictures_added_at_once_or_about_the_selected_one(

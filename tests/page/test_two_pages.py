@@ -50,9 +50,9 @@ def visit(empty_postgresql: str, tmp_path: Path, picture: bytes) -> Callable[...
 
 
 def outcome(page: subprocess.Popen[str]) -> Any:
-    said, complaints = page.communicate(timeout=1500)
+    output, complaints = page.communicate(timeout=1500)
     assert page.returncode == 0, complaints
-    return json.loads(said.splitlines()[-1])
+    return json.loads(output.splitlines()[-1])
 
 
 def test_two_pages_lose_no_turn_and_mix_up_no_visitors(

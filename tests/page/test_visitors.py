@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from assistant.storage import NewTurn, SessionStore
 from assistant.tests.page.conftest import png
-from assistant.tests.page.test_page import said, send, session_of
+from assistant.tests.page.test_page import send, session_of, visible_text
 from assistant.ui.commands.page import _whose_sessions
 from assistant.ui.logs import JsonLines
 from assistant.ui.page import limits, settings, visitors
@@ -113,7 +113,7 @@ class TestSessions:
         assert listed(visit("ann")) == [session]
         bens = visit("ben", session)
         assert listed(bens) == []
-        assert "The square" not in said(bens)
+        assert "The square" not in visible_text(bens)
         assert "session" not in bens.query_params
 
     def test_the_local_user_keeps_the_sessions_of_the_command_line(
@@ -169,7 +169,7 @@ class TestLimits:
         assert [error.value for error in tab.error] == [
             "2 of your questions are waiting\\: ask again when some are answered"
         ]
-        assert "And the circle?" in said(tab)
+        assert "And the circle?" in visible_text(tab)
         waiting.by_session.clear()
         tab.button(key="retry").click().run() if any(b.key == "retry" for b in tab.button) else None
         [session] = store.list_sessions()
@@ -220,7 +220,7 @@ class TestLinks:
         assert not tab.exception
         assert not tab.error
         for words in ("Squares", "Where is the &lt;b&gt;square&lt;/b&gt;?", "On the left.", "Still there."):
-            assert words in said(tab)
+            assert words in visible_text(tab)
         assert len(tab.get("image")) == 1
         assert [len(found) for found in (tab.chat_input, tab.button, tab.text_input, tab.feedback)] == [0] * 4
 
@@ -232,7 +232,7 @@ class TestLinks:
         tab = follow(open_page, "nonsense" if are_on else linked)
         [error] = tab.error
         assert ("this link is no longer valid" if are_on else "turned off here") in error.value
-        assert "Squares" not in said(tab)
+        assert "Squares" not in visible_text(tab)
 
     def test_a_session_is_given_a_link_and_it_is_taken_away(
         self, visit: Callable[..., AppTest], store: SessionStore, monkeypatch: pytest.MonkeyPatch

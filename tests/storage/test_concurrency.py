@@ -25,7 +25,7 @@ def start(database: Path, threads: int, turns: int, shared: str) -> subprocess.P
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def said(output: str) -> Counter[str]:
+def saved_turns(output: str) -> Counter[str]:
     """Count the turns of each session that a writer reported as saved."""
     return Counter(line.split()[0] for line in output.splitlines())
 
@@ -39,7 +39,7 @@ def test_two_programs_with_eight_threads_each_lose_nothing(database: Path) -> No
         for program in programs:
             output, errors = program.communicate(timeout=PATIENCE)
             assert (program.returncode, errors) == (0, "")
-            kept += said(output)
+            kept += saved_turns(output)
         assert kept.total() == 2 * threads * turns >= 1000
         sessions = {session.id: session.turns for session in store.list_sessions()}
         assert sessions == dict(kept)
@@ -66,7 +66,7 @@ def test_a_killed_program_loses_no_turn_that_it_kept_and_leaves_none_half_there(
         program.kill()
         rest, errors = program.communicate(timeout=PATIENCE)
         assert (program.returncode, errors) == (-9, "")
-        kept += said(first + rest)
+        kept += saved_turns(first + rest)
         with SessionStore.open(database, timeout=PATIENCE) as store:
             sessions = {session.id: session.turns for session in store.list_sessions()}
             for session_id, count in kept.items():

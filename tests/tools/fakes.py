@@ -40,7 +40,7 @@ class FakeEngine:
         self.answers = ANSWERS | (answers or {})
         self.requests: list[Request] = []
         self.failure: Exception | None = None
-        self.said: tuple[str, ...] = ()
+        self.partial_answers: tuple[str, ...] = ()
         self._seconds = seconds
         self._lock = threading.Lock()
 
@@ -49,7 +49,7 @@ class FakeEngine:
     ) -> list[Generation]:
         if self.failure:
             raise self.failure
-        for words in self.said if listener else ():
+        for words in self.partial_answers if listener else ():
             listener.on_text(0, words)
         with self._lock:
             time.sleep(self._seconds)

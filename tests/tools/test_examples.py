@@ -82,9 +82,9 @@ def test_the_notebook_shows_boxes_on_the_image_and_in_other_libraries_types(tiny
 
 
 def test_the_agents_notebook_runs_with_any_model(tiny: Path) -> None:
-    tools, _, said, boxes = run(EXAMPLES / "agent.ipynb", tiny)
+    tools, _, answer, boxes = run(EXAMPLES / "agent.ipynb", tiny)
     assert "'list_pictures'" in tools.data["text/plain"]
-    assert "tool" in said.text
+    assert "tool" in answer.text
     assert boxes.data["text/plain"].startswith("[")
 
 
@@ -94,19 +94,19 @@ def test_the_agent_example_answers_from_what_two_tools_found(
     monkeypatch.setattr(VisionLanguageModel, "load", lambda _: VisionLanguageModel(FakeEngine()))
     monkeypatch.chdir(EXAMPLES)
     exec(code_of(EXAMPLES / "agent.ipynb"), {"__name__": "notebook"})
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     order = ["human", "['caption']", "a cat on a rug", "['refer']", "- the cat: [45.1, 60, 225.5, 300]", "ai"]
-    places = [said.find(words) for words in order[:-1]] + [said.rfind(order[-1])]
+    places = [output.find(words) for words in order[:-1]] + [output.rfind(order[-1])]
     assert -1 not in places
     assert places == sorted(places)
 
 
 def test_the_mcp_example_prints_the_same_findings(capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(mcp_client.main(FAKE))
-    said = capsys.readouterr().out
-    assert "tools: caption, vqa, refer, detect, ground, identify, list_pictures" in said
-    assert "caption: a cat on a rug" in said
-    assert "the cat is at [45.1, 60.0, 225.5, 300.0], in hundredths [10, 20, 50, 100]" in said
+    output = capsys.readouterr().out
+    assert "tools: caption, vqa, refer, detect, ground, identify, list_pictures" in output
+    assert "caption: a cat on a rug" in output
+    assert "the cat is at [45.1, 60.0, 225.5, 300.0], in hundredths [10, 20, 50, 100]" in output
 
 
 def test_the_mcp_example_runs_as_a_script_with_any_model(
@@ -114,10 +114,10 @@ def test_the_mcp_example_runs_as_a_script_with_any_model(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["mcp_client.py", "--model", str(tiny)])
     runpy.run_path(str(EXAMPLES / "mcp_client.py"), run_name="__main__")
-    said = capsys.readouterr().out
-    assert "caption" in said
-    assert "the cat" in said
-    assert "no model" not in said
+    output = capsys.readouterr().out
+    assert "caption" in output
+    assert "the cat" in output
+    assert "no model" not in output
 
 
 def blocks(language: str) -> list[str]:

@@ -224,7 +224,7 @@ async def test_a_picture_may_come_as_data_and_goes_back_with_its_boxes(toolkit: 
 
 
 async def test_a_client_that_asks_is_notified_of_progress(toolkit: VisionToolkit, engine: FakeEngine) -> None:
-    engine.said = ("a cat", "a cat <p>on a rug")
+    engine.partial_answers = ("a cat", "a cat <p>on a rug")
     reports: list[tuple[float, str | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001

@@ -113,6 +113,6 @@ def _run() -> Result:
         except SystemExit as exit_:
             code = exit_.code or 0
     shown = [f"{item.category.__name__}: {item.message}\n" for item in warned if item.category not in QUIET]
-    said, complained = (stream.detach().getvalue().decode() for stream in (out, err))
+    output, complaints = (stream.detach().getvalue().decode() for stream in (out, err))
     assert isinstance(code, int)
-    return Result(code, said, complained + "".join(shown))
+    return Result(code, output, complaints + "".join(shown))

@@ -51,16 +51,16 @@ def test_show_prints_a_models_contents_and_sources(command: Command, made: Path)
 
 @pytest.mark.usefixtures("small_machine")
 def test_show_prints_lines(command: Command, made: Path) -> None:
-    told = command("models", "show", made / "minigpt-v2").out
-    assert "a model of 0.1 million weights in float16 and float32, and LoRA of rank 4, alpha 8, on" in told
-    assert "asked in the form of: minigpt_v2" in told
-    assert "(too large)" in told
-    assert f"made from: checkpoint.pth, sha256 {sha256_of(made / 'checkpoint.pth')}" in told
+    output = command("models", "show", made / "minigpt-v2").out
+    assert "a model of 0.1 million weights in float16 and float32, and LoRA of rank 4, alpha 8, on" in output
+    assert "asked in the form of: minigpt_v2" in output
+    assert "(too large)" in output
+    assert f"made from: checkpoint.pth, sha256 {sha256_of(made / 'checkpoint.pth')}" in output
 
 
 def test_the_adapter_that_ships_says_where_its_lora_is(command: Command) -> None:
-    told = command("models", "show", NANO.adapter).out
-    assert "on all linear layers of the language model and on the vision tower, 7.8 million weights" in told
+    output = command("models", "show", NANO.adapter).out
+    assert "on all linear layers of the language model and on the vision tower, 7.8 million weights" in output
 
 
 def test_an_adapter_names_its_base_and_whether_it_is_here(command: Command, made: Path) -> None:

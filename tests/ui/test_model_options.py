@@ -33,16 +33,16 @@ SAMPLED = GenerationOptions(0.6, 0.9, 1.1, 30, seed=4, beams=3)
 def test_every_request_has_the_options(
     command: Command, engine: ScriptedEngine, photo: Path, arguments: tuple[str, ...]
 ) -> None:
-    said = [photo if it == "PHOTO" else it for it in arguments]
-    assert command(*said, *GIVEN, "--seed", "4", stdin=b"[caption]\n").code == 0
+    words = [photo if it == "PHOTO" else it for it in arguments]
+    assert command(*words, *GIVEN, "--seed", "4", stdin=b"[caption]\n").code == 0
     assert {request.options for request in engine.requests} == {SAMPLED}
     engine.requests.clear()
-    assert command(*said, stdin=b"[caption]\n").code == 0
+    assert command(*words, stdin=b"[caption]\n").code == 0
     assert {request.options for request in engine.requests} == {GenerationOptions()}
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("option", "value", "message"),
     [
         ("--temperature", "-1", "greater than or equal to"),
         ("--temperature", "nan", "'--temperature'"),
@@ -56,13 +56,13 @@ def test_every_request_has_the_options(
     ],
 )
 def test_a_value_out_of_range_is_a_usage_error(
-    command: Command, photo: Path, tmp_path: Path, option: str, value: str, told: str
+    command: Command, photo: Path, tmp_path: Path, option: str, value: str, message: str
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     result = command("ask", photo, "[caption]", "--model", tmp_path / "model", option, value)
     assert result.code == 2
-    assert told in result.complaint
+    assert message in result.complaint
 
 
 def test_a_gpu_that_is_not_there_is_one_line(command: Command, photo: Path, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_first_adapter_answers_until_the_chat_switches(
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (["mine"], "--adapter takes NAME=FOLDER, not 'mine'"),
         (["=runs"], "--adapter takes NAME=FOLDER, not '='"),
@@ -125,10 +125,12 @@ def test_the_first_adapter_answers_until_the_chat_switches(
         (["mine=a", "mine=b"], "--adapter has two named 'mine'"),
     ],
 )
-def test_an_adapter_has_a_name_of_its_own(command: Command, photo: Path, given: list[str], told: str) -> None:
+def test_an_adapter_has_a_name_of_its_own(
+    command: Command, photo: Path, given: list[str], message: str
+) -> None:
     result = command("ask", photo, "[caption]", *(word for it in given for word in ("--adapter", it)))
     assert result.code == 2
-    assert told in result.complaint
+    assert message in result.complaint
 
 
 def test_a_servers_weights_are_its_own(command: Command, photo: Path) -> None:

@@ -16,16 +16,16 @@ def run(encoding: str, code: str) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "said"),
+    ("encoding", "expected"),
     [("ascii", b"caf? ? ?"), ("latin-1", b"caf\xe9 ? ?"), ("cp1252", b"caf\xe9 ? \x85")],
 )
-def test_what_an_encoding_lacks_is_a_question_mark(encoding: str, said: bytes) -> None:
+def test_what_an_encoding_lacks_is_a_question_mark(encoding: str, expected: bytes) -> None:
     code = (
         "from assistant.ui.commands import output\n"
         "output.replace_unencodable()\n"
         "output.say('caf\\u00e9 \\u72d7 \\u2026')"
     )
-    assert run(encoding, code).stdout.strip() == said
+    assert run(encoding, code).stdout.strip() == expected
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -48,6 +48,6 @@ def test_commands_to_the_terminal_are_left_out() -> None:
 
 def test_json_loses_nothing() -> None:
     code = "from assistant.ui.commands.output import say_json; say_json({'said': 'caf\\u00e9 \\U0001f436'})"
-    said = run("ascii", code).stdout.decode("ascii")
-    assert json.loads(said) == {"said": "café 🐶"}
+    printed = run("ascii", code).stdout.decode("ascii")
+    assert json.loads(printed) == {"said": "café 🐶"}
     assert run("utf-8", code).stdout.decode() == '{"said": "café 🐶"}' + os.linesep

@@ -35,14 +35,14 @@ def test_every_command_of_the_document_works(
     monkeypatch.chdir(tmp_path)
     lines = commands(Path("docs/released.md"))
     assert len(lines) == 11
-    said = []
+    outputs = []
     for line in lines:
         words = shlex.split(line, comments=True)[1:]
         result = command(*words, *MORE.get(words[0], []), *MORE.get(words[1], []))
         assert result.code == 0, (line, result.err)
-        said.append(result.out)
-    assert "iconvqa" in said[2]
-    assert "LoRA of rank 4" in said[3]
-    assert "minigpt-v2: a model" in said[4]
-    assert "51.50" in said[2]
+        outputs.append(result.out)
+    assert "iconvqa" in outputs[2]
+    assert "LoRA of rank 4" in outputs[3]
+    assert "minigpt-v2: a model" in outputs[4]
+    assert "51.50" in outputs[2]
     assert (tmp_path / "mine.pth").is_file()

@@ -36,8 +36,8 @@ def interrupt(*arguments: object, database: Path, stdin: str = "") -> tuple[int,
             before.append(line)
         running.send_signal(signal.SIGINT)
         assert running.stdout is not None
-        said, after = running.stdout.read(), running.stderr.readlines()
-    return running.returncode, said, before + after
+        output, after = running.stdout.read(), running.stderr.readlines()
+    return running.returncode, output, before + after
 
 
 def kept(database: Path) -> list[str]:
@@ -48,21 +48,21 @@ def kept(database: Path) -> list[str]:
 
 def test_a_question(photo: Path, database: Path, tmp_path: Path) -> None:
     drawing = tmp_path / "drawing.png"
-    code, said, complaints = interrupt("ask", photo, ENDLESS, "--save", drawing, database=database)
-    assert (code, said, complaints) == (130, "", ["Stopped.\n"])
+    code, output, complaints = interrupt("ask", photo, ENDLESS, "--save", drawing, database=database)
+    assert (code, output, complaints) == (130, "", ["Stopped.\n"])
     assert not drawing.exists()
     assert kept(database) == []
 
 
 def test_the_second_of_two_pictures(photo: Path, database: Path) -> None:
-    code, said, complaints = interrupt("ask", photo, photo, ENDLESS, "--json", database=database)
-    assert (code, said, complaints) == (130, "", ["Stopped.\n"])
+    code, output, complaints = interrupt("ask", photo, photo, ENDLESS, "--json", database=database)
+    assert (code, output, complaints) == (130, "", ["Stopped.\n"])
 
 
 def test_a_conversation_in_a_pipe_keeps_what_was_answered(photo: Path, database: Path) -> None:
     lines = f"[caption]\n{ENDLESS}\n[caption]\n"
-    code, said, complaints = interrupt("chat", photo, database=database, stdin=lines)
-    assert (code, said) == (130, "A dog runs through the snow.\n")
+    code, output, complaints = interrupt("chat", photo, database=database, stdin=lines)
+    assert (code, output) == (130, "A dog runs through the snow.\n")
     assert [line.split()[0] for line in complaints] == ["Session", "Stopped."], complaints
     assert len(kept(database)) == 1
 
@@ -77,6 +77,6 @@ def test_an_export_leaves_an_earlier_file_as_it_was(
     out.parent.mkdir()
     if earlier:
         out.write_bytes(earlier)
-    code, said, complaints = interrupt("sessions", "export", session, "--out", out, database=database)
-    assert (code, said, complaints) == (130, "", ["Stopped.\n"])
+    code, output, complaints = interrupt("sessions", "export", session, "--out", out, database=database)
+    assert (code, output, complaints) == (130, "", ["Stopped.\n"])
     assert [path.read_bytes() for path in out.parent.iterdir()] == ([earlier] if earlier else [])

@@ -62,8 +62,8 @@ class TestOwnPhotos:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             running.send_signal(signal.SIGINT)
-            said, complaints = running.communicate(timeout=120)
-        assert (running.returncode, said) == (130, ""), complaints
+            output, complaints = running.communicate(timeout=120)
+        assert (running.returncode, output) == (130, ""), complaints
         assert "Traceback" not in complaints
         assert "resume" in complaints.splitlines()[-1]
         assert not [path for path in out.rglob("*") if path.suffix in {".part", ".tmp"}]
@@ -102,8 +102,10 @@ class TestSettings:
     def test_an_unknown_key_of_a_file_is_named(self, command: Command, tmp_path: Path) -> None:
         file = tmp_path / "mine.toml"
         file.write_text("stepps = 3\n")
-        said = one_line(command("train", "--config", file, "--data", "photos", "--out", tmp_path / "run"))
-        assert f"{file}: unknown key stepps" in said
+        complaint = one_line(
+            command("train", "--config", file, "--data", "photos", "--out", tmp_path / "run")
+        )
+        assert f"{file}: unknown key stepps" in complaint
         assert not (tmp_path / "run").exists()
 
     def test_an_unknown_stage_is_reported_with_the_known_ones(self, command: Command) -> None:
@@ -112,9 +114,11 @@ class TestSettings:
     def test_a_stage_of_a_model_that_cannot_be_fetched_asks_for_its_folder(
         self, command: Command, tmp_path: Path
     ) -> None:
-        said = one_line(command("train", "--stage", "7b-1", "--data", tmp_path, "--out", tmp_path / "run"))
-        assert "no model '7b' to train" in said
-        assert "--model" in said
+        complaint = one_line(
+            command("train", "--stage", "7b-1", "--data", tmp_path, "--out", tmp_path / "run")
+        )
+        assert "no model '7b' to train" in complaint
+        assert "--model" in complaint
 
     def test_options_win_over_the_stage(self, command: Command, model: Path, tmp_path: Path) -> None:
         photos = write_photo_folder(tmp_path / "photos", dog_records(2))

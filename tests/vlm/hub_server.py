@@ -48,10 +48,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif "/commit/" in path:
             name = path.removeprefix("/api/models/").partition("/commit/")[0]
             for line in body.decode().splitlines():
-                said = json.loads(line)
-                if said["key"] == "file":
-                    content = base64.b64decode(said["value"]["content"])
-                    hub.repositories[name][said["value"]["path"]] = content
+                entry = json.loads(line)
+                if entry["key"] == "file":
+                    content = base64.b64decode(entry["value"]["content"])
+                    hub.repositories[name][entry["value"]["path"]] = content
             self._json({"commitUrl": f"{hub.address}/{name}/commit/{COMMIT}", "commitOid": COMMIT})
         else:
             self._json({"error": f"not in this stand-in: {path}"}, 404)

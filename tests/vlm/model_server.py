@@ -57,8 +57,8 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         content = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
-        for name, said in {"Content-Type": "application/json", **(headers or {})}.items():
-            self.send_header(name, said)
+        for name, setting in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, setting)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -71,8 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def event(self, value: Any) -> None:
-        said = value if isinstance(value, str) else json.dumps(value)
-        self.wfile.write(f"data: {said}\n\n".encode())
+        data = value if isinstance(value, str) else json.dumps(value)
+        self.wfile.write(f"data: {data}\n\n".encode())
         self.wfile.flush()
 
 
@@ -148,17 +148,21 @@ def says(
     """Say a text, in a stream if one is wanted; each token has a `probability` if that is asked for."""
 
     def answer(handler: Handler, body: Body) -> None:
-        said = text(body) if callable(text) else text
+        answered = text(body) if callable(text) else text
         wanted = probability is not None and body.get("logprobs")
         if not (streams and body.get("stream")):
             time.sleep(delay)
-            tokens = _logprobs(pieces(said), probability) if wanted else None
-            choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": finish}
+            tokens = _logprobs(pieces(answered), probability) if wanted else None
+            choice = {
+                "index": 0,
+                "message": {"role": "assistant", "content": answered},
+                "finish_reason": finish,
+            }
             handler.send({"id": "1", "object": "chat.completion", "choices": [choice | {"logprobs": tokens}]})
             return
         handler.begin_stream()
         handler.event(_chunk({"role": "assistant", "content": ""}))
-        for piece in pieces(said):
+        for piece in pieces(answered):
             time.sleep(delay)
             handler.event(_chunk({"content": piece}, _logprobs([piece], probability) if wanted else None))
         handler.event(_chunk({}, finish=finish))

@@ -113,7 +113,7 @@ class TestCalibration:
         assert Calibration.load(tmp_path) is None
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
             ("{", "Invalid JSON"),
             ('{"weights": 3}', "weights: "),
@@ -127,9 +127,9 @@ class TestCalibration:
             ("[" * 10_000, "Invalid JSON"),
         ],
     )
-    def test_a_damaged_file_is_named_with_the_key(self, tmp_path: Path, content: str, said: str) -> None:
+    def test_a_damaged_file_is_named_with_the_key(self, tmp_path: Path, content: str, message: str) -> None:
         (tmp_path / FILE).write_text(content)
-        with pytest.raises(WeightsError, match=rf"calibration\.json: .*{said}"):
+        with pytest.raises(WeightsError, match=rf"calibration\.json: .*{message}"):
             Calibration.load(tmp_path)
 
 

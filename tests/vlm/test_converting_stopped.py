@@ -1,4 +1,4 @@
-"""A conversion that is stopped leaves nothing, and the next one of a killed one begins anew."""
+"""A conversion that is stopped leaves nothing, and the next one of a killed one starts from the beginning."""
 
 from __future__ import annotations
 

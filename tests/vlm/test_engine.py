@@ -336,11 +336,11 @@ class TestStreams:
     def test_a_later_error_reaches_the_caller_after_the_pieces_so_far(
         self, engine: LocalEngine, say: Say
     ) -> None:
-        said: list[str] = []
+        received: list[str] = []
         say(spelling("a dog is running " * 4), fail_at=12)
         with pytest.raises(RuntimeError, match="out of memory"):
-            said.extend(engine.stream(MIXED[0]))
-        assert "".join(said).startswith("a dog")
+            received.extend(engine.stream(MIXED[0]))
+        assert "".join(received).startswith("a dog")
         say(spelling("dog"))
         assert engine.generate(MIXED[:1])[0].raw == "dog"  # the engine is free again
 

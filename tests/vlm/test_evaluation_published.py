@@ -43,8 +43,8 @@ def put(path: Path, content: Any) -> None:
 
 def refcoco(name: str, edition: str) -> Writer:
     def write(data: Path, change: Callable[[Any], Any]) -> None:
-        def thing(number: int, split: str, *said: str) -> dict[str, Any]:
-            return {"ann_id": number, "split": split, "sentences": [{"sent": text} for text in said]}
+        def thing(number: int, split: str, *expressions: str) -> dict[str, Any]:
+            return {"ann_id": number, "split": split, "sentences": [{"sent": text} for text in expressions]}
 
         folder, file = data / "refcoco" / name, "COCO_train2014_000000581857.jpg"
         boxes = [{"id": number, "image_id": 581857, "bbox": [10.0, 20.0, 100.0, 200.0]} for number in (7, 8)]
@@ -67,8 +67,8 @@ def gqa(data: Path, change: Callable[[Any], Any]) -> None:
 def vqa(folder: str, edition: str) -> Writer:
     def write(data: Path, change: Callable[[Any], Any]) -> None:
         asked = {"image_id": 297147, "question": "What sport is this?", "question_id": 2971475}
-        said = ["racing"] * 2 + ["motocross"] * 6 + ["ride"] * 2
-        answers = [{"answer_id": number, "answer": text} for number, text in enumerate(said, start=1)]
+        words = ["racing"] * 2 + ["motocross"] * 6 + ["ride"] * 2
+        answers = [{"answer_id": number, "answer": text} for number, text in enumerate(words, start=1)]
         row = {"image_id": 297147, "question_id": 2971475, "question_type": "what", "answers": answers}
         put(data / folder / f"{edition}OpenEnded_mscoco_val2014_questions.json", {"questions": [asked]})
         put(data / folder / f"{edition}mscoco_val2014_annotations.json", {"annotations": change([row])})
@@ -278,8 +278,10 @@ def test_chair_counts_what_is_neither_drawn_nor_in_a_caption(
     data = published_set("chair", tmp_path, prompt)
     (item,) = data.suites["chair"].items  # the other picture has no objects
     assert item.request.turns_in(RELEASED)[-1].user == asked
-    said = "a man on a bench with two dogs and a cat"
-    measures = evaluate(VisionLanguageModel(ScriptedEngine({task: said})), data)["tasks"]["chair"]["measures"]
+    caption = "a man on a bench with two dogs and a cat"
+    measures = evaluate(VisionLanguageModel(ScriptedEngine({task: caption})), data)["tasks"]["chair"][
+        "measures"
+    ]
     found = {name: measures[name]["value"] for name in ("chair_objects", "chair_sentences", "words")}
     assert found == {"chair_objects": 0.25, "chair_sentences": 1.0, "words": 11.0}
 

@@ -110,9 +110,9 @@ def test_a_models_name_is_no_repository(hub: HubServer, monkeypatch: pytest.Monk
 def test_a_repository_that_is_not_there_is_one_line(load: Callable[[str], object]) -> None:
     with pytest.raises(
         WeightsError, match=r"^no folder and no repository 'me/nothing': .*OWNER/NAME"
-    ) as told:
+    ) as caught:
         load("me/nothing")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("load", LOADERS)

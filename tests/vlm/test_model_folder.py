@@ -188,11 +188,11 @@ def test_a_hostile_value_is_one_line_with_file_and_key(
     change(path, key, value)
     with pytest.raises(WeightsError) as caught:
         read(folder)
-    said = str(caught.value)
-    assert said.startswith(f"{path}: ")
-    assert key.rpartition(".")[2] in said
-    assert "\n" not in said
-    assert len(said) < len(str(path)) + 400
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert key.rpartition(".")[2] in message
+    assert "\n" not in message
+    assert len(message) < len(str(path)) + 400
 
 
 @pytest.mark.parametrize("file", [CONFIG, PROCESSOR, TOKENIZER, GENERATION, ADAPTER])
@@ -325,12 +325,12 @@ BROKEN_WEIGHTS: list[tuple[Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "adapter/adapter_model.safetensors"])
-@pytest.mark.parametrize(("damage", "said"), BROKEN_WEIGHTS)
+@pytest.mark.parametrize(("damage", "message"), BROKEN_WEIGHTS)
 def test_weights_of_the_wrong_kind_are_one_line(
-    folder: Path, name: str, damage: Callable[[Path], object], said: str
+    folder: Path, name: str, damage: Callable[[Path], object], message: str
 ) -> None:
     damage(folder / name)
-    with pytest.raises(WeightsError, match=said) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         LocalEngine.load(str(folder / "adapter"))
     assert "\n" not in str(caught.value)
     assert "weights_only" not in str(caught.value)

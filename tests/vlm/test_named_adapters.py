@@ -1,4 +1,4 @@
-"""Several adapters by name over one base: each request is answered by its own, whoever shares the batch."""
+"""Several adapters by name over one base: each request gets its own in any batch."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def engine(base: Path, adapters: dict[str, Path]) -> LocalEngine:
 
 @pytest.fixture(scope="module")
 def expected(alone: dict[str, LocalEngine]) -> dict[str, str]:
-    said = {name: engine.generate([REQUEST])[0].raw for name, engine in alone.items()}
-    assert len(set(said.values())) == len(said)
-    return said
+    answers = {name: engine.generate([REQUEST])[0].raw for name, engine in alone.items()}
+    assert len(set(answers.values())) == len(answers)
+    return answers
 
 
 def by(name: str) -> Request:
@@ -82,18 +82,18 @@ def test_each_request_of_a_call_is_answered_by_its_own_adapter(
 def test_threads_that_ask_by_different_adapters_share_the_engine(
     engine: LocalEngine, expected: dict[str, str]
 ) -> None:
-    said: list[tuple[str, str]] = []
+    answers: list[tuple[str, str]] = []
 
     def ask(name: str) -> None:
-        said.extend((name, engine.generate([by(name)])[0].raw) for _ in range(3))
+        answers.extend((name, engine.generate([by(name)])[0].raw) for _ in range(3))
 
     threads = [threading.Thread(target=ask, args=(name,)) for name in NAMES * 2]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(said) == 18
-    assert all(raw == expected[name] for name, raw in said)
+    assert len(answers) == 18
+    assert all(raw == expected[name] for name, raw in answers)
 
 
 def test_ranking_too_is_the_adapters(engine: LocalEngine, alone: dict[str, LocalEngine]) -> None:

@@ -44,12 +44,12 @@ class TestInstructions:
         assert only.turn.answer == format_box(Box(40, 20, 60, 80))
 
     def test_a_box_gets_a_human_name(self) -> None:
-        said = {
+        answers = {
             (it.turn.answer, it.turn.user.split("{")[1])
             for seed in range(20)
             for it in made(Task.IDENTIFY, self.PHOTO, seed)
         }
-        assert {answer for answer, _ in said} == {"man", "tall guy", "red shirt"}
+        assert {answer for answer, _ in answers} == {"man", "tall guy", "red shirt"}
 
     def test_phrases_are_found_with_all_of_their_boxes_and_captions_parsed(self) -> None:
         found = [parse(it.turn.answer or "").phrases for it in made(Task.DETECTION, self.PHOTO)]
@@ -59,8 +59,8 @@ class TestInstructions:
         assert ("dogs", 2) in {(it.text, len(it.boxes)) for phrases in found for it in phrases}
 
     def test_captions_are_grounded_by_human_boxes_not_detections(self) -> None:
-        said = [it.turn.answer for it in made(Task.GROUNDING, self.PHOTO)]
-        assert said == [
+        answers = [it.turn.answer for it in made(Task.GROUNDING, self.PHOTO)]
+        assert answers == [
             "<p>A man</p>{<0><20><20><80>} wearing <p>a red shirt</p>{<0><20><20><80>} walks "
             "<p>two dogs</p>{<40><20><60><80>}<delim>{<75><20><95><80>}",
             "<p>A tall guy</p>{<0><20><20><80>} outside",

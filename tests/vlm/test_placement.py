@@ -176,7 +176,7 @@ class TestMemory:
         assert weight_bytes(LLAMA, 2, "4bit") == 4_056_250_000
 
     @pytest.mark.parametrize(
-        ("free", "told"),
+        ("free", "message"),
         [
             (12, "--quantize 8bit takes 6.9 GB and --quantize 4bit takes 4.1 GB and --device auto"),
             (6, "free; --quantize 4bit takes 4.1 GB and --device auto uses the main memory"),
@@ -184,10 +184,10 @@ class TestMemory:
         ],
     )
     def test_too_little_on_a_gpu_says_what_would_fit(
-        self, free: int, told: str, monkeypatch: pytest.MonkeyPatch
+        self, free: int, message: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free * 10**9, 16 * 10**9))
-        with pytest.raises(WeightsError, match=told) as caught, loading(LLAMA, torch.float16, "cuda"):
+        with pytest.raises(WeightsError, match=message) as caught, loading(LLAMA, torch.float16, "cuda"):
             no_memory()
         assert str(caught.value).startswith(
             f"out of memory: the weights take 13.4 GB in float16, cuda has {free}.0 GB of 16.0 GB free; "
@@ -195,8 +195,8 @@ class TestMemory:
 
     def test_float32_may_be_halved(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, "memory_of", lambda _: (16 * 10**9, 16 * 10**9))
-        told = "26.8 GB in float32, cpu has .* free; --dtype float16 takes 13.4 GB and --quantize 8bit"
-        with pytest.raises(WeightsError, match=told), loading(LLAMA, torch.float32, "cpu"):
+        message = "26.8 GB in float32, cpu has .* free; --dtype float16 takes 13.4 GB and --quantize 8bit"
+        with pytest.raises(WeightsError, match=message), loading(LLAMA, torch.float32, "cpu"):
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
 
     def test_loading_onto_a_full_gpu_is_one_line(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

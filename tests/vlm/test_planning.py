@@ -47,9 +47,9 @@ class TestThePrompt:
         assert prompt.symbols == {"A1": OTHER}
 
     def test_includes_only_text_answers_and_questions(self) -> None:
-        said = PastTurn("what is it doing", (PastStep(Task.VQA, "what is it doing?"),), "sleeping")
+        answered = PastTurn("what is it doing", (PastStep(Task.VQA, "what is it doing?"),), "sleeping")
         asked = PastTurn("describe it", (), "Briefly or in detail?")
-        prompt = plan_prompt("briefly", PlanContext((SIGNS, said, asked)))
+        prompt = plan_prompt("briefly", PlanContext((SIGNS, answered, asked)))
         assert prompt.text.splitlines()[1:3] == [
             "- answer what is it doing? = sleeping",
             "- chat describe it = Briefly or in detail?",
@@ -175,8 +175,8 @@ class TestPlans:
 
     def test_never_say_a_symbol_to_the_model_that_looks(self) -> None:
         prompt = plan_prompt("is [1,2,30,40] a dog", PlanContext())
-        for said in ("T1", "this box T1", "the box T1"):
-            read = prompt.read(f" answer T1 is {said} a dog?", "x")
+        for phrase in ("T1", "this box T1", "the box T1"):
+            read = prompt.read(f" answer T1 is {phrase} a dog?", "x")
             assert read == (Step(Task.VQA, "is this a dog?", OTHER),)
 
     def test_keep_words_that_look_like_a_symbol_where_there_is_no_box(self) -> None:

@@ -74,7 +74,7 @@ def trained(processor: MiniGPTv2Processor, *samples: Sample) -> tuple[list[int],
     first, *more = samples
     sample = Sample(first.task, first.turn, follow_ups=tuple(more))
     batch = SharedImageCollator(processor)([Example(picture(0), [sample])])
-    length = int(batch["attention_mask"][0, 0, :, 0].sum())  # whoever sees the first token is no padding
+    length = int(batch["attention_mask"][0, 0, :, 0].sum())  # what sees the first token is no padding
     learnt = [label for label in batch["labels"][0].tolist() if label != IGNORED]
     return batch["input_ids"][0, :length].tolist(), learnt
 
@@ -157,7 +157,7 @@ def changed(**values: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (changed(spaces=2), r"prompt_form\.spaces: Extra inputs"),
         (changed(asking={"begins": 0}), r"prompt_form\.asking: a prompt begins with 1 to 4 BOS"),
@@ -170,8 +170,8 @@ def changed(**values: Any) -> dict[str, Any]:
         (changed(max_new_tokens=changed()["max_new_tokens"] | {"vqa": 0}), r"max_new_tokens\.vqa"),
     ],
 )
-def test_an_invalid_form_is_one_line_that_names_the_key(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(WeightsError, match=told) as caught:
+def test_an_invalid_form_is_one_line_that_names_the_key(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(WeightsError, match=message) as caught:
         read_prompt_form(values)
     assert "\n" not in str(caught.value)
 

@@ -305,9 +305,9 @@ WRONG_CHECKPOINTS: list[tuple[Callable[[State], State], str]] = [
 ]
 
 
-def refused(llama: Path, eva_vit: Path, checkpoint: Path, folder: Path, told: str) -> None:
+def refused(llama: Path, eva_vit: Path, checkpoint: Path, folder: Path, message: str) -> None:
     """Check that the conversion fails with one line and leaves nothing."""
-    with pytest.raises(WeightsError, match=told) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         convert_released(llama, eva_vit, checkpoint, folder, heads=HEADS)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
@@ -316,15 +316,15 @@ def refused(llama: Path, eva_vit: Path, checkpoint: Path, folder: Path, told: st
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(("change", "told"), WRONG_CHECKPOINTS)
+    @pytest.mark.parametrize(("change", "message"), WRONG_CHECKPOINTS)
     def test_a_wrong_checkpoint_is_named_with_the_key(
-        self, llama: Path, tmp_path: Path, change: Callable[[State], State], told: str
+        self, llama: Path, tmp_path: Path, change: Callable[[State], State], message: str
     ) -> None:
         path = write_checkpoint(tmp_path / "c.pth", change(checkpoint_state()))
-        refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{told}")
+        refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{message}")
 
     @pytest.mark.parametrize(
-        ("settings", "told"),
+        ("settings", "message"),
         [
             ({"lora_r": 8}, r"lora_r is 8, the LoRA.* rank 4"),
             ({"lora_alpha": "x"}, r"lora_alpha is x"),
@@ -334,17 +334,17 @@ class TestRefusals:
         ],
     )
     def test_settings_that_do_not_go_with_the_weights_are_named(
-        self, llama: Path, tmp_path: Path, settings: dict[str, Any], told: str
+        self, llama: Path, tmp_path: Path, settings: dict[str, Any], message: str
     ) -> None:
         path = write_checkpoint(tmp_path / "c.pth", checkpoint_state(), SETTINGS | settings)
-        refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{told}")
+        refused(llama, EVA_VIT, path, tmp_path / "ours", rf"c\.pth.*{message}")
 
     def test_swapped_files_are_recognised(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
         refused(llama, EVA_VIT, EVA_VIT, tmp_path / "ours", "eva_vit_g.pth, not a checkpoint: .* swapped")
         refused(llama, checkpoint, checkpoint, tmp_path / "ours", r"not eva_vit_g\.pth: .* swapped")
 
     @pytest.mark.parametrize(
-        ("change", "told"),
+        ("change", "message"),
         [
             (edit("blocks.1.attn.q_bias", lambda _: None), r"blocks\.1\.attn\.q_bias"),
             (edit("pos_embed", spoilt), "pos_embed holds NaN"),
@@ -359,13 +359,13 @@ class TestRefusals:
         ],
     )
     def test_a_wrong_tower_is_named_with_the_key(
-        self, llama: Path, checkpoint: Path, tmp_path: Path, change: Callable[[State], State], told: str
+        self, llama: Path, checkpoint: Path, tmp_path: Path, change: Callable[[State], State], message: str
     ) -> None:
         torch.save(change(read_torch(EVA_VIT)), tmp_path / "e.pth")
-        refused(llama, tmp_path / "e.pth", checkpoint, tmp_path / "ours", rf"e\.pth.*{told}")
+        refused(llama, tmp_path / "e.pth", checkpoint, tmp_path / "ours", rf"e\.pth.*{message}")
 
     @pytest.mark.parametrize(
-        ("change", "told"),
+        ("change", "message"),
         [
             (edit("layers.1.mlp.up_proj.weight", lambda _: None), r"llama lacks 1 weights, model\.layers\.1"),
             (edit("norm.weight", lambda it: it[:3]), r"\(3,\), by config\.json it must be \(64,\)"),
@@ -374,14 +374,14 @@ class TestRefusals:
         ],
     )
     def test_a_wrong_language_model_is_named_with_the_key(
-        self, llama: Path, checkpoint: Path, tmp_path: Path, change: Callable[[State], State], told: str
+        self, llama: Path, checkpoint: Path, tmp_path: Path, change: Callable[[State], State], message: str
     ) -> None:
         path = llama / "model.safetensors"
         save_file({name: it.clone() for name, it in change(load_file(path)).items()}, path)
-        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", message)
 
     @pytest.mark.parametrize(
-        ("setting", "told"),
+        ("setting", "message"),
         [
             ({"num_hidden_layers": 10**9}, r"config\.json: num_hidden_layers: Input should be less than"),
             ({"rope_scaling": {"type": "x"}}, r"config\.json: rope_parameters\.rope_type"),
@@ -390,11 +390,11 @@ class TestRefusals:
         ],
     )
     def test_a_language_model_that_cannot_be_built_is_named_with_the_setting(
-        self, llama: Path, checkpoint: Path, tmp_path: Path, setting: dict[str, Any], told: str
+        self, llama: Path, checkpoint: Path, tmp_path: Path, setting: dict[str, Any], message: str
     ) -> None:
         path = llama / "config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | setting))
-        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", message)
 
     def test_a_file_that_broke_off_or_is_no_weights_is_named(
         self, llama: Path, checkpoint: Path, tmp_path: Path
@@ -437,8 +437,8 @@ class TestRefusals:
 
     def test_a_weight_in_two_files_is_named(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
         shutil.copy(llama / "model.safetensors", llama / "model2.safetensors")
-        told = r"model2\.safetensors: .* is in model\.safetensors as well: remove one file"
-        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", told)
+        message = r"model2\.safetensors: .* is in model\.safetensors as well: remove one file"
+        refused(llama, EVA_VIT, checkpoint, tmp_path / "ours", message)
 
     def test_an_ambiguous_number_of_heads_must_be_given(
         self, llama: Path, checkpoint: Path, tmp_path: Path
@@ -530,7 +530,7 @@ class TestWriting:
         assert not (folder / "model-00099.safetensors").exists()
 
     def test_progress_runs_to_the_end(self, llama: Path, checkpoint: Path, tmp_path: Path) -> None:
-        heard: list[tuple[int, int]] = []
-        convert(llama, checkpoint, tmp_path / "ours", tell=lambda done, total: heard.append((done, total)))
-        assert heard == sorted(heard)
-        assert heard[-1][0] >= 0.9 * heard[-1][1]
+        progress: list[tuple[int, int]] = []
+        convert(llama, checkpoint, tmp_path / "ours", tell=lambda done, total: progress.append((done, total)))
+        assert progress == sorted(progress)
+        assert progress[-1][0] >= 0.9 * progress[-1][1]

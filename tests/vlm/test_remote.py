@@ -252,8 +252,8 @@ class TestAsking:
             caplog.set_level(level, "assistant")
             caplog.clear()
             engine.generate([Request(None, "a secret")])
-            said = [record.getMessage() for record in caplog.records if record.name.startswith("assistant")]
-            assert sum("a secret" in line and "a dog" in line for line in said) == count
+            logged = [record.getMessage() for record in caplog.records if record.name.startswith("assistant")]
+            assert sum("a secret" in line and "a dog" in line for line in logged) == count
 
     def test_an_invalid_request_fails_before_anything_is_sent(self, server: ModelServer) -> None:
         engine = connect(server)
@@ -284,7 +284,7 @@ class TestListeners:
         listener = Listener()
         (answer,) = connect(server).generate([Request(Task.DETECTION, "dogs", image=IMAGE)], listener)
         assert listener.texts[-1] == answer.raw == "<p>dog</p> {<0><0><10><10>}<delim>{<20><0><30><10>}"
-        assert any(said.count("{") == 1 for said in listener.texts)
+        assert any(raw.count("{") == 1 for raw in listener.texts)
 
     def test_a_stopped_answer_keeps_its_text_and_closes_the_connection(self, server: ModelServer) -> None:
         server.usually = goes_on_and_on()
@@ -313,9 +313,9 @@ class TestListeners:
     ) -> None:
         server.usually = says(text, delay=0.1 if pieces > 1 else 0)
         engine = connect(server)
-        said = list(engine.stream(request_))
-        assert "".join(said) == engine.generate([request_])[0].raw
-        assert len(said) == pieces
+        received = list(engine.stream(request_))
+        assert "".join(received) == engine.generate([request_])[0].raw
+        assert len(received) == pieces
 
     def test_closing_a_stream_closes_the_connection(self, server: ModelServer) -> None:
         server.usually = goes_on_and_on()
@@ -500,9 +500,9 @@ class TestRetryPolicy:
         server.usually = fails(429, "later", Retry_After=then)
         assert_one_line(server, r"try again in 7\d\d\d s")
 
-    @pytest.mark.parametrize("said", ["soon", "-5", "0", "inf", "nan"])
-    def test_an_invalid_timeout_is_refused(self, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("ASSISTANT_TIMEOUT", said)
+    @pytest.mark.parametrize("value", ["soon", "-5", "0", "inf", "nan"])
+    def test_an_invalid_timeout_is_refused(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ASSISTANT_TIMEOUT", value)
         with pytest.raises(AssistantError, match=r"ASSISTANT_TIMEOUT is '.*': give a number of seconds"):
             RetryPolicy.from_environment()
 

@@ -39,14 +39,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def messages(turns: tuple[Turn, ...], image: Image.Image | None) -> list[dict[str, Any]]:
-    said: list[dict[str, Any]] = []
+    conversation: list[dict[str, Any]] = []
     for turn in turns:
-        said.append({"role": "user", "content": [{"type": "text", "text": turn.user}]})
+        conversation.append({"role": "user", "content": [{"type": "text", "text": turn.user}]})
         if turn.answer is not None:
-            said.append({"role": "assistant", "content": turn.answer})
+            conversation.append({"role": "assistant", "content": turn.answer})
     if image is not None:
-        said[0]["content"].insert(0, {"type": "image", "image": image})
-    return said
+        conversation[0]["content"].insert(0, {"type": "image", "image": image})
+    return conversation
 
 
 class TestPromptsAsText:
@@ -85,7 +85,7 @@ class TestPromptsAsText:
         )
 
     @pytest.mark.parametrize(
-        ("said", "told"),
+        ("conversation", "message"),
         [
             ([{"role": "assistant", "content": "hi"}], "take turns"),
             ([{"role": "system", "content": "be kind"}], "take turns"),
@@ -94,10 +94,10 @@ class TestPromptsAsText:
         ],
     )
     def test_messages_that_no_prompt_can_hold_are_refused(
-        self, released: MiniGPTv2Processor, said: list[Any], told: str
+        self, released: MiniGPTv2Processor, conversation: list[Any], message: str
     ) -> None:
-        with pytest.raises(Exception, match=told):
-            released.apply_chat_template(said)
+        with pytest.raises(Exception, match=message):
+            released.apply_chat_template(conversation)
 
 
 class TestTheProcessor:
@@ -134,9 +134,9 @@ class TestAutoClasses:
 
     def test_the_pipeline_answers_in_the_words_of_the_engine(self, folder: Path) -> None:
         asked = pipeline("image-text-to-text", model=str(folder), dtype=torch.float32)
-        said = messages((Turn("[vqa] what is it?"),), picture(0))
+        conversation = messages((Turn("[vqa] what is it?"),), picture(0))
         (answer,) = asked(
-            said, generate_kwargs={"max_new_tokens": 20, "do_sample": False}, return_full_text=False
+            conversation, generate_kwargs={"max_new_tokens": 20, "do_sample": False}, return_full_text=False
         )
         engine = LocalEngine.load(str(folder), dtype=torch.float32)
         row = engine.processor([picture(0)], [[Turn("[vqa] what is it?")]])

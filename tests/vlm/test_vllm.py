@@ -30,7 +30,7 @@ from assistant.vlm.models.presets import NANO
 from assistant.vlm.models.weights import is_present
 from assistant.vlm.tasks import Task, Turn, build_prompt
 
-from ..page.page_driver import said, send
+from ..page.page_driver import send, visible_text
 from ..tools.fakes import SAMPLES, calls, script
 from .tiny import dog_records, write_photo_folder
 
@@ -196,4 +196,4 @@ class TestFrontEnds:
             tab.run()
             assert not tab.exception
             assert not tab.error
-        assert "The cat is" in said(tab)
+        assert "The cat is" in visible_text(tab)
