@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +69,13 @@ def test_with_the_model_in_memory_the_question_is_read(
     assert resources.loading_stage("http://127.0.0.1:8000") == "Getting the model ready …"
     resources.assistant("http://127.0.0.1:8000", store)  # takes the place of the first
     assert resources.loading_stage("nano") == "Getting the model ready …"
+
+
+def test_collecting_garbage_skips_the_model_in_memory(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit collects after every run; with a model's objects this would take most of the time."""
+    model = VisionLanguageModel(ScriptedEngine())
+    monkeypatch.setattr(resources, "load_model", lambda _: model)
+    resources.assistant("another", store)
+    assert not any(found is model for found in gc.get_objects())

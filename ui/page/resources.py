@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import suppress
 from functools import lru_cache
@@ -86,6 +87,9 @@ def _model(name: str) -> VisionLanguageModel:
     global _loaded
     model = load_model(name)
     _loaded = name
+    # Streamlit collects garbage after every run of a page, and going through a model's and the libraries'
+    # objects would hold up the model for a quarter of a second each time.
+    gc.freeze()
     return model
 
 
@@ -100,8 +104,8 @@ def warm_up(model: str) -> None:
     def load() -> None:
         # The first question reports any error.
         with suppress(Exception):
-            _model(model)
             is_plural("dogs")  # loads the word lists
+            _model(model)
 
     threading.Thread(target=load, daemon=True).start()
 
