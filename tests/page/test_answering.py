@@ -9,7 +9,7 @@ import pytest
 from assistant.agent.listening import TurnListener
 from assistant.agent.plan import Plan, Step
 from assistant.storage import StoredStep, StoredTurn
-from assistant.ui.page.answering import Answering
+from assistant.ui.page.answering import Answering, in_flight
 from assistant.vlm.tasks import Task
 
 
@@ -79,3 +79,13 @@ def test_outcome_raises_the_error_of_the_turn() -> None:
     assert followed.answering.wait(10)
     with pytest.raises(LookupError, match="nothing was found"):
         followed.answering.outcome()
+
+
+def test_answers_on_their_way_are_counted() -> None:
+    first, second = Followed(), Followed()
+    both = in_flight()
+    assert both >= 2  # those of earlier tests may be about to end
+    for followed in (first, second):
+        followed.end()
+        assert followed.answering.wait(10)
+    assert in_flight() <= both - 2

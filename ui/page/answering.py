@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 
 from assistant.agent.listening import TurnListener
@@ -28,6 +29,24 @@ _WHOLE_IMAGE_TASKS = (Task.DETECTION, Task.GROUNDING)
 _UNFINISHED_MARKUP = re.compile(r"(?:\{[^}]*|<[^>]*)\Z")
 
 
+# The answers on their way, of all visitors.
+_in_flight: set[Answering] = set()
+
+
+def in_flight() -> int:
+    """Return how many answers are on their way, of all visitors."""
+    return len(_in_flight)
+
+
+@contextmanager
+def _counted(answering: Answering) -> Iterator[None]:
+    _in_flight.add(answering)
+    try:
+        yield
+    finally:
+        _in_flight.discard(answering)
+
+
 class Answering:
     """Runs `ask` with itself as the listener and reports progress; thread-safe."""
 
@@ -42,7 +61,8 @@ class Answering:
 
     def _run(self, ask: Callable[[TurnListener], StoredTurn]) -> None:
         try:
-            turn = ask(self)
+            with _counted(self):
+                turn = ask(self)
         except BaseException as error:  # `outcome` raises it
             logger.info("no answer", extra={"reason": type(error).__name__})
             self._outcome.set_exception(error)

@@ -13,16 +13,17 @@ from assistant.storage import Feedback, StoredImage, StoredStep, StoredTurn
 from assistant.storage.records import labelled_boxes
 
 from . import resources, state, summary, together
+from .answering import in_flight
 from .boxes import turn_with_boxes
 from .text import paragraph, plain, table
 
 # How many of the latest turns are shown at first.
 SHOWN = 20
-# Seconds that the page waits for an answer before it shows the text so far: short enough to follow, long
-# enough that many waiting tabs leave the processor to the model.
-POLL_SECONDS = 0.4
-# Longer than one poll: the next one would otherwise end it before it has shown anything.
-_POLL_EVERY = POLL_SECONDS + 0.2
+# Seconds that the page waits for an answer before it shows the text so far: so many for each answer on its
+# way, of which no more than these count.
+POLL_SECONDS, _MOST_COUNTED = 0.4, 5
+# Between two polls: the next one would otherwise end the last before it has shown anything.
+_PAUSE = 0.2
 _AVATAR = ":material/visibility:"
 
 # Asks a question again, with new words or about another image.
@@ -135,14 +136,19 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, 
 # --- a running answer -----------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=_POLL_EVERY)
 def show_running(running: state.Running, boxes: int) -> None:
     """Show the answer so far and a stop button.
 
-    Rerun the page once the answer is done or has more than `boxes` boxes.
+    Rerun the page once the answer is done or has more than `boxes` boxes. The more answers are on their way,
+    the less often each is shown, so that showing them does not hold up the model.
     """
+    seconds = POLL_SECONDS * min(max(in_flight(), 1), _MOST_COUNTED)
+    st.fragment(_show_running, run_every=seconds + _PAUSE)(running, boxes, seconds)
+
+
+def _show_running(running: state.Running, boxes: int, seconds: float) -> None:
     answering = running.answering
-    if answering.wait(POLL_SECONDS) or len(answering.phrases) > boxes:
+    if answering.wait(seconds) or len(answering.phrases) > boxes:
         st.rerun()
     with st.chat_message("assistant", avatar=_AVATAR):
         if answering.words:
