@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import signal
 import socket
@@ -102,6 +103,7 @@ def open_browser() -> Iterator[tuple[Browser, str]]:
         server = subprocess.Popen([*command, f"--port={port}", f"--db={folder}/sessions.db"])
         try:
             _wait(port)
+            os.nice(10)  # browsers run on machines of their own and take nothing from the server
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=shutil.which("chromium"), chromium_sandbox=False
