@@ -81,7 +81,7 @@ def test_outcome_raises_the_error_of_the_turn() -> None:
         followed.answering.outcome()
 
 
-def test_answers_on_their_way_are_counted() -> None:
+def test_running_answers_are_counted() -> None:
     first, second = Followed(), Followed()
     both = in_flight()
     assert both >= 2  # those of earlier tests may be about to end

@@ -59,11 +59,16 @@ def test_a_cached_or_remote_model_is_only_loaded(tmp_path: Path, partial: Path) 
     assert resources.loading_stage("nano") == "Getting the model ready …"
 
 
-def test_with_the_model_in_memory_the_question_is_read(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> VisionLanguageModel:
+    """The model that any name loads."""
     model = VisionLanguageModel(ScriptedEngine())
     monkeypatch.setattr(resources, "load_model", lambda _: model)
+    return model
+
+
+@pytest.mark.usefixtures("model")
+def test_with_the_model_in_memory_the_question_is_read(store: SessionStore) -> None:
     resources.assistant("nano", store)
     assert resources.loading_stage("nano") == "Reading the question …"
     assert resources.loading_stage("http://127.0.0.1:8000") == "Getting the model ready …"
@@ -72,10 +77,8 @@ def test_with_the_model_in_memory_the_question_is_read(
 
 
 def test_collecting_garbage_skips_the_model_in_memory(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+    store: SessionStore, model: VisionLanguageModel
 ) -> None:
     """Streamlit collects after every run; with a model's objects this would take most of the time."""
-    model = VisionLanguageModel(ScriptedEngine())
-    monkeypatch.setattr(resources, "load_model", lambda _: model)
     resources.assistant("another", store)
     assert not any(found is model for found in gc.get_objects())

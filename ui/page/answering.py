@@ -28,13 +28,12 @@ _WHOLE_IMAGE_TASKS = (Task.DETECTION, Task.GROUNDING)
 # An unfinished tag or box at the end of the text so far.
 _UNFINISHED_MARKUP = re.compile(r"(?:\{[^}]*|<[^>]*)\Z")
 
-
-# The answers on their way, of all visitors.
+# Of all visitors.
 _in_flight: set[Answering] = set()
 
 
 def in_flight() -> int:
-    """Return how many answers are on their way, of all visitors."""
+    """Return the number of running answers, of all visitors."""
     return len(_in_flight)
 
 

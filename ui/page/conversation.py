@@ -19,10 +19,9 @@ from .text import paragraph, plain, table
 
 # How many of the latest turns are shown at first.
 SHOWN = 20
-# Seconds that the page waits for an answer before it shows the text so far: so many for each answer on its
-# way, of which no more than these count.
+# Seconds between two updates of a running answer, times the number of answers in flight, up to so many.
 POLL_SECONDS, _MOST_COUNTED = 0.4, 5
-# Between two polls: the next one would otherwise end the last before it has shown anything.
+# Seconds between two polls: the next would otherwise end the last before it has shown anything.
 _PAUSE = 0.2
 _AVATAR = ":material/visibility:"
 
@@ -139,8 +138,8 @@ def _show_again(turn: StoredTurn, pictures: list[StoredImage], again: Again, *, 
 def show_running(running: state.Running, boxes: int) -> None:
     """Show the answer so far and a stop button.
 
-    Rerun the page once the answer is done or has more than `boxes` boxes. The more answers are on their way,
-    the less often each is shown, so that showing them does not hold up the model.
+    Rerun the page once the answer is done or has more than `boxes` boxes. The more answers are in flight,
+    the less often each is updated, so that the page does not hold up the model.
     """
     seconds = POLL_SECONDS * min(max(in_flight(), 1), _MOST_COUNTED)
     st.fragment(_show_running, run_every=seconds + _PAUSE)(running, boxes, seconds)

@@ -87,8 +87,8 @@ def _model(name: str) -> VisionLanguageModel:
     global _loaded
     model = load_model(name)
     _loaded = name
-    # Streamlit collects garbage after every run of a page, and going through a model's and the libraries'
-    # objects would hold up the model for a quarter of a second each time.
+    # Streamlit collects garbage after every run of a page. Without this it would go through all objects of
+    # the model and the libraries each time, and every answer would wait.
     gc.freeze()
     return model
 
